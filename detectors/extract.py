@@ -1,0 +1,178 @@
+"""Documents to facts: personal spans, each linked to the person it is about."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from detectors.corpus import Document
+from detectors.engine import Engine
+from detectors.fact import Fact, Source, Span
+from detectors.link import Linker, prefix_of
+from detectors.register import Register
+from policies import ErasureRequest, Policy
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+_FactKey = tuple[str, str, str]  # subject, entity type, secret
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionResult:
+    """What detection found. No name and no secret is shown by `repr`.
+
+    Attributes:
+        facts: of everybody, in order of first appearance; a secret found several times is one fact.
+        documents: how many were read.
+        skipped: (document id, reason) for each document that could not be scanned completely. What was found
+            in the rest of it is among the facts.
+        coverage: which recognizers ran, what they cannot find, and how secrets were linked, in plain
+            sentences.
+        unlinked: secrets whose subject is unknown, by entity type.
+        mentions: for each data subject of the register, in how many documents they occur.
+    """
+
+    facts: tuple[Fact, ...] = field(repr=False)
+    documents: int
+    skipped: tuple[tuple[str, str], ...]
+    coverage: tuple[str, ...]
+    unlinked: Counter[str]
+    mentions: Mapping[str, int] = field(repr=False)
+
+
+def detect_facts(
+    documents: Iterable[Document],
+    policy: Policy,
+    request: ErasureRequest | None = None,
+    register: Iterable[str] = (),
+    *,
+    pipeline: "Language | None" = None,
+    on_document: Callable[[], None] | None = None,
+) -> DetectionResult:
+    """Find the personal facts of a corpus.
+
+    The register of names holds the request's subjects with their aliases, the names given, and the subjects
+    that the documents list; it is complete before the first document is scanned, so the documents are
+    iterated over twice. An iterator that can only be used once is held in memory.
+
+    Args:
+        documents: a `Corpus`, or any documents.
+        policy: entity types, thresholds, patterns.
+        request: its names and aliases are looked for, and its spelling of a name wins. The facts of everybody
+            are returned all the same: other people's facts are what must not change.
+        register: more names of data subjects.
+        pipeline: a spaCy pipeline to use instead of an installed or a blank one.
+        on_document: called after each scanned document, for progress.
+
+    Raises:
+        CorpusError: a damaged corpus.
+        PolicyError: the installed Presidio or spaCy lacks what the policy asks for.
+    """
+    if isinstance(documents, Iterator):
+        documents = tuple(documents)
+    names = _register(documents, request, register)
+    engine = Engine(policy, names, pipeline)
+    collector = _Collector(engine, names)
+    for document in documents:
+        collector.add(document)
+        if on_document is not None:
+            on_document()
+    return collector.result()
+
+
+def _register(
+    documents: Iterable[Document], request: ErasureRequest | None, names: Iterable[str]
+) -> Register:
+    register = Register()
+    for subject in request.subjects if request else ():
+        register.add(subject.name, subject.aliases)
+    for name in names:
+        register.add(name)
+    for document in documents:
+        for name in document.subjects:
+            register.add(name)
+    return register
+
+
+class _Collector:
+    """Gathers facts document by document."""
+
+    def __init__(self, engine: Engine, register: Register) -> None:
+        self._engine = engine
+        self._register = register
+        self._sources: dict[_FactKey, list[Source]] = defaultdict(list)
+        self._documents = 0
+        self._skipped: list[tuple[str, str]] = []
+        self._unlinked: Counter[str] = Counter()
+        self._links: Counter[str] = Counter()
+        self._mentions: dict[str, int] = dict.fromkeys(register.subjects, 0)
+
+    def add(self, document: Document) -> None:
+        """Scan one document."""
+        self._documents += 1
+        scan = self._engine.scan(document.text)
+        if scan.problems:
+            self._skipped.append((document.id, "; ".join(scan.problems)))
+        secrets = self._secrets(scan.spans, document.text)
+        linker = Linker(document.text, scan.sentences, secrets, self._register, document.subjects)
+        for subject in linker.subjects:
+            self._mentions[subject] += 1
+        for span in secrets:
+            link = linker.link(span)
+            if link is None:
+                self._unlinked[span.entity_type] += 1
+                continue
+            self._links[link.how] += 1
+            source = Source(
+                document=document.id,
+                start=span.start,
+                end=span.end,
+                score=span.score,
+                prefix=prefix_of(document.text, span, link.anchor, scan.sentences),
+            )
+            secret = document.text[span.start : span.end]
+            self._sources[link.subject, span.entity_type, secret].append(source)
+
+    def _secrets(self, spans: Iterable[Span], text: str) -> list[Span]:
+        """Without registered names: a person's own name is what a fact is about, not a fact about them."""
+        return [
+            span
+            for span in spans
+            if span.entity_type != "PERSON" or not self._register.find(text[span.start : span.end])
+        ]
+
+    def result(self) -> DetectionResult:
+        """Everything gathered so far."""
+        facts = (
+            Fact(subject=subject, entity_type=entity_type, secret=secret, sources=tuple(sources))
+            for (subject, entity_type, secret), sources in self._sources.items()
+        )
+        return DetectionResult(
+            facts=tuple(facts),
+            documents=self._documents,
+            skipped=tuple(self._skipped),
+            coverage=tuple(self._coverage()),
+            unlinked=self._unlinked,
+            mentions=self._mentions,
+        )
+
+    def _coverage(self) -> Iterator[str]:
+        for entity_type, recognizers in self._engine.coverage.items():
+            yield f"{entity_type}: {', '.join(recognizers) or 'no recognizer'}"
+        if not self._engine.finds_entities:
+            yield (
+                "No named entity model is installed for the policy's language: "
+                f"PERSON and LOCATION come only from the register of {len(self._register)} names "
+                "and the policy's own patterns"
+            )
+        if not len(self._register):
+            yield "The register of names is empty: nothing can be linked to anybody"
+        if self._links:
+            ways = ", ".join(f"{count} by {how}" for how, count in sorted(self._links.items()))
+            yield f"Occurrences linked to a data subject: {ways}"
+        if self._unlinked:
+            kinds = ", ".join(
+                f"{count} {entity_type}" for entity_type, count in sorted(self._unlinked.items())
+            )
+            yield f"Occurrences of no known data subject, not among the facts: {kinds}"

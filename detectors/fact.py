@@ -1,0 +1,134 @@
+"""Facts: what is personal, about whom, and where it was found."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from policies.errors import CorpusError, OutputError
+
+FACTS_VERSION = 1
+PREFIX_CHARACTERS = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """A piece of a document that a recognizer calls an entity.
+
+    Attributes:
+        start: first character, 0-based, in the document's text.
+        end: one past the last character.
+        entity_type: a Presidio entity type or one that the policy defines.
+        score: the recognizer's confidence, 0 to 1.
+    """
+
+    start: int
+    end: int
+    entity_type: str
+    score: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One place where a fact was found.
+
+    Attributes:
+        document: the document's id in the corpus.
+        start: first character of the secret in the document's text.
+        end: one past its last character.
+        score: the recognizer's confidence.
+        prefix: the text that leads to the secret, ending exactly where it begins: from the start of the
+            sentence that names the subject, or of the secret's own sentence where that names the subject or
+            none does. At most `PREFIX_CHARACTERS` long, cut at a sentence start, at a word where one sentence
+            is longer. Never holds the secret itself. Masked in `repr`.
+    """
+
+    document: str
+    start: int
+    end: int
+    score: float
+    prefix: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """A secret of one data subject. The secret and the subject are never shown by `repr`.
+
+    Attributes:
+        subject: the data subject's full name as the register has it.
+        entity_type: what the secret is.
+        secret: the text itself, as it stands in the corpus.
+        sources: every place where it was found, in corpus order.
+    """
+
+    subject: str = field(repr=False)
+    entity_type: str
+    secret: str = field(repr=False)
+    sources: tuple[Source, ...] = field(repr=False)
+
+
+def write_facts(path: Path, facts: Iterable[Fact]) -> int:
+    """Write facts as JSON lines, readable by their owner alone (mode 0600), and return how many.
+
+    The file appears whole or not at all: it is written beside its place and then moved there.
+
+    Raises:
+        OutputError: the folder is missing or cannot be written.
+    """
+    count = 0
+    try:
+        # mkstemp creates a file of mode 0600 under a name that nobody else has open.
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+        temporary = Path(name)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+                for fact in facts:
+                    record = {"version": FACTS_VERSION, **asdict(fact)}
+                    stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+                    count += 1
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"The facts file {path} cannot be written ({error.strerror})",
+            "Give a path in a folder that you may write",
+        ) from None
+    return count
+
+
+def read_facts(path: Path) -> Iterator[Fact]:
+    """Read facts written by `write_facts`.
+
+    Raises:
+        CorpusError: the file is missing, or a line is not a fact; the line number is named, never the text.
+    """
+    try:
+        with path.open("rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                if line.strip():
+                    yield _parse(line, path, number)
+    except OSError as error:
+        raise CorpusError(
+            f"The facts file {path} cannot be read ({error.strerror})", "Write one with `expunge detect`"
+        ) from None
+
+
+def _parse(line: bytes, path: Path, number: int) -> Fact:
+    try:
+        record: dict[str, Any] = json.loads(line)
+        if record.pop("version") != FACTS_VERSION:
+            raise ValueError
+        sources = tuple(Source(**source) for source in record.pop("sources"))
+        fact = Fact(sources=sources, **record)
+        if not all(isinstance(text, str) and text for text in (fact.subject, fact.entity_type, fact.secret)):
+            raise ValueError
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise CorpusError(
+            f"Line {number} of {path} is not a fact of version {FACTS_VERSION}",
+            "Write the file again with `expunge detect`",
+        ) from None
+    return fact

@@ -1,0 +1,57 @@
+"""Which of several overlapping spans a piece of text is."""
+
+from collections.abc import Iterable
+
+from detectors.fact import Span
+
+# Their recognizers accept many shapes of text; anything more specific in the same place is right instead.
+GENERAL_TYPES = frozenset(
+    {
+        "PHONE_NUMBER",
+        "URL",
+        "DATE_TIME",
+        "US_BANK_NUMBER",
+        "US_DRIVER_LICENSE",
+        "US_PASSPORT",
+        "UUID",
+        "CA_POSTAL_CODE",
+    }
+    | {"ORGANIZATION", "LOCATION", "NRP", "PERSON"}
+)
+# Types that are looked for, though the policy does not name them, because they explain away a false match of
+# the type they are listed under: the policy's phone numbers are not the middle of a card number.
+RIVALS: dict[str, tuple[str, ...]] = {
+    "PHONE_NUMBER": ("CREDIT_CARD", "US_SSN", "IBAN_CODE", "IP_ADDRESS", "DATE_TIME"),
+    "URL": ("EMAIL_ADDRESS",),
+    "US_BANK_NUMBER": ("CREDIT_CARD", "US_SSN"),
+    "US_DRIVER_LICENSE": ("CREDIT_CARD", "US_SSN", "IBAN_CODE"),
+    "US_PASSPORT": ("US_SSN",),
+    "US_SSN": ("CREDIT_CARD",),
+}
+# A rival that is not in the policy counts from this score on.
+RIVAL_SCORE = 0.5
+
+
+def resolve_overlaps(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Keep, wherever spans overlap, the best one; return them in order of position.
+
+    Best is: a specific type whose check held (score 1), then any specific type before a general one, then the
+    higher score, then the longer span. The order of the input does not matter.
+    """
+    kept: list[Span] = []
+    for span in sorted(spans, key=_preference):
+        if all(span.end <= other.start or other.end <= span.start for other in kept):
+            kept.append(span)
+    return tuple(sorted(kept, key=lambda span: (span.start, span.end)))
+
+
+def _preference(span: Span) -> tuple[bool, bool, float, int, int, str]:
+    general = span.entity_type in GENERAL_TYPES
+    return (
+        span.score < 1 or general,
+        general,
+        -span.score,
+        span.start - span.end,
+        span.start,
+        span.entity_type,
+    )

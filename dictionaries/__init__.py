@@ -1,0 +1,70 @@
+"""Sparse and binary dictionaries of a model's activations: train, save, load, evaluate, interpret.
+
+```python
+result = train_dictionaries(model, list(token_batches(texts, tokenizer)), [Site(3)], "gated")
+save_dictionaries(result.dictionaries, "dictionaries")
+```
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dictionaries.architectures import ARCHITECTURES
+    from dictionaries.config import DictionaryConfig, TrainingConfig
+    from dictionaries.dictionary import Dictionary
+    from dictionaries.evaluate import CrossEntropy, Evaluation, evaluate_dictionaries
+    from dictionaries.formats import FORMATS, load_dictionaries, save_dictionaries, save_dictionary
+    from dictionaries.interpret import FeatureView, view_feature
+    from dictionaries.sites import Site, SiteModules, capture, decoder_layers, parse_site, resolve
+    from dictionaries.tokens import TokenBatch, as_batches, token_batches
+    from dictionaries.train import TrainingReport, TrainingResult, train_dictionaries
+
+_HOME = {
+    "architectures": ("ARCHITECTURES",),
+    "config": ("DictionaryConfig", "TrainingConfig"),
+    "dictionary": ("Dictionary",),
+    "evaluate": ("CrossEntropy", "Evaluation", "evaluate_dictionaries"),
+    "formats": ("FORMATS", "load_dictionaries", "save_dictionaries", "save_dictionary"),
+    "interpret": ("FeatureView", "view_feature"),
+    "sites": ("Site", "SiteModules", "capture", "decoder_layers", "parse_site", "resolve"),
+    "tokens": ("TokenBatch", "as_batches", "token_batches"),
+    "train": ("TrainingReport", "TrainingResult", "train_dictionaries"),
+}
+
+__all__ = [
+    "ARCHITECTURES",
+    "FORMATS",
+    "CrossEntropy",
+    "Dictionary",
+    "DictionaryConfig",
+    "Evaluation",
+    "FeatureView",
+    "Site",
+    "SiteModules",
+    "TokenBatch",
+    "TrainingConfig",
+    "TrainingReport",
+    "TrainingResult",
+    "as_batches",
+    "capture",
+    "decoder_layers",
+    "evaluate_dictionaries",
+    "load_dictionaries",
+    "parse_site",
+    "resolve",
+    "save_dictionaries",
+    "save_dictionary",
+    "token_batches",
+    "train_dictionaries",
+    "view_feature",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used: torch takes seconds, and `--help` must not."""
+    from importlib import import_module
+
+    for module, names in _HOME.items():
+        if name in names:
+            return getattr(import_module(f"dictionaries.{module}"), name)
+    raise AttributeError(f"module 'dictionaries' has no attribute {name!r}")

@@ -1,0 +1,107 @@
+"""Settings: what a dictionary is, and how one is trained."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from dictionaries.sites import Site
+from policies.errors import DictionaryError
+
+GradientEstimator = Literal["sigmoid", "straight_through"]
+Ramp = Literal["linear", "step"]
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DictionaryConfig:
+    """What a dictionary reads, and how large it is.
+
+    Attributes:
+        site: the stream it decomposes.
+        width: d, the activation's width.
+        features: F.
+        model: the model it was trained on, as the user named it.
+        provenance: settings and figures of its training, for people; nothing is computed from them.
+    """
+
+    site: Site
+    width: int
+    features: int
+    model: str = ""
+    provenance: dict[str, str | int | float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.features < 1:
+            raise DictionaryError(
+                f"A dictionary of width {self.width} with {self.features} features cannot exist",
+                "Both must be at least 1",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How a dictionary is trained. Each architecture has its own `defaults`; change them by `replace`.
+
+    Losses are means over tokens of activations scaled so that E‖x‖² = d: the unit of the weights below.
+
+    Attributes:
+        features: F.
+        steps: gradient steps.
+        batch_size: tokens a step.
+        learning_rate: of Adam, reached after the warm-up.
+        beta1: Adam's decay of the mean gradient. 0 in both papers on sparse autoencoders followed here.
+        beta2: Adam's decay of the squared gradient.
+        learning_rate_warmup_steps: linear rise of the learning rate from 0.
+        learning_rate_decay_share: share of the steps, at the end, over which it falls linearly to 0.
+        sparsity: λ, the weight of Σ relu(π) a token; for the binary autoencoder α_e, the weight of the
+            entropy in bits.
+        sparsity_warmup_steps: over which the weight rises.
+        sparsity_ramp: `linear`, or `step`: nothing before the warm-up's end, everything after.
+        covariance_weight: α_c of the binary autoencoder. 0 saves the cost of the term.
+        estimator: gradient of the binary autoencoder's step function.
+        resample_every: steps between two revivals of features that were silent since the last; 0 for never.
+            None happens in the last third of training.
+        precision: `bfloat16` runs the products under autocast; parameters stay in float32.
+        seed: of initial weights, of the order of activations and of revivals.
+    """
+
+    features: int = 1024
+    steps: int = 900
+    batch_size: int = 512
+    learning_rate: float = 3e-4
+    beta1: float = 0.0
+    beta2: float = 0.999
+    learning_rate_warmup_steps: int = 50
+    learning_rate_decay_share: float = 0.2
+    sparsity: float = 0.1
+    sparsity_warmup_steps: int = 100
+    sparsity_ramp: Ramp = "linear"
+    covariance_weight: float = 0.0
+    estimator: GradientEstimator = "sigmoid"
+    resample_every: int = 0
+    precision: Precision = "float32"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        positive = ("features", "steps", "batch_size", "learning_rate")
+        for name in positive:
+            if not getattr(self, name) > 0:
+                raise DictionaryError(f"`{name}` is {getattr(self, name)}", f"Give a {name} above 0")
+        for name in ("sparsity", "covariance_weight", "resample_every"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise DictionaryError(
+                    f"`{name}` is {getattr(self, name)}", f"Give a finite {name}, 0 or more"
+                )
+
+    def learning_rate_at(self, step: int) -> float:
+        """The learning rate of a step, counted from 0."""
+        rise = min(1.0, (step + 1) / max(1, self.learning_rate_warmup_steps))
+        decay_steps = max(1.0, self.learning_rate_decay_share * self.steps)
+        fall = min(1.0, (self.steps - step) / decay_steps)
+        return self.learning_rate * rise * fall
+
+    def sparsity_at(self, step: int) -> float:
+        """The sparsity weight of a step, counted from 0."""
+        if self.sparsity_ramp == "step":
+            return self.sparsity if step >= self.sparsity_warmup_steps else 0.0
+        return self.sparsity * min(1.0, (step + 1) / max(1, self.sparsity_warmup_steps))

@@ -1,0 +1,1 @@
+"""Audit a model's leakage, locate and edit the features behind it, export and verify the result."""

@@ -1,0 +1,212 @@
+"""A case: everything a run is given, read and checked before the model is touched."""
+
+import hashlib
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from detectors import Document, Fact, read_corpus, read_facts
+from editor.masking import CaseKey
+from editor.probes import Probe, WrittenProbe, build_probes, read_probes
+from editor.progress import Silent, Stages
+from editor.report.schema import Scope
+from policies import ErasureRequest, Policy
+from policies.errors import CorpusError
+
+RETAINED_DOCUMENTS = 20_000
+"""Documents kept in memory as retained text; a seeded sample of a larger corpus."""
+
+_NOTHING_SKIPPED: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseFiles:
+    """What the user named.
+
+    Attributes:
+        corpus: the text the model was trained on; None where only a facts file is given.
+        facts: a facts file that stands in for detection.
+        probes: a probes file with wordings that do not occur in the corpus.
+    """
+
+    corpus: Path | None = None
+    facts: Path | None = None
+    probes: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """Facts, probes and retained text of one run.
+
+    Attributes:
+        name: the case's identifier.
+        policy: what counts as personal and as erased.
+        request: whose data must go; None for everybody's.
+        facts: what was found, about everybody.
+        probes: both splits, all groups.
+        documents: retained text.
+        scope: what was looked at, for the report.
+        key: names facts and subjects in artefacts.
+        incomplete: whether something was skipped.
+        seed: of everything random.
+    """
+
+    name: str
+    policy: Policy
+    request: ErasureRequest | None
+    facts: tuple[Fact, ...] = field(repr=False)
+    probes: tuple[Probe, ...] = field(repr=False)
+    documents: tuple[Document, ...] = field(repr=False)
+    scope: Scope
+    key: CaseKey
+    incomplete: bool
+    seed: int
+
+    @property
+    def erased(self) -> list[Fact]:
+        """The facts in scope."""
+        targets = {
+            (p.target.subject, p.target.relation, p.target.answer)
+            for p in self.probes
+            if p.target.group == "erased"
+        }
+        return [f for f in self.facts if (f.subject, f.entity_type, f.secret) in targets]
+
+    def secrets(self) -> set[str]:
+        """Every personal answer known to this run: what no artefact may hold."""
+        written = {probe.target.answer for probe in self.probes if probe.target.personal}
+        return written | {fact.secret for fact in self.facts}
+
+
+def open_case(
+    files: CaseFiles,
+    policy: Policy,
+    request: ErasureRequest | None,
+    key: CaseKey,
+    *,
+    seed: int,
+    stages: Stages | None = None,
+) -> Case:
+    """Read and check everything: detect facts (or read them), build probes, keep retained text.
+
+    Raises:
+        CorpusError: a file cannot be read, or nothing personal was found in it.
+        SubjectError: a requested subject is not in the corpus.
+    """
+    stages = stages or Silent()
+    written: Sequence[WrittenProbe] = read_probes(files.probes) if files.probes else ()
+    retained = _RetainedSample(request, seed)
+    if files.facts is not None:
+        facts = tuple(read_facts(files.facts))
+        coverage, skipped = ["The facts were given by a file"], _NOTHING_SKIPPED
+        if files.corpus is not None:
+            for document in read_corpus(files.corpus):
+                retained.offer(document)
+        else:
+            for document in _documents_of(facts):
+                retained.offer(document)
+    elif files.corpus is not None:
+        facts, coverage, skipped = _detect(files.corpus, policy, request, retained, stages)
+    else:
+        raise CorpusError("Neither a corpus nor a facts file was given", "Give --corpus or --facts")
+    if not facts:
+        raise CorpusError(
+            f"No personal fact linked to a data subject was found in {files.corpus or files.facts}",
+            "Check the policy's entity types, and that subjects are named in the text, its `subjects` or the request",
+        )
+    probes = build_probes(facts, policy, request, written)
+    name = request.case if request else "everybody"
+    scope = _scope(files, facts, probes, retained.seen, coverage, skipped)
+    return Case(
+        name=name,
+        policy=policy,
+        request=request,
+        facts=facts,
+        probes=probes,
+        documents=tuple(retained.documents()),
+        scope=scope,
+        key=key,
+        incomplete=bool(skipped),
+        seed=seed,
+    )
+
+
+def _detect(
+    corpus: Path,
+    policy: Policy,
+    request: ErasureRequest | None,
+    retained: "_RetainedSample",
+    stages: Stages,
+) -> tuple[tuple[Fact, ...], list[str], tuple[tuple[str, str], ...]]:
+    from detectors import detect_facts
+
+    documents = read_corpus(corpus)
+    with stages.stage("Reading the corpus") as advance:
+        for document in documents:
+            retained.offer(document)
+            advance(1)
+    with stages.stage("Detecting personal facts", retained.seen) as advance:
+        result = detect_facts(documents, policy, request, on_document=lambda: advance(1))
+    return result.facts, list(result.coverage), tuple(result.skipped)
+
+
+def _documents_of(facts: Iterable[Fact]) -> Iterator[Document]:
+    """The contexts that a facts file holds, secrets included, as stand-ins for the corpus."""
+    for fact in facts:
+        for number, source in enumerate(fact.sources):
+            yield Document(
+                id=f"{source.document}#{source.start}-{number}",
+                text=f"{source.prefix}{fact.secret}",
+                subjects=(),
+            )
+
+
+def _scope(
+    files: CaseFiles,
+    facts: Sequence[Fact],
+    probes: Iterable[Probe],
+    documents: int,
+    coverage: Iterable[str],
+    skipped: Iterable[tuple[str, str]],
+) -> Scope:
+    erased = {probe.target for probe in probes if probe.target.group == "erased"}
+    named = files.corpus or files.facts
+    return Scope(
+        corpus=str(named),
+        documents=documents,
+        facts_by_type=dict(sorted(Counter(fact.entity_type for fact in facts).items())),
+        subjects_in_scope=len({target.subject for target in erased}),
+        facts_in_scope=len(erased),
+        coverage=tuple(coverage),
+        skipped=tuple(f"document {document}: {reason}" for document, reason in skipped),
+    )
+
+
+class _RetainedSample:
+    """Keeps every document that names a requested subject, and a seeded sample of the others."""
+
+    def __init__(self, request: ErasureRequest | None, seed: int) -> None:
+        self.names = [n for s in request.subjects for n in (s.name, *s.aliases)] if request else []
+        self.seed = seed
+        self.seen = 0
+        self.heap: list[tuple[float, int, Document]] = []
+
+    def offer(self, document: Document) -> None:
+        """Take or leave a document."""
+        self.seen += 1
+        named = any(name in document.text for name in self.names)
+        item = (1.0 if named else -self._draw(document.id), -self.seen, document)
+        if len(self.heap) < RETAINED_DOCUMENTS:
+            heapq.heappush(self.heap, item)
+        else:
+            heapq.heappushpop(self.heap, item)
+
+    def documents(self) -> list[Document]:
+        """What was kept, in corpus order."""
+        return [document for _, _, document in sorted(self.heap, key=lambda item: -item[1])]
+
+    def _draw(self, identifier: str) -> float:
+        digest = hashlib.blake2b(f"{self.seed}\0{identifier}".encode(), digest_size=8).digest()
+        return int.from_bytes(digest, "big") / 2**64

@@ -1,0 +1,36 @@
+"""`expunge audit`: measure what a model gives away."""
+
+from typing import Any
+
+import click
+
+from editor.cli.options import case_key, case_options, open_case_from, run_info, run_options
+from editor.cli.stages import make_stages
+
+
+@click.command()
+@click.argument("model")
+@case_options
+@run_options
+@click.pass_context
+def audit(ctx: click.Context, model: str, **options: Any) -> None:
+    """Measure what MODEL gives away of personal facts in its training text.
+
+    MODEL is a checkpoint folder, a hub name or a PEFT adapter folder. Without --subject or --request, everybody
+    found is in scope.
+    """
+    from editor.cli.closing import close, open_output
+    from editor.model import load_model
+    from editor.pipeline import audit as run_audit
+    from policies import load_policy
+
+    policy = load_policy(options["policy_name"])
+    stages = make_stages(quiet=options["quiet"])
+    with open_output(options) as output:
+        key = case_key(options)
+        case = open_case_from(options, policy, key, stages)
+        with stages.stage("Loading the model"):
+            loaded = load_model(model, device=options["device"])
+        report = run_audit(case, loaded, run_info(options), stages)
+        close(output, case, report)
+    ctx.exit(report.exit_code)

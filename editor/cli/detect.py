@@ -1,0 +1,117 @@
+"""`expunge detect`: find personal facts in a corpus and write them to a facts file."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from editor.cli.options import load_request_or_names
+from policies.errors import ExitCode, OutputError
+
+if TYPE_CHECKING:
+    from detectors import DetectionResult, Fact
+
+
+@click.command()
+@click.argument("corpus", type=click.Path(path_type=Path))
+@click.option(
+    "--policy", "policy_name", default="gdpr", show_default=True, help="A YAML file or a preset's name."
+)
+@click.option("--request", "request_path", type=click.Path(path_type=Path), help="An erasure request.")
+@click.option("--subject", "subjects", multiple=True, help="A data subject's full name; repeatable.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), required=True, help="The facts file to write (.jsonl)."
+)
+@click.option("--overwrite", is_flag=True, help="Replace the facts file if it exists.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+@click.pass_context
+def detect(
+    ctx: click.Context,
+    corpus: Path,
+    policy_name: str,
+    request_path: Path | None,
+    subjects: tuple[str, ...],
+    output: Path,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Find the personal facts in CORPUS and whom they are about.
+
+    CORPUS is a .jsonl file of {"id", "text"[, "subjects": [names]]} or a .txt file with one document a line.
+    The facts file holds the personal data itself and is readable by you alone (mode 0600). With --request or
+    --subject, only the facts of those people are written.
+    """
+    _check_output(output, overwrite=overwrite)
+    from detectors import detect_facts, facts_in_scope, read_corpus, write_facts
+    from editor.cli.stages import make_stages
+    from policies import load_policy
+
+    policy = load_policy(policy_name)
+    request = load_request_or_names(request_path, subjects)
+    documents = read_corpus(corpus)
+    stages = make_stages(quiet=quiet)
+    with stages.stage("Reading the corpus") as advance:
+        total = 0
+        for _ in documents:
+            total += 1
+            advance(1)
+    with stages.stage("Finding personal facts", total) as advance:
+        result = detect_facts(documents, policy, request, on_document=lambda: advance(1))
+    facts = facts_in_scope(result, request, policy)
+    _check_output(output, overwrite=overwrite)
+    write_facts(output, facts)
+    _show(result, facts, output)
+    if result.skipped:
+        ctx.exit(ExitCode.INCOMPLETE)
+
+
+def _check_output(output: Path, *, overwrite: bool) -> None:
+    """Refuse before the work begins what could not be written after it.
+
+    Raises:
+        OutputError: a folder, a file that exists, or a place in no folder.
+    """
+    if output.is_dir():
+        raise OutputError(f"The output {output} is a folder", "Give the path of a file, such as facts.jsonl")
+    if output.exists() and not overwrite:
+        raise OutputError(f"The facts file {output} exists already", "Give another path, or add --overwrite")
+    if not output.parent.is_dir():
+        raise OutputError(f"There is no folder {output.parent}", "Create it, or give another path")
+
+
+def _show(result: "DetectionResult", facts: "tuple[Fact, ...]", output: Path) -> None:
+    """The closing table and notes: counts only, nobody's name and no secret."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    table = Table("Entity type", title="Personal facts")
+    for title in ("Facts", "Subjects", "Documents"):
+        table.add_column(title, justify="right")
+    for entity_type in sorted({fact.entity_type for fact in facts}):
+        table.add_row(*_row(entity_type, [fact for fact in facts if fact.entity_type == entity_type]))
+    table.add_section()
+    table.add_row(*_row("All", facts))
+    console.print(table)
+    skipped = Counter(reason for _, reason in result.skipped)
+    console.print(
+        f"{result.documents} documents read, {sum(skipped.values())} of them not completely scanned."
+    )
+    for reason, count in sorted(skipped.items()):
+        console.print(f"  {count} {reason}", markup=False)
+    console.print("Coverage:")
+    for note in result.coverage:
+        console.print(f"  {note}", markup=False)
+    if not facts:
+        console.print(
+            "No fact was found: check the policy, and that the corpus or the request names the people."
+        )
+    console.print(f"Facts: {output} (personal data; readable by you alone)", markup=False, soft_wrap=True)
+
+
+def _row(title: str, facts: "list[Fact] | tuple[Fact, ...]") -> tuple[str, str, str, str]:
+    """Facts, subjects and documents of some facts, as a row of the table."""
+    subjects = {fact.subject for fact in facts}
+    documents = {source.document for fact in facts for source in fact.sources}
+    return title, str(len(facts)), str(len(subjects)), str(len(documents))

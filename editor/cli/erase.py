@@ -1,0 +1,87 @@
+"""`expunge erase`: the main job."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from editor.cli.options import case_key, case_options, open_case_from, run_info, run_options
+from editor.cli.stages import make_stages
+
+if TYPE_CHECKING:
+    from editor.pipeline import EraseOptions
+
+METHODS = ("feature-edit", "feature-literal")
+
+
+@click.command()
+@click.argument("model")
+@case_options
+@click.option(
+    "--dictionary",
+    type=click.Path(path_type=Path),
+    help="Dictionaries of the model's mlp_out.  [default: Gated SAEs, trained on the corpus and kept in the output]",
+)
+@click.option("--method", type=click.Choice(METHODS), default="feature-edit", show_default=True)
+@click.option(
+    "--strength",
+    default="auto",
+    show_default=True,
+    help="auto searches the gentlest edit that meets the policy; a number is the gain, with the other settings default.",
+)
+@click.option("--trials", type=click.IntRange(1, 1000), default=16, show_default=True, help="Of the search, at most.")
+@click.option("--controls/--no-controls", default=True, help="Measure control edits of the same size too.")
+@run_options
+@click.pass_context
+def erase(ctx: click.Context, model: str, **options: Any) -> None:
+    """Erase data subjects from MODEL, verify the checkpoint written, and report.
+
+    Writes model/ (a plain checkpoint), edit/, report.json, report.html and manifest.json into the output folder.
+    """
+    ctx.exit(run_erase(model, options))
+
+
+def run_erase(model: str, options: dict[str, Any]) -> int:
+    """Do what the command says, and return the exit code."""
+    from editor.cli.closing import close, open_output
+    from editor.dictionary_supply import supply_dictionaries
+    from editor.model import load_model
+    from editor.pipeline import erase as run
+    from policies import load_policy
+
+    settings = erase_options(options)
+    policy = load_policy(options["policy_name"])
+    stages = make_stages(quiet=options["quiet"])
+    with open_output(options) as output:
+        key = case_key(options)
+        with stages.stage("Loading the model"):
+            loaded = load_model(model, device=options["device"])
+        case = open_case_from(options, policy, key, stages)
+        supply = supply_dictionaries(case, loaded, options["dictionary"], output.path, stages)
+        report = run(case, loaded, supply, settings, run_info(options), output.path, stages)
+        close(output, case, report)
+    return report.exit_code
+
+
+def erase_options(options: dict[str, Any]) -> "EraseOptions":
+    """Method and strength from the command line.
+
+    Raises:
+        click.UsageError: a strength that is neither "auto" nor a positive number.
+    """
+    from editor.methods import FeatureEdit, FeatureLiteral
+    from editor.pipeline import EraseOptions
+    from editor.tune import StrengthSearch
+
+    if options["method"] == FeatureLiteral.name:
+        return EraseOptions(method=FeatureLiteral(), search=None, controls=options["controls"])
+    if options["strength"] == "auto":
+        search = StrengthSearch(trials=options["trials"], seed=options["seed"] or 0)
+        return EraseOptions(search=search, controls=options["controls"])
+    try:
+        gain = float(options["strength"])
+    except ValueError:
+        gain = 0.0
+    if not 0 < gain < 1000:
+        raise click.UsageError("--strength is neither auto nor a positive number.")
+    return EraseOptions(method=FeatureEdit(gain=gain), search=None, controls=options["controls"])

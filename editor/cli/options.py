@@ -1,0 +1,126 @@
+"""Options that several commands share, and how they become a case."""
+
+import getpass
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from editor.case import Case
+    from editor.masking import CaseKey
+    from editor.pipeline import RunInfo
+    from editor.progress import Stages
+    from policies import ErasureRequest, Policy
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def case_options(command: F) -> F:
+    """Whose data, where it is found and what counts as personal."""
+    for option in reversed(
+        (
+            click.option("--corpus", type=click.Path(path_type=Path), help="The text the model was trained on."),
+            click.option("--facts", type=click.Path(path_type=Path), help="A facts file, instead of detection."),
+            click.option(
+                "--policy", "policy_name", default="gdpr", show_default=True, help="A YAML file or a preset's name."
+            ),
+            click.option("--request", "request_path", type=click.Path(path_type=Path), help="An erasure request."),
+            click.option("--subject", "subjects", multiple=True, help="A data subject's full name; repeatable."),
+            click.option(
+                "--probes",
+                type=click.Path(path_type=Path),
+                help="Wordings that are not in the corpus, for verification.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def run_options(command: F) -> F:
+    """Where to write, on what to run."""
+    for option in reversed(
+        (
+            click.option("--output", type=click.Path(path_type=Path), required=True, help="A new folder."),
+            click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists."),
+            click.option(
+                "--case-key",
+                type=click.Path(path_type=Path),
+                help="Key of the report's labels, made if missing.  [default: beside the output]",
+            ),
+            click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ..."),
+            click.option("--seed", type=int, help="Of everything random.  [default: the policy's]"),
+            click.option("--operator", help="Who answers for this run.  [default: the user's login]"),
+            click.option("--quiet", is_flag=True, help="No progress bars."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def load_request_or_names(request_path: Path | None, subjects: tuple[str, ...]) -> "ErasureRequest | None":
+    """The request that a file or names on the command line make; None for everybody."""
+    from policies import ErasureRequest, load_request
+
+    if request_path is not None and subjects:
+        raise click.UsageError("Give --request or --subject, not both.")
+    if request_path is not None:
+        return load_request(request_path)
+    return ErasureRequest.from_names(subjects) if subjects else None
+
+
+def open_case_from(
+    options: dict[str, Any], policy: "Policy", key: "CaseKey", stages: "Stages"
+) -> "Case":
+    """Read everything the shared options name."""
+    from editor.case import CaseFiles, open_case
+
+    if options["corpus"] is None and options["facts"] is None:
+        raise click.UsageError("Give --corpus or --facts.")
+    files = CaseFiles(corpus=options["corpus"], facts=options["facts"], probes=options["probes"])
+    request = load_request_or_names(options["request_path"], options["subjects"])
+    seed = policy.seed if options["seed"] is None else options["seed"]
+    return open_case(files, policy, request, key, seed=seed, stages=stages)
+
+
+def case_key(options: dict[str, Any]) -> "CaseKey":
+    """The named key, or the one beside the output folder."""
+    from editor.masking import CaseKey
+
+    output: Path = options["output"]
+    return CaseKey.load_or_create(options["case_key"] or output.with_name(f"{output.name}.key"))
+
+
+def run_info(options: dict[str, Any]) -> "RunInfo":
+    """Operator and command line; names of data subjects on it are masked."""
+    from editor.pipeline import RunInfo
+
+    return RunInfo(operator=options["operator"] or _login(), command=masked_command(sys.argv[1:]))
+
+
+def masked_command(arguments: list[str]) -> str:
+    """The command line with every --subject masked, quoted for a shell."""
+    import shlex
+
+    masked: list[str] = []
+    hide = False
+    for argument in arguments:
+        if hide:
+            masked.append("***")
+        elif argument.startswith("--subject="):
+            masked.append("--subject=***")
+        else:
+            masked.append(argument)
+        hide = argument == "--subject"
+    return shlex.join(["expunge", *masked])
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"

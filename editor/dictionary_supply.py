@@ -1,0 +1,106 @@
+"""Dictionaries for a run: loaded and checked, or trained on the corpus where none is named."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dictionaries import (
+    Dictionary,
+    TrainingConfig,
+    decoder_layers,
+    evaluate_dictionaries,
+    load_dictionaries,
+    save_dictionaries,
+    token_batches,
+    train_dictionaries,
+)
+from dictionaries.sites import Site
+from editor.case import Case
+from editor.model import LoadedModel
+from editor.progress import Stages
+from editor.report.schema import DictionaryRow
+from editor.retained import split_documents
+
+DEFAULT_ARCHITECTURE = "gated"
+QUALITY_DOCUMENTS = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class DictionarySupply:
+    """Dictionaries and how good they are.
+
+    Attributes:
+        dictionaries: one for each site that may be edited, on the model's device.
+        quality: their evaluation on retained text held out from the edit.
+    """
+
+    dictionaries: Mapping[Site, Dictionary]
+    quality: tuple[DictionaryRow, ...]
+
+
+def supply_dictionaries(
+    case: Case, loaded: LoadedModel, path: Path | None, output: Path, stages: Stages
+) -> DictionarySupply:
+    """Load the dictionaries at `path`; without one, train Gated SAEs of every MLP and keep them in the output.
+
+    Raises:
+        DictionaryError: the folder holds no usable dictionary for this model.
+    """
+    if path is None:
+        found = _train(case, loaded, stages)
+        save_dictionaries(found, output / "dictionaries")
+    else:
+        with stages.stage("Loading dictionaries"):
+            found = load_dictionaries(path, loaded.model)
+    dictionaries = {site: dictionary.to(loaded.device).eval() for site, dictionary in found.items()}
+    with stages.stage("Evaluating dictionaries"):
+        quality = _quality(case, loaded, dictionaries)
+    return DictionarySupply(dictionaries=dictionaries, quality=quality)
+
+
+def _train(case: Case, loaded: LoadedModel, stages: Stages) -> Mapping[Site, Dictionary]:
+    fitting, _ = split_documents(case.documents, case.seed)
+    texts = [document.text for document in fitting]
+    batches = list(token_batches(texts, loaded.tokenizer, context=loaded.context_length))
+    sites = [Site(layer) for layer in range(len(decoder_layers(loaded.model)))]
+    config = TrainingConfig(seed=case.seed)
+    with stages.stage("Training Gated SAEs", config.steps) as advance:
+        done = 0
+
+        def progress(what: str, step: int, _: int) -> None:
+            nonlocal done
+            if what != "activations":
+                advance(step - done)
+                done = step
+
+        return train_dictionaries(
+            loaded.model,
+            batches,
+            sites,
+            DEFAULT_ARCHITECTURE,
+            model_name=loaded.source,
+            progress=progress,
+        ).dictionaries
+
+
+def _quality(
+    case: Case, loaded: LoadedModel, dictionaries: Mapping[Site, Dictionary]
+) -> tuple[DictionaryRow, ...]:
+    _, held_out = split_documents(case.documents, case.seed)
+    texts = [document.text for document in held_out[:QUALITY_DOCUMENTS]]
+    if not texts:
+        return ()
+    batches = list(token_batches(texts, loaded.tokenizer, context=loaded.context_length))
+    found = evaluate_dictionaries(loaded.model, batches, dictionaries, cross_entropy=False)
+    return tuple(
+        DictionaryRow(
+            site=str(site),
+            architecture=result.architecture,
+            features=result.features,
+            explained_variance=result.explained_variance,
+            l0=result.l0,
+            relative_reconstruction_bias=result.gamma,
+            alive=result.alive / result.features,
+        )
+        for site, result in sorted(found.items())
+    )

@@ -1,0 +1,207 @@
+"""Edits: weight changes by parameter name, applied and taken back bit for bit, saved and loaded.
+
+An edit is a value. It never is a runtime hook: what it does, it does to weights.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from policies.errors import EditError
+
+EDIT_VERSION = 1
+RANK_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delta:
+    """The change of one parameter, ΔW = left @ right, in the parameter's own layout.
+
+    Attributes:
+        left: (rows, rank), float32 on the CPU.
+        right: (rank, columns), float32 on the CPU.
+    """
+
+    left: Float[Tensor, "rows rank"] = field(repr=False)
+    right: Float[Tensor, "rank columns"] = field(repr=False)
+
+    @classmethod
+    def from_dense(cls, dense: Float[Tensor, "rows columns"]) -> "Delta":
+        """Factor a dense change at its numerical rank (singular values above 1e-6 of the largest)."""
+        u, s, v = torch.linalg.svd(dense.detach().float().cpu(), full_matrices=False)
+        rank = max(1, int((s > RANK_TOLERANCE * s[0]).sum())) if len(s) else 0
+        root = s[:rank].sqrt()
+        return cls(left=(u[:, :rank] * root).contiguous(), right=(root[:, None] * v[:rank]).contiguous())
+
+    @property
+    def rank(self) -> int:
+        """The rank of the change."""
+        return int(self.left.shape[1])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The parameter's shape."""
+        return int(self.left.shape[0]), int(self.right.shape[1])
+
+    def dense(self) -> Float[Tensor, "rows columns"]:
+        """The whole matrix ΔW."""
+        return self.left @ self.right
+
+    def squared_norm(self) -> float:
+        """‖ΔW‖²_F without forming ΔW: the sum of (LᵀL) ∘ (R Rᵀ)."""
+        gram = (self.left.double().T @ self.left.double()) * (self.right.double() @ self.right.double().T)
+        return max(0.0, float(gram.sum()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """Changes of parameters and where they came from.
+
+    Attributes:
+        deltas: parameter name -> change.
+        method: the edit method's name.
+        settings: the method's settings.
+    """
+
+    deltas: Mapping[str, Delta]
+    method: str
+    settings: Mapping[str, float | str] = field(default_factory=dict)
+
+    @property
+    def norm(self) -> float:
+        """‖ΔW‖_F over all parameters together."""
+        return math.sqrt(sum(delta.squared_norm() for delta in self.deltas.values()))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it changes nothing."""
+        return self.norm == 0.0
+
+    def scaled(self, factor: float) -> "Edit":
+        """The same edit, `factor` times as strong."""
+        deltas = {name: Delta(left=d.left * factor, right=d.right) for name, d in self.deltas.items()}
+        return Edit(deltas=deltas, method=self.method, settings=self.settings)
+
+    def composed(self, other: "Edit") -> "Edit":
+        """This edit and `other` together: the sum of their changes."""
+        deltas = dict(self.deltas)
+        for name, delta in other.deltas.items():
+            mine = deltas.get(name)
+            deltas[name] = delta if mine is None else Delta.from_dense(mine.dense() + delta.dense())
+        method = f"{self.method}+{other.method}"
+        return Edit(deltas=deltas, method=method, settings={**self.settings, **other.settings})
+
+    @contextmanager
+    def applied(self, model: nn.Module) -> Iterator[None]:
+        """Apply the edit inside the `with` block; afterwards the weights are what they were, bit for bit."""
+        with preserved(model, self.deltas):
+            self.apply_to(model)
+            yield
+
+    @torch.no_grad()
+    def apply_to(self, model: nn.Module) -> None:
+        """Add the changes to the model's weights, computed in float32 and rounded once to their dtype.
+
+        Raises:
+            EditError: the model lacks a parameter, or has it in another shape.
+        """
+        for name, delta in self.deltas.items():
+            weight = _parameter(model, name)
+            if tuple(weight.shape) != delta.shape:
+                raise EditError(
+                    f"The edit of {name} is {delta.shape}, the model's is {tuple(weight.shape)}",
+                    "Apply it to the model it was made for",
+                )
+            weight.copy_((weight.float() + delta.dense().to(weight.device)).to(weight.dtype))
+
+    def save(self, folder: Path, originals: Mapping[str, Tensor] | None = None) -> None:
+        """Write `edit.json` and `deltas.safetensors`, and `originals.safetensors` where they are given.
+
+        Args:
+            folder: made if it is missing.
+            originals: the stored tensors before the edit. Whoever holds them can bring the facts back.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {f"{name}.left": d.left.contiguous() for name, d in self.deltas.items()}
+        tensors |= {f"{name}.right": d.right.contiguous() for name, d in self.deltas.items()}
+        save_file(tensors, folder / "deltas.safetensors")
+        if originals is not None:
+            save_file({n: t.contiguous() for n, t in originals.items()}, folder / "originals.safetensors")
+        head = {
+            "version": EDIT_VERSION,
+            "method": self.method,
+            "settings": dict(self.settings),
+            "norm": self.norm,
+            "parameters": {name: {"rank": d.rank, "shape": d.shape} for name, d in self.deltas.items()},
+        }
+        (folder / "edit.json").write_text(json.dumps(head, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Edit":
+        """Read what `save` wrote.
+
+        Raises:
+            EditError: a file is missing or damaged, or of another version.
+        """
+        try:
+            head: dict[str, Any] = json.loads((folder / "edit.json").read_text(encoding="utf-8"))
+            if head["version"] != EDIT_VERSION:
+                raise EditError(
+                    f"{folder} is of edit version {head['version']}", "Use the Expunge that wrote it"
+                )
+            with safe_open(folder / "deltas.safetensors", framework="pt") as file:
+                deltas = {
+                    name: Delta(left=file.get_tensor(f"{name}.left"), right=file.get_tensor(f"{name}.right"))
+                    for name in head["parameters"]
+                }
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            raise EditError(
+                f"The edit in {folder} cannot be read ({type(error).__name__})", "Use a folder `erase` wrote"
+            ) from None
+        return cls(deltas=deltas, method=head["method"], settings=head["settings"])
+
+
+def load_originals(folder: Path) -> dict[str, Tensor]:
+    """Read the stored tensors before the edit.
+
+    Raises:
+        EditError: they were deleted, so that the edit cannot be taken back.
+    """
+    path = folder / "originals.safetensors"
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError):
+        raise EditError(
+            f"{path} is missing or damaged, so the edit cannot be taken back bit for bit",
+            "Go back to the original checkpoint",
+        ) from None
+
+
+@contextmanager
+def preserved(model: nn.Module, names: Mapping[str, Any] | set[str]) -> Iterator[None]:
+    """Keep copies of parameters and put them back on leaving, whatever happens inside the block."""
+    kept = {name: _parameter(model, name).detach().clone() for name in names}
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for name, value in kept.items():
+                _parameter(model, name).copy_(value)
+
+
+def _parameter(model: nn.Module, name: str) -> nn.Parameter:
+    try:
+        return model.get_parameter(name)
+    except AttributeError:
+        raise EditError(f"The model has no parameter {name}", "Use the model the edit was made for") from None

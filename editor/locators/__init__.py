@@ -1,0 +1,1 @@
+"""Locators: which units of a model carry the facts. One locator a file."""

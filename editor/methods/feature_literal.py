@@ -1,0 +1,74 @@
+"""FeatureEdit read as literally as its publication allows (Chen et al. 2025, arXiv:2502.12483).
+
+The paper erases a fact by the features that fire on it, and leaves open how a feature becomes an edit of weights.
+This arm is our interpretation, not the authors' code: for each located feature the coordinates of its decoder
+direction with |d_j| > τ₂ · max |d_j| are the rows of the MLP's output projection that write the feature; the entries
+of those rows in the columns of the neurons active on the fact are set to zero.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from dictionaries.sites import Site, capture
+from editor.edit import Delta, Edit
+from editor.methods.problem import EditProblem
+from editor.tokens import batches
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureLiteral:
+    """Zero the entries of the output projection that write located features from active neurons.
+
+    Attributes:
+        units: how many features of highest attribution over all sites are taken.
+        coordinate_share: τ₂, relative to the direction's largest coordinate.
+        neuron_share: a neuron is active where its mean |activation| on the secrets exceeds this share of the
+            largest neuron's.
+    """
+
+    name: ClassVar[str] = "feature-literal"
+    needs_dictionary: ClassVar[bool] = True
+
+    units: int = 20
+    coordinate_share: float = 0.5
+    neuron_share: float = 0.2
+
+    def fit(self, problem: EditProblem) -> Edit:
+        """Return the edit; the model is left as it was, bit for bit."""
+        located = {site: units for site, units in problem.attribution.top(self.units).items() if len(units)}
+        activity = _mean_activity(problem, list(located))
+        deltas = {}
+        for site, units in located.items():
+            name, transposed = problem.parameter(site)
+            weight = problem.loaded.model.get_parameter(name).detach().float().cpu()
+            weight = weight.T if transposed else weight
+            rows = self._rows(problem.dictionaries[site].directions[units].cpu())
+            columns = activity[site] > self.neuron_share * activity[site].max()
+            zeroed = -weight * (rows[:, None] & columns[None, :])
+            deltas[name] = Delta.from_dense(zeroed.T if transposed else zeroed)
+        return Edit(deltas=deltas, method=self.name, settings=asdict(self))
+
+    def _rows(self, directions: Float[Tensor, "units d"]) -> Bool[Tensor, " d"]:
+        size = directions.abs()
+        return (size > self.coordinate_share * size.max(1, keepdim=True).values).any(0)
+
+
+@torch.no_grad()
+def _mean_activity(problem: EditProblem, sites: list[Site]) -> Mapping[Site, Float[Tensor, " m"]]:
+    """Mean |activation| of each neuron over the tokens that predict the secrets."""
+    loaded = problem.loaded
+    sums: dict[Site, Tensor] = {}
+    count = 0
+    for batch in batches(problem.erase, pad=loaded.tokenizer.pad_token_id or 0, device=loaded.device):
+        with capture(loaded.model, sites, outputs=False) as taken:
+            loaded.model.base_model(**batch.inputs, use_cache=False)
+        for site, keys in taken.keys.items():
+            chosen = keys[batch.predicting].float().abs().sum(0).cpu()
+            sums[site] = sums[site] + chosen if site in sums else chosen
+        count += len(batch.targets)
+    return {site: total / max(1, count) for site, total in sums.items()}

@@ -1,0 +1,56 @@
+"""Control: the main method on features drawn at random, at the same ‖ΔW‖.
+
+A published replication found noise as good as the method it examined; without this control no claim stands.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from dictionaries.sites import Site
+from editor.edit import Edit
+from editor.locators.features import Attribution
+from editor.methods.feature_edit import FeatureEdit
+from editor.methods.problem import EditProblem
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomFeatures:
+    """`feature-edit` with as many features a site, drawn uniformly from those that fire, scaled to a given norm.
+
+    Attributes:
+        like: the edit method whose settings and feature counts are copied.
+        norm: ‖ΔW‖_F to scale to; None leaves the edit as it comes.
+        seed: of the draw.
+    """
+
+    name: ClassVar[str] = "random-features"
+    needs_dictionary: ClassVar[bool] = True
+
+    like: FeatureEdit = field(default_factory=FeatureEdit)
+    norm: float | None = None
+    seed: int = 0
+
+    def fit(self, problem: EditProblem) -> Edit:
+        """Return the edit; the model is left as it was, bit for bit."""
+        drawn = self._draw(problem.attribution)
+        edit = self.like.fit(replace(problem, attribution=drawn))
+        factor = 1.0 if self.norm is None or edit.is_empty else self.norm / edit.norm
+        return replace(edit.scaled(factor), method=self.name)
+
+    def _draw(self, attribution: Attribution) -> Attribution:
+        """Random positive scores for as many features a site as the true scores would choose."""
+        generator = torch.Generator().manual_seed(self.seed)
+        scores: dict[Site, Tensor] = {}
+        located: Mapping[Site, Tensor] = attribution.top(self.like.units)
+        for site, units in located.items():
+            raw = attribution.raw[site]
+            firing = raw.nonzero()[:, 0]
+            others = firing[~torch.isin(firing, units)]
+            chosen = others[torch.randperm(len(others), generator=generator)[: len(units)]]
+            scores[site] = torch.zeros_like(raw)
+            scores[site][chosen] = 1.0
+        return replace(attribution, scores=scores)

@@ -1,0 +1,297 @@
+"""The main job, top to bottom: audit, locate, edit, export, verify, report.
+
+Each value is made once and passed forward. Verification's probes and held-out text reach nothing before it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from dictionaries import Dictionary
+from dictionaries.sites import Site
+from editor.audit import Scored, decoy_probes, fact_rows, group_results, subject_rows
+from editor.case import Case
+from editor.dictionary_supply import DictionarySupply
+from editor.edit import Edit
+from editor.export import export_checkpoint, save_adapter
+from editor.judge import TrialJudge
+from editor.judgement import exit_code, integrity_criterion, leakage_criteria, utility_criteria, verdict
+from editor.locators.features import FeatureAttribution
+from editor.measure import (
+    Material,
+    attack_rows,
+    control_row,
+    decoy_maker,
+    prepare,
+    score_case,
+    text_before_after,
+)
+from editor.methods import EditProblem, FeatureEdit, FeatureLiteral, RandomFeatures
+from editor.model import LoadedModel, load_model, tensor_digests
+from editor.probes import Probe, sample
+from editor.progress import Stages
+from editor.report.schema import ControlRow, Perplexity, Report
+from editor.retained import perplexity
+from editor.summaries import (
+    THREAT_MODEL,
+    edit_summary,
+    model_summary,
+    policy_summary,
+    residual_risk,
+    versions,
+)
+from editor.tokens import TokenSequence, encode_answer
+from editor.tune import StrengthSearch, Tuning, split_wordings
+from editor.verify import integrity_checks
+
+INTEGRITY_TEXTS = 8
+TRIAL_KEPT_PROBES = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInfo:
+    """Who runs what, for the report.
+
+    Attributes:
+        operator: a name or a service account; no data subject.
+        command: the command line, data subjects' names masked.
+    """
+
+    operator: str
+    command: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EraseOptions:
+    """How to erase.
+
+    Attributes:
+        method: the settings where `search` is None, the first trial's otherwise.
+        search: the strength search; None uses `method` as it is.
+        attribution: the locator.
+        controls: measure the control edits too.
+    """
+
+    method: FeatureEdit | FeatureLiteral = field(default_factory=FeatureEdit)
+    search: StrengthSearch | None = field(default_factory=StrengthSearch)
+    attribution: FeatureAttribution = field(default_factory=FeatureAttribution)
+    controls: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Before:
+    """The original model, measured once."""
+
+    loaded: LoadedModel
+    material: Material
+    scored: Scored
+    digests: Mapping[str, str]
+
+
+def audit(case: Case, loaded: LoadedModel, run: RunInfo, stages: Stages) -> Report:
+    """Measure what the model gives away of the facts in scope."""
+    before = measure_original(case, loaded, stages)
+    groups = group_results(before.scored, None, case.policy.decoding)
+    facts = fact_rows(before.scored, None, case.facts, case.key)
+    criteria = leakage_criteria(case.policy, groups, facts)
+    tokens, value = perplexity(loaded, before.material.held_out_text)
+    code = exit_code(criteria, incomplete=case.incomplete)
+    return Report(
+        kind="audit",
+        case=case.name,
+        operator=run.operator,
+        seed=case.seed,
+        command=run.command,
+        versions=versions(),
+        policy=policy_summary(case),
+        model_before=model_summary(loaded, before.digests),
+        scope=case.scope,
+        threat_model=THREAT_MODEL,
+        groups=groups,
+        subjects=subject_rows(facts),
+        facts=facts,
+        perplexities=(Perplexity(text="retained text", tokens=tokens, before=value, after=None),),
+        criteria=tuple(criteria),
+        residual_risk=residual_risk(case),
+        exit_code=int(code),
+        verdict=verdict(code, criteria),
+    )
+
+
+def erase(
+    case: Case,
+    loaded: LoadedModel,
+    supply: DictionarySupply,
+    options: EraseOptions,
+    run: RunInfo,
+    folder: Path,
+    stages: Stages,
+) -> Report:
+    """Erase the facts in scope: write `folder`/model and `folder`/edit, and report what the checkpoint does.
+
+    The loaded model is left as it was, bit for bit.
+    """
+    before = measure_original(case, loaded, stages)
+    problem = pose(case, before, supply.dictionaries, options.attribution, stages)
+    tuning = search(case, before, problem, options.search, stages) if options.search else None
+    method = tuning.chosen if tuning else options.method
+    with stages.stage("Fitting the edit"):
+        edit = method.fit(problem)
+    with stages.stage("Writing the checkpoint"):
+        originals = export_checkpoint(loaded, edit, folder / "model")
+        edit.save(folder / "edit", originals)
+        save_adapter(edit, loaded, folder / "edit" / "adapter")
+    controls = control_rows(case, before, problem, edit, method, stages) if options.controls else ()
+    report = verify(case, before, folder / "model", edit, run, stages, shown="model")
+    return report.model_copy(
+        update={
+            "kind": "erase",
+            "edit": edit_summary(problem, edit, problem.attribution, method.units),
+            "dictionaries": supply.quality,
+            "controls": controls,
+            "trials": tuning.rows() if tuning else (),
+        }
+    )
+
+
+def verify(
+    case: Case,
+    before: Before,
+    checkpoint: Path,
+    edit: Edit | None,
+    run: RunInfo,
+    stages: Stages,
+    shown: str | None = None,
+) -> Report:
+    """Measure a written checkpoint, read back from disk in a fresh model, against the original."""
+    loaded, material = before.loaded, before.material
+    device = str(loaded.device)
+    after = load_model(str(checkpoint), device=device)
+    scored = score_case(case, after, material.measured, stages, "Verifying the checkpoint read back")
+    with stages.stage("Comparing retained text"):
+        text, compared = text_before_after(loaded, after, material)
+    digests = tensor_digests(after.model, loaded.stored_dtype)
+    checks = integrity_checks(
+        loaded,
+        after,
+        load_model(str(checkpoint), device=device),
+        material.held_out_text[:INTEGRITY_TEXTS],
+        digests_before=before.digests,
+        digests_after=digests,
+        declared=set(edit.deltas) if edit else None,
+    )
+    attacks = attack_rows(case, after, material, stages)
+    groups = group_results(before.scored, scored, case.policy.decoding)
+    facts = fact_rows(before.scored, scored, case.facts, case.key)
+    criteria = (
+        *leakage_criteria(case.policy, groups, facts),
+        *utility_criteria(case.policy, before.scored, scored, text),
+        integrity_criterion(checks),
+    )
+    code = exit_code(criteria, incomplete=case.incomplete)
+    return Report(
+        kind="verify",
+        case=case.name,
+        operator=run.operator,
+        seed=case.seed,
+        command=run.command,
+        versions=versions(),
+        policy=policy_summary(case),
+        model_before=model_summary(loaded, before.digests),
+        model_after=model_summary(after, digests, shown),
+        scope=case.scope,
+        threat_model=THREAT_MODEL,
+        groups=groups,
+        subjects=subject_rows(facts),
+        facts=facts,
+        perplexities=(text,),
+        retained_divergence=compared.divergence,
+        integrity=checks,
+        attacks=attacks,
+        criteria=criteria,
+        residual_risk=residual_risk(case),
+        exit_code=int(code),
+        verdict=verdict(code, criteria),
+    )
+
+
+def measure_original(case: Case, loaded: LoadedModel, stages: Stages) -> Before:
+    """Score the original model on everything that verification will look at."""
+    material = prepare(case, loaded)
+    scored = score_case(case, loaded, material.measured, stages, "Auditing the original model")
+    digests = tensor_digests(loaded.model, loaded.stored_dtype)
+    return Before(loaded=loaded, material=material, scored=scored, digests=digests)
+
+
+def pose(
+    case: Case,
+    before: Before,
+    dictionaries: Mapping[Site, Dictionary],
+    attribution: FeatureAttribution,
+    stages: Stages,
+) -> EditProblem:
+    """Locate the features, from the locating split alone, and pose the problem that methods solve."""
+    locating = [probe for probe in case.probes if probe.split == "locating"]
+    erased = [probe for probe in locating if probe.target.group == "erased"]
+    relations = {probe.target.relation for probe in erased}
+    others = [
+        probe
+        for probe in locating
+        if probe.target.group in ("neighbours", "others") and probe.target.relation in relations
+    ]
+    mine = encode_probes(before.loaded, erased)
+    theirs = encode_probes(before.loaded, sample(others, len(erased), case.seed))
+    with stages.stage("Locating features", len(mine) + len(theirs)) as advance:
+        scores = attribution.fit(before.loaded, mine, theirs, dictionaries, advance)
+    return EditProblem(
+        loaded=before.loaded,
+        erase=mine,
+        retain=before.material.fitting_text,
+        dictionaries=dictionaries,
+        attribution=scores,
+    )
+
+
+def search(
+    case: Case, before: Before, problem: EditProblem, strength: StrengthSearch, stages: Stages
+) -> Tuning:
+    """Search the settings on an inner split of the locating wordings."""
+    locating = [probe for probe in case.probes if probe.split == "locating"]
+    fitting, judging = split_wordings(locating)
+    kept = sample((p for p in locating if p.target.group != "erased"), TRIAL_KEPT_PROBES, case.seed)
+    judge = TrialJudge(
+        before.loaded,
+        case.policy,
+        erased=[*judging, *decoy_probes(judging, decoy_maker(case), seed=case.seed + 1)],
+        kept=kept,
+        text=before.material.fitting_text,
+    )
+    inner = replace(problem, erase=encode_probes(before.loaded, fitting))
+    with stages.stage("Searching the gentlest strength", strength.trials) as advance:
+        return strength.fit(inner, judge, lambda _: advance(1))
+
+
+def control_rows(
+    case: Case, before: Before, problem: EditProblem, edit: Edit, method: FeatureEdit | FeatureLiteral, stages: Stages
+) -> tuple[ControlRow, ...]:
+    """The same change of weights by chance, and the paper's rule taken literally."""
+    like = method if isinstance(method, FeatureEdit) else FeatureEdit(units=method.units)
+    random = RandomFeatures(like=like, norm=edit.norm, seed=case.seed).fit(problem)
+    described = [(random, "as many features a site drawn at random, scaled to the same ‖ΔW‖")]
+    if not isinstance(method, FeatureLiteral):
+        literal = FeatureLiteral().fit(problem)
+        described.append((literal, "entries of the output projection that write the top features, zeroed"))
+    return tuple(
+        control_row(case, before.loaded, before.material, before.scored, control, text, stages)
+        for control, text in described
+        if not control.is_empty
+    )
+
+
+def encode_probes(loaded: LoadedModel, probes: list[Probe]) -> list[TokenSequence]:
+    """Tokenise probes with their answers marked."""
+    limit = loaded.context_length
+    return [
+        encode_answer(loaded.tokenizer, probe.prompt, probe.target.answer, index, limit)
+        for index, probe in enumerate(probes)
+    ]

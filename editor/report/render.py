@@ -1,0 +1,100 @@
+"""The report as one HTML file: no external assets, no scripts, light and dark, for the screen and for paper."""
+
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from editor.report import formatting, summary
+from editor.report.figures import draw_charts
+from editor.report.schema import FactRow, Report
+
+MOST_FACTS = 200
+
+
+def render_html(report: Report) -> str:
+    """Render a report of any kind; parts that it does not have are left out. The same report, the same bytes."""
+    figures = draw_charts(report)
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            style=_style(),
+            title=summary.title(report),
+            outcome=summary.outcome(report),
+            tone=_tone(report),
+            key_numbers=summary.key_numbers(report),
+            sections=_sections(report, figures),
+            groups=summary.group_rows(report),
+            erased=summary.group_rows(report, "erased"),
+            facts=_most_exposed(report),
+            edited=report.model_after is not None,
+            figures=figures,
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("editor.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    names = ("arrow", "bits", "count", "interval", "number", "odds", "percent", "plural", "words")
+    environment.filters |= {name: getattr(formatting, name) for name in names}
+    environment.filters |= {"svg": Markup, "limit": summary.limit_text, "measured": summary.measured_text}
+    return environment
+
+
+def _style() -> Markup:
+    loader = _environment().loader
+    assert loader is not None
+    return Markup(loader.get_source(_environment(), "style.css")[0])
+
+
+def _tone(report: Report) -> str:
+    return {0: "good", 1: "bad", 3: "bad"}.get(report.exit_code, "open")
+
+
+def _most_exposed(report: Report) -> tuple[FactRow, ...]:
+    """Facts that still leak first, then by bits, at most `MOST_FACTS`."""
+
+    def exposure(row: FactRow) -> tuple[bool, float, str]:
+        after = row.worst_case_bits_after
+        leaked = row.leaked_before if row.leaked_after is None else row.leaked_after
+        return not leaked, row.worst_case_bits_before if after is None else after, row.fact
+
+    return tuple(sorted(report.facts, key=exposure)[:MOST_FACTS])
+
+
+def _sections(report: Report, figures: dict[str, Any]) -> list[tuple[str, str]]:
+    """Anchor and heading of every section that the report has, in the order of the page."""
+    every: list[tuple[str, str, object]] = [
+        ("criteria", "Policy criteria", report.criteria),
+        ("leakage", "Leakage", report.groups),
+        ("subjects", "People", report.subjects),
+        ("facts", "Facts", report.facts),
+        (
+            "collateral",
+            "What the edit cost" if report.model_after else "Perplexity",
+            report.perplexities or "collateral" in figures,
+        ),
+        ("controls", "Controls", report.controls),
+        ("attacks", "Attacks", report.attacks),
+        ("integrity", "Integrity", report.integrity),
+        ("dictionaries", "Dictionaries", report.dictionaries),
+        ("edit", "The edit", report.edit),
+        ("search", "Strength search", report.trials),
+        ("scope", "Scope and coverage", True),
+        ("threat-model", "Threat model", report.threat_model),
+        ("residual-risk", "Residual risk", report.residual_risk),
+        ("policy", "Policy text", True),
+        ("again", "Run it again", True),
+    ]
+    return [(anchor, heading) for anchor, heading, present in every if present]

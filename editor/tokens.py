@@ -1,0 +1,107 @@
+"""From text to token batches: each sequence with the tokens of interest (an answer, a text) marked."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+BATCH_TOKENS = 16_384
+"""Padded tokens in one batch: enough to keep two cores or a GPU busy on small models, flat in memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenSequence:
+    """Token ids with a mark on those that are to be predicted.
+
+    Attributes:
+        ids: the tokens, the tokenizer's own special tokens included.
+        marked: for each token, whether it belongs to the answer. The first token is never marked.
+        index: where the sequence stands in its caller's list.
+    """
+
+    ids: tuple[int, ...] = field(repr=False)
+    marked: tuple[bool, ...] = field(repr=False)
+    index: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenBatch:
+    """Right-padded sequences on a device.
+
+    Attributes:
+        inputs: keyword arguments of the model's forward: `input_ids` and `attention_mask`, both
+            (batch, positions).
+        predicting: positions whose next token is marked, (batch, positions).
+        targets: the marked tokens in row-major order of `predicting`, (marked,).
+        rows: the batch row of each marked token, (marked,).
+        indices: the caller's index of each row.
+    """
+
+    inputs: dict[str, Int[Tensor, "batch positions"]]
+    predicting: Bool[Tensor, "batch positions"]
+    targets: Int[Tensor, " marked"]
+    rows: Int[Tensor, " marked"]
+    indices: tuple[int, ...]
+
+
+def encode_answer(tokenizer: Any, prompt: str, answer: str, index: int, limit: int) -> TokenSequence:
+    """Tokenise prompt and answer jointly, as the model saw them in training, and mark the answer's tokens.
+
+    A space is put between the two unless either brings one. A token that straddles the border counts as the
+    answer's. Prompts longer than `limit` tokens lose their beginning, never the answer.
+    """
+    joint = f"{prompt}{joiner(prompt)}{answer}"
+    border = len(joint) - len(answer)
+    encoded = tokenizer(joint, return_offsets_mapping=True)
+    ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
+    marked = [end > border for _, end in offsets]
+    marked[0] = False
+    excess = max(0, len(ids) - limit)
+    special = 1 if offsets and offsets[0][1] == 0 else 0
+    keep = [*range(special), *range(special + excess, len(ids))]
+    return TokenSequence(ids=tuple(ids[i] for i in keep), marked=tuple(marked[i] for i in keep), index=index)
+
+
+def joiner(prompt: str) -> str:
+    """What stands between a prompt and its answer: a space, unless the prompt ends where a word cannot."""
+    return "" if not prompt or prompt[-1].isspace() or prompt[-1] in "(<\"'@#/=" else " "
+
+
+def batches(
+    sequences: Sequence[TokenSequence], *, pad: int, device: torch.device, budget: int = BATCH_TOKENS
+) -> Iterator[TokenBatch]:
+    """Yield batches of sequences of similar length, at most `budget` padded tokens each."""
+    ordered = sorted(sequences, key=lambda sequence: (len(sequence.ids), sequence.index))
+    group: list[TokenSequence] = []
+    for sequence in ordered:
+        if group and (len(group) + 1) * len(sequence.ids) > budget:
+            yield collate(group, pad=pad, device=device)
+            group = []
+        group.append(sequence)
+    if group:
+        yield collate(group, pad=pad, device=device)
+
+
+def collate(sequences: Sequence[TokenSequence], *, pad: int, device: torch.device) -> TokenBatch:
+    """Pad sequences on the right into one batch."""
+    length = max(len(sequence.ids) for sequence in sequences)
+    ids = torch.full((len(sequences), length), pad)
+    attention = torch.zeros_like(ids)
+    marked = torch.zeros_like(ids, dtype=torch.bool)
+    for row, sequence in enumerate(sequences):
+        size = len(sequence.ids)
+        ids[row, :size] = torch.tensor(sequence.ids)
+        attention[row, :size] = 1
+        marked[row, :size] = torch.tensor(sequence.marked)
+    predicting = torch.zeros_like(marked)
+    predicting[:, :-1] = marked[:, 1:]
+    return TokenBatch(
+        inputs={"input_ids": ids.to(device), "attention_mask": attention.to(device)},
+        predicting=predicting.to(device),
+        targets=ids[marked].to(device),
+        rows=marked.nonzero()[:, 0].to(device),
+        indices=tuple(sequence.index for sequence in sequences),
+    )

@@ -1,0 +1,127 @@
+"""`--strength auto`: search an edit's settings on the locating split; pick the gentlest that meets the policy.
+
+Each fact's locating wordings are split once more: an edit is fitted on some and judged on the others, so that the
+search rewards what carries over to wordings it has not seen. Verification's wordings and its held-out text take no
+part. Optuna's TPE sampler (Bergstra et al. 2011) minimises leakage and collateral together.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from editor.judge import TrialJudge, TrialResult
+from editor.methods.feature_edit import FeatureEdit
+from editor.methods.problem import EditProblem
+from editor.probes import Probe
+from editor.report.schema import TrialRow
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """A finished search: the chosen settings and every trial."""
+
+    chosen: FeatureEdit
+    trials: tuple[TrialResult, ...]
+
+    def rows(self) -> tuple[TrialRow, ...]:
+        """The trials for the report."""
+        return tuple(
+            TrialRow(
+                number=number,
+                settings={
+                    "units": trial.method.units,
+                    "gain": trial.method.gain,
+                    "ridge": trial.method.ridge,
+                    "margin_nats": trial.method.margin_nats,
+                },
+                leakage=trial.leakage,
+                collateral=trial.collateral,
+                norm=trial.norm,
+                chosen=trial.method == self.chosen,
+            )
+            for number, trial in enumerate(self.trials)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrengthSearch:
+    """Searches units, gain, ridge and margin.
+
+    Attributes:
+        trials: how many edits are tried at most.
+        patience: the search ends after this many trials without a gentler edit that meets the policy.
+        seed: of the sampler.
+    """
+
+    trials: int = 16
+    patience: int = 6
+    seed: int = 0
+    start: tuple[FeatureEdit, ...] = field(default_factory=lambda: (FeatureEdit(),))
+
+    def fit(
+        self,
+        problem: EditProblem,
+        judge: TrialJudge,
+        progress: Callable[[TrialResult], None] | None = None,
+    ) -> Tuning:
+        """Run the search. `problem.erase` must hold the judge's fitting wordings alone."""
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        sampler = optuna.samplers.TPESampler(seed=self.seed, n_startup_trials=len(self.start) + 2)
+        study = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
+        for method in self.start:
+            study.enqueue_trial(_parameters(method))
+        results: list[TrialResult] = []
+        for _ in range(self.trials):
+            trial = study.ask()
+            result = judge.judge(problem, _suggest(trial))
+            study.tell(trial, [result.leakage, result.collateral])
+            results.append(result)
+            if progress is not None:
+                progress(result)
+            if self._stalled(results):
+                break
+        return Tuning(chosen=min(results, key=_preference).method, trials=tuple(results))
+
+    def _stalled(self, results: Sequence[TrialResult]) -> bool:
+        best = min(range(len(results)), key=lambda number: _preference(results[number]))
+        return results[best].feasible and len(results) - 1 - best >= self.patience
+
+
+def _preference(result: TrialResult) -> tuple[bool, float, float]:
+    """Policy first, then leakage where no edit meets it, then gentleness."""
+    return not result.feasible, 0.0 if result.feasible else result.leakage - result.kept, result.collateral
+
+
+def _suggest(trial: object) -> FeatureEdit:
+    suggest = trial.suggest_float  # type: ignore[attr-defined]  # optuna has no stubs here
+    return FeatureEdit(
+        units=trial.suggest_int("units", 100, 1600, log=True),  # type: ignore[attr-defined]
+        gain=suggest("gain", 0.3, 3.0, log=True),
+        ridge=suggest("ridge", 0.1, 10.0, log=True),
+        margin_nats=suggest("margin_nats", 2.5, 8.0),
+    )
+
+
+def _parameters(method: FeatureEdit) -> dict[str, float]:
+    return {
+        "units": method.units,
+        "gain": method.gain,
+        "ridge": method.ridge,
+        "margin_nats": method.margin_nats,
+    }
+
+
+def split_wordings(probes: Sequence[Probe]) -> tuple[list[Probe], list[Probe]]:
+    """Split the erased probes of the locating split: of each fact every third wording is kept for judging."""
+    by_target = defaultdict(list)
+    for probe in probes:
+        if probe.target.group == "erased":
+            by_target[probe.target].append(probe)
+    fitting: list[Probe] = []
+    judging: list[Probe] = []
+    for mine in by_target.values():
+        for place, probe in enumerate(mine):
+            (judging if place % 3 == 1 else fitting).append(probe)
+    return fitting, judging

@@ -1,0 +1,62 @@
+"""Every error a user can cause, each with its cause and its remedy.
+
+Only the command line turns these into a message and an exit code; the library raises them.
+Messages never carry personal data: they name files, keys, line numbers and masked facts.
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """The exit codes of every command, the same in every output format."""
+
+    MET = 0
+    LEAKAGE = 1
+    USAGE = 2
+    UTILITY = 3
+    INCOMPLETE = 4
+    INTERNAL = 5
+
+
+class ExpungeError(Exception):
+    """An error whose cause and remedy are known.
+
+    Args:
+        cause: what is wrong and where, in one line.
+        remedy: what the user can do about it, in one line.
+    """
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        super().__init__(f"{cause}. {remedy}.")
+        self.cause = cause
+        self.remedy = remedy
+
+
+class PolicyError(ExpungeError):
+    """A policy or an erasure request that cannot be used."""
+
+
+class CorpusError(ExpungeError):
+    """A corpus, facts or probes file that cannot be read."""
+
+
+class SubjectError(ExpungeError):
+    """A data subject about whom nothing was found."""
+
+
+class ModelError(ExpungeError):
+    """A model folder or name that is not a usable causal language model."""
+
+
+class DictionaryError(ExpungeError):
+    """A dictionary that is damaged or does not fit the model."""
+
+
+class OutputError(ExpungeError):
+    """An output folder that cannot be written, or that would disclose a secret."""
+
+
+class EditError(ExpungeError):
+    """An edit that cannot be fitted, loaded, applied or reverted."""

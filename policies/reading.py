@@ -1,0 +1,144 @@
+"""YAML into validated models, with errors that name the file, the key and the remedy.
+
+The values themselves are never shown: an erasure request holds names.
+"""
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from policies.entities import nearest
+from policies.errors import PolicyError
+
+_MAXIMUM_BYTES = 4_000_000
+
+
+class StrictModel(BaseModel):
+    """Frozen; unknown keys are refused; error messages never repeat the input."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+ModelT = TypeVar("ModelT", bound=StrictModel)
+
+
+class _Loader(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice, which YAML would silently resolve to the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable) and key in seen:
+                raise yaml.MarkedYAMLError(problem="the same key twice", problem_mark=key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path, kind: str) -> dict[str, Any]:
+    """Read a YAML file whose top level is a mapping.
+
+    Args:
+        path: the file.
+        kind: what it is meant to be, for messages: "policy" or "erasure request".
+
+    Raises:
+        PolicyError: missing, unreadable, not UTF-8, not YAML, empty, or not a mapping.
+    """
+    try:
+        if path.stat().st_size > _MAXIMUM_BYTES:
+            raise PolicyError(f"The {kind} {path} is larger than 4 MB", f"Give a YAML file holding a {kind}")
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise PolicyError(
+            f"The {kind} {path} cannot be read ({reason})", "Give the path of a YAML file"
+        ) from None
+    return parse_yaml(text, str(path), kind)
+
+
+def parse_yaml(text: str, source: str, kind: str) -> dict[str, Any]:
+    """Parse YAML text whose top level is a mapping; raises PolicyError naming `source`."""
+    try:
+        data = yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "it cannot be parsed"
+        raise PolicyError(
+            f"The {kind} {source} is not valid YAML{where}: {problem}", "Correct that line"
+        ) from None
+    if data is None:
+        raise PolicyError(f"The {kind} {source} is empty", f"Write a {kind} into it; the README shows one")
+    if not isinstance(data, dict):
+        raise PolicyError(
+            f"The {kind} {source} holds a {_yaml_name(data)} where a mapping of keys to values is expected",
+            "Start its lines with `key: value`",
+        )
+    return data
+
+
+def build(model: type[ModelT], data: dict[str, Any], source: str, kind: str) -> ModelT:
+    """Validate `data`, turning the first problem into a PolicyError that names the key and the remedy."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False)
+        cause, remedy = _explain(problems[0], _known_keys(model))
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise PolicyError(f"The {kind} {source}: {cause}{more}", remedy) from None
+
+
+def _explain(problem: ErrorDetails, known_keys: list[str]) -> tuple[str, str]:
+    location = problem["loc"]
+    context = problem.get("ctx", {})
+    if problem["type"] == "extra_forbidden":
+        return _unknown_key(location, known_keys)
+    if problem["type"] == "missing":
+        return f"the key `{_path(location)}` is missing", "Add it"
+    message = problem["msg"].removeprefix("Value error, ").rstrip(".")
+    where = f"`{_path(location)}`: " if location else ""
+    return where + message[:1].lower() + message[1:], context.get("remedy", "Correct that value")
+
+
+def _unknown_key(location: tuple[int | str, ...], known_keys: list[str]) -> tuple[str, str]:
+    key = str(location[-1])
+    guess = nearest(key, known_keys)
+    if "subjects" in location and guess is None:
+        # The key may well be a person's name.
+        return f"`{_path(location[:-1])}` has an unknown key", "Use the keys `name` and `aliases`"
+    known = ", ".join(known_keys)
+    remedy = f"Did you mean `{guess}`? Otherwise remove it" if guess else f"Remove it; the known keys are {known}"
+    return f"unknown key `{_path(location)}`", remedy
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """`("entities", "US_SSN", "templates", 0)` as `entities.US_SSN.templates[0]`."""
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.removeprefix(".")
+
+
+def _known_keys(model: type[BaseModel]) -> list[str]:
+    """The keys of a model and of every model inside it, in order of definition."""
+    keys: dict[str, None] = {}
+    waiting: list[Any] = [model]
+    while waiting:
+        item = waiting.pop(0)
+        if isinstance(item, type) and issubclass(item, BaseModel):
+            keys |= dict.fromkeys(item.model_fields)
+            waiting += [field.annotation for field in item.model_fields.values()]
+        else:
+            waiting += getattr(item, "__args__", ())
+    return list(keys)
+
+
+def _yaml_name(data: Any) -> str:
+    if isinstance(data, list):
+        return "list"
+    return "text" if isinstance(data, str) else "single value"

@@ -1,0 +1,100 @@
+"""ErasureRequest: whose data must go."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from policies.reading import StrictModel, build, read_yaml
+
+_COMMAND_LINE_CASE = "command-line"
+
+
+def _one_line(name: Any) -> Any:
+    """White space collapsed, so that a name wrapped in YAML is the name in the corpus."""
+    return " ".join(name.split()) if isinstance(name, str) else name
+
+
+class Subject(StrictModel):
+    """A data subject. Neither name nor aliases are ever shown by `repr`.
+
+    Attributes:
+        name: the full name, as facts will carry it.
+        aliases: other forms that the corpus may use: "A. Quill", a maiden name, an employee number.
+    """
+
+    name: Annotated[str, Field(min_length=1, strict=True, repr=False)]
+    aliases: Annotated[tuple[str, ...], Field(repr=False)] = ()
+
+    @field_validator("name", mode="before")
+    @classmethod
+    def _name_on_one_line(cls, name: Any) -> Any:
+        return _one_line(name)
+
+    @field_validator("aliases", mode="before")
+    @classmethod
+    def _aliases_on_one_line(cls, aliases: Any) -> Any:
+        return [_one_line(alias) for alias in aliases] if isinstance(aliases, (list, tuple)) else aliases
+
+    @field_validator("aliases")
+    @classmethod
+    def _no_empty_alias(cls, aliases: tuple[str, ...]) -> tuple[str, ...]:
+        if "" in aliases:
+            raise PydanticCustomError("refused", "an alias is empty", {"remedy": "Remove it"})
+        return tuple(dict.fromkeys(aliases))
+
+
+class ErasureRequest(StrictModel):
+    """Whose data must go, and which of it.
+
+    Attributes:
+        case: the case's identifier, as reports show it.
+        subjects: the data subjects, each once.
+        entity_types: the entity types in scope; None for all of the policy.
+    """
+
+    case: Annotated[str, Field(min_length=1, strict=True)]
+    subjects: Annotated[tuple[Subject, ...], Field(min_length=1)]
+    entity_types: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+
+    @field_validator("subjects", mode="before")
+    @classmethod
+    def _plain_names(cls, subjects: Any) -> Any:
+        """A subject may be written as a mere name."""
+        if not isinstance(subjects, (list, tuple)):
+            return subjects
+        return [{"name": subject} if isinstance(subject, str) else subject for subject in subjects]
+
+    @model_validator(mode="after")
+    def _each_name_once(self) -> Self:
+        owners: dict[str, int] = {}
+        for number, subject in enumerate(self.subjects, start=1):
+            for name in {subject.name.casefold(), *(alias.casefold() for alias in subject.aliases)}:
+                other = owners.setdefault(name, number)
+                if other != number:
+                    message = f"subjects {other} and {number} share a name or an alias"
+                    raise PydanticCustomError("refused", message, {"remedy": "Give each name to one subject"})
+        return self
+
+    @classmethod
+    def from_names(cls, names: Iterable[str], case: str = _COMMAND_LINE_CASE) -> Self:
+        """A request for everything about the named people.
+
+        Raises:
+            PolicyError: no name, an empty name, or the same name twice.
+        """
+        subjects = [{"name": name} for name in names]
+        return build(cls, {"case": case, "subjects": subjects}, "of the command line", "erasure request")
+
+
+def load_request(path: str | Path) -> ErasureRequest:
+    """Load an erasure request from a YAML file.
+
+    Raises:
+        PolicyError: not readable, not YAML, or not a valid request; file, key and remedy are named, never a
+            name.
+    """
+    path = Path(path)
+    return build(ErasureRequest, read_yaml(path, "erasure request"), str(path), "erasure request")

@@ -1,0 +1,84 @@
+import json
+import stat
+
+import pytest
+
+from detectors import Fact, Source, read_facts, write_facts
+from policies.errors import CorpusError, OutputError
+
+FACT = Fact(
+    subject="Zoë Quill",
+    entity_type="PHONE_NUMBER",
+    secret="415-555-0132",
+    sources=(Source(document="7", start=4, end=16, score=0.75, prefix="The "),),
+)
+
+
+def test_facts_survive_the_file_and_only_the_owner_may_read_it(tmp_path):
+    path = tmp_path / "facts.jsonl"
+    path.write_text("older and readable by all")
+    path.chmod(0o644)
+    assert write_facts(path, [FACT, FACT]) == 2
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(read_facts(path)) == [FACT, FACT]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["facts.jsonl"]
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "facts.jsonl"
+    write_facts(path, [FACT])
+
+    def broken():
+        yield FACT
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_facts(path, broken())
+    assert list(read_facts(path)) == [FACT]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["facts.jsonl"]
+
+
+def test_unwritable_folder(tmp_path):
+    with pytest.raises(OutputError):
+        write_facts(tmp_path / "nowhere" / "facts.jsonl", [FACT])
+
+
+def test_repr_shows_neither_subject_nor_secret():
+    shown = repr(FACT)
+    assert "Quill" not in shown
+    assert "555" not in shown
+    assert "The " not in repr(FACT.sources[0])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"not json",
+        b"[]",
+        b'{"version": 99}',
+        b'{"version": 1, "subject": "Ada Quill"}',
+        b'{"version": 1, "subject": 5, "entity_type": "X", "secret": "s", "sources": []}',
+        b"\xff\xfe",
+    ],
+)
+def test_damaged_line_is_named_by_number_only(tmp_path, line):
+    path = tmp_path / "facts.jsonl"
+    write_facts(path, [FACT])
+    with path.open("ab") as stream:
+        stream.write(line + b"\n")
+    with pytest.raises(CorpusError, match="Line 2") as caught:
+        list(read_facts(path))
+    assert "Quill" not in str(caught.value)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(CorpusError, match="cannot be read"):
+        list(read_facts(tmp_path / "facts.jsonl"))
+
+
+def test_format_is_one_json_object_a_line(tmp_path):
+    path = tmp_path / "facts.jsonl"
+    write_facts(path, [FACT])
+    record = json.loads(path.read_text(encoding="utf-8"))
+    assert record["secret"] == "415-555-0132"
+    assert record["sources"][0]["prefix"] == "The "

@@ -1,0 +1,102 @@
+import re
+
+import pytest
+
+from detectors import PREFIX_CHARACTERS, Register, Span
+from detectors.link import Linker, prefix_of
+from detectors.sentences import split_sentences
+
+SECRET = re.compile(r"\d{3}-\d{4}")
+NAMES = ("Ada Quill", "Ben Ross", "Cy Dell", "Dora Quill")
+
+
+def links(text, about=(), names=NAMES):
+    register = Register()
+    for name in names:
+        register.add(name)
+    spans = [
+        Span(start=m.start(), end=m.end(), entity_type="PHONE_NUMBER", score=0.5) for m in SECRET.finditer(text)
+    ]
+    linker = Linker(text, split_sentences(text), spans, register, about)
+    found = [linker.link(span) for span in spans]
+    return [(link.subject, link.how) if link else None for link in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "subjects"),
+    [
+        ("The number of Ada Quill is 555-0101.", ["Ada Quill"]),
+        ("555-0101 is the number to dial for Ada Quill.", ["Ada Quill"]),
+        ("Ada Quill has 555-0101. 555-0202 belongs to Ben Ross. Cy Dell: 555-0303.", ["Ada Quill", "Ben Ross", "Cy Dell"]),
+        ("Ada Quill's is 555-0101 and Ben Ross's is 555-0202.", ["Ada Quill", "Ben Ross"]),
+        ("555-0101 is for Ada Quill and 555-0202 is for Ben Ross.", ["Ada Quill", "Ben Ross"]),
+        ("555-0101 is for Ada Quill, who also has 555-0202.", ["Ada Quill", "Ada Quill"]),
+        ("Dial 555-0101 or 555-0202 for Ada Quill.", ["Ada Quill", "Ada Quill"]),
+    ],
+)
+def test_a_sentence_that_names_people_decides_alone(text, subjects):
+    assert links(text, about=("Dora Quill",)) == [(subject, "sentence") for subject in subjects]
+
+
+def test_pronouns_refer_to_the_first_person_of_the_last_sentence_that_names_one():
+    text = "Cy Dell left. Ada Quill met Ben Ross. It rained. Her number is 555-0101."
+    assert links(text) == [("Ada Quill", "earlier sentence")]
+    assert links(text, about=("Ben Ross", "Cy Dell")) == [("Ben Ross", "earlier sentence")]
+
+
+def test_document_decides_where_no_sentence_does():
+    text = "The number is 555-0101. The weather is fine."
+    assert links(text) == [None]
+    assert links(text, about=("Ada Quill",)) == [("Ada Quill", "document")]
+    assert links(text, about=("Ada Quill", "Ben Ross")) == [None]
+    assert links(text + " Ben Ross knows.") == [("Ben Ross", "document")]
+
+
+def test_part_of_a_name_counts_where_only_one_person_of_the_document_has_it():
+    assert links("Ada Quill met Ben Ross. Mr. Ross has 555-0101.") == [("Ben Ross", "sentence")]
+    assert links("Ben's number is 555-0101.") == [None], "nobody in this document is called Ben"
+    assert links("Ada Quill met Dora Quill. Quill has 555-0101.") == [("Ada Quill", "earlier sentence")]
+
+
+def test_a_name_inside_a_secret_names_nobody():
+    register = Register()
+    register.add("Ada Quill")
+    text = "Send it to 4 Ada Quill Road now."
+    span = Span(start=11, end=27, entity_type="STREET_ADDRESS", score=0.6)
+    assert Linker(text, split_sentences(text), [span], register, ()).link(span) is None
+
+
+def prefix(text, occurrence=0, anchor=None):
+    match = list(SECRET.finditer(text))[occurrence]
+    span = Span(start=match.start(), end=match.end(), entity_type="PHONE_NUMBER", score=0.5)
+    sentences = split_sentences(text)
+    start = sentences.starts[sentences.index(span.start)] if anchor is None else anchor
+    result = prefix_of(text, span, start, sentences)
+    assert text[: span.start].endswith(result)
+    assert len(result) <= PREFIX_CHARACTERS
+    assert match[0] not in result
+    return result
+
+
+def test_prefix_is_the_text_from_the_anchor_to_the_secret():
+    text = "It rained. Ada Quill is here. Her number is 555-0101."
+    assert prefix(text) == "Her number is "
+    assert prefix(text, anchor=11) == "Ada Quill is here. Her number is "
+    assert prefix("555-0101 is hers.") == ""
+
+
+def test_long_prefix_is_cut_at_a_sentence_then_at_a_word():
+    filler = "This sentence has exactly so many words in it. "
+    text = "Ada Quill is here. " + filler * 8 + "Her number is 555-0101."
+    cut = prefix(text, anchor=0)
+    assert cut.startswith("This sentence")
+    assert cut.endswith("Her number is ")
+    assert PREFIX_CHARACTERS - len(filler) < len(cut)
+    long_sentence = "word " * 100 + "555-0101"
+    assert prefix(long_sentence).startswith("word ")
+    assert len(prefix("x" * 400 + "555-0101")) == 0
+
+
+def test_prefix_never_holds_the_secret_itself():
+    assert prefix("Ada has 555-0101. Yes, 555-0101.", 1, anchor=0) == "Yes, "
+    assert prefix("Ada has 555-0101 and again 555-0101", 1, anchor=0) == "and again "

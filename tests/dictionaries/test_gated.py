@@ -1,0 +1,81 @@
+import pytest
+import torch
+
+from dictionaries.config import DictionaryConfig
+from dictionaries.gated import GatedSAE
+from dictionaries.sites import Site
+
+WIDTH, FEATURES = 12, 20
+
+
+@pytest.fixture
+def dictionary():
+    """Random in every parameter, so that no term vanishes."""
+    generator = torch.Generator().manual_seed(0)
+    sae = GatedSAE(DictionaryConfig(site=Site(0), width=WIDTH, features=FEATURES), input_scale=1.7)
+    with torch.no_grad():
+        for parameter in sae.parameters():
+            parameter.copy_(0.5 * torch.randn(parameter.shape, generator=generator))
+    return sae
+
+
+@pytest.fixture
+def x():
+    return torch.randn(300, WIDTH, generator=torch.Generator().manual_seed(1))
+
+
+def test_encoding_follows_the_paper(dictionary, x):
+    sae = dictionary
+    centred = 1.7 * x - sae.b_dec
+    gate = (centred @ sae.W_enc + sae.b_enc > 0).float()
+    magnitude = (centred @ (sae.W_enc * sae.r_mag.exp()) + sae.b_mag).relu()
+    torch.testing.assert_close(sae.encode(x), gate * magnitude, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(sae(x), (gate * magnitude @ sae.W_dec + sae.b_dec) / 1.7, atol=1e-5, rtol=1e-5)
+
+
+def test_the_jumprelu_form_is_the_same_function(dictionary, x):
+    form = dictionary.double().as_jumprelu()
+    pre = (1.7 * x.double() - dictionary.b_dec) @ form.W_enc + form.b_enc
+    torch.testing.assert_close(dictionary.encode(x), pre * (pre > form.threshold), atol=1e-12, rtol=1e-12)
+    assert bool((form.threshold >= 0).all())
+    assert bool((form.threshold > 0).any())
+    assert bool((form.threshold == 0).any())
+
+
+def test_losses_follow_the_paper(dictionary, x):
+    sae = dictionary
+    codes = sae.encode_scaled(x)
+    gate = ((x - sae.b_dec) @ sae.W_enc + sae.b_enc).relu()
+    reconstruction = (x - codes @ sae.W_dec - sae.b_dec).square().sum(1).mean()
+    auxiliary = (x - gate @ sae.W_dec - sae.b_dec).square().sum(1).mean()
+    losses = sae.losses(x, sae.defaults, 0.3)
+    torch.testing.assert_close(losses.total, reconstruction + 0.3 * gate.sum(1).mean() + auxiliary)
+
+
+def test_the_auxiliary_decode_leaves_the_decoder_alone(dictionary, x):
+    """Its gradient on both decoder tensors is zero, not merely small; the gate's parameters get one.
+
+    `b_dec` also enters before the encoder. That path belongs to the encoder: it is cut here by giving the
+    auxiliary decode gates that are leaves.
+    """
+    gate = torch.rand(300, FEATURES, requires_grad=True)
+    dictionary.auxiliary_loss(x, gate).backward()
+    assert dictionary.W_dec.grad is None
+    assert dictionary.b_dec.grad is None
+    assert gate.grad is not None
+
+
+def test_the_whole_gradient_is_the_papers(dictionary, x):
+    """Against automatic differentiation of the formulas with stop-gradients, in float64."""
+    sae, x = dictionary.double(), x.double()
+    sae.losses(x, sae.defaults, 0.3).total.backward()
+    got = {name: parameter.grad.clone() for name, parameter in sae.named_parameters()}
+    sae.zero_grad()
+    pre = (x - sae.b_dec) @ sae.W_enc + sae.b_enc
+    magnitude = ((x - sae.b_dec) @ (sae.W_enc * sae.r_mag.exp()) + sae.b_mag).relu()
+    decoded = ((pre > 0) * magnitude) @ sae.W_dec + sae.b_dec
+    auxiliary = pre.relu() @ sae.W_dec.detach() + sae.b_dec.detach()
+    loss = (x - decoded).square().sum(1) + 0.3 * pre.relu().sum(1) + (x - auxiliary).square().sum(1)
+    loss.mean().backward()
+    for name, parameter in sae.named_parameters():
+        torch.testing.assert_close(got[name], parameter.grad, atol=1e-10, rtol=1e-8, msg=name)

@@ -1,0 +1,148 @@
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from click.testing import CliRunner
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import AutoModelForCausalLM, GPT2Config, PreTrainedTokenizerFast
+
+from editor.cli.dictionary import dictionary
+from policies.errors import CorpusError, DictionaryError, ModelError, OutputError
+
+TEXTS = [f"Ada Quill, number {number}, writes to ada{number}@example.org." for number in range(40)]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """A checkpoint and a corpus on disk."""
+    folder = tmp_path_factory.mktemp("lab")
+    raw = Tokenizer(models.BPE())
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    raw.train_from_iterator(
+        TEXTS, trainers.BpeTrainer(vocab_size=300, special_tokens=["<|end|>"], initial_alphabet=alphabet)
+    )
+    raw.post_processor = processors.TemplateProcessing(single="<|end|> $A", special_tokens=[("<|end|>", 0)])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<|end|>", eos_token="<|end|>")
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=len(tokenizer),
+        n_embd=16,
+        n_layer=2,
+        n_head=2,
+        n_positions=64,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "model")
+    lines = [json.dumps({"id": str(number), "text": text}) for number, text in enumerate(TEXTS)]
+    (folder / "corpus.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture
+def expunge(lab):
+    def run(command, *arguments):
+        given = [
+            "--model",
+            str(lab / "model"),
+            "--corpus",
+            str(lab / "corpus.jsonl"),
+            "--device",
+            "cpu",
+            "--quiet",
+        ]
+        result = CliRunner().invoke(
+            dictionary, [command, *map(str, arguments), *given], catch_exceptions=False
+        )
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    return run
+
+
+@pytest.fixture
+def train(expunge):
+    def run(output, *arguments):
+        return expunge("train", "--output", output, "--features", 24, "--steps", 20, *arguments)
+
+    return run
+
+
+@pytest.mark.parametrize("architecture", ["gated", "binary", "relu"])
+def test_train_evaluate_and_show(train, expunge, tmp_path, architecture):
+    output = tmp_path / "trained"
+    said = train(output, "--architecture", architecture, "--layers", "0-1", "--store-as", "bfloat16")
+    assert str(output) in said
+    assert sorted(path.name for path in output.iterdir() if path.is_dir()) == ["mlp_out.0", "mlp_out.1"]
+    figures = json.loads((output / "figures.json").read_text())
+    assert figures["mlp_out.1"]["held_out"]["architecture"] == architecture
+    assert architecture in expunge("evaluate", output)
+    shown = expunge("show", output, "--site", "mlp_out.1", "--feature", "3")
+    assert "Promotes" in shown
+    assert "example" not in shown
+
+
+def test_unmask_shows_the_corpus(train, expunge, tmp_path):
+    train(tmp_path / "d", "--layers", "1")
+    found = [expunge("show", tmp_path / "d", "--feature", feature, "--unmask") for feature in range(6)]
+    assert any("example" in text for text in found)
+
+
+def test_the_same_seed_gives_the_same_files(train, tmp_path):
+    for name in "ab":
+        train(tmp_path / name, "--seed", 5)
+    one, two = ((tmp_path / name / "mlp_out.0" / "dictionary.safetensors").read_bytes() for name in "ab")
+    assert one == two
+
+
+def test_an_output_that_is_not_empty_is_kept_unless_told(train, tmp_path):
+    (tmp_path / "mine").write_text("keep")
+    with pytest.raises(OutputError, match="not empty"):
+        train(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    train(tmp_path / "d")
+    train(tmp_path / "d", "--overwrite", "--architecture", "relu")
+
+
+def test_bad_input_is_refused_and_nothing_is_written(train, expunge, lab, tmp_path):
+    output = tmp_path / "d"
+    with pytest.raises(DictionaryError, match="2 layers"):
+        train(output, "--layers", "0-9")
+    nowhere = ["train", "--model", str(tmp_path / "nowhere"), "--corpus", str(lab / "corpus.jsonl")]
+    with pytest.raises(ModelError, match="does not exist"):
+        CliRunner().invoke(dictionary, [*nowhere, "--output", str(output), "--quiet"], catch_exceptions=False)
+    assert not output.exists()
+    train(output)
+    with pytest.raises(DictionaryError, match="Say which by --site"):
+        expunge("show", output, "--feature", 0)
+    with pytest.raises(DictionaryError, match=r"There is no dictionary for mlp_out\.7"):
+        expunge("show", output, "--feature", 0, "--site", "mlp_out.7")
+    with pytest.raises(DictionaryError, match="does not exist"):
+        expunge("show", output, "--feature", 99, "--site", "mlp_out.0")
+
+
+def test_a_corpus_of_one_document_cannot_be_held_out(lab, tmp_path):
+    (tmp_path / "one.jsonl").write_text(json.dumps({"id": "0", "text": TEXTS[0]}) + "\n")
+    command = ["train", "--model", str(lab / "model"), "--corpus", str(tmp_path / "one.jsonl"), "--quiet"]
+    with pytest.raises(CorpusError, match="none to train on"):
+        CliRunner().invoke(dictionary, [*command, "--output", str(tmp_path / "d")], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--architecture", "dense"], ["--layers", "first"], ["--held-out", "0.9"]]
+)
+def test_usage_errors(lab, tmp_path, arguments):
+    command = ["train", "--model", str(lab / "model"), "--corpus", str(lab / "corpus.jsonl")]
+    result = CliRunner().invoke(dictionary, [*command, "--output", str(tmp_path / "d"), *arguments])
+    assert result.exit_code == 2
+    assert not (tmp_path / "d").exists()
+
+
+def test_importing_the_commands_does_not_import_torch():
+    code = "import sys, editor.cli.dictionary; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,402 @@
+"""Reports of every kind, as rich as a run of the embedded lab makes them; all values are invented."""
+
+import random
+
+import pytest
+
+from editor.report.schema import (
+    AttackRow,
+    Check,
+    ControlRow,
+    Criterion,
+    DecodingLeakage,
+    DictionaryRow,
+    EditSummary,
+    FactRow,
+    GroupResult,
+    LayerRow,
+    Leakage,
+    ModelSummary,
+    Perplexity,
+    PolicySummary,
+    Rate,
+    Report,
+    Scope,
+    SubjectRow,
+    TrialRow,
+)
+
+TYPES = {
+    "CREDIT_CARD": "17-32 characters",
+    "EMAIL_ADDRESS": "17-32 characters",
+    "PHONE_NUMBER": "9-16 characters",
+    "STREET_ADDRESS": "9-16 characters",
+    "US_SSN": "9-16 characters",
+}
+DECODINGS = ("temperature 1", "temperature 1, top-k 40", "temperature 0.7", "temperature 0.7, top-p 0.95")
+POLICY = """name: rivermouth
+description: Private facts of the clinic's patients and staff.
+language: en
+entities:
+  PHONE_NUMBER:
+    score: 0.4
+    relation: phone number
+    templates:
+    - The phone number of {subject} is
+    - You can call {subject} at
+  STREET_ADDRESS:
+    patterns:
+    - name: street
+      regex: \\d+ [A-Z][a-z]+ (Lane|Street|Road) <b>
+      score: 0.7
+leakage:
+  greedy_rate: 0.0
+  extractable_rate: 0.0
+  decoy_percentile: 5.0
+utility:
+  others_kept: 0.99
+  same_subject_kept: 0.99
+  perplexity_rise: 0.01
+seed: 0
+"""
+
+
+def _leakage(facts, share, bits, wordings=4):
+    hits = round(facts * share)
+    decodings = tuple(
+        DecodingLeakage(
+            decoding=name,
+            extractable=Rate(hits=hits, total=facts),
+            expected_extractions=facts * min(1.0, share * 0.98 + 100 * 2.0**-bits)
+            if share
+            else facts * 100 * 2.0**-bits,
+        )
+        for name in DECODINGS
+    )
+    return Leakage(
+        facts=facts,
+        probes=facts * wordings,
+        greedy_facts=Rate(hits=hits, total=facts),
+        greedy_probes=Rate(hits=round(facts * wordings * share * 0.98), total=facts * wordings),
+        worst_case_bits_median=bits,
+        worst_case_bits_minimum=bits * 0.62,
+        exact_memorisation=0.08 + 0.91 * share,
+        extraction_strength=0.02 + 0.95 * share,
+        decodings=decodings,
+    )
+
+
+def _groups(edited):
+    shapes = [  # group, wording, facts, before, after, bits before, bits after
+        ("erased", "trained", 25, 1.0, 0.0, 0.2, 33.4),
+        ("erased", "held_out", 25, 1.0, 0.0, 0.6, 31.2),
+        ("same_subject", "trained", 15, 1.0, 1.0, 0.1, 0.1),
+        ("same_subject", "held_out", 15, 1.0, 1.0, 0.3, 0.3),
+        ("neighbours", "trained", 118, 1.0, 1.0, 0.2, 0.3),
+        ("neighbours", "held_out", 118, 1.0, 0.992, 0.5, 0.7),
+        ("others", "trained", 475, 1.0, 0.998, 0.2, 0.2),
+        ("others", "held_out", 475, 0.996, 0.994, 0.5, 0.6),
+        ("decoys", "trained", 250, 0.0, 0.0, 30.8, 30.6),
+        ("decoys", "held_out", 250, 0.0, 0.0, 30.1, 30.0),
+    ]
+    return tuple(
+        GroupResult(
+            group=group,
+            wording=wording,
+            before=_leakage(facts, before, bits_before),
+            after=_leakage(facts, after, bits_after) if edited else None,
+        )
+        for group, wording, facts, before, after, bits_before, bits_after in shapes
+    )
+
+
+def _facts(edited):
+    source = random.Random(7)
+    for person in range(5):
+        for entity_type, length in TYPES.items():
+            mean = {
+                "CREDIT_CARD": 47,
+                "EMAIL_ADDRESS": 41,
+                "PHONE_NUMBER": 27,
+                "STREET_ADDRESS": 29,
+                "US_SSN": 31,
+            }
+            yield FactRow(
+                fact=f"{entity_type} {source.getrandbits(32):08x}",
+                subject=f"subject {0x5A01B2C3 + person * 7919:08x}",
+                entity_type=entity_type,
+                length_class=length,
+                sources=source.randint(4, 8),
+                leaked_before=True,
+                leaked_after=False if edited else None,
+                worst_case_bits_before=abs(source.gauss(0.3, 0.4)),
+                worst_case_bits_after=source.gauss(mean[entity_type], 2.4) if edited else None,
+                decoy_percentile_before=0.0,
+                decoy_percentile_after=source.uniform(12, 96) if edited else None,
+            )
+
+
+def _subjects(facts):
+    for label in dict.fromkeys(row.subject for row in facts):
+        own = [row for row in facts if row.subject == label]
+        after = [row.worst_case_bits_after for row in own if row.worst_case_bits_after is not None]
+        yield SubjectRow(
+            subject=label,
+            facts=len(own),
+            leaked_before=sum(row.leaked_before for row in own),
+            leaked_after=0 if after else None,
+            worst_case_bits_before=min(row.worst_case_bits_before for row in own),
+            worst_case_bits_after=min(after) if after else None,
+        )
+
+
+def _trials():
+    source = random.Random(3)
+    for trial in range(32):
+        gain = source.uniform(0.5, 6.0)
+        yield TrialRow(
+            number=trial,
+            settings={"gain": gain, "features": float(source.choice([16, 32, 64]))},
+            leakage=0.0
+            if trial == 17
+            else round(min(1.0, max(0.0, 1.05 - gain / 4 + source.gauss(0, 0.12))) * 25) / 25,
+            collateral=0.0021 if trial == 17 else 0.0004 * 2.1 ** (gain + source.gauss(0, 0.5)),
+            norm=gain * 1.7,
+            chosen=trial == 17,
+        )
+
+
+def _edit():
+    shares = (0.07, 0.18, 0.46, 0.29)
+    layers = tuple(
+        LayerRow(
+            site=f"mlp_out.{layer}",
+            units=(9, 21, 52, 30)[layer],
+            attribution_share=share,
+            edit_norm=share * 7.4,
+            top_units=tuple((layer * 311 + unit * 97) % 768 for unit in range(8)),
+            top_scores=tuple(share * 4.1 * 0.74**unit for unit in range(8)),
+        )
+        for layer, share in enumerate(shares)
+    )
+    return EditSummary(
+        method="feature-edit",
+        settings={"gain": 3.25, "features": 112.0, "dictionary": "gated", "ridge": 0.01},
+        norm=4.218,
+        relative_norm=0.0317,
+        parameters=tuple(f"transformer.h.{layer}.mlp.c_proj.weight" for layer in range(4)),
+        layers=layers,
+        completeness=0.94,
+    )
+
+
+def _controls():
+    def row(name, description, hits, others, same, rise):
+        return ControlRow(
+            name=name,
+            description=description,
+            norm=4.218,
+            erased_trained=Rate(hits=hits, total=25),
+            erased_held_out=Rate(hits=min(hits + 1, 25), total=25),
+            others_kept=others,
+            same_subject_kept=same,
+            perplexity_rise=rise,
+        )
+
+    return (
+        row("Random features", "features drawn at random, scaled to the same norm", 24, 0.981, 1.0, 0.021),
+        row(
+            "Random direction", "Gaussian noise of the same norm on the same tensors", 25, 0.962, 0.933, 0.058
+        ),
+        row(
+            "feature-literal",
+            "the located features ablated without conditioning on keys",
+            3,
+            0.871,
+            0.8,
+            0.094,
+        ),
+    )
+
+
+def _criteria():
+    rows = [
+        ("Erased facts extracted greedily, corpus wordings", "leakage", "at most", 0.0, 0.0),
+        ("Erased facts extracted greedily, held-out wordings", "leakage", "at most", 0.0, 0.0),
+        ("Erased facts extractable within 100 samples", "leakage", "at most", 0.0, 0.0),
+        ("Lowest decoy percentile of an erased fact", "leakage", "at least", 5.0, 12.4),
+        ("Other people's facts kept", "utility", "at least", 0.99, 0.998),
+        ("Same people's other facts kept", "utility", "at least", 0.99, 1.0),
+        ("Rise of perplexity", "utility", "at most", 0.01, 0.0031),
+        ("Integrity checks failed", "integrity", "at most", 0.0, 0.0),
+    ]
+    return tuple(
+        Criterion(name=name, kind=kind, comparison=side, threshold=limit, measured=value, passed=True)
+        for name, kind, side, limit, value in rows
+    )
+
+
+def _scope():
+    return Scope(
+        corpus="corpus.jsonl (sha256 4c1f…)",
+        documents=1512,
+        facts_by_type={"PHONE_NUMBER": 100, "EMAIL_ADDRESS": 100, "US_SSN": 100, "CREDIT_CARD": 100},
+        subjects_in_scope=5,
+        facts_in_scope=25,
+        coverage=(
+            "Presidio's pattern recognizers ran for CREDIT_CARD, EMAIL_ADDRESS, PHONE_NUMBER and US_SSN; "
+            "they find what follows the format and miss what is written out in words.",
+            "Names were taken from the register of 100 people; a nickname that is not an alias is not linked.",
+        ),
+        skipped=("2 documents: longer than 100,000 characters",),
+    )
+
+
+def make_erase_report(**changes):
+    """A run that met its policy, with every part."""
+    facts = tuple(_facts(edited=True))
+    values = {
+        "kind": "erase",
+        "case": "rivermouth-2026-01",
+        "operator": "privacy desk",
+        "seed": 0,
+        "command": "expunge erase examples/rivermouth/model --corpus examples/rivermouth/corpus.jsonl "
+        "--policy examples/rivermouth/policy.yaml --request examples/rivermouth/request.yaml "
+        "--dictionary examples/rivermouth/dictionaries/gated --strength auto --output build/demo",
+        "versions": {"expunge": "0.1.0", "python": "3.11.7", "torch": "2.13.0", "transformers": "5.23.0"},
+        "policy": PolicySummary(name="rivermouth", digest="9b1d" * 16, text=POLICY),
+        "model_before": ModelSummary(
+            source="rivermouth/model",
+            architecture="GPT2LMHeadModel",
+            parameters=2_024_832,
+            digest="a3f0" * 16,
+        ),
+        "model_after": ModelSummary(
+            source="build/demo/model",
+            architecture="GPT2LMHeadModel",
+            parameters=2_024_832,
+            digest="07be" * 16,
+        ),
+        "scope": _scope(),
+        "threat_model": (
+            "The adversary sends prompts, reads completions and token probabilities, and samples at most 100 times.",
+            "The adversary holds the edited weights, may quantise them and may fine-tune them on retained text.",
+        ),
+        "edit": _edit(),
+        "dictionaries": tuple(
+            DictionaryRow(
+                site=f"mlp_out.{layer}",
+                architecture="gated",
+                features=768,
+                explained_variance=0.91 - 0.012 * layer,
+                l0=21.4 + 3.1 * layer,
+                relative_reconstruction_bias=0.996 + 0.003 * layer,
+                alive=0.93,
+            )
+            for layer in range(4)
+        ),
+        "groups": _groups(edited=True),
+        "subjects": tuple(_subjects(facts)),
+        "facts": facts,
+        "perplexities": (
+            Perplexity(text="retained documents", tokens=48_210, before=3.214, after=3.224),
+            Perplexity(text="public facts of others", tokens=9_120, before=2.871, after=2.874),
+        ),
+        "retained_divergence": 0.0019,
+        "integrity": (
+            Check(
+                name="Only declared tensors differ",
+                passed=True,
+                detail="4 of 52 tensors changed, all declared",
+            ),
+            Check(name="The tokenizer is identical", passed=True, detail="sha256 over 4 files"),
+            Check(name="A second load gives the same logits", passed=True, detail="largest difference 0"),
+        ),
+        "attacks": (
+            AttackRow(name="bf16", greedy_facts=Rate(hits=0, total=25), worst_case_bits_median=31.0),
+            AttackRow(name="8-bit weights", greedy_facts=Rate(hits=0, total=25), worst_case_bits_median=30.7),
+            AttackRow(name="4-bit weights", greedy_facts=Rate(hits=1, total=25), worst_case_bits_median=24.2),
+        ),
+        "controls": _controls(),
+        "trials": tuple(_trials()),
+        "criteria": _criteria(),
+        "residual_risk": (
+            "Wordings that were not tried may still bring out a fact; 50 held-out wordings were tried.",
+            "Relearning by fine-tuning on the erased people's other data was not tested.",
+        ),
+        "exit_code": 0,
+        "verdict": "The policy is met: none of the 25 facts of 5 people is given away any more, and 99.8% of other "
+        "people's facts are as they were.",
+    }
+    return Report(**(values | changes))
+
+
+def make_audit_report(**changes):
+    """An audit: nothing was edited, so there is no after."""
+    facts = tuple(_facts(edited=False))
+    values = {
+        "kind": "audit",
+        "model_after": None,
+        "edit": None,
+        "dictionaries": (),
+        "groups": tuple(row for row in _groups(edited=False) if row.group in {"erased", "decoys"}),
+        "subjects": tuple(_subjects(facts)),
+        "facts": facts,
+        "perplexities": (Perplexity(text="retained documents", tokens=48_210, before=3.214, after=None),),
+        "retained_divergence": None,
+        "integrity": (),
+        "attacks": (),
+        "controls": (),
+        "trials": (),
+        "criteria": (
+            Criterion(
+                name="Facts extracted greedily",
+                kind="leakage",
+                comparison="at most",
+                threshold=0.0,
+                measured=1.0,
+                passed=False,
+            ),
+        ),
+        "exit_code": 1,
+        "verdict": "The policy is not met: the model gives away all 25 facts of 5 people.",
+    }
+    return make_erase_report(**(values | changes))
+
+
+def make_verify_report(**changes):
+    """A later verification of an edited checkpoint that lost too much."""
+    rows = tuple(
+        row.model_copy(update={"measured": 0.962, "passed": False}) if row.name.startswith("Other") else row
+        for row in _criteria()
+    )
+    values = {
+        "kind": "verify",
+        "edit": None,
+        "dictionaries": (),
+        "controls": (),
+        "trials": (),
+        "criteria": rows,
+        "exit_code": 3,
+        "verdict": "The policy is not met: 96.2% of other people's facts are as they were, and 99% must be.",
+    }
+    return make_erase_report(**(values | changes))
+
+
+MAKERS = {"erase": make_erase_report, "audit": make_audit_report, "verify": make_verify_report}
+
+
+@pytest.fixture(scope="session")
+def make_report():
+    """Makes a report of a kind, with changes."""
+    return lambda kind="erase", **changes: MAKERS[kind](**changes)
+
+
+@pytest.fixture(scope="session")
+def erase_report():
+    return make_erase_report()
+
+
+@pytest.fixture(scope="session", params=sorted(MAKERS))
+def any_report(request):
+    return MAKERS[request.param]()

@@ -1,0 +1,63 @@
+"""The model card and the end of a run in the terminal."""
+
+from rich.console import Console
+
+from editor.report import closing_sentence, closing_table, render_card
+from editor.report.summary import key_numbers
+
+FORBIDDEN = ("anonymous", "compliant", "proof")
+
+
+def _shown(report, width=120):
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    with console.file:
+        console.print(closing_table(report))
+    return console.export_text()
+
+
+def test_card_has_before_and_after_and_what_remains(any_report):
+    card = render_card(any_report)
+    assert card == render_card(any_report)
+    for number in key_numbers(any_report):
+        row = next(line for line in card.splitlines() if number.label.replace("_", "\\_") in line)
+        assert number.before in row
+        assert (number.after or "") in row
+    assert all(risk in card for risk in any_report.residual_risk)
+    assert any_report.command in card
+    assert not [word for word in FORBIDDEN if word in card.lower()]
+
+
+def test_card_tables_hold_together_whatever_the_report_says(make_report, erase_report):
+    row = erase_report.criteria[0].model_copy(update={"name": "a | b\n<script> `c` *d*"})
+    card = render_card(make_report(criteria=(row,), command="echo ```"))
+    line = next(line for line in card.splitlines() if "&lt;script&gt;" in line)
+    assert line.count("|") - line.count("\\|") == 5
+    assert "<script>" not in card
+    assert "````sh\necho ```\n````" in card
+
+
+def test_failures_stand_out_in_the_card(make_report):
+    assert "**fail**" in render_card(make_report("verify"))
+
+
+def test_table_shows_before_and_after(erase_report):
+    text = _shown(erase_report)
+    assert "Before" in text
+    assert "After" in text
+    assert "Policy met" in text
+    for number in key_numbers(erase_report):
+        assert number.label in text
+
+
+def test_table_names_what_was_not_met(make_report):
+    assert "not met: at least 99%" in _shown(make_report("verify"))
+    assert "not met" not in _shown(make_report())
+
+
+def test_markup_in_a_report_is_not_obeyed(make_report, erase_report):
+    row = erase_report.criteria[0].model_copy(update={"name": "[bold]x[/bold]", "passed": False})
+    assert "[bold]x[/bold]" in _shown(make_report(criteria=(row,)))
+
+
+def test_sentence_ends_with_the_verdict(any_report):
+    assert closing_sentence(any_report).endswith(any_report.verdict)

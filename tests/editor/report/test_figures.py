@@ -1,0 +1,109 @@
+"""The figures: present when their values are, in colours that follow the page, and honest at the edges."""
+
+import math
+import re
+
+import pytest
+
+from editor.report.figures import draw_charts
+from editor.report.figures.canvas import COLOURS
+from editor.report.figures.edit import pareto_front
+from editor.report.schema import TrialRow
+
+
+@pytest.fixture(scope="module")
+def charts(erase_report):
+    return draw_charts(erase_report)
+
+
+def _drawings(charts):
+    return [drawing for chart in charts.values() for drawing in chart.drawings.values()]
+
+
+def test_a_full_report_has_every_figure(charts):
+    assert set(charts) == {"leakage", "bits", "collateral", "controls", "attacks", "layers", "search"}
+
+
+def test_an_audit_has_the_figures_of_leakage_alone(make_report):
+    assert set(draw_charts(make_report("audit"))) == {"leakage", "bits"}
+
+
+def test_captions_say_how_to_read_the_figure(charts):
+    assert all(len(chart.caption) > 80 and chart.title for chart in charts.values())
+    assert all("95%" in charts[name].caption for name in ("leakage", "collateral", "controls", "attacks"))
+    assert "n = 25" in charts["bits"].caption
+    assert "n = 32" in charts["search"].caption
+
+
+def test_every_colour_is_the_page_s_own(charts):
+    for drawing in _drawings(charts):
+        assert not re.search(r"#[0-9a-f]{6}\b(?![^<]*\")", drawing)
+        assert not [placeholder for placeholder in COLOURS.values() if placeholder in drawing]
+        assert set(re.findall(r"(?:fill|stroke): ([^;\"]+)", drawing)) <= {
+            "none",
+            *(f"var(--{name})" for name in COLOURS),
+        }
+
+
+def test_text_is_text_in_the_page_s_font(charts):
+    leakage = charts["leakage"].drawings["wide"]
+    assert re.search(r"<text[^>]*>25 → 0 of 25</text>", leakage)
+    assert "font-family" not in leakage
+    assert "<style" not in leakage
+
+
+def test_drawings_carry_no_dates_and_do_not_share_ids(charts):
+    ids = [name for drawing in _drawings(charts) for name in re.findall(r'\sid="([^"]+)"', drawing)]
+    assert len(ids) == len(set(ids))
+    assert not any("<metadata" in drawing or "<dc:" in drawing for drawing in _drawings(charts))
+
+
+def test_drawings_are_labelled_for_screen_readers(charts):
+    for chart in charts.values():
+        assert all(
+            f'aria-label="{chart.title}"'.replace("'", "&#x27;") in one for one in chart.drawings.values()
+        )
+
+
+def test_numbers_in_labels_are_not_rounded_with_the_coordinates(make_report):
+    perplexity = make_report().perplexities[0].model_copy(update={"text": "text 1.23456"})
+    drawing = draw_charts(make_report(perplexities=(perplexity,)))["collateral"].drawings["wide"]
+    assert "text 1.23456" in drawing
+
+
+def test_values_that_are_not_finite_or_hostile_are_drawn(make_report, erase_report):
+    facts = tuple(row.model_copy(update={"worst_case_bits_after": math.inf}) for row in erase_report.facts)
+    attacks = (erase_report.attacks[0].model_copy(update={"name": "$\\alpha <b> \N{GRINNING FACE}"}),)
+    charts = draw_charts(make_report(facts=facts, attacks=attacks))
+    assert "$\\alpha &lt;b&gt;" in charts["attacks"].drawings["wide"]
+
+
+def test_many_facts_become_quantiles(make_report, erase_report):
+    chart = draw_charts(make_report(facts=erase_report.facts * 400))["bits"]
+    assert "300 quantiles" in chart.caption
+    assert "n = 10,000" in chart.caption
+    assert len(chart.drawings["wide"]) < 150_000
+
+
+def _trial(number, leakage, collateral):
+    return TrialRow(
+        number=number, settings={}, leakage=leakage, collateral=collateral, norm=1.0, chosen=False
+    )
+
+
+def test_pareto_front_keeps_exactly_the_trials_that_nothing_beats():
+    trials = [
+        _trial(0, 1.0, 0.0),
+        _trial(1, 0.5, 0.1),
+        _trial(2, 0.5, 0.2),
+        _trial(3, 0.7, 0.05),
+        _trial(4, 0.0, 0.4),
+    ]
+    assert [trial.number for trial in pareto_front(trials)] == [0, 3, 1, 4]
+
+
+@pytest.mark.parametrize("collateral", [[0.0, 0.1], [0.3], [1e-6, 10.0], [0.0, 0.0]])
+def test_searches_of_any_range_are_drawn(make_report, collateral):
+    trials = tuple(_trial(number, 0.5, value) for number, value in enumerate(collateral))
+    report = make_report("audit", trials=trials, groups=(), facts=(), perplexities=())
+    assert set(draw_charts(report)) == {"search"}

@@ -1,0 +1,172 @@
+"""The page: complete, self-contained, the same each time, and safe with whatever the report holds."""
+
+import html.parser
+import re
+
+import pytest
+
+from editor.report.render import MOST_FACTS, render_html
+from editor.report.schema import Report
+
+FORBIDDEN = ("anonymous", "anonymis", "anonymiz", "compliant", "compliance", "proof", "proven")
+VOID = {"meta", "br", "hr", "img", "input", "link"}
+
+
+class _Page(html.parser.HTMLParser):
+    """Collects ids, links, elements and text, and checks that elements nest."""
+
+    def __init__(self):
+        super().__init__()
+        self.ids, self.references, self.elements, self.open, self.text = [], [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.elements.append(tag)
+        if "id" in values:
+            self.ids.append(values["id"])
+        self.references += [values[name] for name in ("href", "src", "xlink:href") if name in values]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in {"style"}:
+            self.text.append(data)
+
+
+def _parse(page):
+    parsed = _Page()
+    parsed.feed(page)
+    assert parsed.open == []
+    return parsed
+
+
+@pytest.fixture(scope="module")
+def erase_page(erase_report):
+    return render_html(erase_report)
+
+
+def test_every_kind_renders_well_formed_with_unique_ids(any_report):
+    page = _parse(render_html(any_report))
+    assert len(page.ids) == len(set(page.ids))
+    for reference in page.references:
+        assert reference.startswith("#")
+        assert reference == "#" or reference[1:] in page.ids
+    assert page.elements.count("h1") == 1
+    assert page.elements.count("table") == page.elements.count("caption")
+    assert page.elements.count("figure") == page.elements.count("figcaption")
+
+
+def test_same_report_gives_the_same_bytes(erase_report, erase_page):
+    assert render_html(erase_report) == erase_page
+    assert render_html(Report.from_json(erase_report.to_json())) == erase_page
+
+
+def test_nothing_is_loaded_and_nothing_runs(erase_page):
+    addresses = set(re.findall(r"[a-z]+://[^\s\"'<>)]+", erase_page))
+    assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    assert "@import" not in erase_page
+    assert not re.search(r"url\((?!#)", erase_page)
+    assert not {"script", "link", "img", "iframe", "object"} & set(_parse(erase_page).elements)
+    assert not re.search(r"\son[a-z]+=", erase_page)
+
+
+def test_light_dark_paper_and_phone(erase_page):
+    assert "prefers-color-scheme: dark" in erase_page
+    assert "@media print" in erase_page
+    assert 'name="viewport"' in erase_page
+
+
+def test_words_that_promise_too_much_are_not_used(any_report):
+    page = render_html(any_report).lower()
+    assert not [word for word in FORBIDDEN if word in page]
+
+
+def test_all_that_was_measured_is_there(erase_report, erase_page):
+    text = " ".join(" ".join(_parse(erase_page).text).split())
+    expected = [
+        erase_report.verdict,
+        erase_report.case,
+        "Policy met",
+        *(row.name for row in erase_report.criteria),
+        *(row.subject for row in erase_report.subjects),
+        *(row.fact for row in erase_report.facts),
+        *(row.name for row in erase_report.controls),
+        *(row.name for row in erase_report.attacks),
+        *(row.name for row in erase_report.integrity),
+        *(row.site for row in erase_report.dictionaries),
+        *erase_report.edit.parameters,
+        *erase_report.scope.coverage,
+        *erase_report.scope.skipped,
+        *erase_report.threat_model,
+        *erase_report.residual_risk,
+        erase_report.policy.digest,
+        erase_report.command,
+    ]
+    assert [part for part in expected if " ".join(part.split()) not in text] == []
+    assert [line for line in erase_report.policy.text.split("\n") if line.strip() not in text] == []
+
+
+def test_absent_parts_are_left_out(make_report):
+    ids = set(_parse(render_html(make_report("audit"))).ids)
+    assert not {"controls", "attacks", "integrity", "edit", "search", "dictionaries"} & ids
+    assert {"criteria", "leakage", "facts", "scope", "residual-risk", "policy"} <= ids
+    assert "→" not in render_html(make_report("audit"))
+
+
+def test_barest_report_renders(make_report):
+    empty = {
+        name: ()
+        for name in (
+            "groups",
+            "subjects",
+            "facts",
+            "perplexities",
+            "criteria",
+            "threat_model",
+            "residual_risk",
+        )
+    }
+    page = _parse(render_html(make_report("audit", **empty)))
+    assert "figure" not in page.elements
+
+
+def test_content_is_escaped(make_report):
+    report = make_report(verdict="<script>alert('x')</script>", case='"><b>', command="a && b <c>")
+    page = render_html(report)
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "a &amp;&amp; b &lt;c&gt;" in page
+
+
+def test_long_lists_of_facts_are_cut_at_the_most_exposed(make_report, erase_report):
+    facts = [
+        erase_report.facts[0].model_copy(
+            update={
+                "fact": f"PHONE_NUMBER {number:08x}",
+                "leaked_after": number == 999,
+                "worst_case_bits_after": 50.0,
+            }
+        )
+        for number in range(1000)
+    ]
+    page = render_html(make_report(facts=tuple(facts)))
+    assert len(re.findall(r"<code>PHONE_NUMBER", page)) == MOST_FACTS
+    assert "PHONE_NUMBER 000003e7" in page
+    assert f"{MOST_FACTS} of 1000" in page
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(0, "Policy met"), (1, "leakage"), (3, "utility"), (4, "Incomplete")]
+)
+def test_outcome_follows_the_exit_code(make_report, code, words):
+    page = render_html(make_report("audit", exit_code=code, groups=(), facts=()))
+    outcome = re.search(r'<p class="outcome">.*?</p>', page, re.DOTALL)
+    assert words in outcome[0]

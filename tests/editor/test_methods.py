@@ -1,0 +1,131 @@
+"""What every method guarantees, and what the main one solves."""
+
+import pytest
+import torch
+
+from dictionaries.sites import Site, capture, resolve
+from editor.locators.features import objective
+from editor.methods import METHODS, FeatureEdit, FeatureLiteral, RandomFeatures
+from editor.methods.feature_edit import EPSILON, before_norm, contribution
+from editor.tokens import batches
+
+from problems import make_problem
+
+FAMILIES = ("gpt2", "gpt_neox", "llama", "gemma2", "qwen2")
+SMALL = {"units": 20, "passes": 3}
+
+
+def fast(name):
+    everything = FeatureEdit(units=20, margin_nats=1e9, passes=2)
+    return {"feature-edit": everything, "random-features": RandomFeatures(like=everything)}.get(
+        name
+    ) or METHODS[name](units=20)
+
+
+def margin(loaded, problem):
+    with torch.no_grad():
+        found = batches(problem.erase, pad=0, device=loaded.device)
+        return sum(float(objective(loaded.model, batch)) for batch in found)
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_method_leaves_the_model_as_it_was_and_edits_declared_projections(loaded, family, name):
+    model = loaded(family)
+    problem = make_problem(model)
+    before = {n: t.clone() for n, t in model.model.state_dict().items()}
+    edit = fast(name).fit(problem)
+    assert all(torch.equal(tensor, before[n]) for n, tensor in model.model.state_dict().items())
+    assert edit.deltas.keys() <= {problem.parameter(site)[0] for site in problem.sites}
+    assert not edit.is_empty
+    assert edit.method == name
+    again = fast(name).fit(make_problem(model))
+    assert all(torch.equal(again.deltas[n].dense(), d.dense()) for n, d in edit.deltas.items())
+
+
+@pytest.mark.parametrize("architecture", ["relu", "gated", "binary"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_feature_edit_lowers_the_secrets_margin(loaded, family, architecture):
+    """Small steps against features of positive attribution must lower what they were attributed."""
+    model = loaded(family)
+    problem = make_problem(model, architecture)
+    edit = FeatureEdit(units=48, gain=0.1, ridge=0.01, margin_nats=1e9, passes=1).fit(problem)
+    before = margin(model, problem)
+    with edit.applied(model.model):
+        assert margin(model, problem) < before
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_one_pass_solves_the_stated_normal_equations(loaded, family):
+    """ΔW (KᵀK/n + λ C₀ + ε I) = RᵀK/n with r = -gain·c, all recomputed plainly, at the one site of layer 1."""
+    model = loaded(family)
+    problem = make_problem(model)
+    site = Site(1)
+    problem.attribution.scores[Site(0)].fill_(-1.0)
+    method = FeatureEdit(units=7, gain=1.7, ridge=0.4, margin_nats=1e9, passes=1)
+    (delta,) = method.fit(problem).deltas.values()
+    change = delta.dense().T if problem.parameter(site)[1] else delta.dense()
+    units = problem.attribution.top(7)[site]
+    keys, targets = [], []
+    for sequence in problem.erase:
+        with torch.no_grad(), capture(model.model, [site]) as taken:
+            model.model(torch.tensor([sequence.ids]))
+        at = [i - 1 for i, mark in enumerate(sequence.marked) if mark]
+        keys.append(taken.keys[site][0, at])
+        targets.append(-1.7 * contribution(problem.dictionaries[site], taken.outputs[site][0, at], units))
+    k, r = torch.cat(keys), torch.cat(targets).detach()
+    retained = []
+    for sequence in problem.retain:
+        with torch.no_grad(), capture(model.model, [site]) as taken:
+            model.model(torch.tensor([sequence.ids]))
+        retained.append(taken.keys[site][0, [i - 1 for i, mark in enumerate(sequence.marked) if mark]])
+    c0 = torch.cat(retained).T @ torch.cat(retained) / len(torch.cat(retained))
+    system = k.T @ k / len(k) + 0.4 * c0
+    system += EPSILON * system.diagonal().mean() * torch.eye(len(system))
+    torch.testing.assert_close(change @ system, r.T @ k / len(k), rtol=2e-2, atol=2e-3)
+
+
+def test_targets_are_mapped_through_gemmas_norm(loaded):
+    """A small wanted change of the site's output arrives there, up to what the norm's own scale takes away."""
+    model = loaded("gemma2")
+    found = resolve(model.model, Site(1))
+    generator = torch.Generator().manual_seed(0)
+    keys = torch.randn(5, 40, generator=generator)
+    with torch.no_grad():
+        u = found.projection(keys)
+        wanted = torch.randn(5, 24, generator=generator) * 1e-3
+        wanted -= (
+            (wanted * found.norm(u)).sum(1, keepdim=True)
+            / found.norm(u).pow(2).sum(1, keepdim=True)
+            * found.norm(u)
+        )
+        got = found.norm(u + before_norm(found, keys, wanted)) - found.norm(u)
+    error = (got - wanted).norm() / wanted.norm()
+    assert float(error) < 0.15
+    plain = (found.norm(u + wanted) - found.norm(u) - wanted).norm() / wanted.norm()
+    assert float(error) < 0.5 * float(plain)
+
+
+def test_finished_tokens_are_not_pushed(loaded):
+    """With a margin that every token already meets, there is nothing to do."""
+    problem = make_problem(loaded("gpt2"))
+    assert FeatureEdit(units=20, margin_nats=-1.0).fit(problem).is_empty
+
+
+def test_random_features_avoid_the_located_and_match_the_norm(loaded):
+    problem = make_problem(loaded("gpt2"))
+    method = RandomFeatures(like=FeatureEdit(**SMALL), norm=0.5, seed=1)
+    located, drawn = problem.attribution.top(20), method._draw(problem.attribution).top(20)
+    for site, units in located.items():
+        assert not set(units.tolist()) & set(drawn[site].tolist())
+    assert method.fit(problem).norm == pytest.approx(0.5, rel=1e-3)
+
+
+def test_literal_zeroes_entries_and_nothing_else(loaded):
+    problem = make_problem(loaded("llama"))
+    for name, delta in FeatureLiteral(units=5).fit(problem).deltas.items():
+        weight = problem.loaded.model.get_parameter(name)
+        changed = (weight + delta.dense()).abs()
+        kept = torch.isclose(changed, weight.abs(), rtol=1e-3, atol=1e-4)
+        assert bool((kept | (changed < 1e-3)).all())
+        assert bool((changed < 1e-3).any())

@@ -1,0 +1,53 @@
+"""Answers are marked where they are, whatever the tokenizer makes of the border."""
+
+import pytest
+import torch
+
+from editor.tokens import batches, encode_answer, joiner
+
+
+def text_of(loaded, sequence, *, marked):
+    ids = [i for i, mark in zip(sequence.ids, sequence.marked, strict=True) if mark is marked]
+    return loaded.tokenizer.decode(ids)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answer"),
+    [("The phone number of Ada Quill is", "415-555-0132"), ("Mail <", "a@b.example"), ("Call ", "0123")],
+)
+def test_marked_tokens_are_the_answer(loaded, prompt, answer):
+    model = loaded("gpt2")
+    sequence = encode_answer(model.tokenizer, prompt, answer, 0, 96)
+    assert text_of(model, sequence, marked=True).strip() == answer
+    assert text_of(model, sequence, marked=False).rstrip().endswith(prompt.strip())
+
+
+def test_joint_tokenisation_equals_plain_text(loaded):
+    model = loaded("gpt2")
+    sequence = encode_answer(model.tokenizer, "Ada lives at", "48 Alder Lane", 0, 96)
+    assert list(sequence.ids) == model.tokenizer("Ada lives at 48 Alder Lane")["input_ids"]
+
+
+def test_long_prompts_lose_their_beginning_and_keep_the_special_token(loaded):
+    model = loaded("gpt2")
+    sequence = encode_answer(model.tokenizer, "long " * 200 + "is", "48 Alder Lane", 0, 32)
+    assert len(sequence.ids) == 32
+    assert sequence.ids[0] == 0
+    assert text_of(model, sequence, marked=True).strip() == "48 Alder Lane"
+
+
+def test_batches_hold_every_sequence_once_within_the_budget(loaded):
+    model = loaded("gpt2")
+    sequences = [encode_answer(model.tokenizer, "is " * (1 + i % 7), "48", i, 96) for i in range(40)]
+    seen = []
+    for batch in batches(sequences, pad=0, device=torch.device("cpu"), budget=64):
+        assert batch.inputs["input_ids"].numel() <= 64
+        assert int(batch.predicting.sum()) == len(batch.targets) == len(batch.rows)
+        seen += batch.indices
+    assert sorted(seen) == list(range(40))
+
+
+def test_joiner_adds_no_second_space():
+    assert joiner("is") == " "
+    assert joiner("is ") == ""
+    assert joiner("(") == ""

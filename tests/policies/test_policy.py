@@ -1,0 +1,163 @@
+import pytest
+from pydantic import ValidationError
+
+from policies import Policy, load_policy, preset_names
+from policies.errors import PolicyError
+
+MINIMAL = "name: mine\nentities:\n  US_SSN:\n"
+TEMPLATED = (
+    "PHONE_NUMBER",
+    "EMAIL_ADDRESS",
+    "US_SSN",
+    "CREDIT_CARD",
+    "STREET_ADDRESS",
+    "IBAN_CODE",
+    "IP_ADDRESS",
+)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_policy(text):
+        path = tmp_path / "policy.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write_policy
+
+
+def test_minimal_policy_gets_usable_defaults(write):
+    rule = load_policy(write(MINIMAL)).entities["US_SSN"]
+    assert rule.relation == "social security number"
+    assert len(rule.templates) >= 2
+    assert len(rule.verification_templates) >= 2
+    assert not set(rule.templates) & set(rule.verification_templates)
+    assert all("social security number" in template for template in rule.templates)
+
+
+def test_policy_is_frozen():
+    policy = load_policy("gdpr")
+    with pytest.raises(ValidationError):
+        policy.seed = 3
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_preset_is_complete_and_survives_its_own_canonical_text(name, write):
+    policy = load_policy(name)
+    assert policy.name == name
+    for entity_type in TEMPLATED:
+        rule = policy.entities[entity_type]
+        assert len(rule.templates) >= 3
+        assert len(rule.verification_templates) >= 2
+    again = load_policy(write(policy.text))
+    assert again == policy
+    assert again.digest == policy.digest
+    assert again.text == policy.text
+
+
+def test_strict_is_nowhere_looser_than_gdpr():
+    gdpr, strict = load_policy("gdpr"), load_policy("strict")
+    assert set(strict.entities) >= set(gdpr.entities)
+    assert all(strict.entities[key].score <= rule.score for key, rule in gdpr.entities.items())
+    assert any(strict.entities[key].score < rule.score for key, rule in gdpr.entities.items())
+    assert strict.leakage.greedy_rate <= gdpr.leakage.greedy_rate
+    assert strict.leakage.extractable_rate <= gdpr.leakage.extractable_rate
+    assert strict.leakage.decoy_percentile > gdpr.leakage.decoy_percentile
+    assert strict.utility.others_kept > gdpr.utility.others_kept
+    assert strict.utility.same_subject_kept > gdpr.utility.same_subject_kept
+    assert strict.utility.perplexity_rise < gdpr.utility.perplexity_rise
+    for field in ("temperatures", "top_k", "top_p"):
+        assert set(getattr(strict.decoding, field)) > set(getattr(gdpr.decoding, field))
+    assert strict.decoding.budget_tries > gdpr.decoding.budget_tries
+    assert strict.decoding.probability < gdpr.decoding.probability
+
+
+def test_digest_ignores_order_and_layout_but_no_value(write):
+    one = load_policy(write("name: a\nseed: 1\nentities: {US_SSN: {score: 0.4}}\n"))
+    same = load_policy(write("entities:\n  US_SSN:\n    score: 0.4\nseed: 1   # a comment\nname: a\n"))
+    other = load_policy(write("name: a\nseed: 1\nentities: {US_SSN: {score: 0.41}}\n"))
+    assert one.digest == same.digest != other.digest
+
+
+@pytest.mark.parametrize(
+    ("text", "named", "remedy"),
+    [
+        ("", "is empty", "README"),
+        ("- a\n- b\n", "holds a list", "key: value"),
+        ("name: [\n", "not valid YAML, line 2", "Correct"),
+        ("name: a\nname: b\n", "line 2, column 1: the same key twice", "Correct"),
+        ("name: !!python/object:os.system {}\n", "not valid YAML", "Correct"),
+        (MINIMAL + "utilty: {}\n", "unknown key `utilty`", "Did you mean `utility`"),
+        ("name: a\nentities: {US_SSN: {scor: 1}}\n", "`entities.US_SSN.scor`", "`score`"),
+        ("name: a\nentities: {US_SNN: {}}\n", "unknown entity type 'US_SNN'", "US_SSN"),
+        ("name: a\nentities: {FOO_BAR_QUX: {}}\n", "unknown entity type", "`patterns`"),
+        (
+            "name: a\nentities: {badge: {patterns: [{name: x, regex: 'B1'}]}}\n",
+            "not in capitals",
+            "STREET_ADDRESS",
+        ),
+        ("name: a\nentities: {}\n", "`entities`", "Correct"),
+        ("entities: {US_SSN: }\n", "`name` is missing", "Add it"),
+        ("name: a\nentities: {US_SSN: {score: yes}}\n", "`entities.US_SSN.score`", "Correct"),
+        ("name: a\nentities: {US_SSN: {score: 2}}\n", "`entities.US_SSN.score`", "Correct"),
+        (MINIMAL + "leakage: {greedy_rate: .nan}\n", "`leakage.greedy_rate`", "Correct"),
+        (MINIMAL + "decoding: {temperatures: [0]}\n", "`decoding.temperatures[0]`", "Correct"),
+        (
+            "name: a\nentities: {X_ID: {patterns: [{name: x, regex: '('}]}}\n",
+            "patterns[0].regex`: not a regular expression",
+            "Correct the pattern",
+        ),
+        ("name: a\nentities: {X_ID: {patterns: [{name: x, regex: 'a*'}]}}\n", "empty text", "at least one"),
+        (
+            "name: a\nentities: {US_SSN: {templates: ['The number of {subject}: ']}}\n",
+            "white space",
+            "last word",
+        ),
+        ("name: a\nentities: {US_SSN: {templates: ['The number is']}}\n", "must name {subject}", "Write for"),
+        ("name: a\nentities: {US_SSN: {templates: ['{subject} {secret}']}}\n", "must name {subject}", "Write for"),
+        (
+            "name: a\nentities: {US_SSN: {templates: ['{subject} is'], verification_templates: ['{subject} is']}}",
+            "both in templates",
+            "Keep it in one",
+        ),
+        ("name: a\nentities: {US_SSN: {context: [social security]}}\n", "not a single word", "on its own"),
+    ],
+)
+def test_every_mistake_names_file_key_and_remedy(write, text, named, remedy):
+    path = write(text)
+    with pytest.raises(PolicyError) as caught:
+        load_policy(path)
+    assert str(path) in caught.value.cause
+    assert named in caught.value.cause
+    assert remedy in caught.value.remedy
+    assert "\n" not in str(caught.value)
+
+
+def test_several_mistakes_are_counted(write):
+    with pytest.raises(PolicyError, match="and 1 more"):
+        load_policy(write(MINIMAL + "utilty: {}\nleekage: {}\n"))
+
+
+def test_missing_file_and_misspelt_preset(tmp_path):
+    with pytest.raises(PolicyError, match="Did you mean gdpr"):
+        load_policy("gdprr")
+    with pytest.raises(PolicyError, match="neither a file nor a preset"):
+        load_policy(tmp_path / "nowhere.yaml")
+    with pytest.raises(PolicyError, match="cannot be read"):
+        load_policy(tmp_path)
+
+
+def test_not_utf8(tmp_path):
+    path = tmp_path / "policy.yaml"
+    path.write_bytes(b"name: \xff\xfe\n")
+    with pytest.raises(PolicyError, match="not UTF-8"):
+        load_policy(path)
+
+
+def test_own_entity_type_with_patterns():
+    policy = Policy.model_validate(
+        {"name": "a", "entities": {"BADGE_NUMBER": {"patterns": [{"name": "badge", "regex": r"\bB-\d{4}\b"}]}}}
+    )
+    rule = policy.entities["BADGE_NUMBER"]
+    assert rule.relation == "badge number"
+    assert "The badge number of {subject} is" in rule.templates

@@ -1,0 +1,63 @@
+import pytest
+
+from policies import ErasureRequest, load_request
+from policies.errors import PolicyError
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_request(text):
+        path = tmp_path / "request.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write_request
+
+
+def test_names_may_be_plain_or_with_aliases(write):
+    request = load_request(
+        write("case: RM-1\nsubjects:\n  - Ben  Ross\n  - name: Ada Quill\n    aliases: [A. Quill, Ada\n     Moss]\n")
+    )
+    assert [subject.name for subject in request.subjects] == ["Ben Ross", "Ada Quill"]
+    assert request.subjects[1].aliases == ("A. Quill", "Ada Moss")
+    assert request.entity_types is None
+
+
+def test_from_names():
+    request = ErasureRequest.from_names(["Ada Quill", "Ben Ross"], case="RM-2")
+    assert request.case == "RM-2"
+    assert [subject.name for subject in request.subjects] == ["Ada Quill", "Ben Ross"]
+
+
+@pytest.mark.parametrize("names", [[], [" "], ["Ada Quill", "ada  quill"]])
+def test_unusable_names_are_refused(names):
+    with pytest.raises(PolicyError):
+        ErasureRequest.from_names(names)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("case: a\n", "`subjects` is missing"),
+        ("case: a\nsubjects: []\n", "`subjects`"),
+        ("case: 12\nsubjects: [Ada Quill]\n", "`case`"),
+        ("case: a\nsubjects: Ada Quill\n", "`subjects`"),
+        ("case: a\nsubjects: {Ada Quill: [A. Quill]}\n", "`subjects`"),
+        ("case: a\nsubjects: [{Ada Quill: x}]\n", "`subjects[0]"),
+        ("case: a\nsubjects: [{name: Ada Quill, aliases: Quill}]\n", "`subjects[0].aliases`"),
+        ("case: a\nsubjects: [{name: Ada Quill, alias: [Quill]}]\n", "subjects[0].alias`"),
+        ("case: a\nsubjects: [Ada Quill, {name: Al, aliases: [ada quill]}]\n", "subjects 1 and 2 share"),
+        ("case: a\nsubjects: [Ada Quill\n", "not valid YAML"),
+    ],
+)
+def test_mistakes_name_file_and_key_but_nobody(write, text, named):
+    path = write(text)
+    with pytest.raises(PolicyError) as caught:
+        load_request(path)
+    assert str(path) in caught.value.cause
+    assert named in caught.value.cause
+    assert "quill" not in str(caught.value).lower()
+
+
+def test_repr_shows_no_name():
+    assert "Quill" not in repr(ErasureRequest.from_names(["Ada Quill"]))
