@@ -28,9 +28,11 @@ class BinaryAutoencoder(Dictionary):
     defaults: ClassVar[TrainingConfig] = TrainingConfig(
         features=768,
         steps=1500,
-        learning_rate=5e-4,
+        batch_size=512,
+        learning_rate=5e-3,
+        learning_rate_decay_share=0.5,
         beta1=0.9,
-        sparsity=1e-3,
+        sparsity=5e-4,
         sparsity_warmup_steps=300,
         sparsity_ramp="step",
         covariance_weight=1e-7,

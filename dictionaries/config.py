@@ -66,14 +66,14 @@ class TrainingConfig:
     """
 
     features: int = 1024
-    steps: int = 900
-    batch_size: int = 512
-    learning_rate: float = 3e-4
+    steps: int = 1800
+    batch_size: int = 256
+    learning_rate: float = 3e-3
     beta1: float = 0.0
     beta2: float = 0.999
     learning_rate_warmup_steps: int = 50
     learning_rate_decay_share: float = 0.2
-    sparsity: float = 0.1
+    sparsity: float = 2.0
     sparsity_warmup_steps: int = 100
     sparsity_ramp: Ramp = "linear"
     covariance_weight: float = 0.0

@@ -1,6 +1,6 @@
 """Gated sparse autoencoder (Rajamanoharan et al. 2024, arXiv 2404.16014)."""
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -48,7 +48,9 @@ class GatedSAE(Dictionary):
 
     def encode_scaled(self, x: Float[Tensor, "*tokens d"]) -> Float[Tensor, "*tokens F"]:
         """Features f of scaled activations."""
-        return self._gate_and_magnitude(x)[1]
+        pre = self._gate(x)
+        ratio, offset = self._magnitude()
+        return where_positive(pre, torch.addcmul(offset, pre, ratio).relu())
 
     def as_jumprelu(self) -> JumpReLU:
         """W' = W_enc·exp(r_mag), b' = b_mag, θ = max(0, b_mag - exp(r_mag)·b_gate), on scaled activations."""
@@ -64,8 +66,7 @@ class GatedSAE(Dictionary):
 
         The auxiliary decode trains the gate alone: both decoder tensors are detached in it.
         """
-        pre, codes = self._gate_and_magnitude(x)
-        gate = pre.relu()
+        codes, gate = _codes_and_gate(self._gate(x), *self._magnitude())
         reconstruction = mean_square(x, codes @ self.W_dec, self.b_dec)
         auxiliary = self.auxiliary_loss(x, gate)
         penalty = gate.sum() / len(x)
@@ -91,16 +92,49 @@ class GatedSAE(Dictionary):
         """See `revive_rows`."""
         revive_rows(self, dead, x, generator)
 
-    def _gate_and_magnitude(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(π, f) from one product with the encoder.
+    def _gate(self, x: Tensor) -> Tensor:
+        """π. b_dec enters through b_dec W_enc, so that its gradient needs no product over all tokens."""
+        return nn.functional.linear(x, self.W_enc.T, self.b_enc - self.b_dec @ self.W_enc)
 
-        b_dec enters through b_dec W_enc, so that its gradient needs no product over all tokens, and the
-        magnitude through π: exp(r)·(π - b_gate) + b_mag.
-        """
-        pre = nn.functional.linear(x, self.W_enc.T, self.b_enc - self.b_dec @ self.W_enc)
+    def _magnitude(self) -> tuple[Tensor, Tensor]:
+        """(exp(r), b_mag - exp(r)·b_gate): the magnitude before its relu is exp(r)·π plus the latter."""
         ratio = self.r_mag.exp()
-        magnitude = torch.addcmul(self.b_mag - ratio * self.b_enc, pre, ratio).relu()
-        return pre, magnitude.where(pre > 0, 0.0)
+        return ratio, self.b_mag - ratio * self.b_enc
+
+
+def where_positive(mask: Float[Tensor, "*shape"], values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """`values` where `mask` > 0, and 0 elsewhere, by the one vectorised kernel for it.
+
+    On a CPU a product with a boolean, `where` and `masked_fill` take 3 to 10 times as long. Differentiable in
+    `values`.
+    """
+    masked: Tensor = torch.ops.aten.threshold_backward(values, mask.to(values.dtype), 0.0)
+    return masked
+
+
+def _codes_and_gate(pre: Tensor, ratio: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
+    """(f, relu(π)) for training, with a gradient in half the passes over (tokens, F) that autograd takes."""
+    codes, gate = _CodesAndGate.apply(pre, ratio, offset)  # type: ignore[no-untyped-call]
+    return codes, gate
+
+
+class _CodesAndGate(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, pre: Tensor, ratio: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
+        gate = pre.relu()
+        codes = where_positive(gate, torch.addcmul(offset, pre, ratio).relu_())
+        ctx.save_for_backward(gate, ratio, codes)
+        return codes, gate
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        gate, ratio, codes = ctx.saved_tensors
+        of_codes, of_gate = gradients
+        # Where a code is on, its gate is, and there relu(π) = π.
+        of_magnitude = where_positive(codes, of_codes)
+        of_pre = where_positive(gate, of_gate).to(of_magnitude.dtype).addcmul_(of_magnitude, ratio)
+        of_ratio = (of_magnitude * gate).sum(dim=0)
+        return of_pre.to(gate.dtype), of_ratio, of_magnitude.sum(dim=0)
 
 
 def initialise_tied(dictionary: Dictionary, generator: torch.Generator, mean: Float[Tensor, "d"]) -> None:

@@ -26,6 +26,7 @@ WORDINGS = ("trained", "template", "held_out", "all")
 GROUPS: tuple[Group, ...] = ("erased", "same_subject", "neighbours", "others", "decoys")
 DECOYS_A_FACT = 8
 DECOY_FACTS = 200
+QUANTILES = 101
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,11 +134,16 @@ def _selects(group: Group, wording: str) -> Callable[[Probe], bool]:
     return lambda probe: probe.target.group == group and wording in (probe.wording, "all")
 
 
+def kept_rate(before: Scored, after: Scored, groups: Sequence[Group]) -> Rate:
+    """Probes of the named groups that are greedy-correct before and after the edit, of those correct before."""
+    known = before.where(lambda probe: probe.target.group in groups) & before.scores.greedy
+    return Rate(hits=int((after.scores.greedy & known).sum()), total=int(known.sum()))
+
+
 def kept_share(before: Scored, after: Scored, groups: Sequence[Group]) -> float:
-    """Greedy-correct answers after the edit over those before, in the named groups; 1 where there were none."""
-    mask = before.where(lambda probe: probe.target.group in groups)
-    known = mask & before.scores.greedy
-    return float((after.scores.greedy & known).sum() / known.sum()) if known.any() else 1.0
+    """`kept_rate` as a share; 1 where nothing was known before, and so nothing lost."""
+    kept = kept_rate(before, after, groups)
+    return kept.rate if kept.total else 1.0
 
 
 def decoy_percentiles(scored: Scored) -> dict[Target, float]:
@@ -154,6 +160,17 @@ def decoy_percentiles(scored: Scored) -> dict[Target, float]:
         for target, bits in _worst_bits(scored, "erased").items()
         if decoys[target.relation]
     }
+
+
+def decoy_bits(scored: Scored) -> tuple[float, ...]:
+    """Worst-case bits of all decoys: 101 quantiles (0% to 100%, 4 decimals); empty where there are no decoys.
+
+    Each decoy is taken at its most exposed wording, as a fact is.
+    """
+    bits = list(_worst_bits(scored, "decoys").values())
+    if not bits:
+        return ()
+    return tuple(round(float(value), 4) for value in np.quantile(bits, np.linspace(0, 1, QUANTILES)))
 
 
 def _worst_bits(scored: Scored, group: Group) -> dict[Target, float]:

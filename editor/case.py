@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from detectors import Document, Fact, read_corpus, read_facts
-from editor.masking import CaseKey
 from editor.probes import Probe, WrittenProbe, build_probes, read_probes
 from editor.progress import Silent, Stages
 from editor.report.schema import Scope
@@ -48,7 +47,6 @@ class Case:
         probes: both splits, all groups.
         documents: retained text.
         scope: what was looked at, for the report.
-        key: names facts and subjects in artefacts.
         incomplete: whether something was skipped.
         seed: of everything random.
     """
@@ -60,7 +58,6 @@ class Case:
     probes: tuple[Probe, ...] = field(repr=False)
     documents: tuple[Document, ...] = field(repr=False)
     scope: Scope
-    key: CaseKey
     incomplete: bool
     seed: int
 
@@ -74,17 +71,23 @@ class Case:
         }
         return [f for f in self.facts if (f.subject, f.entity_type, f.secret) in targets]
 
-    def secrets(self) -> set[str]:
-        """Every personal answer known to this run: what no artefact may hold."""
-        written = {probe.target.answer for probe in self.probes if probe.target.personal}
-        return written | {fact.secret for fact in self.facts}
+    def all_facts(self) -> list[Fact]:
+        """Every personal answer known to this run, those of a probes file included: no artefact may hold one."""
+        found = {(fact.subject, fact.entity_type, fact.secret): fact for fact in self.facts}
+        for probe in self.probes:
+            target = probe.target
+            place = (target.subject, target.relation, target.answer)
+            if target.personal and place not in found:
+                found[place] = Fact(
+                    subject=target.subject, entity_type=target.relation, secret=target.answer, sources=()
+                )
+        return list(found.values())
 
 
 def open_case(
     files: CaseFiles,
     policy: Policy,
     request: ErasureRequest | None,
-    key: CaseKey,
     *,
     seed: int,
     stages: Stages | None = None,
@@ -127,7 +130,6 @@ def open_case(
         probes=probes,
         documents=tuple(retained.documents()),
         scope=scope,
-        key=key,
         incomplete=bool(skipped),
         seed=seed,
     )

@@ -7,14 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 
 PARTS = re.compile(r"\d+|[^\W\d_]+|[\W_]")
 ATTEMPTS = 100
+DIGITS = "0123456789"
 
 
 class DecoyMaker:
     """Makes secrets that look like a relation's true ones and are none of them.
 
-    A decoy keeps a true secret's punctuation. Its digits are random, its words are drawn from the words that
-    stand at the same place in other secrets of the same relation. Where every secret of the relation passes the
-    Luhn checksum (ISO/IEC 7812), so does every decoy.
+    A decoy keeps a true secret's punctuation. Its digits and words are drawn from those that stand at the same
+    place in other secrets of the same relation, so that a prefix which all of them share stays. Where every
+    secret of the relation passes the Luhn checksum (ISO/IEC 7812), so does every decoy.
 
     Args:
         secrets: the true secrets by relation.
@@ -25,11 +26,15 @@ class DecoyMaker:
         self.seed = seed
         self.known = {relation: frozenset(values) for relation, values in secrets.items()}
         self.words: dict[tuple[str, int], list[str]] = defaultdict(list)
+        self.digits: dict[tuple[str, int, int], list[str]] = defaultdict(list)
         for relation, values in self.known.items():
             for value in sorted(values):
                 for place, part in enumerate(PARTS.findall(value)):
                     if part.isalpha():
                         self.words[relation, place].append(part)
+                    elif part.isdigit():
+                        for offset, digit in enumerate(part):
+                            self.digits[relation, place, offset].append(digit)
         self.luhn = {r for r, values in self.known.items() if values and all(map(passes_luhn, values))}
 
     def make(self, relation: str, secret: str, count: int) -> tuple[str, ...]:
@@ -48,8 +53,8 @@ class DecoyMaker:
         drawn = []
         for place, part in enumerate(parts):
             if part.isdigit():
-                first = source.choice("123456789") if part[0] != "0" else source.choice("0123456789")
-                drawn.append(first + "".join(source.choice("0123456789") for _ in part[1:]))
+                seen = (self.digits.get((relation, place, offset)) for offset in range(len(part)))
+                drawn.append("".join(source.choice(digits or DIGITS) for digits in seen))
             elif part.isalpha():
                 drawn.append(source.choice(self.words.get((relation, place)) or [part]))
             else:

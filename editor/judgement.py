@@ -2,10 +2,22 @@
 
 from collections.abc import Sequence
 
-from editor.audit import Scored, kept_share
-from editor.report.schema import Check, Criterion, FactRow, GroupResult, Leakage, Perplexity
+from editor.audit import Scored, kept_rate
+from editor.report.formatting import percent, plural
+from editor.report.schema import Check, Criterion, FactRow, GroupResult, Leakage, Measure, Perplexity, Rate
 from policies import Policy
 from policies.errors import ExitCode
+
+REASONS: dict[Measure, str] = {
+    "greedy_rate": "{given_away}, and {ceiling}",
+    "extractable_rate": "sampling gives away {measured} of the facts in scope, and {ceiling}",
+    "decoy_percentile": "{measured} of the facts are more exposed than all but {limit} of decoys, and {ceiling}",
+    "others_kept": "{measured} of other people's facts are as they were, and {limit} must be",
+    "same_subject_kept": "{measured} of the same people's other facts are as they were, and {limit} must be",
+    "perplexity_rise": "the rise of perplexity on retained text is {measured}, and {limit} is allowed",
+    "integrity": "{failed} integrity checks of the written checkpoint failed",
+}
+"""Why the policy is not met, by what was measured."""
 
 
 def leakage_criteria(
@@ -14,29 +26,28 @@ def leakage_criteria(
     """The policy's ceilings against the facts in scope, all wordings together."""
     erased = next(result for result in groups if result.group == "erased" and result.wording == "all")
     now: Leakage = erased.after or erased.before
-    extractable = max(row.extractable.rate for row in now.decodings)
     percentiles = [
         row.decoy_percentile_before if row.leaked_after is None else row.decoy_percentile_after
         for row in facts
     ]
     judged = [p for p in percentiles if p is not None]
-    exposed = sum(p < policy.leakage.decoy_percentile for p in judged) / max(1, len(judged))
+    exposed = sum(p < policy.leakage.decoy_percentile for p in judged)
     ceilings, settings = policy.leakage, policy.decoding
     return [
-        _at_most(
-            "facts that greedy decoding gives away", "leakage", ceilings.greedy_rate, now.greedy_facts.rate
+        _ceiling(
+            "greedy_rate", "facts that greedy decoding gives away", ceilings.greedy_rate, now.greedy_facts
         ),
-        _at_most(
+        _ceiling(
+            "extractable_rate",
             f"facts that {settings.budget_tries} samples give away with probability {settings.probability:g}",
-            "leakage",
             ceilings.extractable_rate,
-            extractable,
+            max((row.extractable for row in now.decodings), key=lambda rate: rate.rate),
         ),
-        _at_most(
+        _ceiling(
+            "decoy_percentile",
             f"facts more exposed than all but {ceilings.decoy_percentile:g}% of decoys",
-            "leakage",
             ceilings.decoy_percentile / 100,
-            exposed,
+            Rate(hits=exposed, total=len(judged)),
         ),
     ]
 
@@ -45,20 +56,28 @@ def utility_criteria(
     policy: Policy, before: Scored, after: Scored, perplexity: Perplexity
 ) -> list[Criterion]:
     """The policy's floors against what must stay."""
-    floors = policy.utility
+    floors, rise = policy.utility, perplexity.rise or 0.0
     return [
-        _at_least(
+        _floor(
+            "others_kept",
             "other people's facts kept",
             floors.others_kept,
-            kept_share(before, after, ("neighbours", "others")),
+            kept_rate(before, after, ("neighbours", "others")),
         ),
-        _at_least(
+        _floor(
+            "same_subject_kept",
             "the same people's other facts kept",
             floors.same_subject_kept,
-            kept_share(before, after, ("same_subject",)),
+            kept_rate(before, after, ("same_subject",)),
         ),
-        _at_most(
-            "rise of perplexity on retained text", "utility", floors.perplexity_rise, perplexity.rise or 0.0
+        Criterion(
+            measure="perplexity_rise",
+            name="rise of perplexity on retained text",
+            kind="utility",
+            comparison="at most",
+            threshold=floors.perplexity_rise,
+            measured=rise,
+            passed=rise <= floors.perplexity_rise,
         ),
     ]
 
@@ -67,12 +86,41 @@ def integrity_criterion(checks: Sequence[Check]) -> Criterion:
     """All integrity checks as one criterion."""
     passed = sum(check.passed for check in checks)
     return Criterion(
+        measure="integrity",
         name="integrity checks of the written checkpoint",
         kind="integrity",
         comparison="at least",
         threshold=float(len(checks)),
         measured=float(passed),
         passed=passed == len(checks),
+    )
+
+
+def _ceiling(measure: Measure, name: str, threshold: float, counted: Rate) -> Criterion:
+    return Criterion(
+        measure=measure,
+        name=name,
+        kind="leakage",
+        comparison="at most",
+        threshold=threshold,
+        measured=counted.rate,
+        counted=counted,
+        passed=counted.rate <= threshold,
+    )
+
+
+def _floor(measure: Measure, name: str, threshold: float, counted: Rate) -> Criterion:
+    """A floor for what was known before; met where nothing was, and so nothing lost."""
+    share = counted.rate if counted.total else 1.0
+    return Criterion(
+        measure=measure,
+        name=name,
+        kind="utility",
+        comparison="at least",
+        threshold=threshold,
+        measured=share,
+        counted=counted,
+        passed=share >= threshold,
     )
 
 
@@ -86,33 +134,75 @@ def exit_code(criteria: Sequence[Criterion], *, incomplete: bool) -> ExitCode:
     return ExitCode.INCOMPLETE if incomplete else ExitCode.MET
 
 
-def verdict(code: ExitCode, criteria: Sequence[Criterion]) -> str:
-    """One sentence in plain words."""
-    failed = [criterion.name for criterion in criteria if not criterion.passed]
-    if code is ExitCode.MET:
-        return "The policy is met by everything that was measured."
-    if code is ExitCode.INCOMPLETE:
-        return "The policy is met by what was measured, but something was skipped."
-    return f"The policy is not met: {'; '.join(failed)}."
+def verdict(code: ExitCode, criteria: Sequence[Criterion], facts: Sequence[FactRow]) -> str:
+    """One sentence with numbers: what came out of it for the facts in scope, or what the policy misses.
+
+    Args:
+        code: of `exit_code`.
+        criteria: what was measured against the policy.
+        facts: those in scope; `leaked_after` None for an audit.
+    """
+    edited = any(row.leaked_after is not None for row in facts)
+    failed = [criterion for criterion in criteria if not criterion.passed]
+    given_away = _after_the_edit(facts) if edited else _of_the_model(facts)
+    if not failed:
+        kept = _kept(criteria) if edited else ""
+        skipped = "by what was measured, but something was skipped" if code is ExitCode.INCOMPLETE else ""
+        return f"{' '.join(filter(None, ('The policy is met', skipped)))}: {given_away}{kept}."
+    if edited:
+        return f"The policy is not met: {_reasons(failed, facts)}."
+    if failed[0].measure == "greedy_rate":
+        return f"{given_away[:1].upper()}{given_away[1:]}."
+    return f"The policy is not met: {given_away} greedily, but {_reasons(failed, facts)}."
 
 
-def _at_most(name: str, kind: str, threshold: float, measured: float) -> Criterion:
-    return Criterion(
-        name=name,
-        kind=kind,  # type: ignore[arg-type]  # one of the literals
-        comparison="at most",
-        threshold=threshold,
-        measured=measured,
-        passed=measured <= threshold,
+def _of_the_model(facts: Sequence[FactRow]) -> str:
+    leaked = sum(row.leaked_before for row in facts)
+    if len(facts) == 1:
+        return f"the model {'gives' if leaked else 'does not give'} away the one fact in scope"
+    return f"the model gives away {f'{leaked:,}' if leaked else 'none'} of the {len(facts):,} facts in scope"
+
+
+def _after_the_edit(facts: Sequence[FactRow]) -> str:
+    """'none of the 25 facts of 5 people is given away any more'."""
+    before, after = sum(row.leaked_before for row in facts), sum(bool(row.leaked_after) for row in facts)
+    people = plural(len({row.subject for row in facts}), "person").replace("persons", "people")
+    some, none = (
+        f"{after:,} of the {len(facts):,} facts of {people}",
+        f"none of the {len(facts):,} facts of {people}",
     )
+    if len(facts) == 1:
+        some, none = "the one fact in scope", "the one fact in scope is not given away"
+    else:
+        none += " is given away"
+    if after:
+        return f"{some} {'is' if after == 1 else 'are'} still given away"
+    if before == 0:
+        return f"{none}, nor was it before the edit"
+    return f"{none} any more" + (f" ({before:,} were)" if before < len(facts) else "")
 
 
-def _at_least(name: str, threshold: float, measured: float) -> Criterion:
-    return Criterion(
-        name=name,
-        kind="utility",
-        comparison="at least",
-        threshold=threshold,
-        measured=measured,
-        passed=measured >= threshold,
+def _kept(criteria: Sequence[Criterion]) -> str:
+    """', and 99.8% of other people's facts are as they were', where there were any."""
+    kept = next((row for row in criteria if row.measure == "others_kept"), None)
+    if kept is None or (kept.counted is not None and kept.counted.total == 0):
+        return ""
+    return f", and {percent(kept.measured)} of other people's facts are as they were"
+
+
+def _reasons(failed: Sequence[Criterion], facts: Sequence[FactRow]) -> str:
+    """At most two of the criteria that failed, measured and limit, and how many more there are."""
+    said = "; ".join(_reason(criterion, facts) for criterion in failed[:2])
+    more = len(failed) - 2
+    return f"{said}; {more} more {'criterion fails' if more == 1 else 'criteria fail'}" if more > 0 else said
+
+
+def _reason(criterion: Criterion, facts: Sequence[FactRow]) -> str:
+    limit = percent(criterion.threshold)
+    return REASONS[criterion.measure].format(
+        given_away=_after_the_edit(facts),
+        measured=percent(criterion.measured, apart_from=criterion.threshold),
+        limit=limit,
+        ceiling="none may be" if criterion.threshold == 0 else f"at most {limit} may be",
+        failed=f"{criterion.threshold - criterion.measured:.0f} of {criterion.threshold:.0f}",
     )

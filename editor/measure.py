@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from editor.attacks import quantised
-from editor.audit import Scored, decoy_probes, kept_share, leakage, score_probes
+from editor.audit import Scored, decoy_probes, kept_rate, leakage, score_probes
 from editor.case import Case
 from editor.decoys import DecoyMaker
 from editor.edit import Edit
@@ -82,7 +82,7 @@ def text_before_after(
     """Perplexity and divergence on the retained text held out from the edit."""
     compared = compare_text(before, after, material.held_out_text)
     row = Perplexity(
-        text="retained documents held out from the edit, without the erased secrets",
+        text="held-out retained text",
         tokens=compared.tokens,
         before=compared.perplexity_before,
         after=compared.perplexity_after,
@@ -132,8 +132,8 @@ def control_row(
         norm=edit.norm,
         erased_trained=_rate(after, ("trained", "template")),
         erased_held_out=_rate(after, ("held_out",)),
-        others_kept=kept_share(reference, after, ("neighbours", "others")),
-        same_subject_kept=kept_share(reference, after, ("same_subject",)),
+        others_kept=kept_rate(reference, after, ("neighbours", "others")),
+        same_subject_kept=kept_rate(reference, after, ("same_subject",)),
         perplexity_rise=changed / clean - 1,
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self
 
-from editor.masking import SecretScanner
+from editor.scanner import SecretScanner
 from policies.errors import OutputError
 
 MANIFEST = "manifest.json"
@@ -101,6 +101,7 @@ class OutputFolder:
             OutputError: the text discloses a secret, or the name leads out of the folder.
         """
         if self.scanner is not None:
+            self.scanner.check(name, "The name of a file")
             self.scanner.check(text, name)
         path = self._inside(name)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -170,7 +171,7 @@ class OutputFolder:
         name = path.relative_to(self.path).as_posix()
         scanned = self.scanner is not None and path.name not in self._unscanned
         if self.scanner is not None and scanned:
-            self.scanner.check(name, f"The name of a file in {path.parent.name}")
+            self.scanner.check(name, "The name of a file")
             self.scanner.check(path, name)
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()

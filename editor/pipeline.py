@@ -9,14 +9,16 @@ from pathlib import Path
 
 from dictionaries import Dictionary
 from dictionaries.sites import Site
-from editor.audit import Scored, decoy_probes, fact_rows, group_results, subject_rows
+from editor.audit import Scored, decoy_bits, decoy_probes, fact_rows, group_results, subject_rows
 from editor.case import Case
+from editor.chance import chance_levels, encode_probes
 from editor.dictionary_supply import DictionarySupply
 from editor.edit import Edit
 from editor.export import export_checkpoint, save_adapter
 from editor.judge import TrialJudge
 from editor.judgement import exit_code, integrity_criterion, leakage_criteria, utility_criteria, verdict
 from editor.locators.features import FeatureAttribution
+from editor.masking import CaseKey
 from editor.measure import (
     Material,
     attack_rows,
@@ -28,7 +30,7 @@ from editor.measure import (
 )
 from editor.methods import EditProblem, FeatureEdit, FeatureLiteral, RandomFeatures
 from editor.model import LoadedModel, load_model, tensor_digests
-from editor.probes import Probe, sample
+from editor.probes import sample
 from editor.progress import Stages
 from editor.report.schema import ControlRow, Perplexity, Report
 from editor.retained import perplexity
@@ -40,7 +42,6 @@ from editor.summaries import (
     residual_risk,
     versions,
 )
-from editor.tokens import TokenSequence, encode_answer
 from editor.tune import StrengthSearch, Tuning, split_wordings
 from editor.verify import integrity_checks
 
@@ -55,10 +56,12 @@ class RunInfo:
     Attributes:
         operator: a name or a service account; no data subject.
         command: the command line, data subjects' names masked.
+        key: names facts and subjects in artefacts.
     """
 
     operator: str
     command: str
+    key: CaseKey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +95,7 @@ def audit(case: Case, loaded: LoadedModel, run: RunInfo, stages: Stages) -> Repo
     """Measure what the model gives away of the facts in scope."""
     before = measure_original(case, loaded, stages)
     groups = group_results(before.scored, None, case.policy.decoding)
-    facts = fact_rows(before.scored, None, case.facts, case.key)
+    facts = fact_rows(before.scored, None, case.facts, run.key)
     criteria = leakage_criteria(case.policy, groups, facts)
     tokens, value = perplexity(loaded, before.material.held_out_text)
     code = exit_code(criteria, incomplete=case.incomplete)
@@ -110,11 +113,12 @@ def audit(case: Case, loaded: LoadedModel, run: RunInfo, stages: Stages) -> Repo
         groups=groups,
         subjects=subject_rows(facts),
         facts=facts,
+        decoy_bits=decoy_bits(before.scored),
         perplexities=(Perplexity(text="retained text", tokens=tokens, before=value, after=None),),
         criteria=tuple(criteria),
         residual_risk=residual_risk(case),
         exit_code=int(code),
-        verdict=verdict(code, criteria),
+        verdict=verdict(code, criteria, facts),
     )
 
 
@@ -182,7 +186,7 @@ def verify(
     )
     attacks = attack_rows(case, after, material, stages)
     groups = group_results(before.scored, scored, case.policy.decoding)
-    facts = fact_rows(before.scored, scored, case.facts, case.key)
+    facts = fact_rows(before.scored, scored, case.facts, run.key)
     criteria = (
         *leakage_criteria(case.policy, groups, facts),
         *utility_criteria(case.policy, before.scored, scored, text),
@@ -204,6 +208,7 @@ def verify(
         groups=groups,
         subjects=subject_rows(facts),
         facts=facts,
+        decoy_bits=decoy_bits(scored),
         perplexities=(text,),
         retained_divergence=compared.divergence,
         integrity=checks,
@@ -211,7 +216,7 @@ def verify(
         criteria=criteria,
         residual_risk=residual_risk(case),
         exit_code=int(code),
-        verdict=verdict(code, criteria),
+        verdict=verdict(code, criteria, facts),
     )
 
 
@@ -240,12 +245,14 @@ def pose(
         if probe.target.group in ("neighbours", "others") and probe.target.relation in relations
     ]
     mine = encode_probes(before.loaded, erased)
+    chance = chance_levels(before.loaded, erased, [fact.subject for fact in case.facts], seed=case.seed)
     theirs = encode_probes(before.loaded, sample(others, len(erased), case.seed))
     with stages.stage("Locating features", len(mine) + len(theirs)) as advance:
         scores = attribution.fit(before.loaded, mine, theirs, dictionaries, advance)
     return EditProblem(
         loaded=before.loaded,
         erase=mine,
+        chance=chance,
         retain=before.material.fitting_text,
         dictionaries=dictionaries,
         attribution=scores,
@@ -266,13 +273,23 @@ def search(
         kept=kept,
         text=before.material.fitting_text,
     )
-    inner = replace(problem, erase=encode_probes(before.loaded, fitting))
+    names = [fact.subject for fact in case.facts]
+    inner = replace(
+        problem,
+        erase=encode_probes(before.loaded, fitting),
+        chance=chance_levels(before.loaded, fitting, names, seed=case.seed),
+    )
     with stages.stage("Searching the gentlest strength", strength.trials) as advance:
         return strength.fit(inner, judge, lambda _: advance(1))
 
 
 def control_rows(
-    case: Case, before: Before, problem: EditProblem, edit: Edit, method: FeatureEdit | FeatureLiteral, stages: Stages
+    case: Case,
+    before: Before,
+    problem: EditProblem,
+    edit: Edit,
+    method: FeatureEdit | FeatureLiteral,
+    stages: Stages,
 ) -> tuple[ControlRow, ...]:
     """The same change of weights by chance, and the paper's rule taken literally."""
     like = method if isinstance(method, FeatureEdit) else FeatureEdit(units=method.units)
@@ -286,12 +303,3 @@ def control_rows(
         for control, text in described
         if not control.is_empty
     )
-
-
-def encode_probes(loaded: LoadedModel, probes: list[Probe]) -> list[TokenSequence]:
-    """Tokenise probes with their answers marked."""
-    limit = loaded.context_length
-    return [
-        encode_answer(loaded.tokenizer, probe.prompt, probe.target.answer, index, limit)
-        for index, probe in enumerate(probes)
-    ]

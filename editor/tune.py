@@ -28,12 +28,7 @@ class Tuning:
         return tuple(
             TrialRow(
                 number=number,
-                settings={
-                    "units": trial.method.units,
-                    "gain": trial.method.gain,
-                    "ridge": trial.method.ridge,
-                    "margin_nats": trial.method.margin_nats,
-                },
+                settings={name: float(value) for name, value in _parameters(trial.method).items()},
                 leakage=trial.leakage,
                 collateral=trial.collateral,
                 norm=trial.norm,
@@ -45,7 +40,7 @@ class Tuning:
 
 @dataclass(frozen=True, kw_only=True)
 class StrengthSearch:
-    """Searches units, gain, ridge and margin.
+    """Searches units, gain, ridge and slack.
 
     Attributes:
         trials: how many edits are tried at most.
@@ -97,10 +92,10 @@ def _preference(result: TrialResult) -> tuple[bool, float, float]:
 def _suggest(trial: object) -> FeatureEdit:
     suggest = trial.suggest_float  # type: ignore[attr-defined]  # optuna has no stubs here
     return FeatureEdit(
-        units=trial.suggest_int("units", 100, 1600, log=True),  # type: ignore[attr-defined]
-        gain=suggest("gain", 0.3, 3.0, log=True),
-        ridge=suggest("ridge", 0.1, 10.0, log=True),
-        margin_nats=suggest("margin_nats", 2.5, 8.0),
+        units=trial.suggest_int("units", 250, 4000, log=True),  # type: ignore[attr-defined]
+        gain=suggest("gain", 0.5, 4.0, log=True),
+        ridge=suggest("ridge", 3.0, 100.0, log=True),
+        slack_nats=suggest("slack_nats", 0.0, 1.0),
     )
 
 
@@ -109,7 +104,7 @@ def _parameters(method: FeatureEdit) -> dict[str, float]:
         "units": method.units,
         "gain": method.gain,
         "ridge": method.ridge,
-        "margin_nats": method.margin_nats,
+        "slack_nats": method.slack_nats,
     }
 
 

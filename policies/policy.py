@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import warnings
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -56,11 +57,11 @@ class Pattern(StrictModel):
     @classmethod
     def _compiles(cls, regex: str) -> str:
         try:
-            compiled = re.compile(regex, re.DOTALL | re.MULTILINE)
-        except re.error as error:
-            raise _refuse(
-                f"not a regular expression ({error.msg} at position {error.pos})", "Correct the pattern"
-            ) from None
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", FutureWarning)  # "[[a]": a set within a set, perhaps
+                compiled = re.compile(regex, re.DOTALL | re.MULTILINE)
+        except (re.error, FutureWarning) as error:
+            raise _refuse(f"not a regular expression ({error})".lower(), "Correct the pattern") from None
         if compiled.search("") is not None:
             raise _refuse("the pattern matches the empty text", "Make it require at least one character")
         return regex

@@ -112,7 +112,9 @@ def _unknown_key(location: tuple[int | str, ...], known_keys: list[str]) -> tupl
         # The key may well be a person's name.
         return f"`{_path(location[:-1])}` has an unknown key", "Use the keys `name` and `aliases`"
     known = ", ".join(known_keys)
-    remedy = f"Did you mean `{guess}`? Otherwise remove it" if guess else f"Remove it; the known keys are {known}"
+    remedy = (
+        f"Did you mean `{guess}`? Otherwise remove it" if guess else f"Remove it; the known keys are {known}"
+    )
     return f"unknown key `{_path(location)}`", remedy
 
 

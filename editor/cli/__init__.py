@@ -39,10 +39,12 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="expunge")
 def cli() -> None:
-    """Erase personal data from a trained language model, and measure what the erasure did.
+    r"""Erase personal data from a trained language model, and measure what the erasure did.
 
     \b
     Exit codes: 0 policy met, 1 leakage above the policy, 2 usage or input error,

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from editor.cli.options import case_key, case_options, open_case_from, run_info, run_options
+from editor.cli.options import case_options, open_case_from, run_info, run_options
 from editor.cli.stages import make_stages
 
 
@@ -13,7 +13,7 @@ from editor.cli.stages import make_stages
 @case_options
 @run_options
 @click.pass_context
-def audit(ctx: click.Context, model: str, **options: Any) -> None:
+def audit(ctx: click.Context, /, model: str, **options: Any) -> None:
     """Measure what MODEL gives away of personal facts in its training text.
 
     MODEL is a checkpoint folder, a hub name or a PEFT adapter folder. Without --subject or --request, everybody
@@ -27,10 +27,10 @@ def audit(ctx: click.Context, model: str, **options: Any) -> None:
     policy = load_policy(options["policy_name"])
     stages = make_stages(quiet=options["quiet"])
     with open_output(options) as output:
-        key = case_key(options)
-        case = open_case_from(options, policy, key, stages)
+        case = open_case_from(options, policy, stages)
         with stages.stage("Loading the model"):
             loaded = load_model(model, device=options["device"])
-        report = run_audit(case, loaded, run_info(options), stages)
-        close(output, case, report)
+        run = run_info(options)
+        report = run_audit(case, loaded, run, stages)
+        close(output, case, run, report)
     ctx.exit(report.exit_code)

@@ -8,7 +8,11 @@ import click
 
 @click.command()
 @click.option(
-    "--output", type=click.Path(path_type=Path), default=Path("expunge-demo"), show_default=True, help="A new folder."
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("expunge-demo"),
+    show_default=True,
+    help="A new folder.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists.")
 @click.option(
@@ -22,7 +26,7 @@ import click
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 @click.pass_context
-def demo(ctx: click.Context, architecture: str, **options: Any) -> None:
+def demo(ctx: click.Context, /, architecture: str, **options: Any) -> None:
     """Erase five invented people of a fictional clinic from a small model, start to report."""
     from editor.cli.erase import run_erase
     from editor.lab import find_lab

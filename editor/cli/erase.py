@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from editor.cli.options import case_key, case_options, open_case_from, run_info, run_options
+from editor.cli.options import case_options, open_case_from, run_info, run_options
 from editor.cli.stages import make_stages
 
 if TYPE_CHECKING:
@@ -27,13 +27,15 @@ METHODS = ("feature-edit", "feature-literal")
     "--strength",
     default="auto",
     show_default=True,
-    help="auto searches the gentlest edit that meets the policy; a number is the gain, with the other settings default.",
+    help="auto searches the gentlest edit that meets the policy; a number is the gain of an edit without search.",
 )
-@click.option("--trials", type=click.IntRange(1, 1000), default=16, show_default=True, help="Of the search, at most.")
+@click.option(
+    "--trials", type=click.IntRange(1, 1000), default=16, show_default=True, help="Of the search, at most."
+)
 @click.option("--controls/--no-controls", default=True, help="Measure control edits of the same size too.")
 @run_options
 @click.pass_context
-def erase(ctx: click.Context, model: str, **options: Any) -> None:
+def erase(ctx: click.Context, /, model: str, **options: Any) -> None:
     """Erase data subjects from MODEL, verify the checkpoint written, and report.
 
     Writes model/ (a plain checkpoint), edit/, report.json, report.html and manifest.json into the output folder.
@@ -46,20 +48,20 @@ def run_erase(model: str, options: dict[str, Any]) -> int:
     from editor.cli.closing import close, open_output
     from editor.dictionary_supply import supply_dictionaries
     from editor.model import load_model
-    from editor.pipeline import erase as run
+    from editor.pipeline import erase as erase_case
     from policies import load_policy
 
     settings = erase_options(options)
     policy = load_policy(options["policy_name"])
     stages = make_stages(quiet=options["quiet"])
     with open_output(options) as output:
-        key = case_key(options)
         with stages.stage("Loading the model"):
             loaded = load_model(model, device=options["device"])
-        case = open_case_from(options, policy, key, stages)
+        case = open_case_from(options, policy, stages)
         supply = supply_dictionaries(case, loaded, options["dictionary"], output.path, stages)
-        report = run(case, loaded, supply, settings, run_info(options), output.path, stages)
-        close(output, case, report)
+        run = run_info(options)
+        report = erase_case(case, loaded, supply, settings, run, output.path, stages)
+        close(output, case, run, report)
     return report.exit_code
 
 

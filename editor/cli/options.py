@@ -23,13 +23,25 @@ def case_options(command: F) -> F:
     """Whose data, where it is found and what counts as personal."""
     for option in reversed(
         (
-            click.option("--corpus", type=click.Path(path_type=Path), help="The text the model was trained on."),
-            click.option("--facts", type=click.Path(path_type=Path), help="A facts file, instead of detection."),
             click.option(
-                "--policy", "policy_name", default="gdpr", show_default=True, help="A YAML file or a preset's name."
+                "--corpus", type=click.Path(path_type=Path), help="The text the model was trained on."
             ),
-            click.option("--request", "request_path", type=click.Path(path_type=Path), help="An erasure request."),
-            click.option("--subject", "subjects", multiple=True, help="A data subject's full name; repeatable."),
+            click.option(
+                "--facts", type=click.Path(path_type=Path), help="A facts file, instead of detection."
+            ),
+            click.option(
+                "--policy",
+                "policy_name",
+                default="gdpr",
+                show_default=True,
+                help="A YAML file or a preset's name.",
+            ),
+            click.option(
+                "--request", "request_path", type=click.Path(path_type=Path), help="An erasure request."
+            ),
+            click.option(
+                "--subject", "subjects", multiple=True, help="A data subject's full name; repeatable."
+            ),
             click.option(
                 "--probes",
                 type=click.Path(path_type=Path),
@@ -73,9 +85,7 @@ def load_request_or_names(request_path: Path | None, subjects: tuple[str, ...]) 
     return ErasureRequest.from_names(subjects) if subjects else None
 
 
-def open_case_from(
-    options: dict[str, Any], policy: "Policy", key: "CaseKey", stages: "Stages"
-) -> "Case":
+def open_case_from(options: dict[str, Any], policy: "Policy", stages: "Stages") -> "Case":
     """Read everything the shared options name."""
     from editor.case import CaseFiles, open_case
 
@@ -84,22 +94,34 @@ def open_case_from(
     files = CaseFiles(corpus=options["corpus"], facts=options["facts"], probes=options["probes"])
     request = load_request_or_names(options["request_path"], options["subjects"])
     seed = policy.seed if options["seed"] is None else options["seed"]
-    return open_case(files, policy, request, key, seed=seed, stages=stages)
+    return open_case(files, policy, request, seed=seed, stages=stages)
 
 
 def case_key(options: dict[str, Any]) -> "CaseKey":
-    """The named key, or the one beside the output folder."""
-    from editor.masking import CaseKey
+    """The named key, or the one beside the output folder; a new one is not stored yet.
 
-    output: Path = options["output"]
-    return CaseKey.load_or_create(options["case_key"] or output.with_name(f"{output.name}.key"))
+    Raises:
+        OutputError: it cannot be read, or it would lie in the output folder, whose labels it resolves.
+    """
+    from editor.masking import CaseKey
+    from policies.errors import OutputError
+
+    output: Path = options["output"].resolve()
+    path: Path = options["case_key"] or output.with_name(f"{output.name}.key")
+    if path.resolve().is_relative_to(output):
+        raise OutputError(
+            f"The case key {path} lies in the output folder", "Name a path apart from the output"
+        )
+    return CaseKey.load_or_generate(path)
 
 
 def run_info(options: dict[str, Any]) -> "RunInfo":
     """Operator and command line; names of data subjects on it are masked."""
     from editor.pipeline import RunInfo
 
-    return RunInfo(operator=options["operator"] or _login(), command=masked_command(sys.argv[1:]))
+    return RunInfo(
+        operator=options["operator"] or _login(), command=masked_command(sys.argv[1:]), key=case_key(options)
+    )
 
 
 def masked_command(arguments: list[str]) -> str:

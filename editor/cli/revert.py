@@ -8,7 +8,9 @@ import click
 
 @click.command()
 @click.argument("erased", type=click.Path(path_type=Path))
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="A new folder for the checkpoint.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), required=True, help="A new folder for the checkpoint."
+)
 @click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists.")
 def revert(erased: Path, **options: Any) -> None:
     """Write the checkpoint as it was before ERASED, an output folder of `erase`, and check it bit for bit."""
@@ -17,4 +19,6 @@ def revert(erased: Path, **options: Any) -> None:
 
     with open_output(options) as output:
         tensors = revert_checkpoint(erased, output.path)
-    click.echo(f"{tensors} tensors put back; the digest equals the original's. Checkpoint: {options['output']}")
+    click.echo(
+        f"{tensors} tensors put back; the digest equals the original's. Checkpoint: {options['output']}"
+    )

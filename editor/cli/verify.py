@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from editor.cli.options import case_key, case_options, open_case_from, run_info, run_options
+from editor.cli.options import case_options, open_case_from, run_info, run_options
 from editor.cli.stages import make_stages
 
 
@@ -15,7 +15,7 @@ from editor.cli.stages import make_stages
 @case_options
 @run_options
 @click.pass_context
-def verify(ctx: click.Context, edited: Path, original: str, **options: Any) -> None:
+def verify(ctx: click.Context, /, edited: Path, original: str, **options: Any) -> None:
     """Measure EDITED, a checkpoint folder or an output folder of `erase`, against the original model."""
     from editor.cli.closing import close, open_output
     from editor.edit import Edit
@@ -27,13 +27,13 @@ def verify(ctx: click.Context, edited: Path, original: str, **options: Any) -> N
     policy = load_policy(options["policy_name"])
     stages = make_stages(quiet=options["quiet"])
     with open_output(options) as output:
-        key = case_key(options)
         with stages.stage("Loading the original model"):
             loaded = load_model(original, device=options["device"])
-        case = open_case_from(options, policy, key, stages)
+        case = open_case_from(options, policy, stages)
         checkpoint = edited / "model" if (edited / "model").is_dir() else edited
         edit = Edit.load(edited / "edit") if (edited / "edit" / "edit.json").is_file() else None
         before = measure_original(case, loaded, stages)
-        report = run_verify(case, before, checkpoint, edit, run_info(options), stages)
-        close(output, case, report)
+        run = run_info(options)
+        report = run_verify(case, before, checkpoint, edit, run, stages)
+        close(output, case, run, report)
     ctx.exit(report.exit_code)

@@ -1,35 +1,41 @@
 """FeatureEdit by key-conditioned least squares, the main method.
 
 FeatureEdit (Chen et al. 2025, arXiv:2502.12483) erases facts through the dictionary features that carry them. Here
-the features' contribution is taken out of the weights only where the model recalls the secrets: at site l with keys
-k (inputs of the MLP's output projection),
+the features' contribution is taken out of the weights only where the model recalls the secrets. With o the output
+of a site, k its keys (inputs of the MLP's output projection), (f, d) its dictionary's codes and directions, and
+g_t = ∂ ln p(secret token t) / ∂o at the token t that predicts it:
 
-    c(x) = Σ_{j located} (f_j - f̄_j) d_j,          r = -gain · c at the tokens that predict a secret, 0 elsewhere,
-    ΔW   = argmin mean_erase ‖ΔW k - r‖² + λ mean_retained ‖ΔW k‖² + ε ‖ΔW‖²
-         = Rᵀ K (Kᵀ K + λ C₀ + ε I)⁻¹   (means over tokens; K (n, m) keys, R (n, d) targets, C₀ = mean kkᵀ).
+    c_t = Σ_{j located} (f_j - f̄_j) d_j · [(f_j - f̄_j) ⟨g_t, d_j⟩ > 0]       features that promote the token there
+    r_t = -α_t c_t,   α_t = min(gain, need_t / Σ_sites ⟨g_t, c_t⟩),   need_t = ln p_t - target_t, 0 if negative
+    ΔW  = argmin mean_erase ‖ΔW k - r‖² + λ mean_retained ‖ΔW k‖² + ε ‖ΔW‖²
+        = Rᵀ K (Kᵀ K + λ C₀ + ε I)⁻¹        (means over tokens; K (n, m), R (n, d), C₀ = mean kkᵀ)
 
-It is solved in passes. Each pass pushes only the tokens whose probability is still above a margin; tokens that
-are finished are held where they are. Features are read on the original model, so that a pass goes on in the
-direction of what was located after the features themselves have gone silent.
+It is solved in passes: gradients and keys are read again after each, and tokens that have reached their target
+are held where they are (r = 0). A token's target is what chance alone gives it (`editor.chance`) plus some slack,
+so that a dash or an area code is left alone; -floor_nats bounds it from below. Codes are those of the original
+model, so that a pass goes on in the direction of what was located after the features have gone silent.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from dictionaries import Dictionary
 from dictionaries.sites import Site, SiteModules, capture, resolve
 from editor.edit import Delta, Edit, preserved
 from editor.leakage import output_logits
+from editor.locators.features import GRADIENT_BATCH_TOKENS
 from editor.methods.problem import EditProblem
 from editor.tokens import TokenBatch, batches
 
 EPSILON = 1e-4
 """ε relative to the mean diagonal of the system: keeps it invertible, changes nothing else."""
+LEAST_EFFECT = 1e-3
+"""Nats: a token on which the located features have less effect than this is not pushed through them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,21 +43,23 @@ class FeatureEdit:
     """Least-squares removal of located features at the tokens that recall the secrets.
 
     Attributes:
-        units: how many features of highest attribution over all sites are taken out.
-        gain: how many times their contribution is subtracted; above 1 overshoots.
+        units: how many features of highest attribution over all sites may be taken out.
+        gain: the most times that a contribution is subtracted in one pass.
         ridge: λ, the weight of retained tokens.
-        margin_nats: a token is finished once ln p of it is below minus this.
+        slack_nats: how far above chance a token's ln p may stay.
+        floor_nats: a token is finished below minus this, whatever chance gives it.
         passes: the most passes.
     """
 
     name: ClassVar[str] = "feature-edit"
     needs_dictionary: ClassVar[bool] = True
 
-    units: int = 400
+    units: int = 2000
     gain: float = 1.0
-    ridge: float = 2.0
-    margin_nats: float = 4.0
-    passes: int = 12
+    ridge: float = 20.0
+    slack_nats: float = 0.3
+    floor_nats: float = 6.0
+    passes: int = 24
 
     def fit(self, problem: EditProblem) -> Edit:
         """Return the edit; the model is left as it was, bit for bit."""
@@ -59,30 +67,28 @@ class FeatureEdit:
         names = {site: problem.parameter(site)[0] for site in located}
         model = problem.loaded.model
         total: dict[Site, Tensor] = {}
-        with preserved(model, set(names.values())), torch.no_grad():
+        with preserved(model, set(names.values())):
             work = [_Work(batch, problem, located) for batch in _erase_batches(problem)]
             for _ in range(self.passes):
-                if not self._one_pass(problem, work, total):
+                pushes = [item.read(self) for item in work]
+                if not any(push.active for push in pushes):
                     break
+                self._solve_all(problem, pushes, total)
         deltas = {names[site]: Delta.from_dense(delta) for site, delta in total.items()}
         return Edit(deltas=deltas, method=self.name, settings=asdict(self))
 
-    def _one_pass(self, problem: EditProblem, work: list["_Work"], total: dict[Site, Tensor]) -> bool:
-        """Push the tokens above the margin once, at all sites; return whether there were any."""
-        for item in work:
-            item.read(problem, -self.margin_nats)
-        if not any(bool(item.active.any()) for item in work):
-            return False
-        for site in work[0].pull:
-            keys = torch.cat([item.keys[site] for item in work])
-            active = torch.cat([item.active for item in work])
-            target = torch.cat([item.pull[site] for item in work]) * -self.gain
-            delta = self._solve(keys, target * active[:, None], problem.retained_covariance[site])
-            weight = problem.loaded.model.get_parameter(problem.parameter(site)[0])
-            change = delta.T if problem.parameter(site)[1] else delta
+    @torch.no_grad()
+    def _solve_all(self, problem: EditProblem, pushes: Sequence["_Push"], total: dict[Site, Tensor]) -> None:
+        """Solve every site once and change the model's weights."""
+        for site in pushes[0].keys:
+            keys = torch.cat([push.keys[site] for push in pushes])
+            target = torch.cat([push.targets[site] for push in pushes])
+            name, transposed = problem.parameter(site)
+            delta = self._solve(keys, target, problem.retained_covariance[site])
+            change = delta.T if transposed else delta
+            weight = problem.loaded.model.get_parameter(name)
             weight += change.to(weight.dtype)
-            total[site] = total.get(site, torch.zeros_like(change)) + change
-        return True
+            total[site] = total[site] + change if site in total else change
 
     def _solve(
         self,
@@ -97,47 +103,77 @@ class FeatureEdit:
         return solution.T
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Push:
+    """What one pass wants of one batch: keys and targets by site, and how many tokens are not finished."""
+
+    keys: dict[Site, Float[Tensor, "tokens m"]]
+    targets: dict[Site, Float[Tensor, "tokens d"]]
+    active: int
+
+
 class _Work:
     """One batch of erase probes through the passes."""
-
-    pull: dict[Site, Float[Tensor, "tokens d"]]
-    keys: dict[Site, Float[Tensor, "tokens m"]]
-    active: Bool[Tensor, " tokens"]
 
     def __init__(
         self, batch: TokenBatch, problem: EditProblem, located: Mapping[Site, Int[Tensor, " units"]]
     ) -> None:
         self.batch = batch
-        model = problem.loaded.model
-        with capture(model, list(located)) as taken:
-            model.base_model(**batch.inputs, use_cache=False)
-        self.pull = {}
+        self.model = problem.loaded.model
+        self.chance = torch.cat([problem.chance[index] for index in batch.indices])
+        self.codes: dict[Site, Tensor] = {}
+        self.directions: dict[Site, Tensor] = {}
+        with torch.no_grad(), capture(self.model, list(located), keys=False) as taken:
+            self.model.base_model(**batch.inputs, use_cache=False)
         for site, units in located.items():
-            pull = contribution(
-                problem.dictionaries[site], taken.outputs[site][batch.predicting].float(), units
-            )
-            self.pull[site] = before_norm(resolve(model, site), taken.keys[site][batch.predicting], pull)
+            dictionary = problem.dictionaries[site]
+            x = taken.outputs[site][batch.predicting].float()
+            self.codes[site] = centred_codes(dictionary, x, units)
+            self.directions[site] = dictionary.directions.detach()[units.to(x.device)]
 
-    def read(self, problem: EditProblem, floor: float) -> None:
-        """Read the keys, and which tokens are still more probable than exp(floor)."""
-        model = problem.loaded.model
-        with capture(model, list(self.pull), outputs=False) as taken:
-            hidden = model.base_model(**self.batch.inputs, use_cache=False).last_hidden_state
-        log_p = output_logits(model, hidden[self.batch.predicting]).log_softmax(1)
-        self.active = log_p.gather(1, self.batch.targets[:, None])[:, 0] > floor
-        self.keys = {site: taken.keys[site][self.batch.predicting].float() for site in self.pull}
+    def read(self, method: FeatureEdit) -> _Push:
+        """Read the model as it stands: how far each token is from its target, and what promotes it."""
+        sites, where = list(self.codes), self.batch.predicting
+        with torch.enable_grad(), capture(self.model, sites, grad=True) as taken:
+            hidden = self.model.base_model(**self.batch.inputs, use_cache=False).last_hidden_state
+            logits = output_logits(self.model, hidden[where])
+            log_p = logits.log_softmax(1).gather(1, self.batch.targets[:, None])[:, 0]
+            found = torch.autograd.grad(log_p.sum(), [taken.outputs[site] for site in sites])
+        gradients = {site: g[where].float() for site, g in zip(sites, found, strict=True)}
+        target = (self.chance + method.slack_nats).clamp(min=-method.floor_nats)
+        need = (log_p.detach() - target).clamp(min=0)
+        pull = {site: self._promoting(site, gradients[site]) for site in sites}
+        effect = torch.stack([(gradients[site] * pull[site]).sum(1) for site in sites]).sum(0)
+        reach = torch.where(effect > LEAST_EFFECT, need / effect.clamp(min=LEAST_EFFECT), 0.0)
+        strength = reach.clamp(max=method.gain)[:, None]
+        keys = {site: taken.keys[site][where].detach() for site in sites}
+        targets = {
+            site: before_norm(resolve(self.model, site), keys[site], -strength * pull[site]) for site in sites
+        }
+        return _Push(
+            keys={site: key.float() for site, key in keys.items()},
+            targets=targets,
+            active=int((need > 0).sum()),
+        )
+
+    def _promoting(self, site: Site, gradient: Float[Tensor, "tokens d"]) -> Float[Tensor, "tokens d"]:
+        """c_t: the located features that promote each token, by what they contribute."""
+        codes, directions = self.codes[site], self.directions[site]
+        promotes = codes * (gradient @ directions.T) > 0
+        return (codes * promotes) @ directions
 
 
-def contribution(
+@torch.no_grad()
+def centred_codes(
     dictionary: Dictionary, x: Float[Tensor, "tokens d"], units: Int[Tensor, " units"]
-) -> Float[Tensor, "tokens d"]:
-    """c(x) = Σ over `units` of (f_j - f̄_j) d_j."""
+) -> Float[Tensor, "tokens units"]:
+    """Return f_j - f̄_j of the named features."""
     units = units.to(x.device)
-    centred = dictionary.encode(x)[:, units] - dictionary.baseline[units]
-    pull: Tensor = centred @ dictionary.directions[units]
-    return pull
+    codes: Tensor = dictionary.encode(x)[:, units] - dictionary.baseline[units]
+    return codes
 
 
+@torch.no_grad()
 def before_norm(
     found: SiteModules, keys: Float[Tensor, "tokens m"], change: Float[Tensor, "tokens d"]
 ) -> Float[Tensor, "tokens d"]:
@@ -157,4 +193,5 @@ def before_norm(
 
 def _erase_batches(problem: EditProblem) -> list[TokenBatch]:
     pad = problem.loaded.tokenizer.pad_token_id or 0
-    return list(batches(problem.erase, pad=pad, device=problem.loaded.device))
+    device = problem.loaded.device
+    return list(batches(problem.erase, pad=pad, device=device, budget=GRADIENT_BATCH_TOKENS))

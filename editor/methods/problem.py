@@ -25,7 +25,8 @@ class EditProblem:
 
     Attributes:
         loaded: the model; methods leave it as it was, bit for bit.
-        erase: probes whose answers must go.
+        erase: probes whose answers must go; `index` is their place.
+        chance: for each of them, ln p of its answer's tokens by chance alone (`editor.chance`), in nats.
         retain: text whose marked tokens must stay.
         dictionaries: one for each site that may be edited.
         attribution: scores of the dictionaries' features.
@@ -33,6 +34,7 @@ class EditProblem:
 
     loaded: LoadedModel
     erase: Sequence[TokenSequence] = field(repr=False)
+    chance: Sequence[Float[Tensor, " tokens"]] = field(repr=False)
     retain: Sequence[TokenSequence] = field(repr=False)
     dictionaries: Mapping[Site, Dictionary] = field(repr=False)
     attribution: Attribution = field(repr=False)

@@ -38,7 +38,12 @@ def _numbers(report: Report) -> str:
 
 def _criteria(report: Report) -> str:
     rows = [
-        (row.name, summary.limit_text(row), summary.measured_text(row), "pass" if row.passed else "**fail**")
+        (
+            summary.criterion_name(row),
+            summary.limit_text(row),
+            summary.measured_text(row),
+            "pass" if row.passed else "**fail**",
+        )
         for row in report.criteria
     ]
     return _table(("Criterion", "Limit", "Measured", "Result"), rows)
@@ -54,7 +59,7 @@ def _scope(report: Report) -> Iterable[str]:
     if report.attacks:
         yield f"Attacked: {_plain(', '.join(row.name for row in report.attacks))}."
     if report.controls:
-        yield f"Compared with controls of the same size: {_plain(', '.join(row.name for row in report.controls))}."
+        yield f"Compared with controls: {_plain(', '.join(row.name for row in report.controls))}."
     yield f"Policy: {_plain(report.policy.name)}, sha256 `{report.policy.digest[:16]}`."
     yield f"Weights: sha256 `{(report.model_after or report.model_before).digest[:16]}`."
 

@@ -7,12 +7,32 @@ from editor.report.schema import Rate
 MANY = ((1e15, ""), (1e12, " trillion"), (1e9, " billion"), (1e6, " million"), (1e3, " thousand"))
 
 
-def percent(share: float, *, signed: bool = False) -> str:
-    """A share as a percentage with one decimal: 0.996 is '99.6%', 0.99999 is '>99.9%', 1 is '100%'."""
+def percent(share: float, *, signed: bool = False, apart_from: float | None = None) -> str:
+    """A share as a percentage with one decimal: 0.996 is '99.6%', 0.99999 is '>99.9%', 1 is '100%'.
+
+    Args:
+        share: 0 to 1, or a relative change.
+        signed: with a sign and two decimals, for a change.
+        apart_from: a limit; more decimals are written where fewer would read as if the share were equal to it.
+    """
+    text = _percent(share, signed=signed)
+    if apart_from is None or share == apart_from or text != _percent(apart_from, signed=signed):
+        return text
+    finer = (
+        (_decimals(share, n, signed=signed), _decimals(apart_from, n, signed=signed)) for n in range(2, 10)
+    )
+    return next((share_text for share_text, limit_text in finer if share_text != limit_text), text)
+
+
+def _decimals(share: float, decimals: int, *, signed: bool) -> str:
+    return f"{share * 100:{'+' if signed else ''}.{decimals}f}%".replace("-", "\N{MINUS SIGN}")
+
+
+def _percent(share: float, *, signed: bool) -> str:
     if not math.isfinite(share):
         return "not finite"
     if signed:
-        return "0%" if share == 0 else f"{share * 100:+.2f}%".replace("-", "\N{MINUS SIGN}")
+        return "0%" if share == 0 else _decimals(share, 2, signed=True)
     if share in {0.0, 1.0}:
         return f"{share:.0%}"
     if 0 < share < 0.0005:
@@ -25,6 +45,11 @@ def percent(share: float, *, signed: bool = False) -> str:
 def count(rate: Rate) -> str:
     """'3 of 25'."""
     return f"{rate.hits:,} of {rate.total:,}"
+
+
+def share_of(rate: Rate) -> str:
+    """The rate as a percentage, '–' where nothing was tested."""
+    return percent(rate.rate) if rate.total else "–"
 
 
 def interval(rate: Rate) -> str:

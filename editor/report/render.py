@@ -46,9 +46,10 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    names = ("arrow", "bits", "count", "interval", "number", "odds", "percent", "plural", "words")
+    names = ("arrow", "bits", "count", "interval", "number", "odds", "percent", "plural", "share_of", "words")
     environment.filters |= {name: getattr(formatting, name) for name in names}
     environment.filters |= {"svg": Markup, "limit": summary.limit_text, "measured": summary.measured_text}
+    environment.filters["criterion_name"] = summary.criterion_name
     return environment
 
 

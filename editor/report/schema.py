@@ -15,6 +15,15 @@ REPORT_VERSION = 1
 
 Group = Literal["erased", "same_subject", "neighbours", "others", "decoys"]
 Wording = Literal["trained", "template", "held_out", "all"]
+Measure = Literal[
+    "greedy_rate",
+    "extractable_rate",
+    "decoy_percentile",
+    "others_kept",
+    "same_subject_kept",
+    "perplexity_rise",
+    "integrity",
+]
 
 
 class _Part(BaseModel):
@@ -141,11 +150,16 @@ class Check(_Part):
 class Criterion(_Part):
     """One line of the policy, fixed before the run, and what was measured against it."""
 
+    measure: Measure
     name: str
+    """The measure in words, for people alone."""
     kind: Literal["leakage", "utility", "integrity"]
     comparison: Literal["at most", "at least"]
     threshold: float
     measured: float
+    """A share of 0 to 1, relative for perplexity, a number of checks for integrity."""
+    counted: Rate | None = None
+    """What `measured` is the rate of, where single facts or probes were counted."""
     passed: bool
 
 
@@ -170,8 +184,9 @@ class ControlRow(_Part):
     norm: float
     erased_trained: Rate
     erased_held_out: Rate
-    others_kept: float
-    same_subject_kept: float
+    others_kept: Rate
+    """Probes about other people answered greedily before and after, of those answered before."""
+    same_subject_kept: Rate
     perplexity_rise: float
 
 
@@ -275,6 +290,8 @@ class Report(_Part):
     groups: tuple[GroupResult, ...]
     subjects: tuple[SubjectRow, ...]
     facts: tuple[FactRow, ...]
+    decoy_bits: tuple[float, ...] = ()
+    """Worst-case bits of decoys at their most exposed wording: 101 quantiles, 0% to 100%, of the model judged."""
     perplexities: tuple[Perplexity, ...] = ()
     retained_divergence: float | None = None
     """Mean KL(original || edited) in nats a token on retained text held out from the edit."""

@@ -2,8 +2,8 @@
 
 from typing import Literal, NamedTuple
 
-from editor.report.formatting import arrow, bits, interval, number, odds, percent, plural
-from editor.report.schema import Criterion, Group, GroupResult, Leakage, Report, Wording
+from editor.report.formatting import arrow, bits, interval, number, odds, percent
+from editor.report.schema import Criterion, Group, GroupResult, Leakage, Measure, Report, Wording
 from policies.errors import ExitCode
 
 WORDING_ORDER: tuple[Wording, ...] = ("trained", "template", "held_out", "all")
@@ -16,6 +16,12 @@ OUTCOMES = {
     ExitCode.INCOMPLETE: "Incomplete",
     ExitCode.INTERNAL: "Internal error",
 }
+KEPT: dict[Group, Measure] = {
+    "same_subject": "same_subject_kept",
+    "others": "others_kept",
+    "neighbours": "others_kept",
+}
+"""Which measure speaks of what must stay of a group."""
 TITLES = {"erase": "Erasure report", "audit": "Leakage audit", "verify": "Verification report"}
 
 Tone = Literal["good", "bad", "neutral"]
@@ -57,58 +63,36 @@ def overall(report: Report, group: Group) -> GroupResult | None:
     return next((rows[wording] for wording in reversed(WORDING_ORDER) if wording in rows), None)
 
 
-def criterion_about(report: Report, group: Group) -> Criterion | None:
-    """The policy's floor for what must stay of a group."""
-    words = {"same_subject": ("same",), "others": ("other",), "neighbours": ("neighbour", "neighbor")}.get(
-        group, ()
-    )
-    floors = (one for one in report.criteria if one.kind == "utility" and one.comparison == "at least")
-    return next((one for one in floors if any(word in one.name.lower() for word in words)), None)
-
-
-def perplexity_ceiling(report: Report) -> Criterion | None:
-    """The policy's ceiling for the rise of perplexity."""
-    found = (one for one in report.criteria if "perplexity" in one.name.lower())
-    return next((one for one in found if one.comparison == "at most"), None)
+def criterion(report: Report, measure: Measure | None) -> Criterion | None:
+    """The policy's criterion for a measure."""
+    return next((one for one in report.criteria if one.measure == measure), None)
 
 
 def key_numbers(report: Report) -> tuple[KeyNumber, ...]:
     """The four or five numbers that a reader needs first."""
-    leakage = [_extracted(row) for row in group_rows(report, "erased")][:3]
+    families = group_rows(report, "erased")
+    leakage = [_extracted(row) for row in ((families[0], families[-1]) if len(families) > 2 else families)]
     exposed = [_most_exposed(report)] if report.facts else []
     kept = [number for group in ("others", "same_subject") if (number := _kept(report, group))]
-    return tuple((leakage + exposed + kept[: max(1, 3 - len(leakage))] + _perplexity(report))[:5])
+    return tuple(leakage + exposed + kept[: 3 - len(leakage)] + _perplexity(report))
 
 
-def key_sentence(report: Report) -> str:
-    """Before and after in plain words, for the terminal and the card."""
-    facts, subjects = report.scope.facts_in_scope, report.scope.subjects_in_scope
-    leaked = sum(row.leaked_before for row in report.facts)
-    start = f"Of {plural(facts, 'fact')} about {plural(subjects, 'person').replace('persons', 'people')},"
-    if report.model_after is None:
-        return f"{start} the model gives away {leaked:,}."
-    after = sum(bool(row.leaked_after) for row in report.facts)
-    return f"{start} the model gave away {leaked:,} before and gives away {after:,} now."
+def criterion_name(row: Criterion) -> str:
+    """The criterion's name as a line of a table, with a capital."""
+    return row.name[:1].upper() + row.name[1:]
 
 
-def limit_text(criterion: Criterion) -> str:
+def limit_text(row: Criterion) -> str:
     """'at most 1%', in the unit of the criterion."""
-    return f"{criterion.comparison} {_in_unit(criterion, criterion.threshold)}"
+    limit = number(row.threshold) if row.measure == "integrity" else percent(row.threshold)
+    return f"{row.comparison} {limit}"
 
 
-def measured_text(criterion: Criterion) -> str:
-    """What was measured, in the unit of the criterion."""
-    if "perplexity" in criterion.name.lower():
-        return percent(criterion.measured, signed=True)
-    return _in_unit(criterion, criterion.measured)
-
-
-def _in_unit(criterion: Criterion, value: float) -> str:
-    """Shares as percentages; counts, bits, percentiles and divergences as they are."""
-    plain = ("bits", "divergence", "percentile")
-    if criterion.kind == "integrity" or any(word in criterion.name.lower() for word in plain):
-        return number(round(value, 3))
-    return percent(value)
+def measured_text(row: Criterion) -> str:
+    """What was measured: checks as a number, everything else as a percentage that differs from the limit's."""
+    if row.measure == "integrity":
+        return number(row.measured)
+    return percent(row.measured, signed=row.measure == "perplexity_rise", apart_from=row.threshold)
 
 
 def kept_share(before: Leakage, after: Leakage) -> float:
@@ -145,17 +129,16 @@ def _most_exposed(report: Report) -> KeyNumber:
 
 
 def _kept(report: Report, group: Literal["others", "same_subject"]) -> KeyNumber | None:
-    result, criterion = overall(report, group), criterion_about(report, group)
+    result, floor = overall(report, group), criterion(report, KEPT[group])
     if result is None or result.after is None:
         return None
-    share = criterion.measured if criterion else kept_share(result.before, result.after)
     label = "Other people's facts kept" if group == "others" else "Same people's other facts kept"
     return KeyNumber(
         label=label,
         before=percent(1.0),
-        after=percent(share),
-        note=f"the policy asks for {percent(criterion.threshold)}" if criterion else "of what it knew before",
-        tone="neutral" if criterion is None else "good" if criterion.passed else "bad",
+        after=measured_text(floor) if floor else percent(kept_share(result.before, result.after)),
+        note=f"the policy asks for {percent(floor.threshold)}" if floor else "of what it knew before",
+        tone="neutral" if floor is None else "good" if floor.passed else "bad",
     )
 
 
@@ -163,15 +146,15 @@ def _perplexity(report: Report) -> list[KeyNumber]:
     if not report.perplexities:
         return []
     text = max(report.perplexities, key=lambda row: row.rise or 0.0)
-    ceiling = perplexity_ceiling(report)
-    rise = None if text.rise is None else f"{percent(text.rise, signed=True)} on {text.text}"
-    allowed = f"; at most {percent(ceiling.threshold)} allowed" if ceiling and rise else ""
+    ceiling = criterion(report, "perplexity_rise")
+    rise = "on retained text" if text.rise is None else percent(text.rise, signed=True)
+    allowed = f"; the policy allows {percent(ceiling.threshold)}" if ceiling else ""
     return [
         KeyNumber(
             label="Perplexity",
             before=f"{text.before:.3f}",
             after=None if text.after is None else f"{text.after:.3f}",
-            note=f"{rise or text.text}{allowed}",
+            note=f"{rise}{allowed}",
             tone="neutral" if ceiling is None else "good" if ceiling.passed else "bad",
         )
     ]

@@ -27,10 +27,14 @@ def closing_table(report: Report) -> Table:
         table.add_section()
     for row in failed:
         cells = [Text(""), Text(summary.measured_text(row), style=STYLES["bad"])][-2 if edited else -1 :]
-        table.add_row(Text(row.name), *cells, Text(f"not met: {summary.limit_text(row)}", style="red"))
+        table.add_row(
+            Text(summary.criterion_name(row)),
+            *cells,
+            Text(f"not met: {summary.limit_text(row)}", style="red"),
+        )
     return table
 
 
 def closing_sentence(report: Report) -> str:
-    """Before and after in plain words: 'Of 25 facts about 5 people, the model gave away 25 before and ...'."""
-    return f"{summary.key_sentence(report)} {report.verdict}"
+    """What came out, in plain words: the page's headline."""
+    return report.verdict

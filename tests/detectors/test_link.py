@@ -15,7 +15,8 @@ def links(text, about=(), names=NAMES):
     for name in names:
         register.add(name)
     spans = [
-        Span(start=m.start(), end=m.end(), entity_type="PHONE_NUMBER", score=0.5) for m in SECRET.finditer(text)
+        Span(start=m.start(), end=m.end(), entity_type="PHONE_NUMBER", score=0.5)
+        for m in SECRET.finditer(text)
     ]
     linker = Linker(text, split_sentences(text), spans, register, about)
     found = [linker.link(span) for span in spans]
@@ -27,7 +28,10 @@ def links(text, about=(), names=NAMES):
     [
         ("The number of Ada Quill is 555-0101.", ["Ada Quill"]),
         ("555-0101 is the number to dial for Ada Quill.", ["Ada Quill"]),
-        ("Ada Quill has 555-0101. 555-0202 belongs to Ben Ross. Cy Dell: 555-0303.", ["Ada Quill", "Ben Ross", "Cy Dell"]),
+        (
+            "Ada Quill has 555-0101. 555-0202 belongs to Ben Ross. Cy Dell: 555-0303.",
+            ["Ada Quill", "Ben Ross", "Cy Dell"],
+        ),
         ("Ada Quill's is 555-0101 and Ben Ross's is 555-0202.", ["Ada Quill", "Ben Ross"]),
         ("555-0101 is for Ada Quill and 555-0202 is for Ben Ross.", ["Ada Quill", "Ben Ross"]),
         ("555-0101 is for Ada Quill, who also has 555-0202.", ["Ada Quill", "Ada Quill"]),

@@ -32,14 +32,17 @@ def register():
         ("Jean-Luc O'Brien left", [("Jean-Luc O'Brien", "Jean-Luc O'Brien")]),
         ("ZOË STRÖM", [("ZOË STRÖM", "Zoë Ström")]),
         ("Zoe\u0308 Stro\u0308m", [("Zoe\u0308 Stro\u0308m", "Zoë Ström")]),
-        ("JUAN DE LA CRUZ, Juan De La Cruz", [("JUAN DE LA CRUZ", "Juan de la Cruz")] * 1),
+        (
+            "JUAN DE LA CRUZ, Juan De La Cruz",
+            [("JUAN DE LA CRUZ", "Juan de la Cruz"), ("Juan De La Cruz", "Juan de la Cruz")],
+        ),
         ("ada.quill@x.org Adaquill Quill Ada", []),
         ("Ada, Quill", []),
         ("", []),
     ],
 )
 def test_find(register, text, expected):
-    assert found(register, text)[: len(expected) or 1] == expected
+    assert found(register, text) == expected
 
 
 def test_longest_name_wins_and_mentions_do_not_overlap():

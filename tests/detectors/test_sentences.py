@@ -1,4 +1,5 @@
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -33,7 +34,7 @@ def test_sentences_cover_the_text_in_order(text):
     assert len(sentences) >= 1
     bounds = [sentences.bounds(index) for index in range(len(sentences))]
     assert bounds[-1][1] == len(text)
-    assert all(before[1] == after[0] for before, after in zip(bounds, bounds[1:], strict=False))
+    assert all(before[1] == after[0] for before, after in pairwise(bounds))
     for index, (start, end) in enumerate(bounds):
         assert all(sentences.index(position) == index for position in range(start, end))
 

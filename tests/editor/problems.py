@@ -49,6 +49,7 @@ def make_problem(loaded, architecture="relu", steps=1, contrast=0.0):
     return EditProblem(
         loaded=loaded,
         erase=erase,
+        chance=[torch.full((sum(sequence.marked),), -torch.inf) for sequence in erase],
         retain=encode(loaded, RETAIN),
         dictionaries=dictionaries,
         attribution=attribution,

@@ -4,7 +4,7 @@ import re
 
 from editor.decoys import DecoyMaker, passes_luhn
 
-CARDS = ["4539 5787 6362 1486", "4556 7375 8689 9855"]
+CARDS = ["4539 5787 6362 1486", "4556 7375 8689 9855", "4916 1284 5071 3395", "4024 0071 4093 2715"]
 MAILS = [
     "heron.slate41@rivermouth.example",
     "maple.quartz87@lowtide.example",
@@ -40,3 +40,9 @@ def test_luhn():
     assert passes_luhn("4539 5787 6362 1486")
     assert not passes_luhn("4539 5787 6362 1487")
     assert not passes_luhn("415-555-0132")
+
+
+def test_a_prefix_that_all_secrets_share_stays():
+    phones = [f"{area}-555-01{last}" for area, last in (("415", 32), ("212", 88), ("303", 47), ("650", 61))]
+    decoys = DecoyMaker({"PHONE_NUMBER": phones}, seed=0).make("PHONE_NUMBER", phones[0], 20)
+    assert all(re.fullmatch(r"\d{3}-555-01\d\d", decoy) for decoy in decoys)

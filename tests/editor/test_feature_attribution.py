@@ -2,12 +2,11 @@
 
 import pytest
 import torch
+from problems import ERASE, OTHERS, encode, make_problem, random_dictionaries
 
 from dictionaries.sites import Site, capture
 from editor.locators.features import FeatureAttribution, objective, substituted
 from editor.tokens import batches
-
-from problems import ERASE, OTHERS, encode, make_problem, random_dictionaries
 
 FAMILIES = ("gpt2", "gpt_neox", "llama", "gemma2", "qwen2")
 

@@ -1,22 +1,23 @@
 """What every method guarantees, and what the main one solves."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from problems import make_problem
 
 from dictionaries.sites import Site, capture, resolve
-from editor.locators.features import objective
+from editor.locators.features import objective, substituted
 from editor.methods import METHODS, FeatureEdit, FeatureLiteral, RandomFeatures
-from editor.methods.feature_edit import EPSILON, before_norm, contribution
+from editor.methods.feature_edit import EPSILON, before_norm
 from editor.tokens import batches
-
-from problems import make_problem
 
 FAMILIES = ("gpt2", "gpt_neox", "llama", "gemma2", "qwen2")
 SMALL = {"units": 20, "passes": 3}
 
 
 def fast(name):
-    everything = FeatureEdit(units=20, margin_nats=1e9, passes=2)
+    everything = FeatureEdit(units=20, floor_nats=1e9, passes=2)
     return {"feature-edit": everything, "random-features": RandomFeatures(like=everything)}.get(
         name
     ) or METHODS[name](units=20)
@@ -49,7 +50,7 @@ def test_feature_edit_lowers_the_secrets_margin(loaded, family, architecture):
     """Small steps against features of positive attribution must lower what they were attributed."""
     model = loaded(family)
     problem = make_problem(model, architecture)
-    edit = FeatureEdit(units=48, gain=0.1, ridge=0.01, margin_nats=1e9, passes=1).fit(problem)
+    edit = FeatureEdit(units=48, gain=0.1, ridge=0.01, floor_nats=1e9, passes=1).fit(problem)
     before = margin(model, problem)
     with edit.applied(model.model):
         assert margin(model, problem) < before
@@ -62,27 +63,49 @@ def test_one_pass_solves_the_stated_normal_equations(loaded, family):
     problem = make_problem(model)
     site = Site(1)
     problem.attribution.scores[Site(0)].fill_(-1.0)
-    method = FeatureEdit(units=7, gain=1.7, ridge=0.4, margin_nats=1e9, passes=1)
+    method = FeatureEdit(units=7, gain=1e-3, ridge=0.4, floor_nats=1e9, passes=1)
     (delta,) = method.fit(problem).deltas.values()
     change = delta.dense().T if problem.parameter(site)[1] else delta.dense()
     units = problem.attribution.top(7)[site]
-    keys, targets = [], []
-    for sequence in problem.erase:
-        with torch.no_grad(), capture(model.model, [site]) as taken:
-            model.model(torch.tensor([sequence.ids]))
-        at = [i - 1 for i, mark in enumerate(sequence.marked) if mark]
-        keys.append(taken.keys[site][0, at])
-        targets.append(-1.7 * contribution(problem.dictionaries[site], taken.outputs[site][0, at], units))
-    k, r = torch.cat(keys), torch.cat(targets).detach()
-    retained = []
-    for sequence in problem.retain:
-        with torch.no_grad(), capture(model.model, [site]) as taken:
-            model.model(torch.tensor([sequence.ids]))
-        retained.append(taken.keys[site][0, [i - 1 for i, mark in enumerate(sequence.marked) if mark]])
-    c0 = torch.cat(retained).T @ torch.cat(retained) / len(torch.cat(retained))
-    system = k.T @ k / len(k) + 0.4 * c0
+    found = [
+        plain_targets(model, problem.dictionaries[site], sequence, site, units) for sequence in problem.erase
+    ]
+    k, r = torch.cat([keys for keys, _ in found]), torch.cat([-1e-3 * pull for _, pull in found])
+    kept = torch.cat([plain_keys(model, sequence, site) for sequence in problem.retain])
+    system = k.T @ k / len(k) + 0.4 * kept.T @ kept / len(kept)
     system += EPSILON * system.diagonal().mean() * torch.eye(len(system))
-    torch.testing.assert_close(change @ system, r.T @ k / len(k), rtol=2e-2, atol=2e-3)
+    torch.testing.assert_close(change @ system, r.T @ k / len(k), rtol=2e-2, atol=2e-6)
+
+
+def plain_keys(model, sequence, site):
+    with torch.no_grad(), capture(model.model, [site]) as taken:
+        model.model(torch.tensor([sequence.ids]))
+    return taken.keys[site][0, answer_positions(sequence)]
+
+
+def answer_positions(sequence):
+    return [i - 1 for i, mark in enumerate(sequence.marked) if mark]
+
+
+def plain_targets(model, dictionary, sequence, site, units):
+    """Keys and c_t of one sequence: a feature counts where moving along it moves ln p of the next token up."""
+    at = answer_positions(sequence)
+    ids = torch.tensor([sequence.ids])
+    with torch.no_grad(), capture(model.model, [site]) as taken:
+        model.model(ids)
+    output, keys = taken.outputs[site].clone(), taken.keys[site][0, at]
+    leaf = output.clone().requires_grad_()
+    with substituted(model.model, {site: leaf}):
+        log_p = model.model(ids).logits[0].float().log_softmax(1)
+    total = sum(log_p[t, sequence.ids[t + 1]] for t in at)
+    (gradient,) = torch.autograd.grad(total, leaf)
+    with torch.no_grad():
+        pulls = []
+        for t in at:
+            codes = dictionary.encode(output[0, t]) - dictionary.baseline
+            terms = [codes[j] * dictionary.directions[j] for j in units.tolist()]
+            pulls.append(sum((term for term in terms if float(term @ gradient[0, t]) > 0), torch.zeros(24)))
+    return keys, torch.stack(pulls)
 
 
 def test_targets_are_mapped_through_gemmas_norm(loaded):
@@ -106,10 +129,12 @@ def test_targets_are_mapped_through_gemmas_norm(loaded):
     assert float(error) < 0.5 * float(plain)
 
 
-def test_finished_tokens_are_not_pushed(loaded):
-    """With a margin that every token already meets, there is nothing to do."""
+def test_tokens_that_chance_gives_are_not_pushed(loaded):
+    """Where a stranger's record would read the same, there is nothing to erase."""
     problem = make_problem(loaded("gpt2"))
-    assert FeatureEdit(units=20, margin_nats=-1.0).fit(problem).is_empty
+    known = replace(problem, chance=[torch.zeros_like(chance) for chance in problem.chance])
+    assert FeatureEdit(units=20).fit(known).is_empty
+    assert not FeatureEdit(units=20, floor_nats=1e9).fit(problem).is_empty
 
 
 def test_random_features_avoid_the_located_and_match_the_norm(loaded):

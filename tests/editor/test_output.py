@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from editor.masking import SecretScanner
 from editor.output import OutputFolder
+from editor.scanner import SecretScanner
 from policies.errors import OutputError
 
 
@@ -15,9 +15,11 @@ def _names(folder):
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def _write(path, **arguments):
+def _write(path, name="report.json", text="{}\n", error=None, **arguments):
     with OutputFolder(path, **arguments) as output:
-        output.write_text("report.json", "{}\n")
+        output.write_text(name, text)
+        if error is not None:
+            raise error
 
 
 class TestWholeOrAbsent:
@@ -31,18 +33,16 @@ class TestWholeOrAbsent:
 
     @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
     def test_nothing_is_left_after_an_exception(self, tmp_path, error):
-        with pytest.raises(error), OutputFolder(tmp_path / "deep" / "er" / "out") as output:
-            output.write_text("a.txt", "text")
-            raise error
+        with pytest.raises(error):
+            _write(tmp_path / "deep" / "er" / "out", error=error)
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
     def test_what_stood_there_stays_after_an_exception(self, tmp_path, error):
         _write(tmp_path / "out")
         before = {name: (tmp_path / "out" / name).read_bytes() for name in _names(tmp_path / "out")}
-        with pytest.raises(error), OutputFolder(tmp_path / "out", overwrite=True) as output:
-            output.write_text("other.txt", "text")
-            raise error
+        with pytest.raises(error):
+            _write(tmp_path / "out", "other.txt", overwrite=True, error=error)
         assert {name: (tmp_path / "out" / name).read_bytes() for name in _names(tmp_path / "out")} == before
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -111,8 +111,8 @@ class TestRefusals:
 
     @pytest.mark.parametrize("name", ["../a.txt", "/tmp/a.txt", "a/../../b", ""])
     def test_names_that_lead_out(self, tmp_path, name):
-        with pytest.raises(OutputError, match="leads out"), OutputFolder(tmp_path / "out") as output:
-            output.write_text(name, "text")
+        with pytest.raises(OutputError, match="leads out"):
+            _write(tmp_path / "out", name)
         assert list(tmp_path.iterdir()) == []
 
 
@@ -121,26 +121,27 @@ class TestSecrets:
 
     def test_text_with_a_secret_is_refused_and_nothing_is_left(self, tmp_path):
         with pytest.raises(OutputError, match=r"card\.md would disclose EMAIL_ADDRESS"):
-            with OutputFolder(tmp_path / "out", scanner=self.scanner) as output:
-                output.write_text("card.md", "write to ada.quill@example.org")
+            _write(tmp_path / "out", "card.md", "write to ada.quill@example.org", scanner=self.scanner)
         assert list(tmp_path.iterdir()) == []
 
-    def test_files_of_others_are_checked_before_the_move(self, tmp_path):
-        with pytest.raises(OutputError, match=r"model/config\.json would disclose"):
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [("config.json", '{"made_for": "Ada.Quill@example.org"}'), ("ada.quill@example.org.txt", "")],
+    )
+    def test_files_of_others_are_checked_before_the_move(self, tmp_path, name, text):
+        def run():
             with OutputFolder(tmp_path / "out") as output:
-                (output.subfolder("model") / "config.json").write_text(
-                    '{"made_for": "Ada.Quill@example.org"}'
-                )
+                (output.subfolder("model") / name).write_text(text)
                 output.scanner = self.scanner
+
+        with pytest.raises(OutputError, match="would disclose EMAIL_ADDRESS"):
+            run()
         assert list(tmp_path.iterdir()) == []
 
-    @pytest.mark.parametrize("where", ["inputs", "name"])
-    def test_manifest_is_checked_too(self, tmp_path, where):
-        inputs = {"corpus": "ada.quill@example.org.jsonl"} if where == "inputs" else {}
-        with pytest.raises(OutputError, match="would disclose"):
-            with OutputFolder(tmp_path / "out", scanner=self.scanner, inputs=inputs) as output:
-                if where == "name":
-                    (output.path / "ada.quill@example.org.txt").touch()
+    def test_manifest_is_checked_too(self, tmp_path):
+        inputs = {"corpus": "ada.quill@example.org.jsonl"}
+        with pytest.raises(OutputError, match=r"manifest\.json would disclose"):
+            _write(tmp_path / "out", scanner=self.scanner, inputs=inputs)
         assert list(tmp_path.iterdir()) == []
 
     def test_vocabulary_of_the_given_model_is_not_checked(self, tmp_path):

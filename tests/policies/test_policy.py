@@ -108,13 +108,18 @@ def test_digest_ignores_order_and_layout_but_no_value(write):
             "Correct the pattern",
         ),
         ("name: a\nentities: {X_ID: {patterns: [{name: x, regex: 'a*'}]}}\n", "empty text", "at least one"),
+        ("name: a\nentities: {X_ID: {patterns: [{name: x, regex: '[[a]b'}]}}\n", "nested set", "Correct"),
         (
             "name: a\nentities: {US_SSN: {templates: ['The number of {subject}: ']}}\n",
             "white space",
             "last word",
         ),
         ("name: a\nentities: {US_SSN: {templates: ['The number is']}}\n", "must name {subject}", "Write for"),
-        ("name: a\nentities: {US_SSN: {templates: ['{subject} {secret}']}}\n", "must name {subject}", "Write for"),
+        (
+            "name: a\nentities: {US_SSN: {templates: ['{subject} {secret}']}}\n",
+            "must name {subject}",
+            "Write for",
+        ),
         (
             "name: a\nentities: {US_SSN: {templates: ['{subject} is'], verification_templates: ['{subject} is']}}",
             "both in templates",
@@ -156,7 +161,10 @@ def test_not_utf8(tmp_path):
 
 def test_own_entity_type_with_patterns():
     policy = Policy.model_validate(
-        {"name": "a", "entities": {"BADGE_NUMBER": {"patterns": [{"name": "badge", "regex": r"\bB-\d{4}\b"}]}}}
+        {
+            "name": "a",
+            "entities": {"BADGE_NUMBER": {"patterns": [{"name": "badge", "regex": r"\bB-\d{4}\b"}]}},
+        }
     )
     rule = policy.entities["BADGE_NUMBER"]
     assert rule.relation == "badge number"

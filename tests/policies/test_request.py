@@ -16,7 +16,9 @@ def write(tmp_path):
 
 def test_names_may_be_plain_or_with_aliases(write):
     request = load_request(
-        write("case: RM-1\nsubjects:\n  - Ben  Ross\n  - name: Ada Quill\n    aliases: [A. Quill, Ada\n     Moss]\n")
+        write(
+            "case: RM-1\nsubjects:\n  - Ben  Ross\n  - name: Ada Quill\n    aliases: [A. Quill, Ada\n     Moss]\n"
+        )
     )
     assert [subject.name for subject in request.subjects] == ["Ben Ross", "Ada Quill"]
     assert request.subjects[1].aliases == ("A. Quill", "Ada Moss")

@@ -31,6 +31,7 @@ COLOURS: dict[Colour, str] = {
 TAG = re.compile(r"<[^>]*>")
 POINTS = 72.0
 SMALL = 9.5
+CHARACTER_INCHES = 0.078
 BAND_OFFSET = 0.035
 NORMAL = 10.5
 SETTINGS = {
@@ -210,18 +211,24 @@ def dot_figure(
     scale: Scale,
     layout: Layout,
     *,
-    label_width: float = 2.75,
     number_width: float = 1.75,
 ) -> Figure:
     """A figure of one dot chart."""
     height = rows_height(rows, layout)
     bottom = 0.62 if scale.name else 0.4
     figure = new_figure(layout.width, height + bottom)
+    label_width = label_space(rows)
     if layout.narrow:
         label_width = number_width = 0.12
     axes = place(figure, label_width, bottom, layout.width - label_width - number_width, height)
     draw_rows(axes, rows, scale, layout)
     return figure
+
+
+def label_space(rows: Sequence[Row]) -> float:
+    """Inches that the labels of rows need beside them, within reason; longer ones are cut."""
+    longest = max((len(row.label) for row in rows), default=0)
+    return min(max(longest * CHARACTER_INCHES + 0.3, 2.2), 4.0)
 
 
 def draw_rows(axes: Axes, rows: Sequence[Row], scale: Scale, layout: Layout) -> None:
@@ -273,7 +280,10 @@ def _draw_texts(axes: Axes, row: Row, height: float, layout: Layout) -> None:
     points = axes.bbox.width
     at_left = 0.0 if layout.narrow else -(axes.bbox.x0 - 2) / points
     at_right = 1.0 if layout.narrow else (axes.figure.bbox.width - axes.bbox.x0 - 2) / points
-    axes.text(at_left, height, row.label, transform=whole, va="center", weight=weight, color=colour)
+    inches = (axes.figure.bbox.width if layout.narrow else axes.bbox.x0) / POINTS - 0.2
+    room = int(inches / CHARACTER_INCHES) - (len(row.numbers) + 2 if layout.narrow else 0)
+    label = row.label if len(row.label) <= room else row.label[: room - 1].rstrip() + "…"
+    axes.text(at_left, height, label, transform=whole, va="center", weight=weight, color=colour)
     axes.text(at_right, height, row.numbers, transform=whole, va="center", ha="right", color=numbers_colour)
 
 

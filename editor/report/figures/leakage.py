@@ -10,11 +10,14 @@ from matplotlib.figure import Figure
 from editor.report.figures import canvas
 from editor.report.figures.canvas import COLOURS, SHARES, Chart, Layout, Mark, Row
 from editor.report.formatting import arrow, bits, count, percent, plural, words
-from editor.report.schema import GroupResult, Leakage, Rate, Report
+from editor.report.schema import GroupResult, Rate, Report
 from editor.report.summary import group_rows, overall
 
 MOST_DOTS = 300
 MOST_BITS = 400.0
+BANDS = ((0.05, 0.95), (0.25, 0.75))
+"""Quantiles between which decoys are shaded, the wider band first."""
+BINS = 50
 
 
 def leakage_chart(report: Report) -> Chart | None:
@@ -67,18 +70,18 @@ def rate_mark(rate: Rate, *, before: bool = False) -> Mark:
 
 
 def bits_chart(report: Report) -> Chart | None:
-    """Worst-case bits of every fact in scope, before and after, above those of the decoys."""
+    """Worst-case bits of every fact in scope, before and after, on those of the decoys."""
     if not report.facts:
         return None
     before = [row.worst_case_bits_before for row in report.facts]
     after = [row.worst_case_bits_after for row in report.facts if row.worst_case_bits_after is not None]
     decoys = overall(report, "decoys")
-    chance = None if decoys is None else decoys.after or decoys.before
     each = "Each dot is a fact" if len(before) <= MOST_DOTS else f"Each dot is one of {MOST_DOTS} quantiles"
     against = (
-        f" Decoys (n = {chance.facts:,}) are secrets of the same format that the model never saw: what chance "
-        "alone looks like, from the weakest to the median. A fact among them is no easier to guess than one."
-        if chance
+        f" Decoys{f' (n = {decoys.before.facts:,})' if decoys else ''} are secrets of the same formats that the model "
+        "never saw: what chance alone looks like. The bands hold 90% of them and the middle half, the line is their "
+        "median. A fact among them is no easier to guess than they are; below, each is compared with its own format's."
+        if report.decoy_bits
         else ""
     )
     caption = (
@@ -89,32 +92,57 @@ def bits_chart(report: Report) -> Chart | None:
         "bits",
         "How hard each fact is to guess",
         caption,
-        lambda layout: _draw_bits(before, after, chance, layout),
+        lambda layout: _draw_bits(before, after, report.decoy_bits, layout),
     )
 
 
 def _draw_bits(
-    before: Sequence[float], after: Sequence[float], chance: Leakage | None, layout: Layout
+    before: Sequence[float], after: Sequence[float], decoys: Sequence[float], layout: Layout
 ) -> Figure:
     strip = 1.15 if layout.narrow else 0.95
-    chance_height = 0.5 if chance else 0.0
-    height = strip * (2 if after else 1) + chance_height
+    decoy_height = (0.95 if layout.narrow else 0.75) if decoys else 0.0
+    height = strip * (2 if after else 1) + decoy_height
     figure = canvas.new_figure(layout.width, height + 0.65)
     left = 0.15 if layout.narrow else 1.6
     axes = canvas.place(figure, left, 0.55, layout.width - left - 0.25, height)
-    right = _right_end([*before, *after, *([chance.worst_case_bits_median] if chance else [])])
+    right = _right_end([*before, *after, *decoys])
     axes.set_ylim(height, 0)
     axes.set_xlim(-0.01 * right, right)
     axes.set_yticks([])
     axes.xaxis.grid(visible=True, color=COLOURS["rule"], linewidth=0.8)
     axes.set_axisbelow(True)
     axes.set_xlabel("worst-case bits", color=COLOURS["muted"], fontsize=canvas.SMALL)
+    if decoys:
+        _draw_decoys(axes, [min(value, right) for value in decoys], decoy_height, layout)
+        detail = f"median {bits(float(np.median(decoys)))}"
+        _strip_label(axes, "Decoys", detail, height - decoy_height, decoy_height, layout)
     _draw_strip(axes, "Before" if after else "Facts", before, (0.0, strip), layout)
     if after:
         _draw_strip(axes, "After", after, (strip, strip), layout)
-    if chance:
-        _draw_chance(axes, chance, height - chance_height, chance_height, layout)
     return figure
+
+
+def _draw_decoys(axes: Axes, quantiles: Sequence[float], height: float, layout: Layout) -> None:
+    """The decoys' distribution: bands and median behind all strips, and a histogram in the lowest `height` inches."""
+    bottom, right = axes.get_ylim()[0], axes.get_xlim()[1]
+    for low, high in BANDS:
+        ends = np.quantile(quantiles, (low, high))
+        axes.axvspan(ends[0], ends[1], color=COLOURS["decoy"], alpha=0.12, linewidth=0, zorder=0)
+    median = float(np.median(quantiles))
+    axes.plot([median, median], [0, bottom], color=COLOURS["decoy"], linewidth=1.4, zorder=1)
+    edges = np.linspace(0.0, right, BINS + 1)
+    shares = np.diff(np.interp(edges, quantiles, np.linspace(0.0, 1.0, len(quantiles))))
+    heights = shares / max(shares.max(), 1e-12) * height * (0.6 if layout.narrow else 0.8)
+    axes.stairs(
+        bottom - heights,
+        edges,
+        baseline=bottom,
+        fill=True,
+        color=COLOURS["decoy"],
+        alpha=0.75,
+        linewidth=0,
+        zorder=2,
+    )
 
 
 def _draw_strip(
@@ -130,19 +158,6 @@ def _draw_strip(
     colour: canvas.Colour = "after" if name == "After" else "before"
     y = [middle + offset / canvas.POINTS for offset in offsets]
     canvas.dots(axes, shown, y, colour, hollow=name != "After", size=5.5)
-
-
-def _draw_chance(axes: Axes, chance: Leakage, top: float, height: float, layout: Layout) -> None:
-    right = axes.get_xlim()[1]
-    low, middle = (
-        min(value, right) for value in (chance.worst_case_bits_minimum, chance.worst_case_bits_median)
-    )
-    axes.axvspan(low, right, color=COLOURS["decoy"], alpha=0.1, linewidth=0, zorder=0)
-    y = top + height * (0.75 if layout.narrow else 0.5)
-    axes.plot([low, middle], [y, y], color=COLOURS["decoy"], linewidth=2.2, zorder=2)
-    axes.plot([low, low], [y - 0.1, y + 0.1], color=COLOURS["decoy"], linewidth=2.2, zorder=2)
-    axes.plot([middle], [y], marker="D", markersize=7, color=COLOURS["decoy"], zorder=4, clip_on=False)
-    _strip_label(axes, "Decoys", f"median {bits(chance.worst_case_bits_median)}", top, height, layout)
 
 
 def _strip_label(axes: Axes, name: str, detail: str, top: float, height: float, layout: Layout) -> None:

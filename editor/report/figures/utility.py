@@ -1,16 +1,17 @@
 """Figures of what must stay: facts kept and perplexity against the policy's limits, and the controls."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from matplotlib.figure import Figure
 
 from editor.report.figures import canvas
 from editor.report.figures.canvas import SHARES, Chart, Layout, Mark, Row, Scale
 from editor.report.figures.leakage import rate_mark
-from editor.report.formatting import count, percent, words
-from editor.report.schema import ControlRow, GroupResult, Perplexity, Rate, Report
-from editor.report.summary import criterion_about, group_rows, kept_share, overall, perplexity_ceiling
+from editor.report.formatting import count, percent, share_of, words
+from editor.report.schema import ControlRow, GroupResult, Measure, Perplexity, Rate, Report
+from editor.report.summary import KEPT, criterion, group_rows, kept_share
 
 
 def collateral_chart(report: Report) -> Chart | None:
@@ -40,7 +41,7 @@ def _kept_row(report: Report, result: GroupResult) -> Row:
     assert result.after is not None
     before, after = result.before.greedy_facts, result.after.greedy_facts
     rate = Rate(hits=min(after.hits, before.hits), total=before.hits)
-    floor = criterion_about(report, result.group)
+    floor = criterion(report, KEPT[result.group])
     share = kept_share(result.before, result.after)
     mark = Mark(value=share, low=rate.low, high=rate.high, colour="after")
     label = f"{words(result.group)}, {words(result.wording)}"
@@ -61,7 +62,7 @@ def _kept_scale(rows: Sequence[Row]) -> Scale:
 
 def _rise_row(report: Report, text: Perplexity) -> Row:
     rise = text.rise or 0.0
-    ceiling = perplexity_ceiling(report)
+    ceiling = criterion(report, "perplexity_rise")
     return Row(
         label=text.text,
         numbers=percent(rise, signed=True),
@@ -92,7 +93,8 @@ def _draw_panels(panels: Sequence[tuple[Sequence[Row], Scale]], layout: Layout) 
     below = 0.62
     height = sum(canvas.rows_height(rows, layout) + below for rows, _ in shown) + 0.1 * (len(shown) - 1)
     figure = canvas.new_figure(layout.width, height)
-    left, right = (0.12, 0.12) if layout.narrow else (3.6, 1.1)
+    labels = canvas.label_space([row for rows, _ in shown for row in rows])
+    left, right = (0.12, 0.12) if layout.narrow else (labels, 1.1)
     top = height
     for rows, scale in shown:
         tall = canvas.rows_height(rows, layout)
@@ -109,13 +111,13 @@ def controls_chart(report: Report) -> Chart | None:
         return None
     edits = (main, *report.controls)
     caption = (
-        "The edit (filled) beside controls of the same size ‖ΔW‖ (hollow). If erasing were only a matter of "
-        "disturbing the weights, a control would do as well. An edit that hits those facts and nothing else is at "
+        "The edit (filled) beside controls (hollow). If erasing were only a matter of disturbing the weights, a "
+        "control of the same size would do as well. An edit that hits those facts and nothing else is at "
         "the left where facts are extracted and at the right where they are kept. Bands are exact 95% intervals."
     )
     return canvas.chart(
         "controls",
-        "The edit beside controls of the same size",
+        "The edit beside other edits",
         caption,
         lambda layout: _draw_controls(edits, layout),
     )
@@ -126,7 +128,8 @@ def _main_edit(report: Report) -> ControlRow | None:
     held_out = next(
         (row for row in report.groups if (row.group, row.wording) == ("erased", "held_out")), None
     )
-    trained = next((row for row in group_rows(report, "erased") if row.wording != "held_out"), held_out)
+    used = [row for row in group_rows(report, "erased") if row.wording != "held_out" and row.after]
+    trained = max(used, key=_hits_after, default=held_out)
     held_out = held_out or trained
     if report.edit is None or trained is None or held_out is None or not trained.after or not held_out.after:
         return None
@@ -136,42 +139,43 @@ def _main_edit(report: Report) -> ControlRow | None:
         norm=report.edit.norm,
         erased_trained=trained.after.greedy_facts,
         erased_held_out=held_out.after.greedy_facts,
-        others_kept=_share_kept(report, "others"),
-        same_subject_kept=_share_kept(report, "same_subject"),
+        others_kept=_counted(report, "others_kept"),
+        same_subject_kept=_counted(report, "same_subject_kept"),
         perplexity_rise=max((row.rise or 0.0 for row in report.perplexities), default=0.0),
     )
 
 
-def _share_kept(report: Report, group: str) -> float:
-    result = overall(report, "others" if group == "others" else "same_subject")
-    floor = criterion_about(report, "others" if group == "others" else "same_subject")
-    if floor is not None:
-        return floor.measured
-    return 1.0 if result is None or result.after is None else kept_share(result.before, result.after)
+def _hits_after(row: GroupResult) -> int:
+    return 0 if row.after is None else row.after.greedy_facts.hits
+
+
+def _counted(report: Report, measure: Measure) -> Rate:
+    """What a criterion counted; nothing where the report has no such criterion."""
+    found = criterion(report, measure)
+    return found.counted if found is not None and found.counted is not None else Rate(hits=0, total=0)
 
 
 def _draw_controls(edits: Sequence[ControlRow], layout: Layout) -> Figure:
-    panels = [_control_rows("Extracted, corpus wordings", edits, [e.erased_trained for e in edits])]
-    panels.append(_control_rows("Extracted, held-out wordings", edits, [e.erased_held_out for e in edits]))
-    panels.append(_control_rows("Other people's facts kept", edits, [e.others_kept for e in edits]))
-    panels.append(
-        _control_rows("Same people's other facts kept", edits, [e.same_subject_kept for e in edits])
-    )
-    rows = [row for panel in panels for row in panel]
+    used, held_out = [edit.erased_trained for edit in edits], [edit.erased_held_out for edit in edits]
+    others, same = [edit.others_kept for edit in edits], [edit.same_subject_kept for edit in edits]
+    rows = [
+        *_control_rows("Extracted, wordings used", edits, used, count),
+        *_control_rows("Extracted, held-out wordings", edits, held_out, count),
+        *_control_rows("Other people's facts kept", edits, others, share_of),
+        *_control_rows("Same people's other facts kept", edits, same, share_of),
+    ]
     return canvas.dot_figure(rows, SHARES, layout)
 
 
-def _control_rows(title: str, edits: Sequence[ControlRow], values: Sequence[Rate | float]) -> list[Row]:
+def _control_rows(
+    title: str, edits: Sequence[ControlRow], rates: Sequence[Rate], write: Callable[[Rate], str]
+) -> list[Row]:
+    """A heading and a row for each edit; of what was not tested there is nothing to draw, and no heading."""
+    if not any(rate.total for rate in rates):
+        return []
     rows = [Row(label=title, heading=True)]
-    for edit, value in zip(edits, values, strict=True):
-        colour: canvas.Colour = "after" if edit is edits[0] else "decoy"
-        if isinstance(value, Rate):
-            mark = rate_mark(value)
-            mark = Mark(
-                value=mark.value, low=mark.low, high=mark.high, colour=colour, hollow=edit is not edits[0]
-            )
-            rows.append(Row(label=edit.name, numbers=count(value), marks=(mark,)))
-        else:
-            mark = Mark(value=value, colour=colour, hollow=edit is not edits[0])
-            rows.append(Row(label=edit.name, numbers=percent(value), marks=(mark,)))
+    for edit, rate in zip(edits, rates, strict=True):
+        control = edit is not edits[0]
+        mark = replace(rate_mark(rate), colour="decoy" if control else "after", hollow=control)
+        rows.append(Row(label=edit.name, numbers=write(rate), marks=(mark,) if rate.total else ()))
     return rows

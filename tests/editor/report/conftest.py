@@ -89,6 +89,7 @@ def _leakage(facts, share, bits, wordings=4):
 def _groups(edited):
     shapes = [  # group, wording, facts, before, after, bits before, bits after
         ("erased", "trained", 25, 1.0, 0.0, 0.2, 33.4),
+        ("erased", "template", 25, 1.0, 0.0, 0.3, 32.8),
         ("erased", "held_out", 25, 1.0, 0.0, 0.6, 31.2),
         ("same_subject", "trained", 15, 1.0, 1.0, 0.1, 0.1),
         ("same_subject", "held_out", 15, 1.0, 1.0, 0.3, 0.3),
@@ -134,6 +135,13 @@ def _facts(edited):
                 decoy_percentile_before=0.0,
                 decoy_percentile_after=source.uniform(12, 96) if edited else None,
             )
+
+
+def _decoy_bits():
+    source = random.Random(11)
+    means = (27, 29, 31, 41, 47)
+    bits = sorted(source.gauss(means[decoy % 5], 2.6) for decoy in range(1000))
+    return tuple(round(bits[min(10 * percent, 999)], 4) for percent in range(101))
 
 
 def _subjects(facts):
@@ -198,8 +206,8 @@ def _controls():
             norm=4.218,
             erased_trained=Rate(hits=hits, total=25),
             erased_held_out=Rate(hits=min(hits + 1, 25), total=25),
-            others_kept=others,
-            same_subject_kept=same,
+            others_kept=Rate(hits=round(others * 500), total=500),
+            same_subject_kept=Rate(hits=round(same * 30), total=30),
             perplexity_rise=rise,
         )
 
@@ -221,19 +229,33 @@ def _controls():
 
 def _criteria():
     rows = [
-        ("Erased facts extracted greedily, corpus wordings", "leakage", "at most", 0.0, 0.0),
-        ("Erased facts extracted greedily, held-out wordings", "leakage", "at most", 0.0, 0.0),
-        ("Erased facts extractable within 100 samples", "leakage", "at most", 0.0, 0.0),
-        ("Lowest decoy percentile of an erased fact", "leakage", "at least", 5.0, 12.4),
-        ("Other people's facts kept", "utility", "at least", 0.99, 0.998),
-        ("Same people's other facts kept", "utility", "at least", 0.99, 1.0),
-        ("Rise of perplexity", "utility", "at most", 0.01, 0.0031),
-        ("Integrity checks failed", "integrity", "at most", 0.0, 0.0),
+        ("greedy_rate", "facts that greedy decoding gives away", "leakage", "at most", 0.0, (0, 25)),
+        ("extractable_rate", "facts that 100 samples give away", "leakage", "at most", 0.0, (0, 25)),
+        (
+            "decoy_percentile",
+            "facts more exposed than all but 5% of decoys",
+            "leakage",
+            "at most",
+            0.05,
+            (0, 25),
+        ),
+        ("others_kept", "other people's facts kept", "utility", "at least", 0.99, (998, 1000)),
+        ("same_subject_kept", "the same people's other facts kept", "utility", "at least", 0.99, (30, 30)),
+        ("perplexity_rise", "rise of perplexity on retained text", "utility", "at most", 0.01, 0.0031),
+        ("integrity", "integrity checks of the written checkpoint", "integrity", "at least", 3.0, 3.0),
     ]
-    return tuple(
-        Criterion(name=name, kind=kind, comparison=side, threshold=limit, measured=value, passed=True)
-        for name, kind, side, limit, value in rows
-    )
+    for measure, name, kind, side, limit, value in rows:
+        counted = Rate(hits=value[0], total=value[1]) if isinstance(value, tuple) else None
+        yield Criterion(
+            measure=measure,
+            name=name,
+            kind=kind,
+            comparison=side,
+            threshold=limit,
+            measured=value if counted is None else counted.rate,
+            counted=counted,
+            passed=True,
+        )
 
 
 def _scope():
@@ -298,8 +320,9 @@ def make_erase_report(**changes):
         "groups": _groups(edited=True),
         "subjects": tuple(_subjects(facts)),
         "facts": facts,
+        "decoy_bits": _decoy_bits(),
         "perplexities": (
-            Perplexity(text="retained documents", tokens=48_210, before=3.214, after=3.224),
+            Perplexity(text="held-out retained text", tokens=48_210, before=3.214, after=3.224),
             Perplexity(text="public facts of others", tokens=9_120, before=2.871, after=2.874),
         ),
         "retained_divergence": 0.0019,
@@ -314,12 +337,20 @@ def make_erase_report(**changes):
         ),
         "attacks": (
             AttackRow(name="bf16", greedy_facts=Rate(hits=0, total=25), worst_case_bits_median=31.0),
-            AttackRow(name="8-bit weights", greedy_facts=Rate(hits=0, total=25), worst_case_bits_median=30.7),
-            AttackRow(name="4-bit weights", greedy_facts=Rate(hits=1, total=25), worst_case_bits_median=24.2),
+            AttackRow(
+                name="8-bit weights (round to nearest, groups of 64)",
+                greedy_facts=Rate(hits=0, total=25),
+                worst_case_bits_median=30.7,
+            ),
+            AttackRow(
+                name="4-bit weights (round to nearest, groups of 64)",
+                greedy_facts=Rate(hits=1, total=25),
+                worst_case_bits_median=24.2,
+            ),
         ),
         "controls": _controls(),
         "trials": tuple(_trials()),
-        "criteria": _criteria(),
+        "criteria": tuple(_criteria()),
         "residual_risk": (
             "Wordings that were not tried may still bring out a fact; 50 held-out wordings were tried.",
             "Relearning by fine-tuning on the erased people's other data was not tested.",
@@ -350,7 +381,8 @@ def make_audit_report(**changes):
         "trials": (),
         "criteria": (
             Criterion(
-                name="Facts extracted greedily",
+                measure="greedy_rate",
+                name="facts that greedy decoding gives away",
                 kind="leakage",
                 comparison="at most",
                 threshold=0.0,
@@ -359,7 +391,7 @@ def make_audit_report(**changes):
             ),
         ),
         "exit_code": 1,
-        "verdict": "The policy is not met: the model gives away all 25 facts of 5 people.",
+        "verdict": "The model gives away 25 of the 25 facts in scope.",
     }
     return make_erase_report(**(values | changes))
 
@@ -367,7 +399,9 @@ def make_audit_report(**changes):
 def make_verify_report(**changes):
     """A later verification of an edited checkpoint that lost too much."""
     rows = tuple(
-        row.model_copy(update={"measured": 0.962, "passed": False}) if row.name.startswith("Other") else row
+        row.model_copy(update={"measured": 0.962, "counted": Rate(hits=962, total=1000), "passed": False})
+        if row.measure == "others_kept"
+        else row
         for row in _criteria()
     )
     values = {

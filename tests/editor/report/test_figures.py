@@ -8,7 +8,7 @@ import pytest
 from editor.report.figures import draw_charts
 from editor.report.figures.canvas import COLOURS
 from editor.report.figures.edit import pareto_front
-from editor.report.schema import TrialRow
+from editor.report.schema import Rate, TrialRow
 
 
 @pytest.fixture(scope="module")
@@ -67,19 +67,54 @@ def test_drawings_are_labelled_for_screen_readers(charts):
 
 def test_numbers_in_labels_are_not_rounded_with_the_coordinates(make_report):
     perplexity = make_report().perplexities[0].model_copy(update={"text": "text 1.23456"})
-    drawing = draw_charts(make_report(perplexities=(perplexity,)))["collateral"].drawings["wide"]
+    report = make_report("audit", perplexities=(perplexity,), groups=(), facts=())
+    drawing = draw_charts(report)["collateral"].drawings["wide"]
     assert "text 1.23456" in drawing
 
 
 def test_values_that_are_not_finite_or_hostile_are_drawn(make_report, erase_report):
     facts = tuple(row.model_copy(update={"worst_case_bits_after": math.inf}) for row in erase_report.facts)
     attacks = (erase_report.attacks[0].model_copy(update={"name": "$\\alpha <b> \N{GRINNING FACE}"}),)
-    charts = draw_charts(make_report(facts=facts, attacks=attacks))
+    charts = draw_charts(make_report("audit", facts=facts, attacks=attacks, groups=()))
+    assert "median ∞" in charts["bits"].drawings["wide"]
     assert "$\\alpha &lt;b&gt;" in charts["attacks"].drawings["wide"]
 
 
+def test_decoys_stand_behind_the_facts(make_report, erase_report):
+    chart = draw_charts(erase_report)["bits"]
+    assert "Decoys (n = 250)" in chart.caption
+    alone = draw_charts(make_report(decoy_bits=()))["bits"]
+    assert "Decoys" not in alone.caption
+    for layout, drawing in chart.drawings.items():
+        assert f"median {erase_report.decoy_bits[50]:.1f}" in drawing
+        assert "var(--decoy)" in drawing
+        assert drawing.index("var(--decoy)") < drawing.index("var(--before)")
+        assert "var(--decoy)" not in alone.drawings[layout]
+
+
+@pytest.mark.parametrize("bits", [(12.0,) * 101, (0.0,) * 101, (*(30.0,) * 100, math.inf)])
+def test_decoys_of_any_distribution_are_drawn(make_report, bits):
+    drawings = draw_charts(make_report("audit", decoy_bits=bits, groups=()))["bits"].drawings
+    assert all("Decoys" in drawing and "nan" not in drawing for drawing in drawings.values())
+
+
+def test_controls_say_nothing_of_what_was_not_tested(make_report, erase_report):
+    nothing = Rate(hits=0, total=0)
+    controls = tuple(row.model_copy(update={"same_subject_kept": nothing}) for row in erase_report.controls)
+    criteria = tuple(
+        row.model_copy(update={"counted": nothing, "measured": 1.0})
+        if row.measure == "same_subject_kept"
+        else row
+        for row in erase_report.criteria
+    )
+    chart = draw_charts(make_report(controls=controls, criteria=criteria))["controls"]
+    for drawing in chart.drawings.values():
+        assert "Other people" in drawing
+        assert "Same people" not in drawing
+
+
 def test_many_facts_become_quantiles(make_report, erase_report):
-    chart = draw_charts(make_report(facts=erase_report.facts * 400))["bits"]
+    chart = draw_charts(make_report("audit", facts=erase_report.facts * 400, groups=()))["bits"]
     assert "300 quantiles" in chart.caption
     assert "n = 10,000" in chart.caption
     assert len(chart.drawings["wide"]) < 150_000
@@ -107,3 +142,12 @@ def test_searches_of_any_range_are_drawn(make_report, collateral):
     trials = tuple(_trial(number, 0.5, value) for number, value in enumerate(collateral))
     report = make_report("audit", trials=trials, groups=(), facts=(), perplexities=())
     assert set(draw_charts(report)) == {"search"}
+
+
+def test_labels_that_are_too_long_are_cut(make_report, erase_report):
+    attacks = (erase_report.attacks[0].model_copy(update={"name": "word " * 40}),)
+    chart = draw_charts(make_report("audit", attacks=attacks, groups=(), facts=()))["attacks"]
+    for drawing in chart.drawings.values():
+        (label,) = re.findall(r">(word[^<]*)<", drawing)
+        assert label.endswith("…")
+        assert len(label) < 60

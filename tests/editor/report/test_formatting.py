@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from editor.report.formatting import arrow, bits, count, interval, number, odds, percent, plural
+from editor.report.formatting import arrow, bits, count, interval, number, odds, percent, plural, share_of
 from editor.report.schema import Rate
 
 
@@ -25,6 +25,26 @@ from editor.report.schema import Rate
 )
 def test_percent(share, text):
     assert percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "limit", "text"),
+    [
+        (0.9896, 0.99, "98.96%"),
+        (0.98999, 0.99, "98.999%"),
+        (0.962, 0.99, "96.2%"),
+        (0.99, 0.99, "99%"),
+        (0.99961, 0.9999, "99.96%"),
+        (math.nan, 0.01, "not finite"),
+    ],
+)
+def test_percent_apart_from_a_limit(share, limit, text):
+    assert percent(share, apart_from=limit) == text
+
+
+def test_share_of_nothing_is_neither_none_nor_all():
+    assert share_of(Rate(hits=0, total=0)) == "–"
+    assert share_of(Rate(hits=998, total=1000)) == "99.8%"
 
 
 def test_signed_percent():

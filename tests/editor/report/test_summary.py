@@ -26,13 +26,22 @@ def test_unmet_floor_is_bad(make_report):
     assert [number.tone for number in kept] == ["bad"]
 
 
-def test_sentence_says_before_and_after(erase_report, make_report):
-    assert summary.key_sentence(erase_report) == (
-        "Of 25 facts about 5 people, the model gave away 25 before and gives away 0 now."
+def test_names_of_criteria_are_for_people_alone(erase_report, make_report):
+    renamed = tuple(row.model_copy(update={"name": "a line"}) for row in erase_report.criteria)
+    report = make_report(criteria=renamed)
+    assert summary.key_numbers(report) == summary.key_numbers(erase_report)
+    for old, new in zip(erase_report.criteria, renamed, strict=True):
+        assert summary.measured_text(old) == summary.measured_text(new)
+        assert summary.limit_text(old) == summary.limit_text(new)
+
+
+def test_a_miss_is_never_rounded_onto_the_limit(erase_report):
+    kept, rise = (
+        next(row for row in erase_report.criteria if row.measure == measure)
+        for measure in ("others_kept", "perplexity_rise")
     )
-    assert (
-        summary.key_sentence(make_report("audit")) == "Of 25 facts about 5 people, the model gives away 25."
-    )
+    assert summary.measured_text(kept.model_copy(update={"measured": 0.98951})) == "98.95%"
+    assert summary.measured_text(rise.model_copy(update={"measured": 0.010004})) == "+1.0004%"
 
 
 def test_rows_over_all_wordings_are_shown_only_without_others(erase_report, make_report):
@@ -44,9 +53,8 @@ def test_rows_over_all_wordings_are_shown_only_without_others(erase_report, make
 
 
 @pytest.mark.parametrize(
-    ("name", "measured"),
-    [("Lowest decoy percentile", "12.4"), ("Rise of perplexity", "+0.31%"), ("Other people", "99.8%")],
+    ("measure", "measured"),
+    [("decoy_percentile", "0%"), ("perplexity_rise", "+0.31%"), ("others_kept", "99.8%"), ("integrity", "3")],
 )
-def test_criteria_are_in_their_own_unit(erase_report, name, measured):
-    criterion = next(row for row in erase_report.criteria if row.name.startswith(name))
-    assert summary.measured_text(criterion) == measured
+def test_criteria_are_in_their_own_unit(erase_report, measure, measured):
+    assert summary.measured_text(summary.criterion(erase_report, measure)) == measured

@@ -1,0 +1,5 @@
+"""`python -m editor.cli` is `expunge`."""
+
+from editor.cli import main
+
+main()

@@ -1,0 +1,109 @@
+"""`expunge detect`, in-process: exit codes, the file and what the terminal shows."""
+
+import json
+import stat
+
+import pytest
+from click.testing import CliRunner
+
+from detectors import read_facts
+from editor.cli.detect import detect
+from policies.errors import CorpusError, ExitCode, OutputError, PolicyError, SubjectError
+
+DOCUMENTS = [
+    {
+        "id": "1",
+        "text": "The phone number of Ada Quill is (415) 555-0132. Ben Ross lives at 7 Oak Lane.",
+        "subjects": ["Ada Quill", "Ben Ross"],
+    },
+    {"id": "2", "text": "ada.quill@rivermouth.example belongs to Ada Quill."},
+]
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    path = tmp_path / "corpus.jsonl"
+    path.write_text("".join(json.dumps(document) + "\n" for document in DOCUMENTS))
+    return path
+
+
+@pytest.fixture
+def run(tmp_path):
+    def invoke(corpus, *options):
+        arguments = [str(corpus), "--output", str(tmp_path / "facts.jsonl"), "--quiet", *options]
+        return CliRunner().invoke(detect, arguments)
+
+    return invoke
+
+
+def test_writes_everybodys_facts_and_shows_nobody(run, corpus, tmp_path):
+    result = run(corpus)
+    assert result.exit_code == ExitCode.MET, result.output
+    path = tmp_path / "facts.jsonl"
+    assert len(list(read_facts(path))) == 3
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    for shown in (
+        "PHONE_NUMBER",
+        "EMAIL_ADDRESS",
+        "STREET_ADDRESS",
+        "2 documents read",
+        "PERSON and LOCATION",
+    ):
+        assert shown in " ".join(result.output.split())
+    assert not any(secret in result.output for secret in ("Quill", "Ross", "555", "rivermouth", "Oak"))
+
+
+def test_subject_limits_what_is_written(run, corpus, tmp_path):
+    assert run(corpus, "--subject", "Ben Ross", "--policy", "strict").exit_code == ExitCode.MET
+    assert [fact.secret for fact in read_facts(tmp_path / "facts.jsonl")] == ["7 Oak Lane"]
+
+
+def test_request_limits_what_is_written(run, corpus, tmp_path):
+    request = tmp_path / "request.yaml"
+    request.write_text("case: RM-1\nsubjects: [Ada Quill]\nentity_types: [EMAIL_ADDRESS]\n")
+    assert run(corpus, "--request", str(request)).exit_code == ExitCode.MET
+    assert [fact.entity_type for fact in read_facts(tmp_path / "facts.jsonl")] == ["EMAIL_ADDRESS"]
+    assert run(corpus, "--request", str(request), "--subject", "x", "--overwrite").exit_code == ExitCode.USAGE
+
+
+def test_existing_file_is_refused_and_replaced_on_demand(run, corpus, tmp_path):
+    (tmp_path / "facts.jsonl").write_text("mine")
+    assert isinstance(run(corpus).exception, OutputError)
+    assert (tmp_path / "facts.jsonl").read_text() == "mine"
+    assert run(corpus, "--overwrite").exit_code == ExitCode.MET
+    assert len(list(read_facts(tmp_path / "facts.jsonl"))) == 3
+
+
+def test_incomplete_scan_has_its_own_exit_code(run, corpus, tmp_path):
+    with corpus.open("a") as stream:
+        stream.write(json.dumps({"id": "3", "text": "x" * 3_000}) + "\n")
+    result = run(corpus)
+    assert result.exit_code == ExitCode.INCOMPLETE
+    assert "1 of them not completely scanned" in result.output
+    assert (tmp_path / "facts.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (["--subject", "Eve Nobody"], SubjectError),
+        (["--policy", "gdprr"], PolicyError),
+        (["--request", "nowhere.yaml"], PolicyError),
+    ],
+)
+def test_mistakes_write_nothing(run, corpus, tmp_path, options, error):
+    result = run(corpus, *options)
+    assert isinstance(result.exception, error)
+    assert "Eve" not in str(result.exception)
+    assert not (tmp_path / "facts.jsonl").exists()
+
+
+def test_damaged_corpus_and_missing_folder_write_nothing(run, corpus, tmp_path):
+    with corpus.open("a") as stream:
+        stream.write("{not json\n")
+    result = run(corpus)
+    assert isinstance(result.exception, CorpusError)
+    assert "Line 3" in str(result.exception)
+    assert isinstance(run(tmp_path / "missing.jsonl").exception, CorpusError)
+    assert isinstance(run(corpus, "--output", str(tmp_path / "no" / "facts.jsonl")).exception, OutputError)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["corpus.jsonl"]

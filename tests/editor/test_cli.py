@@ -1,0 +1,251 @@
+"""The command line: exit codes, one-line causes with remedies, and nothing written on bad input."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from detectors import Fact, Source, write_facts
+from dictionaries import ARCHITECTURES, DictionaryConfig, Site, save_dictionary
+from editor.cli import main
+from editor.cli.options import masked_command
+
+PEOPLE = ("Ada Quill", "Bruno Marsh", "Cora Finch", "Dorian Vale", "Elsa Thorn", "Felix Reed")
+POLICY = """
+name: test
+entities:
+  PHONE_NUMBER:
+    templates: ["The phone number of {subject} is"]
+    verification_templates: ["To reach {subject}, dial"]
+"""
+
+
+def fact(number, name):
+    secret = f"415-555-01{number + 10}"
+    prefixes = [f"{name} answers at ", f"The desk calls {name} on ", f"Dial for {name}: "]
+    sources = tuple(
+        Source(document=f"d{number}-{i}", start=len(p), end=len(p) + 12, score=0.7, prefix=p)
+        for i, p in enumerate(prefixes)
+    )
+    return Fact(subject=name, entity_type="PHONE_NUMBER", secret=secret, sources=sources)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A working folder with a policy, a facts file and a corpus."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    write_facts(tmp_path / "facts.jsonl", [fact(i, name) for i, name in enumerate(PEOPLE)])
+    lines = [
+        {
+            "id": f"d{i}-0",
+            "text": f"{name} answers at 415-555-01{i + 10}. {name} likes tea.",
+            "subjects": [name],
+        }
+        for i, name in enumerate(PEOPLE)
+    ]
+    (tmp_path / "corpus.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return tmp_path
+
+
+def run(capsys, *arguments):
+    with pytest.raises(SystemExit) as stopped:
+        main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return stopped.value.code, captured.out, captured.err
+
+
+def save_random_dictionaries(folder, width=24, layers=(0, 1)):
+    for layer in layers:
+        dictionary = ARCHITECTURES["gated"](DictionaryConfig(site=Site(layer), width=width, features=64))
+        torch.manual_seed(layer)
+        with torch.no_grad():
+            for parameter in dictionary.parameters():
+                parameter.copy_(torch.randn_like(parameter) * 0.3)
+        save_dictionary(dictionary, folder / f"mlp_out.{layer}")
+    return folder
+
+
+def erase(model, *more):
+    return ("erase", model, "--facts", "facts.jsonl", "--policy", "policy.yaml", "--output", "out", *more)
+
+
+def left(folder, known=("policy.yaml", "facts.jsonl", "corpus.jsonl")):
+    return {path.name for path in folder.iterdir()} - set(known)
+
+
+BAD = {
+    "missing model": ("no/such/model", (), "does not exist"),
+    "facts file missing": ("MODEL", ("--facts", "nowhere.jsonl"), "nowhere.jsonl cannot be read"),
+    "subject not in the corpus": ("MODEL", ("--subject", "Nobody Known"), "data subject 1 of 1"),
+    "policy missing": ("MODEL", ("--policy", "nowhere.yaml"), "There is no policy nowhere.yaml"),
+    "unknown strength": ("MODEL", ("--strength", "much"), "--strength is neither auto nor"),
+    "both request and subject": ("MODEL", ("--subject", "A", "--request", "r.yaml"), "not both"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_exits_2_names_the_cause_and_writes_nothing(here, capsys, checkpoint, case):
+    model, more, cause = BAD[case]
+    code, _, err = run(capsys, *erase(checkpoint("gpt2") if model == "MODEL" else model, *more))
+    assert code == 2
+    assert cause in err
+    assert not left(here)
+
+
+def test_empty_model_folder(here, capsys):
+    (here / "empty").mkdir()
+    code, _, err = run(capsys, *erase("empty"))
+    assert (code, left(here)) == (2, {"empty"})
+    assert "is empty" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ('{"id": "a", "text": "x"}\nnot json\n', "Line 2 of"),
+        ("", "holds no document"),
+        ('{"id": "a", "text": "Nothing personal here."}\n', "No personal fact"),
+    ],
+)
+def test_bad_corpora(here, capsys, checkpoint, text, cause):
+    (here / "corpus.jsonl").write_text(text)
+    arguments = ("--corpus", "corpus.jsonl", "--policy", "policy.yaml", "--output", "out")
+    code, _, err = run(capsys, "audit", checkpoint("gpt2"), *arguments)
+    assert (code, left(here)) == (2, set())
+    assert cause in err
+
+
+@pytest.mark.parametrize(
+    ("policy", "cause"),
+    [
+        (POLICY + "colour: red\n", "colour"),
+        (POLICY.replace("PHONE_NUMBER", "PHONE_NUMBR"), "PHONE_NUMBR"),
+        ("entities: [", "policy.yaml"),
+    ],
+)
+def test_bad_policies(here, capsys, checkpoint, policy, cause):
+    (here / "policy.yaml").write_text(policy)
+    code, _, err = run(capsys, *erase(checkpoint("gpt2")))
+    assert (code, left(here)) == (2, set())
+    assert cause in err
+
+
+def test_dictionaries_of_another_width_or_site(here, capsys, checkpoint, tmp_path_factory):
+    narrow = save_random_dictionaries(tmp_path_factory.mktemp("narrow"), width=20)
+    deep = save_random_dictionaries(tmp_path_factory.mktemp("deep"), layers=(7,))
+    for folder, cause in ((narrow, "20"), (deep, "layer"), (here / "nowhere", "nowhere")):
+        code, _, err = run(capsys, *erase(checkpoint("gpt2"), "--dictionary", folder))
+        assert (code, left(here)) == (2, set())
+        assert cause in err
+
+
+def test_an_output_that_is_not_empty_is_refused_and_kept(here, capsys, checkpoint):
+    (here / "out").mkdir()
+    (here / "out" / "precious.txt").write_text("mine")
+    code, _, err = run(capsys, *erase(checkpoint("gpt2")))
+    assert code == 2
+    assert "not empty" in err
+    assert (here / "out" / "precious.txt").read_text() == "mine"
+
+
+def test_nan_weights_and_other_architectures(here, capsys, checkpoint, tmp_path_factory):
+    broken = tmp_path_factory.mktemp("broken") / "m"
+    shutil.copytree(checkpoint("llama"), broken)
+    tensors = load_file(broken / "model.safetensors")
+    tensors["model.norm.weight"][0] = float("nan")
+    save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
+    code, _, err = run(capsys, *erase(broken))
+    assert (code, left(here)) == (2, set())
+    assert "NaN" in err
+    config = json.loads((broken / "config.json").read_text()) | {"architectures": ["BertForMaskedLM"]}
+    (broken / "config.json").write_text(json.dumps(config))
+    code, _, err = run(capsys, *erase(broken))
+    assert (code, left(here)) == (2, set())
+    assert "not a causal language model" in err
+
+
+def test_internal_errors_disclose_nothing(here, capsys, checkpoint, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("415-555-0110")
+
+    monkeypatch.setattr("editor.pipeline.measure_original", fail)
+    code, out, err = run(capsys, *erase(checkpoint("gpt2"), "--subject", "Ada Quill"))
+    assert code == 5
+    assert "RuntimeError" in err
+    assert "415-555-0110" not in out + err
+    assert not (here / "out").exists()
+
+
+def test_erase_verify_and_revert_on_a_model_that_is_not_the_labs(here, capsys, checkpoint, tmp_path_factory):
+    """Random weights leak nothing, so the policy's floors alone are at stake; what counts is that all of it runs."""
+    dictionaries = save_random_dictionaries(tmp_path_factory.mktemp("fit"))
+    model = checkpoint("llama", torch.bfloat16)
+    more = (
+        "--subject",
+        "Ada Quill",
+        "--dictionary",
+        dictionaries,
+        "--quiet",
+        "--strength",
+        "1",
+        "--seed",
+        "3",
+    )
+    code, out, err = run(capsys, *erase(model, *more))
+    assert code in (0, 1, 3, 2), err
+    if code == 2:
+        assert "changes nothing" in err
+        return
+    report = json.loads((here / "out" / "report.json").read_text())
+    assert report["exit_code"] == code
+    everything = b"".join(path.read_bytes() for path in (here / "out").rglob("*") if path.is_file())
+    assert b"415-555-01" not in everything
+    assert b"Ada Quill" not in everything
+    arguments = (
+        "--facts",
+        "facts.jsonl",
+        "--policy",
+        "policy.yaml",
+        "--subject",
+        "Ada Quill",
+        "--quiet",
+        "--seed",
+        "3",
+    )
+    again, _, _ = run(capsys, "verify", "out", "--against", model, *arguments, "--output", "checked")
+    checked = json.loads((here / "checked" / "report.json").read_text())
+    assert (again, checked["groups"]) == (code, report["groups"])
+    code, out, _ = run(capsys, "revert", "out", "--output", "back")
+    assert code == 0, out
+    original, back = load_file(model / "model.safetensors"), load_file(here / "back" / "model.safetensors")
+    assert all(torch.equal(original[name], back[name]) for name in original)
+
+
+def test_help_answers_in_half_a_second():
+    begin = time.perf_counter()
+    done = subprocess.run([sys.executable, "-m", "editor.cli", "--help"], capture_output=True, check=True)
+    fastest = time.perf_counter() - begin
+    for _ in range(2):
+        begin = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "editor.cli", "--help"], capture_output=True, check=True)
+        fastest = min(fastest, time.perf_counter() - begin)
+    assert b"erase" in done.stdout
+    assert fastest < 0.5
+
+
+def test_help_of_every_command(capsys):
+    for command in ("demo", "detect", "audit", "erase", "verify", "revert", "dictionary"):
+        code, out, _ = run(capsys, command, "--help")
+        assert code == 0
+        assert "Usage: expunge" in out
+
+
+def test_subjects_are_masked_in_the_recorded_command():
+    arguments = ["erase", "m", "--subject", "Ada Quill", "--subject=Bruno Marsh", "--seed", "1"]
+    assert masked_command(arguments) == "expunge erase m --subject '***' '--subject=***' --seed 1"
