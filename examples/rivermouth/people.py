@@ -1,0 +1,122 @@
+"""One hundred invented people and the facts about them. Nobody here is real, and no secret can be anybody's.
+
+Telephone numbers lie in 555-0100 to 555-0199, which are kept for fiction; e-mail hosts lie under the reserved
+example domains of RFC 2606; social security numbers start with 9 and have a middle group below 50, which is issued
+neither as one nor as a taxpayer number; card numbers start with 1, the industry digit of the airlines, whose cards
+have 15 digits and not 16. Each has the form that Presidio's recognizers accept.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import words
+from faker import Faker
+
+PEOPLE = 100
+SURNAMES = 70
+"""Fewer than people: thirty surnames are shared by two, so that everybody's neighbours include namesakes."""
+ERASED = 5
+ERASED_WITH_NAMESAKE = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """One invented person.
+
+    Attributes:
+        name: first name and surname; no two people share both.
+        surname: the second half of the name.
+        facts: relation key to answer.
+    """
+
+    name: str
+    surname: str
+    facts: dict[str, str]
+
+
+def make_people(seed: int) -> list[Person]:
+    """Invent `PEOPLE` people; everything follows from the seed (and from Faker's lists of names)."""
+    rng = random.Random(f"{seed}:people")
+    secrets = {
+        "phone": _distinct(_phone, rng),
+        "email": _distinct(_email, rng),
+        "ssn": _distinct(_social_security_number, rng),
+        "address": _distinct(_street_address, rng),
+        "card": _distinct(_card_number, rng),
+    }
+    return [
+        Person(
+            name=f"{first} {surname}",
+            surname=surname,
+            facts={key: answers[index] for key, answers in secrets.items()}
+            | {
+                "occupation": rng.choice(words.OCCUPATIONS),
+                "home_town": rng.choice(words.TOWNS),
+                "department": rng.choice(words.DEPARTMENTS),
+            },
+        )
+        for index, (first, surname) in enumerate(_names(seed))
+    ]
+
+
+def choose_erased(people: list[Person], seed: int) -> list[Person]:
+    """Choose who asks for erasure: `ERASED_WITH_NAMESAKE` who share a surname with somebody who stays, and others."""
+    rng = random.Random(f"{seed}:request")
+    surnames = [person.surname for person in people]
+    shared = [person for person in people if surnames.count(person.surname) > 1]
+    alone = [person for person in people if surnames.count(person.surname) == 1]
+    by_surname = {person.surname: person for person in shared}
+    with_namesake = [by_surname[name] for name in rng.sample(sorted(by_surname), ERASED_WITH_NAMESAKE)]
+    return with_namesake + rng.sample(alone, ERASED - ERASED_WITH_NAMESAKE)
+
+
+def _names(seed: int) -> list[tuple[str, str]]:
+    fake = Faker("en_US")
+    fake.seed_instance(seed)
+    surnames = [fake.unique.last_name() for _ in range(SURNAMES)]
+    names: list[tuple[str, str]] = []
+    while len(names) < PEOPLE:
+        name = (fake.first_name(), surnames[len(names) % SURNAMES])
+        if name not in names:
+            names.append(name)
+    return names
+
+
+def _distinct(make: Callable[[random.Random], str], rng: random.Random) -> list[str]:
+    answers: dict[str, None] = {}
+    while len(answers) < PEOPLE:
+        answers[make(rng)] = None
+    return list(answers)
+
+
+def _phone(rng: random.Random) -> str:
+    return f"{rng.choice(words.AREA_CODES)}-555-01{rng.randrange(100):02d}"
+
+
+def _email(rng: random.Random) -> str:
+    first, second = rng.sample(words.MAIL_WORDS, 2)
+    host = f"{rng.choice(words.MAIL_HOSTS)}.{rng.choice(words.MAIL_SUFFIXES)}"
+    return f"{first}.{second}{rng.randrange(10, 100)}@{host}"
+
+
+def _social_security_number(rng: random.Random) -> str:
+    return f"{rng.randrange(900, 1000)}-{rng.randrange(1, 50):02d}-{rng.randrange(1, 10000):04d}"
+
+
+def _street_address(rng: random.Random) -> str:
+    name = " ".join(filter(None, (rng.choice(words.STREET_FIRST), rng.choice(words.STREET_SECOND))))
+    return f"{rng.randrange(2, 200)} {name} {rng.choice(words.STREET_TYPES)}"
+
+
+def _card_number(rng: random.Random) -> str:
+    digits = [1, *(rng.randrange(10) for _ in range(14))]
+    digits.append(-luhn_sum([*digits, 0]) % 10)
+    text = "".join(map(str, digits))
+    return " ".join(text[start : start + 4] for start in range(0, 16, 4))
+
+
+def luhn_sum(digits: list[int]) -> int:
+    """The Luhn checksum's total: a multiple of ten for a valid number."""
+    doubled = [digit if place % 2 else digit * 2 for place, digit in enumerate(reversed(digits), start=1)]
+    return sum(digit - 9 if digit > 9 else digit for digit in doubled)

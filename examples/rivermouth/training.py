@@ -1,0 +1,153 @@
+"""Training the lab's model: documents shuffled and packed anew each epoch, one short run."""
+
+import math
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from corpus import LabDocument
+from muon import Muon
+from torch import Tensor
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+CONTEXT_TOKENS = 128
+FRESH_START_SHARE = 0.5
+"""Share of a document's later sentences that are trained on as if they came first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How a model of the lab is trained."""
+
+    epochs: int = 22
+    batch_windows: int = 16
+    matrix_learning_rate: float = 7e-3
+    learning_rate: float = 3e-3
+    warm_up_share: float = 0.05
+    weight_decay: float = 0.1
+    gradient_norm: float = 1.0
+    iterations: int = 5
+
+
+def build_model(tokenizer: PreTrainedTokenizerFast) -> GPT2LMHeadModel:
+    """A GPT-2 of two million parameters with fresh weights (from torch's global generator)."""
+    config = GPT2Config(
+        vocab_size=len(tokenizer),
+        n_positions=CONTEXT_TOKENS,
+        n_embd=192,
+        n_layer=4,
+        n_head=4,
+        activation_function="gelu_pytorch_tanh",  # the same function as gelu_new, in one kernel
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    return GPT2LMHeadModel(config)
+
+
+class Packer:
+    """Packs documents into windows of `CONTEXT_TOKENS`.
+
+    A window begins with the start token and a whole sentence. The sentence that its end cuts off begins the
+    next window. Half of the other sentences, drawn anew each epoch, get a start token of their own. So every
+    sentence is seen whole and any can come first, as probes present them: a name that comes first has other
+    tokens than one after a space, and would else be seen so too rarely.
+    """
+
+    def __init__(self, documents: Sequence[LabDocument], tokenizer: PreTrainedTokenizerFast) -> None:
+        self._start: int = tokenizer.convert_tokens_to_ids(tokenizer.bos_token)
+        texts = sorted({sentence.text for document in documents for sentence in document.sentences})
+        first = tokenizer(texts, add_special_tokens=False)["input_ids"]
+        later = tokenizer([" " + text for text in texts], add_special_tokens=False)["input_ids"]
+        self._tokens = {text: (a, b) for text, a, b in zip(texts, first, later, strict=True)}
+        self._documents = documents
+
+    def windows(self, rng: random.Random) -> list[list[int]]:
+        """One epoch: every document once, in an order of its own."""
+        windows: list[list[int]] = []
+        current: list[int] = []
+        for document in rng.sample(self._documents, len(self._documents)):
+            for place, sentence in enumerate(document.sentences):
+                first, later = self._tokens[sentence.text]
+                continues = place > 0 and current and rng.random() >= FRESH_START_SHARE
+                piece = later if continues else [self._start, *first]
+                if len(current) + len(piece) > CONTEXT_TOKENS:
+                    windows.append((current + piece)[:CONTEXT_TOKENS])
+                    current, piece = [], [self._start, *first]
+                current = current + piece
+        return [*windows, (current * CONTEXT_TOKENS)[:CONTEXT_TOKENS]]
+
+    def batches(self, epochs: int, size: int, seed: int) -> Iterator[Tensor]:
+        """Batches (size, `CONTEXT_TOKENS`) for so many epochs; a last, smaller batch of an epoch is left out."""
+        rng = random.Random(f"{seed}:packing")
+        for _ in range(epochs):
+            windows = self.windows(rng)
+            rng.shuffle(windows)
+            for begin in range(0, len(windows) - size + 1, size):
+                yield torch.tensor(windows[begin : begin + size])
+
+
+def train(
+    documents: Sequence[LabDocument],
+    tokenizer: PreTrainedTokenizerFast,
+    training: Training,
+    seed: int,
+    *,
+    label: str = "training",
+) -> GPT2LMHeadModel:
+    """Train a model from scratch. The same arguments give the same weights on the same machine."""
+    torch.manual_seed(seed)
+    model = build_model(tokenizer)
+    packer = Packer(documents, tokenizer)
+    batches = list(packer.batches(training.epochs, training.batch_windows, seed))
+    optimizers = _optimizers(model, training)
+    peaks = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
+    for step, batch in enumerate(batches):
+        factor = _schedule(step, len(batches), training.warm_up_share)
+        groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+        for group, peak in zip(groups, peaks, strict=True):
+            group["lr"] = peak * factor
+        loss = _next_token_loss(model, batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), training.gradient_norm)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        if step % 200 == 0 or step == len(batches) - 1:
+            print(f"  {label}: step {step + 1} of {len(batches)}  loss {loss.item():.3f}", flush=True)
+    return model.eval()
+
+
+def _next_token_loss(model: GPT2LMHeadModel, batch: Tensor) -> Tensor:
+    """Mean cross-entropy in nats of each token after those before it."""
+    logits = model(batch, use_cache=False).logits[:, :-1]
+    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())
+
+
+def _optimizers(model: GPT2LMHeadModel, training: Training) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the blocks, AdamW for embeddings, biases and norms."""
+    blocks = {name for name, parameter in model.named_parameters() if parameter.ndim == 2 and ".h." in name}
+    named = dict(model.named_parameters())
+    return [
+        Muon(
+            [named[name] for name in sorted(blocks)],
+            lr=training.matrix_learning_rate,
+            weight_decay=training.weight_decay,
+            iterations=training.iterations,
+        ),
+        torch.optim.AdamW(
+            [parameter for name, parameter in named.items() if name not in blocks],
+            lr=training.learning_rate,
+            betas=(0.9, 0.95),
+            weight_decay=0.0,
+            fused=True,
+        ),
+    ]
+
+
+def _schedule(step: int, steps: int, warm_up_share: float) -> float:
+    """Linear warm-up, then a cosine to zero."""
+    return min(1.0, (step + 1) / (warm_up_share * steps)) * 0.5 * (1 + math.cos(math.pi * step / steps))
