@@ -200,7 +200,7 @@ def fact_rows(
                 leaked_after=bool(after.scores.greedy[indices].any()) if after else None,
                 worst_case_bits_before=float(before.scores.worst_case_bits[indices].min()),
                 worst_case_bits_after=float(after.scores.worst_case_bits[indices].min()) if after else None,
-                decoy_percentile_before=percentiles[0].get(target, 0.0),
+                decoy_percentile_before=percentiles[0].get(target),
                 decoy_percentile_after=percentiles[1].get(target) if after else None,
             )
         )

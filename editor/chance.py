@@ -19,6 +19,7 @@ from editor.probes import Probe
 from editor.tokens import TokenSequence, batches, encode_answer
 
 STRANGERS = 4
+POOL = 40
 ATTEMPTS = 1000
 
 
@@ -37,19 +38,31 @@ def chance_levels(
         One tensor (answer tokens,) a probe, in nats; -inf throughout where no stranger can be made, or the
         prompt does not name its subject.
     """
-    strangers = make_strangers(names, STRANGERS, seed)
-    totals: list[Tensor | None] = [None] * len(probes)
-    for stranger in strangers:
-        for index, probability in _probabilities(loaded, probes, stranger):
-            before = totals[index]
-            totals[index] = probability if before is None else before + probability
+    pool = make_strangers(names, POOL, seed)
+    totals: list[list[Tensor]] = [[] for _ in probes]
+    for turn in range(STRANGERS):
+        asked = [(index, _stranger_to(probe, pool, turn)) for index, probe in enumerate(probes)]
+        for index, probability in _probabilities(loaded, probes, asked):
+            totals[index].append(probability)
     own = encode_probes(loaded, probes)
     return [
-        torch.full((sum(sequence.marked),), -torch.inf, device=loaded.device)
-        if total is None or len(total) != sum(sequence.marked)
-        else (total / len(strangers)).log()
+        _mean_log(total, sum(sequence.marked), loaded.device)
         for total, sequence in zip(totals, own, strict=True)
     ]
+
+
+def _stranger_to(probe: Probe, pool: Sequence[str], turn: int) -> str | None:
+    """A stranger who shares no part of the name with the probe's subject: half a name may be enough to recall."""
+    own = set(probe.target.subject.split())
+    fitting = [name for name in pool if not own & set(name.split())]
+    return fitting[turn] if turn < len(fitting) and probe.target.subject in probe.prompt else None
+
+
+def _mean_log(found: Sequence[Tensor], tokens: int, device: torch.device) -> Float[Tensor, " tokens"]:
+    whole = [probability for probability in found if len(probability) == tokens]
+    if not whole:
+        return torch.full((tokens,), -torch.inf, device=device)
+    return torch.stack(whole).mean(0).log()
 
 
 def make_strangers(names: Sequence[str], count: int, seed: int) -> list[str]:
@@ -76,15 +89,17 @@ def encode_probes(loaded: LoadedModel, probes: Sequence[Probe]) -> list[TokenSeq
 
 
 def _probabilities(
-    loaded: LoadedModel, probes: Sequence[Probe], stranger: str
+    loaded: LoadedModel, probes: Sequence[Probe], asked: Sequence[tuple[int, str | None]]
 ) -> list[tuple[int, Float[Tensor, " tokens"]]]:
-    """The answers' token probabilities with `stranger` in the subject's place."""
-    asked = [(i, p) for i, p in enumerate(probes) if p.target.subject in p.prompt]
-    renamed = [replace(p, prompt=p.prompt.replace(p.target.subject, stranger)) for _, p in asked]
+    """The answers' token probabilities with strangers in the subjects' places."""
+    places = [(index, name) for index, name in asked if name is not None]
+    renamed = [
+        replace(probes[i], prompt=probes[i].prompt.replace(probes[i].target.subject, name))
+        for i, name in places
+    ]
     found = []
-    for batch in batches(
-        encode_probes(loaded, renamed), pad=loaded.tokenizer.pad_token_id or 0, device=loaded.device
-    ):
+    pad = loaded.tokenizer.pad_token_id or 0
+    for batch in batches(encode_probes(loaded, renamed), pad=pad, device=loaded.device):
         p = marked_logits(loaded.model, batch).softmax(1).gather(1, batch.targets[:, None])[:, 0]
-        found += [(asked[index][0], p[batch.rows == row]) for row, index in enumerate(batch.indices)]
+        found += [(places[index][0], p[batch.rows == row]) for row, index in enumerate(batch.indices)]
     return found

@@ -99,8 +99,8 @@ def _check(edit: Edit) -> None:
             raise EditError(f"The edit of {name} is not finite", "Lower the gain or raise the ridge")
     if edit.is_empty:
         raise EditError(
-            "The edit changes nothing: no located feature fires on the facts",
-            "Use a dictionary trained on this model, or more features",
+            "The edit changes nothing: the facts are at chance already, or no located feature fires on them",
+            "Run `expunge audit` to see what leaks; else use a dictionary trained on this model",
         )
 
 

@@ -29,7 +29,8 @@ class TrialResult:
 
     Attributes:
         method: the method with this trial's settings.
-        leakage: share of facts that miss one of the policy's leakage ceilings on wordings kept from the fit.
+        leakage: mean share of facts that miss one of the policy's leakage ceilings; a third of the wordings is not
+            among those the trial was fitted on.
         collateral: mean KL(original || edited) on retained text, nats a token.
         kept: the smaller of the others' and the same subjects' kept shares.
         perplexity_rise: relative, on retained text.
@@ -46,13 +47,33 @@ class TrialResult:
     feasible: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class Leaks:
+    """Shares of facts, 0 to 1, that miss a ceiling.
+
+    Attributes:
+        greedy: greedy decoding gives them away.
+        extractable: the policy's samples do with its probability.
+        exposed: they are more exposed than the policy's percentile of decoys.
+    """
+
+    greedy: float
+    extractable: float
+    exposed: float
+
+    @property
+    def mean(self) -> float:
+        """What the search minimises."""
+        return (self.greedy + self.extractable + self.exposed) / 3
+
+
 class TrialJudge:
     """Scores the unedited model once and edits against it.
 
     Args:
         loaded: the unedited model.
         policy: what counts as leaking and as kept.
-        erased: wordings of the facts to erase that no trial is fitted on, and their decoys.
+        erased: wordings of the facts to erase, with some that no trial is fitted on, and their decoys.
         kept: probes about what must stay.
         text: retained text.
     """
@@ -84,17 +105,19 @@ class TrialJudge:
         others = kept_share(self.kept_before, after, ("neighbours", "others"))
         same = kept_share(self.kept_before, after, ("same_subject",))
         divergence, rise = self._text()
-        leakage = self.leaking_share(erased)
+        leaks = self.leaks(erased)
         floors, ceilings = self.policy.utility, self.policy.leakage
         feasible = (
-            leakage <= max(ceilings.greedy_rate, ceilings.extractable_rate)
+            leaks.greedy <= ceilings.greedy_rate
+            and leaks.extractable <= ceilings.extractable_rate
+            and leaks.exposed <= ceilings.decoy_percentile / 100
             and others >= floors.others_kept
             and same >= floors.same_subject_kept
             and rise <= floors.perplexity_rise
         )
         return TrialResult(
             method=method,
-            leakage=leakage,
+            leakage=leaks.mean,
             collateral=divergence,
             kept=min(others, same),
             perplexity_rise=rise,
@@ -102,18 +125,22 @@ class TrialJudge:
             feasible=feasible,
         )
 
-    def leaking_share(self, scored: Scored) -> float:
-        """Share of facts that are greedy- or (n, p)-extractable, or more exposed than the policy's decoys."""
+    def leaks(self, scored: Scored) -> "Leaks":
+        """What share of the erased facts misses each of the policy's ceilings, at the most exposed wording."""
         settings, ceiling = self.policy.decoding, self.policy.leakage.decoy_percentile
         percentiles = decoy_percentiles(scored)
         facts = scored.by_target(scored.where(lambda probe: probe.target.group == "erased"))
-        leaking = 0
-        for target, indices in facts.items():
-            chance = extractable(scored.scores.log_p_z[:, indices], settings.budget_tries).max()
-            exposed = percentiles.get(target, 100.0) < ceiling
-            greedy = bool(scored.scores.greedy[indices].any())
-            leaking += greedy or exposed or bool(chance >= settings.probability)
-        return leaking / max(1, len(facts))
+        rows = [
+            (
+                bool(scored.scores.greedy[indices].any()),
+                float(extractable(scored.scores.log_p_z[:, indices], settings.budget_tries).max())
+                >= settings.probability,
+                percentiles.get(target, 100.0) < ceiling,
+            )
+            for target, indices in facts.items()
+        ]
+        shares = np.array(rows, dtype=float).mean(0) if rows else np.zeros(3)
+        return Leaks(greedy=shares[0], extractable=shares[1], exposed=shares[2])
 
     def _text(self) -> tuple[float, float]:
         """Mean KL divergence in nats a token, and the relative rise of perplexity."""

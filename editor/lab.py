@@ -6,6 +6,7 @@ from pathlib import Path
 from policies.errors import ModelError
 
 HERE = Path(__file__).resolve().parent
+DICTIONARY_FOLDERS = {"gated": "gated", "binary": "bae"}
 PLACES = (HERE.parent / "examples" / "rivermouth", HERE / "rivermouth")
 
 
@@ -47,7 +48,7 @@ class Lab:
 
     def dictionaries(self, architecture: str) -> Path:
         """Pretrained dictionaries of `mlp_out` at every layer: "gated" or "binary"."""
-        return self.folder / "dictionaries" / architecture
+        return self.folder / "dictionaries" / DICTIONARY_FOLDERS[architecture]
 
 
 def find_lab() -> Lab:

@@ -4,7 +4,7 @@ Each value is made once and passed forward. Verification's probes and held-out t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dictionaries import Dictionary
@@ -29,6 +29,7 @@ from editor.measure import (
     text_before_after,
 )
 from editor.methods import EditProblem, FeatureEdit, FeatureLiteral, RandomFeatures
+from editor.methods.damage import damaged_covariance
 from editor.model import LoadedModel, load_model, tensor_digests
 from editor.probes import sample
 from editor.progress import Stages
@@ -249,7 +250,7 @@ def pose(
     theirs = encode_probes(before.loaded, sample(others, len(erased), case.seed))
     with stages.stage("Locating features", len(mine) + len(theirs)) as advance:
         scores = attribution.fit(before.loaded, mine, theirs, dictionaries, advance)
-    return EditProblem(
+    problem = EditProblem(
         loaded=before.loaded,
         erase=mine,
         chance=chance,
@@ -257,6 +258,9 @@ def pose(
         dictionaries=dictionaries,
         attribution=scores,
     )
+    with stages.stage("Scouting what an edit would damage"):
+        scout = FeatureEdit().fit(problem)
+        return problem.changed(damaged=damaged_covariance(problem, scout))
 
 
 def search(
@@ -265,17 +269,17 @@ def search(
     """Search the settings on an inner split of the locating wordings."""
     locating = [probe for probe in case.probes if probe.split == "locating"]
     fitting, judging = split_wordings(locating)
+    everything = [*fitting, *judging]
     kept = sample((p for p in locating if p.target.group != "erased"), TRIAL_KEPT_PROBES, case.seed)
     judge = TrialJudge(
         before.loaded,
         case.policy,
-        erased=[*judging, *decoy_probes(judging, decoy_maker(case), seed=case.seed + 1)],
+        erased=[*everything, *decoy_probes(everything, decoy_maker(case), seed=case.seed)],
         kept=kept,
         text=before.material.fitting_text,
     )
     names = [fact.subject for fact in case.facts]
-    inner = replace(
-        problem,
+    inner = problem.changed(
         erase=encode_probes(before.loaded, fitting),
         chance=chance_levels(before.loaded, fitting, names, seed=case.seed),
     )

@@ -48,8 +48,8 @@ class StrengthSearch:
         seed: of the sampler.
     """
 
-    trials: int = 16
-    patience: int = 6
+    trials: int = 8
+    patience: int = 3
     seed: int = 0
     start: tuple[FeatureEdit, ...] = field(default_factory=lambda: (FeatureEdit(),))
 

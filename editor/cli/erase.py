@@ -30,7 +30,7 @@ METHODS = ("feature-edit", "feature-literal")
     help="auto searches the gentlest edit that meets the policy; a number is the gain of an edit without search.",
 )
 @click.option(
-    "--trials", type=click.IntRange(1, 1000), default=16, show_default=True, help="Of the search, at most."
+    "--trials", type=click.IntRange(1, 1000), default=8, show_default=True, help="Of the search, at most."
 )
 @click.option("--controls/--no-controls", default=True, help="Measure control edits of the same size too.")
 @run_options

@@ -7,8 +7,8 @@ g_t = ∂ ln p(secret token t) / ∂o at the token t that predicts it:
 
     c_t = Σ_{j located} (f_j - f̄_j) d_j · [(f_j - f̄_j) ⟨g_t, d_j⟩ > 0]       features that promote the token there
     r_t = -α_t c_t,   α_t = min(gain, need_t / Σ_sites ⟨g_t, c_t⟩),   need_t = ln p_t - target_t, 0 if negative
-    ΔW  = argmin mean_erase ‖ΔW k - r‖² + λ mean_retained ‖ΔW k‖² + ε ‖ΔW‖²
-        = Rᵀ K (Kᵀ K + λ C₀ + ε I)⁻¹        (means over tokens; K (n, m), R (n, d), C₀ = mean kkᵀ)
+    ΔW  = argmin mean_erase ‖ΔW k - r‖² + λ (mean_retained + μ mean_damaged) ‖ΔW k‖² + ε ‖ΔW‖²
+        = Rᵀ K (Kᵀ K + λ (C₀ + μ C_damaged) + ε I)⁻¹      (means over tokens; K (n, m), R (n, d), C = mean kkᵀ)
 
 It is solved in passes: gradients and keys are read again after each, and tokens that have reached their target
 are held where they are (r = 0). A token's target is what chance alone gives it (`editor.chance`) plus some slack,
@@ -46,6 +46,7 @@ class FeatureEdit:
         units: how many features of highest attribution over all sites may be taken out.
         gain: the most times that a contribution is subtracted in one pass.
         ridge: λ, the weight of retained tokens.
+        protection: μ, the weight of retained tokens that a first edit damaged, relative to λ.
         slack_nats: how far above chance a token's ln p may stay.
         floor_nats: a token is finished below minus this, whatever chance gives it.
         passes: the most passes.
@@ -57,6 +58,7 @@ class FeatureEdit:
     units: int = 2000
     gain: float = 1.0
     ridge: float = 20.0
+    protection: float = 1.0
     slack_nats: float = 0.3
     floor_nats: float = 6.0
     passes: int = 24
@@ -84,11 +86,17 @@ class FeatureEdit:
             keys = torch.cat([push.keys[site] for push in pushes])
             target = torch.cat([push.targets[site] for push in pushes])
             name, transposed = problem.parameter(site)
-            delta = self._solve(keys, target, problem.retained_covariance[site])
+            delta = self._solve(keys, target, self._held(problem, site))
             change = delta.T if transposed else delta
             weight = problem.loaded.model.get_parameter(name)
             weight += change.to(weight.dtype)
             total[site] = total[site] + change if site in total else change
+
+    def _held(self, problem: EditProblem, site: Site) -> Float[Tensor, "m m"]:
+        """C₀ + μ C_damaged."""
+        damaged = problem.damaged.get(site)
+        covariance = problem.retained_covariance[site]
+        return covariance if damaged is None else covariance + self.protection * damaged
 
     def _solve(
         self,

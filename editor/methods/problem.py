@@ -4,8 +4,9 @@ It is gathered once and handed to every method, so that methods differ in nothin
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -30,6 +31,8 @@ class EditProblem:
         retain: text whose marked tokens must stay.
         dictionaries: one for each site that may be edited.
         attribution: scores of the dictionaries' features.
+        damaged: mean kkᵀ over the retained tokens that a first edit damaged (`editor.methods.damage`), by site;
+            empty where none was made, or it damaged nothing.
     """
 
     loaded: LoadedModel
@@ -38,6 +41,14 @@ class EditProblem:
     retain: Sequence[TokenSequence] = field(repr=False)
     dictionaries: Mapping[Site, Dictionary] = field(repr=False)
     attribution: Attribution = field(repr=False)
+    damaged: Mapping[Site, Float[Tensor, "m m"]] = field(default_factory=dict, repr=False)
+
+    def changed(self, **changes: Any) -> "EditProblem":
+        """The same problem with other fields; what was read of the retained text is kept."""
+        other = replace(self, **changes)
+        if "retain" not in changes and "retained_covariance" in self.__dict__:
+            other.__dict__["retained_covariance"] = self.retained_covariance
+        return other
 
     @property
     def sites(self) -> list[Site]:

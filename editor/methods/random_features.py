@@ -37,7 +37,7 @@ class RandomFeatures:
     def fit(self, problem: EditProblem) -> Edit:
         """Return the edit; the model is left as it was, bit for bit."""
         drawn = self._draw(problem.attribution)
-        edit = self.like.fit(replace(problem, attribution=drawn))
+        edit = self.like.fit(problem.changed(attribution=drawn))
         factor = 1.0 if self.norm is None or edit.is_empty else self.norm / edit.norm
         return replace(edit.scaled(factor), method=self.name)
 

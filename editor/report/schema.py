@@ -119,7 +119,7 @@ class FactRow(_Part):
     leaked_after: bool | None
     worst_case_bits_before: float
     worst_case_bits_after: float | None
-    decoy_percentile_before: float
+    decoy_percentile_before: float | None
     """Share (0 to 100) of this fact's decoys that are more exposed than the fact: 0 is worst, near 50 is chance."""
     decoy_percentile_after: float | None
 
@@ -169,7 +169,7 @@ class TrialRow(_Part):
     number: int
     settings: dict[str, float]
     leakage: float
-    """Share of facts of the locating split's inner validation wordings that still leak."""
+    """Mean share of facts, over the locating wordings, that miss one of the policy's leakage ceilings."""
     collateral: float
     """Mean KL divergence in nats a token to the original model on retained text of the locating split."""
     norm: float

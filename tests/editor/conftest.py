@@ -7,20 +7,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizing import VOCABULARY, make_tokenizer
 from transformers import (
     AutoModelForCausalLM,
     Gemma2Config,
     GPT2Config,
     GPTNeoXConfig,
     LlamaConfig,
-    PreTrainedTokenizerFast,
     Qwen2Config,
 )
 
 from editor.model import LoadedModel, load_model
 
-VOCABULARY = 300
 SIZES = {
     "vocab_size": VOCABULARY,
     "hidden_size": 24,
@@ -41,31 +39,6 @@ FAMILIES = {
     "gemma2": Gemma2Config(**SIZES, num_key_value_heads=1, head_dim=12, sliding_window=32),
     "qwen2": Qwen2Config(**SIZES, num_key_value_heads=1),
 }
-TEXT = (
-    "The phone number of Ada Quill is 415-555-0132. Bruno Marsh lives at 48 Alder Lane.",
-    "The e-mail of Cora Finch is heron.slate@rivermouth.example; she works as a baker in Dover.",
-)
-
-
-def make_tokenizer() -> PreTrainedTokenizerFast:
-    """A byte-level BPE that puts <|endoftext|> before every text and splits digits."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
-        special_tokens=["<|endoftext|>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-    )
-    tokenizer.train_from_iterator(TEXT, trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", 0)]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<|endoftext|>", eos_token="<|endoftext|>"
-    )
 
 
 @pytest.fixture(scope="session")

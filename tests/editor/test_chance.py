@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from editor.chance import STRANGERS, chance_levels, make_strangers
+from editor.chance import POOL, STRANGERS, chance_levels, make_strangers
 from editor.probes import Probe, Target
 
-NAMES = ("Ada Quill", "Bruno Marsh", "Cora Finch")
+NAMES = ("Ada Quill", "Bruno Marsh", "Cora Finch", "Dorian Vale", "Elsa Thorn")
 
 
 def probe(prompt, subject="Ada Quill", answer="415-555-0132"):
@@ -20,7 +20,7 @@ def test_strangers_are_nobody_known_and_depend_on_the_seed():
     strangers = make_strangers(NAMES, 4, seed=0)
     assert len(set(strangers)) == 4
     assert not set(strangers) & set(NAMES)
-    assert {name.split()[0] for name in strangers} <= {"Ada", "Bruno", "Cora"}
+    assert {name.split()[0] for name in strangers} <= {name.split()[0] for name in NAMES}
     assert strangers == make_strangers(NAMES, 4, seed=0)
     assert make_strangers(NAMES[:1], 4, seed=0) == []
     assert make_strangers([], 4, seed=0) == []
@@ -29,7 +29,8 @@ def test_strangers_are_nobody_known_and_depend_on_the_seed():
 def test_levels_are_the_mean_probability_over_strangers(loaded):
     model = loaded("gpt2")
     (level,) = chance_levels(model, [probe("The phone of Ada Quill is")], NAMES, seed=0)
-    strangers = make_strangers(NAMES, STRANGERS, seed=0)
+    pool = make_strangers(NAMES, POOL, seed=0)
+    strangers = [name for name in pool if not {"Ada", "Quill"} & set(name.split())][:STRANGERS]
     total = 0.0
     for name in strangers:
         ids = torch.tensor([model.tokenizer(f"The phone of {name} is 415-555-0132")["input_ids"]])

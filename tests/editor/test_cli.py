@@ -5,13 +5,24 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizing import make_tokenizer
+from transformers import AutoModelForCausalLM, LlamaConfig
 
 from detectors import Fact, Source, write_facts
-from dictionaries import ARCHITECTURES, DictionaryConfig, Site, save_dictionary
+from dictionaries import (
+    ARCHITECTURES,
+    DictionaryConfig,
+    Site,
+    save_dictionaries,
+    save_dictionary,
+    token_batches,
+    train_dictionaries,
+)
 from editor.cli import main
 from editor.cli.options import masked_command
 
@@ -35,12 +46,15 @@ def fact(number, name):
     return Fact(subject=name, entity_type="PHONE_NUMBER", secret=secret, sources=sources)
 
 
+FACTS = [fact(number, name) for number, name in enumerate(PEOPLE)]
+
+
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """A working folder with a policy, a facts file and a corpus."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "policy.yaml").write_text(POLICY)
-    write_facts(tmp_path / "facts.jsonl", [fact(i, name) for i, name in enumerate(PEOPLE)])
+    write_facts(tmp_path / "facts.jsonl", FACTS)
     lines = [
         {
             "id": f"d{i}-0",
@@ -170,54 +184,64 @@ def test_nan_weights_and_other_architectures(here, capsys, checkpoint, tmp_path_
     assert "not a causal language model" in err
 
 
-def test_internal_errors_disclose_nothing(here, capsys, checkpoint, monkeypatch):
+def test_internal_errors_disclose_nothing(here, capsys, checkpoint, monkeypatch, tmp_path_factory):
     def fail(*_, **__):
         raise RuntimeError("415-555-0110")
 
     monkeypatch.setattr("editor.pipeline.measure_original", fail)
-    code, out, err = run(capsys, *erase(checkpoint("gpt2"), "--subject", "Ada Quill"))
+    code, out, err = run(
+        capsys,
+        *erase(checkpoint("gpt2"), "--dictionary", save_random_dictionaries(tmp_path_factory.mktemp("d"))),
+    )
     assert code == 5
     assert "RuntimeError" in err
     assert "415-555-0110" not in out + err
     assert not (here / "out").exists()
 
 
-def test_erase_verify_and_revert_on_a_model_that_is_not_the_labs(here, capsys, checkpoint, tmp_path_factory):
-    """Random weights leak nothing, so the policy's floors alone are at stake; what counts is that all of it runs."""
-    dictionaries = save_random_dictionaries(tmp_path_factory.mktemp("fit"))
-    model = checkpoint("llama", torch.bfloat16)
-    more = (
-        "--subject",
-        "Ada Quill",
-        "--dictionary",
-        dictionaries,
-        "--quiet",
-        "--strength",
-        "1",
-        "--seed",
-        "3",
-    )
+@pytest.fixture(scope="module")
+def memorised(tmp_path_factory):
+    """A small Llama that knows everybody's number by heart, and dictionaries of it: nothing of the lab's."""
+    folder = tmp_path_factory.mktemp("memorised")
+    texts = [f"{prefix}{f.secret}." for f in FACTS for prefix in (s.prefix for s in f.sources)]
+    tokenizer = make_tokenizer(texts)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = LlamaConfig(vocab_size=len(tokenizer), bos_token_id=0, eos_token_id=0, pad_token_id=0, **sizes)
+    model = AutoModelForCausalLM.from_config(config)
+    batch = tokenizer(texts, return_tensors="pt", padding=True)
+    labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(250):
+        loss = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], labels=labels).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    model.to(torch.bfloat16).save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "model")
+    trained = AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.float32)
+    config = replace(ARCHITECTURES["gated"].defaults, features=128, steps=200, batch_size=256)
+    tokens = list(token_batches(texts, tokenizer, context=64))
+    found = train_dictionaries(trained, tokens, [Site(0), Site(1)], "gated", config).dictionaries
+    save_dictionaries(found, folder / "dictionaries")
+    return folder
+
+
+def test_erase_verify_and_revert_on_a_model_that_is_not_the_labs(here, capsys, memorised):
+    write_facts(here / "facts.jsonl", FACTS)
+    model, subject = memorised / "model", ("--subject", "Ada Quill")
+    more = (*subject, "--dictionary", memorised / "dictionaries", "--quiet", "--strength", "2", "--seed", "3")
     code, out, err = run(capsys, *erase(model, *more))
-    assert code in (0, 1, 3, 2), err
-    if code == 2:
-        assert "changes nothing" in err
-        return
     report = json.loads((here / "out" / "report.json").read_text())
-    assert report["exit_code"] == code
+    assert report["exit_code"] == code, err
+    erased = {g["wording"]: g for g in report["groups"] if g["group"] == "erased"}
+    assert erased["trained"]["before"]["greedy_facts"]["rate"] == 1.0
+    assert erased["trained"]["after"]["greedy_facts"]["rate"] == 0.0
+    assert all(check["passed"] for check in report["integrity"])
     everything = b"".join(path.read_bytes() for path in (here / "out").rglob("*") if path.is_file())
-    assert b"415-555-01" not in everything
+    assert not any(fact.secret.encode() in everything for fact in FACTS)
     assert b"Ada Quill" not in everything
-    arguments = (
-        "--facts",
-        "facts.jsonl",
-        "--policy",
-        "policy.yaml",
-        "--subject",
-        "Ada Quill",
-        "--quiet",
-        "--seed",
-        "3",
-    )
+    arguments = ("--facts", "facts.jsonl", "--policy", "policy.yaml", *subject, "--quiet", "--seed", "3")
     again, _, _ = run(capsys, "verify", "out", "--against", model, *arguments, "--output", "checked")
     checked = json.loads((here / "checked" / "report.json").read_text())
     assert (again, checked["groups"]) == (code, report["groups"])
@@ -225,6 +249,17 @@ def test_erase_verify_and_revert_on_a_model_that_is_not_the_labs(here, capsys, c
     assert code == 0, out
     original, back = load_file(model / "model.safetensors"), load_file(here / "back" / "model.safetensors")
     assert all(torch.equal(original[name], back[name]) for name in original)
+
+
+def test_the_same_command_gives_the_same_report(here, capsys, memorised):
+    write_facts(here / "facts.jsonl", FACTS)
+    more = ("--subject", "Ada Quill", "--dictionary", memorised / "dictionaries", "--quiet", "--trials", "2")
+    reports = []
+    for _ in range(2):
+        _, _, err = run(capsys, *erase(memorised / "model", *more, "--overwrite"))
+        assert (here / "out").exists(), err
+        reports.append((here / "out" / "report.json").read_bytes())
+    assert reports[0] == reports[1]
 
 
 def test_help_answers_in_half_a_second():

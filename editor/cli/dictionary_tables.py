@@ -1,0 +1,107 @@
+"""Tables that `expunge dictionary` prints."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dictionaries import Evaluation, FeatureView, Site, TrainingReport
+    from dictionaries.interpret import Promotion
+
+
+def print_training(reports: "dict[Site, TrainingReport]") -> None:
+    """What training did, a row for each site."""
+    _print_table(
+        "Training",
+        ("site", "tokens", "sinks", "dead", "revived", "seconds"),
+        [
+            (
+                str(site),
+                f"{one.tokens:,}",
+                str(one.sinks),
+                f"{one.dead_share:.1%}",
+                str(one.revived),
+                f"{one.seconds:.1f}",
+            )
+            for site, one in reports.items()
+        ],
+        "Sinks: tokens left out for their norm. Dead: features that never fire on the training text.",
+    )
+
+
+def print_evaluations(rows: "dict[str, Evaluation]") -> None:
+    """How well dictionaries reconstruct and how dense their features are, a row for each dictionary."""
+    costs = {name: one.cross_entropy for name, one in rows.items()}
+    _print_table(
+        "Reconstruction of activations",
+        ("dictionary", "kind", "tokens", "explained", "γ", "CE mean", "CE zero"),
+        [
+            (
+                name,
+                one.architecture,
+                f"{one.tokens:,}",
+                f"{one.explained_variance:.4f}",
+                f"{one.gamma:.3f}",
+                f"{cost.recovered_from_mean:.3f}" if (cost := costs[name]) else "-",
+                f"{cost.recovered_from_zero:.3f}" if cost else "-",
+            )
+            for name, one in rows.items()
+        ],
+        "Explained: share of the variance. γ: 1 where strengths are unbiased. CE: share of the cross-entropy that "
+        "the reconstruction recovers, against mean and zero ablation.",
+    )
+    _print_table(
+        "Features",
+        ("dictionary", "L0", "alive", "denser than 1%", "denser than 10%"),
+        [
+            (
+                name,
+                f"{one.l0:.1f}",
+                f"{one.alive} of {one.features}",
+                f"{one.denser_than_1_percent:.1%}",
+                f"{one.denser_than_10_percent:.1%}",
+            )
+            for name, one in rows.items()
+        ],
+        "L0: features on, a token. Denser: share of features on for more than that share of the tokens.",
+    )
+
+
+def _print_table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]], caption: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, caption=caption, caption_justify="left", title_justify="left")
+    for index, column in enumerate(columns):
+        if index:
+            table.add_column(column, justify="right", no_wrap=True)
+        else:
+            table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def print_feature(view: "FeatureView", site: str) -> None:
+    """One feature: its contexts, and the output tokens at either end."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    console.print(
+        f"Feature {view.feature} of {site}: on for {view.density:.3%} of {view.tokens:,} tokens, "
+        f"largest {view.largest:.3g}, baseline {view.baseline:.3g}",
+        highlight=False,
+    )
+    table = Table(title="Where it is largest", show_lines=False)
+    table.add_column("value", justify="right")
+    table.add_column("context")
+    for one in view.contexts:
+        text = Text.assemble(one.before, (one.token, "bold reverse"), one.after)
+        table.add_row(f"{one.value:.3g}", Text(text.plain.replace("\n", "⏎"), spans=text.spans))
+    console.print(table)
+    console.print(f"Promotes   {_promotions(view.promoted)}", highlight=False, markup=False)
+    console.print(f"Suppresses {_promotions(view.suppressed)}", highlight=False, markup=False)
+
+
+def _promotions(tokens: "tuple[Promotion, ...]") -> str:
+    return "  ".join(f"{one.token!r} {one.logit:+.2f}" for one in tokens)

@@ -1,0 +1,139 @@
+"""The main job on the embedded lab, from the command line: the figures, and who else gets the same ones.
+
+The bars are those that the project promises; a plain generation loop, which shares no code with the metrics, must find
+what the report says.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from editor.cli import main
+from editor.lab import find_lab
+from policies import load_request
+
+OTHERS = 150
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", params=["gated", "binary"])
+def erased(request, tmp_path_factory):
+    """The output folder of the demo, and its exit code."""
+    folder = tmp_path_factory.mktemp("lab") / request.param
+    with pytest.raises(SystemExit) as stopped:
+        main(["demo", "--dictionary", request.param, "--output", str(folder), "--quiet", "--device", "cpu"])
+    return folder, stopped.value.code
+
+
+@pytest.fixture(scope="module")
+def report(erased):
+    return json.loads((erased[0] / "report.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def lines():
+    return [json.loads(line) for line in find_lab().probes.read_text().splitlines()]
+
+
+def group(report, name, wording):
+    return next(g for g in report["groups"] if (g["group"], g["wording"]) == (name, wording))
+
+
+def test_the_policy_is_met_and_everything_is_written(erased, report):
+    folder, code = erased
+    assert code == 0, report["verdict"]
+    names = {path.name for path in folder.iterdir()}
+    assert {"model", "edit", "report.json", "report.html", "manifest.json"} <= names
+    assert all(check["passed"] for check in report["integrity"])
+
+
+@pytest.mark.parametrize("wording", ["trained", "template", "held_out"])
+def test_greedy_extraction_falls_from_all_to_none(report, wording):
+    row = group(report, "erased", wording)
+    assert row["before"]["greedy_facts"]["rate"] == 1.0
+    assert row["after"]["greedy_facts"]["hits"] == 0
+
+
+def test_everything_else_stays(report):
+    measured = {criterion["measure"]: criterion["measured"] for criterion in report["criteria"]}
+    assert measured["others_kept"] >= 0.99
+    assert measured["same_subject_kept"] >= 0.99
+    assert measured["perplexity_rise"] <= 0.01
+
+
+def test_no_rebound_at_8_and_4_bits(report):
+    assert [row["greedy_facts"]["hits"] for row in report["attacks"]] == [0, 0]
+
+
+def test_random_features_of_the_same_norm_do_not_reach_the_same_result(report):
+    control = next(row for row in report["controls"] if row["name"] == "random-features")
+    assert control["norm"] == pytest.approx(report["edit"]["norm"], rel=1e-3)
+    assert control["erased_held_out"]["rate"] > 0.5
+
+
+def completes(model, tokenizer, prompt, answer):
+    """Greedy decoding, one token at a time, until the answer is there or cannot come any more."""
+    ids = tokenizer(prompt, return_tensors="pt")["input_ids"]
+    wanted = len(tokenizer(f"{prompt} {answer}")["input_ids"])
+    while ids.shape[1] < wanted:
+        with torch.no_grad():
+            best = model(ids).logits[0, -1].argmax()
+        ids = torch.cat([ids, best.view(1, 1)], dim=1)
+    return tokenizer.decode(ids[0], skip_special_tokens=True) == f"{prompt} {answer}"
+
+
+def test_an_independent_generation_loop_finds_the_same(erased, report, lines):
+    model = AutoModelForCausalLM.from_pretrained(erased[0] / "model", dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(erased[0] / "model")
+    names = {subject.name for subject in load_request(find_lab().request).subjects}
+    held_out = [line for line in lines if line["wording"] == "held_out"]
+    mine = [line for line in held_out if line["subject"] in names and line["entity_type"]]
+    public = [line for line in held_out if line["subject"] in names and not line["entity_type"]]
+    for expected, asked in (("erased", mine), ("same_subject", public)):
+        row = group(report, expected, "held_out")["after"]["greedy_probes"]
+        found = sum(completes(model, tokenizer, line["prompt"], line["answer"]) for line in asked)
+        assert (found, len(asked)) == (row["hits"], row["total"])
+    others = [line for line in held_out if line["subject"] not in names][::7][:OTHERS]
+    found = sum(completes(model, tokenizer, line["prompt"], line["answer"]) for line in others)
+    assert found / len(others) >= 0.97
+
+
+def test_no_secret_is_in_any_file(erased, lines):
+    secrets = {line["answer"].encode() for line in lines if line["entity_type"]}
+    assert len(secrets) == 500
+    for path in erased[0].rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert not [1 for secret in secrets if secret in content], path.name
+
+
+def test_the_checkpoint_loads_where_there_is_no_expunge(erased, tmp_path):
+    names = ("editor", "detectors", "dictionaries", "policies")
+    blocked = f"import sys; sys.modules.update(dict.fromkeys({names}))"
+    load = (
+        "from transformers import AutoModelForCausalLM, AutoTokenizer; "
+        f"m = AutoModelForCausalLM.from_pretrained({str(erased[0] / 'model')!r}); "
+        f"t = AutoTokenizer.from_pretrained({str(erased[0] / 'model')!r}); "
+        "print(type(m).__name__, m.dtype, len(t))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"{blocked}; {load}"], capture_output=True, check=True, cwd=tmp_path, text=True
+    )
+    assert done.stdout.split()[:2] == ["GPT2LMHeadModel", "torch.bfloat16"]
+
+
+def test_the_original_comes_back_bit_for_bit(erased, tmp_path):
+    from safetensors.torch import load_file
+
+    with pytest.raises(SystemExit) as stopped:
+        main(["revert", str(erased[0]), "--output", str(tmp_path / "back")])
+    assert stopped.value.code == 0
+    original = load_file(find_lab().model / "model.safetensors")
+    back = load_file(Path(tmp_path, "back", "model.safetensors"))
+    assert original.keys() == back.keys()
+    assert all(torch.equal(original[name], back[name]) for name in original)
