@@ -46,5 +46,7 @@ def one_pass_against_generation() -> Row:
 def _generated(loaded: LoadedModel, prompt: str, answer: str) -> bool:
     inputs = loaded.tokenizer(prompt, return_tensors="pt")
     length = len(loaded.tokenizer(f"{prompt} {answer}")["input_ids"]) - inputs["input_ids"].shape[1]
-    made = loaded.model.generate(**inputs, max_new_tokens=length, min_new_tokens=length, do_sample=False, pad_token_id=0)
+    made = loaded.model.generate(
+        **inputs, max_new_tokens=length, min_new_tokens=length, do_sample=False, pad_token_id=0
+    )
     return bool(loaded.tokenizer.decode(made[0], skip_special_tokens=True) == f"{prompt} {answer}")

@@ -27,7 +27,7 @@ def test_loads_in_float32_on_the_cpu_and_remembers_the_stored_dtype(loaded):
     ("make", "cause"),
     [
         (lambda path: str(path / "nowhere"), "does not exist"),
-        (lambda path: str(path), "is empty"),
+        (str, "is empty"),
     ],
 )
 def test_missing_and_empty_folders(tmp_path, make, cause):
@@ -40,7 +40,7 @@ def test_no_causal_language_model(checkpoint, tmp_path):
     config = json.loads((folder / "config.json").read_text())
     config["architectures"] = ["BertForMaskedLM"]
     (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ModelError, match="not a causal language model .*BertForMaskedLM"):
+    with pytest.raises(ModelError, match=r"not a causal language model .*BertForMaskedLM"):
         load_model(str(folder))
 
 
