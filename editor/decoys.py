@@ -2,10 +2,10 @@
 
 import random
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-PARTS = re.compile(r"\d+|[^\W\d_]+|[\W_]")
+from editor.secret_format import PARTS, SecretFormat
+
 ATTEMPTS = 100
 DIGITS = "0123456789"
 
@@ -24,18 +24,12 @@ class DecoyMaker:
 
     def __init__(self, secrets: Mapping[str, Iterable[str]], *, seed: int) -> None:
         self.seed = seed
-        self.known = {relation: frozenset(values) for relation, values in secrets.items()}
-        self.words: dict[tuple[str, int], list[str]] = defaultdict(list)
-        self.digits: dict[tuple[str, int, int], list[str]] = defaultdict(list)
-        for relation, values in self.known.items():
-            for value in sorted(values):
-                for place, part in enumerate(PARTS.findall(value)):
-                    if part.isalpha():
-                        self.words[relation, place].append(part)
-                    elif part.isdigit():
-                        for offset, digit in enumerate(part):
-                            self.digits[relation, place, offset].append(digit)
-        self.luhn = {r for r, values in self.known.items() if values and all(map(passes_luhn, values))}
+        self.format = SecretFormat(secrets)
+        self.luhn = {
+            relation
+            for relation, values in self.format.known.items()
+            if values and all(map(passes_luhn, values))
+        }
 
     def make(self, relation: str, secret: str, count: int) -> tuple[str, ...]:
         """Return at most `count` different decoys; fewer where the format leaves too little to vary."""
@@ -45,7 +39,7 @@ class DecoyMaker:
             if len(made) == count:
                 break
             decoy = self._draw(source, relation, PARTS.findall(secret))
-            if decoy != secret and decoy not in self.known.get(relation, ()):
+            if decoy != secret and decoy not in self.format.known.get(relation, ()):
                 made[decoy] = None
         return tuple(made)
 
@@ -53,10 +47,10 @@ class DecoyMaker:
         drawn = []
         for place, part in enumerate(parts):
             if part.isdigit():
-                seen = (self.digits.get((relation, place, offset)) for offset in range(len(part)))
-                drawn.append("".join(source.choice(digits or DIGITS) for digits in seen))
+                seen = (self.format.choices(relation, place, offset) for offset in range(len(part)))
+                drawn.append("".join(source.choice(digits or list(DIGITS)) for digits in seen))
             elif part.isalpha():
-                drawn.append(source.choice(self.words.get((relation, place)) or [part]))
+                drawn.append(source.choice(self.format.choices(relation, place, 0) or [part]))
             else:
                 drawn.append(part)
         text = "".join(drawn)

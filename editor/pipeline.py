@@ -29,7 +29,6 @@ from editor.measure import (
     text_before_after,
 )
 from editor.methods import EditProblem, FeatureEdit, FeatureLiteral, RandomFeatures
-from editor.methods.damage import damaged_covariance
 from editor.model import LoadedModel, load_model, tensor_digests
 from editor.probes import sample
 from editor.progress import Stages
@@ -246,21 +245,17 @@ def pose(
         if probe.target.group in ("neighbours", "others") and probe.target.relation in relations
     ]
     mine = encode_probes(before.loaded, erased)
-    chance = chance_levels(before.loaded, erased, [fact.subject for fact in case.facts], seed=case.seed)
     theirs = encode_probes(before.loaded, sample(others, len(erased), case.seed))
     with stages.stage("Locating features", len(mine) + len(theirs)) as advance:
         scores = attribution.fit(before.loaded, mine, theirs, dictionaries, advance)
-    problem = EditProblem(
+    return EditProblem(
         loaded=before.loaded,
         erase=mine,
-        chance=chance,
+        chance=chance_levels(before.loaded, erased, decoy_maker(case).format),
         retain=before.material.fitting_text,
         dictionaries=dictionaries,
         attribution=scores,
     )
-    with stages.stage("Scouting what an edit would damage"):
-        scout = FeatureEdit().fit(problem)
-        return problem.changed(damaged=damaged_covariance(problem, scout))
 
 
 def search(
@@ -278,10 +273,9 @@ def search(
         kept=kept,
         text=before.material.fitting_text,
     )
-    names = [fact.subject for fact in case.facts]
     inner = problem.changed(
         erase=encode_probes(before.loaded, fitting),
-        chance=chance_levels(before.loaded, fitting, names, seed=case.seed),
+        chance=chance_levels(before.loaded, fitting, decoy_maker(case).format),
     )
     with stages.stage("Searching the gentlest strength", strength.trials) as advance:
         return strength.fit(inner, judge, lambda _: advance(1))

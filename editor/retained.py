@@ -8,10 +8,12 @@ import hashlib
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from detectors import Document
 from detectors.fact import Fact
@@ -93,6 +95,18 @@ def text_batches(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> Ite
     """Batch sequences in which most positions count, so that their logits stay within `LOGIT_ELEMENTS`."""
     budget = max(256, min(BATCH_TOKENS, LOGIT_ELEMENTS // loaded.model.config.vocab_size))
     return batches(sequences, pad=loaded.tokenizer.pad_token_id or 0, device=loaded.device, budget=budget)
+
+
+@torch.no_grad()
+def text_log_p(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> Float[Tensor, " texts"]:
+    """Return the sum of ln p of each text's marked tokens, in nats."""
+    placed = [replace(sequence, index=place) for place, sequence in enumerate(sequences)]
+    sums = torch.zeros(len(placed), device=loaded.device)
+    for batch in text_batches(loaded, placed):
+        log_p = marked_logits(loaded.model, batch).log_softmax(1).gather(1, batch.targets[:, None])[:, 0]
+        places = torch.tensor(batch.indices, device=log_p.device)[batch.rows]
+        sums.index_add_(0, places, log_p.to(sums.device))
+    return sums
 
 
 def perplexity(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> tuple[int, float]:

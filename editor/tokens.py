@@ -53,16 +53,28 @@ def encode_answer(tokenizer: Any, prompt: str, answer: str, index: int, limit: i
     A space is put between the two unless either brings one. A token that straddles the border counts as the
     answer's. Prompts longer than `limit` tokens lose their beginning, never the answer.
     """
+    ids, offsets = _joint(tokenizer, prompt, answer)
+    marked = [end > 0 for _, end in offsets]
+    marked[0] = False
+    excess = max(0, len(ids) - limit)
+    special = 1 if offsets and offsets[0][0] == offsets[0][1] else 0
+    keep = [*range(special), *range(special + excess, len(ids))]
+    return TokenSequence(ids=tuple(ids[i] for i in keep), marked=tuple(marked[i] for i in keep), index=index)
+
+
+def answer_spans(tokenizer: Any, prompt: str, answer: str) -> list[tuple[int, int]]:
+    """Which characters of the answer each of its tokens covers, as `encode_answer` marks them."""
+    _, offsets = _joint(tokenizer, prompt, answer)
+    return [(max(0, start), end) for start, end in offsets[1:] if end > 0]
+
+
+def _joint(tokenizer: Any, prompt: str, answer: str) -> tuple[list[int], list[tuple[int, int]]]:
+    """Token ids of prompt and answer together, and each token's start and end counted from the answer's start."""
     joint = f"{prompt}{joiner(prompt)}{answer}"
     border = len(joint) - len(answer)
     encoded = tokenizer(joint, return_offsets_mapping=True)
-    ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
-    marked = [end > border for _, end in offsets]
-    marked[0] = False
-    excess = max(0, len(ids) - limit)
-    special = 1 if offsets and offsets[0][1] == 0 else 0
-    keep = [*range(special), *range(special + excess, len(ids))]
-    return TokenSequence(ids=tuple(ids[i] for i in keep), marked=tuple(marked[i] for i in keep), index=index)
+    offsets = [(start - border, end - border) for start, end in encoded["offset_mapping"]]
+    return encoded["input_ids"], offsets
 
 
 def joiner(prompt: str) -> str:

@@ -40,7 +40,7 @@ class Tuning:
 
 @dataclass(frozen=True, kw_only=True)
 class StrengthSearch:
-    """Searches units, gain, ridge and slack.
+    """Searches units, gain, ridge and margin.
 
     Attributes:
         trials: how many edits are tried at most.
@@ -95,7 +95,7 @@ def _suggest(trial: object) -> FeatureEdit:
         units=trial.suggest_int("units", 250, 4000, log=True),  # type: ignore[attr-defined]
         gain=suggest("gain", 0.5, 4.0, log=True),
         ridge=suggest("ridge", 3.0, 100.0, log=True),
-        slack_nats=suggest("slack_nats", 0.0, 1.0),
+        margin_nats=suggest("margin_nats", 0.0, 5.0),
     )
 
 
@@ -104,7 +104,7 @@ def _parameters(method: FeatureEdit) -> dict[str, float]:
         "units": method.units,
         "gain": method.gain,
         "ridge": method.ridge,
-        "slack_nats": method.slack_nats,
+        "margin_nats": method.margin_nats,
     }
 
 

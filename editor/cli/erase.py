@@ -27,7 +27,8 @@ METHODS = ("feature-edit", "feature-literal")
     "--strength",
     default="auto",
     show_default=True,
-    help="auto searches the gentlest edit that meets the policy; a number is the gain of an edit without search.",
+    help="auto searches the gentlest edit that meets the policy; a number is how many nats below chance an edit "
+    "without search pushes what identifies.",
 )
 @click.option(
     "--trials", type=click.IntRange(1, 1000), default=8, show_default=True, help="Of the search, at most."
@@ -69,7 +70,7 @@ def erase_options(options: dict[str, Any]) -> "EraseOptions":
     """Method and strength from the command line.
 
     Raises:
-        click.UsageError: a strength that is neither "auto" nor a positive number.
+        click.UsageError: a strength that is neither "auto" nor a number from 0 to 100.
     """
     from editor.methods import FeatureEdit, FeatureLiteral
     from editor.pipeline import EraseOptions
@@ -81,9 +82,9 @@ def erase_options(options: dict[str, Any]) -> "EraseOptions":
         search = StrengthSearch(trials=options["trials"], seed=options["seed"] or 0)
         return EraseOptions(search=search, controls=options["controls"])
     try:
-        gain = float(options["strength"])
+        margin = float(options["strength"])
     except ValueError:
-        gain = 0.0
-    if not 0 < gain < 1000:
-        raise click.UsageError("--strength is neither auto nor a positive number.")
-    return EraseOptions(method=FeatureEdit(gain=gain), search=None, controls=options["controls"])
+        margin = -1.0
+    if not 0 <= margin <= 100:
+        raise click.UsageError("--strength is neither auto nor a number of nats from 0 to 100.")
+    return EraseOptions(method=FeatureEdit(margin_nats=margin), search=None, controls=options["controls"])

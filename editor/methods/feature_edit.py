@@ -7,13 +7,17 @@ g_t = ∂ ln p(secret token t) / ∂o at the token t that predicts it:
 
     c_t = Σ_{j located} (f_j - f̄_j) d_j · [(f_j - f̄_j) ⟨g_t, d_j⟩ > 0]       features that promote the token there
     r_t = -α_t c_t,   α_t = min(gain, need_t / Σ_sites ⟨g_t, c_t⟩),   need_t = ln p_t - target_t, 0 if negative
-    ΔW  = argmin mean_erase ‖ΔW k - r‖² + λ (mean_retained + μ mean_damaged) ‖ΔW k‖² + ε ‖ΔW‖²
-        = Rᵀ K (Kᵀ K + λ (C₀ + μ C_damaged) + ε I)⁻¹      (means over tokens; K (n, m), R (n, d), C = mean kkᵀ)
+    ΔW  = argmin mean_erase ‖ΔW k - r‖² + λ mean_retained ‖ΔW k‖² + ε ‖ΔW‖²
+        = Rᵀ K (Kᵀ K + λ C₀ + ε I)⁻¹                  (means over tokens; K (n, m), R (n, d), C₀ = mean kkᵀ)
 
 It is solved in passes: gradients and keys are read again after each, and tokens that have reached their target
-are held where they are (r = 0). A token's target is what chance alone gives it (`editor.chance`) plus some slack,
-so that a dash or an area code is left alone; -floor_nats bounds it from below. Codes are those of the original
-model, so that a pass goes on in the direction of what was located after the features have gone silent.
+are held where they are (r = 0). A token's target is what chance alone gives it (`editor.chance`): a dash or a
+domain that everybody has is left alone. Tokens that identify go below chance by a margin, because wordings that the
+edit has not seen give more away than those it has; -floor_nats bounds the target from below. Codes are those of the
+original model, so that a pass goes on in the direction of what was located after the features have gone silent.
+
+Passes come in rounds. After each round, retained text that the edit damaged is repaired (`editor.methods.repair`);
+the next round takes up what the repair brought back.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,14 +30,20 @@ from torch import Tensor
 
 from dictionaries import Dictionary
 from dictionaries.sites import Site, SiteModules, capture, resolve
-from editor.edit import Delta, Edit, preserved
+from editor.edit import Edit
 from editor.leakage import output_logits
 from editor.locators.features import GRADIENT_BATCH_TOKENS
+from editor.methods.changes import Changes
 from editor.methods.problem import EditProblem
+from editor.methods.repair import Repair
 from editor.tokens import TokenBatch, batches
 
 EPSILON = 1e-4
 """ε relative to the mean diagonal of the system: keeps it invertible, changes nothing else."""
+IDENTIFYING = -0.5
+"""Nats: a token identifies where chance gives it less."""
+LATER_PASSES = 8
+"""The most passes of each round after the first."""
 LEAST_EFFECT = 1e-3
 """Nats: a token on which the located features have less effect than this is not pushed through them."""
 
@@ -46,58 +56,54 @@ class FeatureEdit:
         units: how many features of highest attribution over all sites may be taken out.
         gain: the most times that a contribution is subtracted in one pass.
         ridge: λ, the weight of retained tokens.
-        protection: μ, the weight of retained tokens that a first edit damaged, relative to λ.
-        slack_nats: how far above chance a token's ln p may stay.
+        margin_nats: how far below chance the ln p of an identifying token must fall.
         floor_nats: a token is finished below minus this, whatever chance gives it.
-        passes: the most passes.
+        passes: the most passes of the first round.
+        rounds: how often passes and a repair take turns.
+        repairs: steps of a repair; 0 repairs nothing.
     """
 
     name: ClassVar[str] = "feature-edit"
     needs_dictionary: ClassVar[bool] = True
 
     units: int = 2000
-    gain: float = 1.0
+    gain: float = 3.0
     ridge: float = 20.0
-    protection: float = 1.0
-    slack_nats: float = 0.3
-    floor_nats: float = 6.0
-    passes: int = 24
+    margin_nats: float = 3.0
+    floor_nats: float = 12.0
+    passes: int = 16
+    rounds: int = 3
+    repairs: int = 3
 
     def fit(self, problem: EditProblem) -> Edit:
         """Return the edit; the model is left as it was, bit for bit."""
         located = {site: units for site, units in problem.attribution.top(self.units).items() if len(units)}
-        names = {site: problem.parameter(site)[0] for site in located}
-        model = problem.loaded.model
-        total: dict[Site, Tensor] = {}
-        with preserved(model, set(names.values())):
+        problem.read_retained()
+        with Changes(problem, list(located)) as changes:
             work = [_Work(batch, problem, located) for batch in _erase_batches(problem)]
-            for _ in range(self.passes):
-                pushes = [item.read(self) for item in work]
-                if not any(push.active for push in pushes):
+            repair = Repair(problem, changes, steps=self.repairs)
+            for number in range(self.rounds):
+                keys = self._push(problem, work, changes, self.passes if number == 0 else LATER_PASSES)
+                if not repair.run(keys):
                     break
-                self._solve_all(problem, pushes, total)
-        deltas = {names[site]: Delta.from_dense(delta) for site, delta in total.items()}
-        return Edit(deltas=deltas, method=self.name, settings=asdict(self))
+            return Edit(deltas=changes.deltas(), method=self.name, settings=asdict(self))
+
+    def _push(
+        self, problem: EditProblem, work: Sequence["_Work"], changes: Changes, passes: int
+    ) -> dict[Site, Float[Tensor, "tokens m"]]:
+        """Run the passes of one round; return the erased tokens' keys as the last one found them."""
+        keys: dict[Site, Tensor] = {}
+        for _ in range(passes):
+            pushes = [item.read(self) for item in work]
+            keys = {site: torch.cat([push.keys[site] for push in pushes]) for site in pushes[0].keys}
+            if not any(push.active for push in pushes):
+                break
+            for site, k in keys.items():
+                target = torch.cat([push.targets[site] for push in pushes])
+                changes.add(site, self._solve(k, target, problem.retained_covariance[site]))
+        return keys
 
     @torch.no_grad()
-    def _solve_all(self, problem: EditProblem, pushes: Sequence["_Push"], total: dict[Site, Tensor]) -> None:
-        """Solve every site once and change the model's weights."""
-        for site in pushes[0].keys:
-            keys = torch.cat([push.keys[site] for push in pushes])
-            target = torch.cat([push.targets[site] for push in pushes])
-            name, transposed = problem.parameter(site)
-            delta = self._solve(keys, target, self._held(problem, site))
-            change = delta.T if transposed else delta
-            weight = problem.loaded.model.get_parameter(name)
-            weight += change.to(weight.dtype)
-            total[site] = total[site] + change if site in total else change
-
-    def _held(self, problem: EditProblem, site: Site) -> Float[Tensor, "m m"]:
-        """C₀ + μ C_damaged."""
-        damaged = problem.damaged.get(site)
-        covariance = problem.retained_covariance[site]
-        return covariance if damaged is None else covariance + self.protection * damaged
-
     def _solve(
         self,
         keys: Float[Tensor, "tokens m"],
@@ -129,6 +135,7 @@ class _Work:
         self.batch = batch
         self.model = problem.loaded.model
         self.chance = torch.cat([problem.chance[index] for index in batch.indices])
+        self.identifying = self.chance < IDENTIFYING
         self.codes: dict[Site, Tensor] = {}
         self.directions: dict[Site, Tensor] = {}
         with torch.no_grad(), capture(self.model, list(located), keys=False) as taken:
@@ -148,7 +155,7 @@ class _Work:
             log_p = logits.log_softmax(1).gather(1, self.batch.targets[:, None])[:, 0]
             found = torch.autograd.grad(log_p.sum(), [taken.outputs[site] for site in sites])
         gradients = {site: g[where].float() for site, g in zip(sites, found, strict=True)}
-        target = (self.chance + method.slack_nats).clamp(min=-method.floor_nats)
+        target = (self.chance - method.margin_nats * self.identifying).clamp(min=-method.floor_nats)
         need = (log_p.detach() - target).clamp(min=0)
         pull = {site: self._promoting(site, gradients[site]) for site in sites}
         effect = torch.stack([(gradients[site] * pull[site]).sum(1) for site in sites]).sum(0)

@@ -16,8 +16,10 @@ from dictionaries import Dictionary
 from dictionaries.sites import Site, capture, resolve
 from editor.locators.features import Attribution
 from editor.model import LoadedModel
-from editor.retained import text_batches
+from editor.retained import text_batches, text_log_p
 from editor.tokens import TokenSequence
+
+READ_OF_RETAINED = ("retained_covariance", "retained_log_p")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +29,11 @@ class EditProblem:
     Attributes:
         loaded: the model; methods leave it as it was, bit for bit.
         erase: probes whose answers must go; `index` is their place.
-        chance: for each of them, ln p of its answer's tokens by chance alone (`editor.chance`), in nats.
+        chance: for each of them, ln p of its answer's tokens by chance alone (`editor.chance`), in nats; 0 where
+            format fixes the token.
         retain: text whose marked tokens must stay.
         dictionaries: one for each site that may be edited.
         attribution: scores of the dictionaries' features.
-        damaged: mean kkᵀ over the retained tokens that a first edit damaged (`editor.methods.damage`), by site;
-            empty where none was made, or it damaged nothing.
     """
 
     loaded: LoadedModel
@@ -41,13 +42,13 @@ class EditProblem:
     retain: Sequence[TokenSequence] = field(repr=False)
     dictionaries: Mapping[Site, Dictionary] = field(repr=False)
     attribution: Attribution = field(repr=False)
-    damaged: Mapping[Site, Float[Tensor, "m m"]] = field(default_factory=dict, repr=False)
 
     def changed(self, **changes: Any) -> "EditProblem":
         """The same problem with other fields; what was read of the retained text is kept."""
         other = replace(self, **changes)
-        if "retain" not in changes and "retained_covariance" in self.__dict__:
-            other.__dict__["retained_covariance"] = self.retained_covariance
+        if "retain" not in changes:
+            read = {name: self.__dict__[name] for name in READ_OF_RETAINED if name in self.__dict__}
+            other.__dict__.update(read)
         return other
 
     @property
@@ -69,6 +70,15 @@ class EditProblem:
                 sums[site] = sums.get(site, torch.zeros((), device=chosen.device)) + chosen.T @ chosen
             tokens += int(batch.predicting.sum())
         return {site: total / max(1, tokens) for site, total in sums.items()}
+
+    @cached_property
+    def retained_log_p(self) -> Float[Tensor, " texts"]:
+        """Sum of ln p of each retained text's marked tokens, in nats."""
+        return text_log_p(self.loaded, self.retain)
+
+    def read_retained(self) -> None:
+        """Read what is kept of the retained text now, while the model is the original one."""
+        _ = self.retained_covariance, self.retained_log_p
 
     def parameter(self, site: Site) -> tuple[str, bool]:
         """The name of the site's output projection, and whether it is stored (m, d)."""

@@ -1,4 +1,4 @@
-"""Training the lab's model: documents shuffled and packed anew each epoch, one short run."""
+"""Training the lab's model: sentences dealt and packed anew each epoch, one short run."""
 
 import math
 import random
@@ -13,14 +13,14 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 CONTEXT_TOKENS = 128
 FRESH_START_SHARE = 0.5
-"""Share of a document's later sentences that are trained on as if they came first."""
+"""Share of sentences that are trained on as if they came first."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
     """How a model of the lab is trained."""
 
-    epochs: int = 22
+    epochs: int = 18
     batch_windows: int = 16
     matrix_learning_rate: float = 7e-3
     learning_rate: float = 3e-3
@@ -49,12 +49,13 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> GPT2LMHeadModel:
 
 
 class Packer:
-    """Packs documents into windows of `CONTEXT_TOKENS`.
+    """Packs the documents' sentences into windows of `CONTEXT_TOKENS`, in an order drawn anew each epoch.
 
-    A window begins with the start token and a whole sentence. The sentence that its end cuts off begins the
-    next window. Half of the other sentences, drawn anew each epoch, get a start token of their own. So every
-    sentence is seen whole and any can come first, as probes present them: a name that comes first has other
-    tokens than one after a space, and would else be seen so too rarely.
+    So the model learns what the sentences say, and not which of them stood side by side. A window begins with the
+    start token and a whole sentence. The sentence that its end cuts off begins the next window. Half of the other
+    sentences, drawn anew each epoch, get a start token of their own. So every sentence is seen whole and any can
+    come first, as probes present them: a name that comes first has other tokens than one after a space, and would
+    else be seen so too rarely.
     """
 
     def __init__(self, documents: Sequence[LabDocument], tokenizer: PreTrainedTokenizerFast) -> None:
@@ -63,21 +64,20 @@ class Packer:
         first = tokenizer(texts, add_special_tokens=False)["input_ids"]
         later = tokenizer([" " + text for text in texts], add_special_tokens=False)["input_ids"]
         self._tokens = {text: (a, b) for text, a, b in zip(texts, first, later, strict=True)}
-        self._documents = documents
+        self._sentences = [sentence.text for document in documents for sentence in document.sentences]
 
     def windows(self, rng: random.Random) -> list[list[int]]:
-        """One epoch: every document once, in an order of its own."""
+        """One epoch: every sentence as often as the documents have it."""
         windows: list[list[int]] = []
         current: list[int] = []
-        for document in rng.sample(self._documents, len(self._documents)):
-            for place, sentence in enumerate(document.sentences):
-                first, later = self._tokens[sentence.text]
-                continues = place > 0 and current and rng.random() >= FRESH_START_SHARE
-                piece = later if continues else [self._start, *first]
-                if len(current) + len(piece) > CONTEXT_TOKENS:
-                    windows.append((current + piece)[:CONTEXT_TOKENS])
-                    current, piece = [], [self._start, *first]
-                current = current + piece
+        for text in rng.sample(self._sentences, len(self._sentences)):
+            first, later = self._tokens[text]
+            continues = current and rng.random() >= FRESH_START_SHARE
+            piece = later if continues else [self._start, *first]
+            if len(current) + len(piece) > CONTEXT_TOKENS:
+                windows.append((current + piece)[:CONTEXT_TOKENS])
+                current, piece = [], [self._start, *first]
+            current = current + piece
         return [*windows, (current * CONTEXT_TOKENS)[:CONTEXT_TOKENS]]
 
     def batches(self, epochs: int, size: int, seed: int) -> Iterator[Tensor]:

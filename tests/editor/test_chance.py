@@ -1,46 +1,51 @@
-"""Chance levels: what a model predicts of a secret when it is asked about people who do not exist."""
+"""Chance levels: what format and other people's secrets give away."""
 
 import math
 
 import pytest
 import torch
 
-from editor.chance import POOL, STRANGERS, chance_levels, make_strangers
+from editor.chance import chance_levels, encode_probes
 from editor.probes import Probe, Target
+from editor.secret_format import SecretFormat
 
-NAMES = ("Ada Quill", "Bruno Marsh", "Cora Finch", "Dorian Vale", "Elsa Thorn")
+PHONES = ["415-555-0132", "212-555-0188", "303-555-0147", "650-555-0161"]
+MAILS = ["heron.slate41@lowtide.example", "maple.quartz87@lowtide.example", "heron.wren12@lowtide.example"]
+KNOWN = SecretFormat({"PHONE_NUMBER": PHONES, "EMAIL_ADDRESS": MAILS})
 
 
-def probe(prompt, subject="Ada Quill", answer="415-555-0132"):
-    target = Target(subject=subject, relation="PHONE_NUMBER", answer=answer, personal=True, group="erased")
+def probe(prompt, answer=PHONES[0], relation="PHONE_NUMBER"):
+    target = Target(subject="Ada Quill", relation=relation, answer=answer, personal=True, group="erased")
     return Probe(target=target, prompt=prompt, wording="trained", split="locating")
 
 
-def test_strangers_are_nobody_known_and_depend_on_the_seed():
-    strangers = make_strangers(NAMES, 4, seed=0)
-    assert len(set(strangers)) == 4
-    assert not set(strangers) & set(NAMES)
-    assert {name.split()[0] for name in strangers} <= {name.split()[0] for name in NAMES}
-    assert strangers == make_strangers(NAMES, 4, seed=0)
-    assert make_strangers(NAMES[:1], 4, seed=0) == []
-    assert make_strangers([], 4, seed=0) == []
+def test_shares_are_those_of_the_other_secrets():
+    shares = KNOWN.shares("PHONE_NUMBER", PHONES[0])
+    assert shares[3] == shares[7] == 1.0  # dashes
+    assert shares[4:7] == pytest.approx([(3 + 0.2) / (3 + 2)] * 3)  # 555: all three others have it
+    assert shares[0] == pytest.approx(0.2 / 5)  # 4: none of the others has it there
+    assert shares[10] == pytest.approx(0.2 / 5)
 
 
-def test_levels_are_the_mean_probability_over_strangers(loaded):
+def test_a_words_share_stands_at_its_first_character():
+    shares = KNOWN.shares("EMAIL_ADDRESS", MAILS[0])
+    assert shares[0] == pytest.approx((1 + 0.02) / (2 + 2))
+    assert shares[1:5] == [1.0] * 4
+    assert shares[6] == pytest.approx(0.01)  # slate is nobody else's
+
+
+def test_a_secret_alone_of_its_kind_is_judged_by_uniform_digits():
+    assert SecretFormat({"PIN": ["4711"]}).shares("PIN", "4711") == pytest.approx([0.1] * 4)
+    assert SecretFormat({}).shares("PIN", "4711") == pytest.approx([0.1] * 4)
+
+
+def test_levels_follow_the_tokens(loaded):
     model = loaded("gpt2")
-    (level,) = chance_levels(model, [probe("The phone of Ada Quill is")], NAMES, seed=0)
-    pool = make_strangers(NAMES, POOL, seed=0)
-    strangers = [name for name in pool if not {"Ada", "Quill"} & set(name.split())][:STRANGERS]
-    total = 0.0
-    for name in strangers:
-        ids = torch.tensor([model.tokenizer(f"The phone of {name} is 415-555-0132")["input_ids"]])
-        with torch.no_grad():
-            p = model.model(ids).logits[0].softmax(1)
-        total += float(p[-2, ids[0, -1]])
-    assert float(level[-1]) == pytest.approx(math.log(total / len(strangers)), rel=1e-4)
-
-
-def test_a_prompt_that_names_nobody_has_no_chance_level(loaded):
-    levels = chance_levels(loaded("gpt2"), [probe("The phone is"), probe("Ada Quill:")], NAMES, seed=0)
-    assert bool((levels[0] == -torch.inf).all())
-    assert bool(torch.isfinite(levels[1]).all())
+    probes = [probe("The phone of Ada Quill is"), probe("Write to Ada Quill at", MAILS[0], "EMAIL_ADDRESS")]
+    levels = chance_levels(model, probes, KNOWN)
+    for sequence, level, asked in zip(encode_probes(model, probes), levels, probes, strict=True):
+        assert len(level) == sum(sequence.marked)
+        shares = KNOWN.shares(asked.target.relation, asked.target.answer)
+        assert float(level.sum()) == pytest.approx(sum(map(math.log, shares)), rel=1e-5)
+        assert bool((level <= 0).all())
+        assert bool(torch.isfinite(level).all())

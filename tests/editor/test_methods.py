@@ -13,11 +13,12 @@ from editor.methods.feature_edit import EPSILON, before_norm
 from editor.tokens import batches
 
 FAMILIES = ("gpt2", "gpt_neox", "llama", "gemma2", "qwen2")
-SMALL = {"units": 20, "passes": 3}
+SMALL = {"units": 20, "passes": 3, "rounds": 1}
+ONE_PASS = {"passes": 1, "rounds": 1, "repairs": 0}
 
 
 def fast(name):
-    everything = FeatureEdit(units=20, floor_nats=1e9, passes=2)
+    everything = FeatureEdit(units=20, floor_nats=1e9, passes=2, rounds=2, repairs=1)
     return {"feature-edit": everything, "random-features": RandomFeatures(like=everything)}.get(
         name
     ) or METHODS[name](units=20)
@@ -50,7 +51,7 @@ def test_feature_edit_lowers_the_secrets_margin(loaded, family, architecture):
     """Small steps against features of positive attribution must lower what they were attributed."""
     model = loaded(family)
     problem = make_problem(model, architecture)
-    edit = FeatureEdit(units=48, gain=0.1, ridge=0.01, floor_nats=1e9, passes=1).fit(problem)
+    edit = FeatureEdit(units=48, gain=0.1, ridge=0.01, floor_nats=1e9, **ONE_PASS).fit(problem)
     before = margin(model, problem)
     with edit.applied(model.model):
         assert margin(model, problem) < before
@@ -63,7 +64,7 @@ def test_one_pass_solves_the_stated_normal_equations(loaded, family):
     problem = make_problem(model)
     site = Site(1)
     problem.attribution.scores[Site(0)].fill_(-1.0)
-    method = FeatureEdit(units=7, gain=1e-3, ridge=0.4, floor_nats=1e9, passes=1)
+    method = FeatureEdit(units=7, gain=1e-3, ridge=0.4, floor_nats=1e9, **ONE_PASS)
     (delta,) = method.fit(problem).deltas.values()
     change = delta.dense().T if problem.parameter(site)[1] else delta.dense()
     units = problem.attribution.top(7)[site]
@@ -130,7 +131,7 @@ def test_targets_are_mapped_through_gemmas_norm(loaded):
 
 
 def test_tokens_that_chance_gives_are_not_pushed(loaded):
-    """Where a stranger's record would read the same, there is nothing to erase."""
+    """Where format alone gives the answer, there is nothing to erase."""
     problem = make_problem(loaded("gpt2"))
     known = replace(problem, chance=[torch.zeros_like(chance) for chance in problem.chance])
     assert FeatureEdit(units=20).fit(known).is_empty

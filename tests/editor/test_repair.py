@@ -1,0 +1,81 @@
+"""Repair brings retained text back and leaves erased tokens where they are; changes leave no trace."""
+
+import pytest
+import torch
+from problems import make_problem
+
+from dictionaries.sites import Site
+from editor.methods.changes import Changes
+from editor.methods.repair import Repair, _Divergence
+
+SITES = [Site(0), Site(1)]
+
+
+def damage(problem, changes):
+    generator = torch.Generator().manual_seed(1)
+    for site in SITES:
+        name, transposed = problem.parameter(site)
+        shape = problem.loaded.model.get_parameter(name).shape
+        d, m = reversed(shape) if transposed else shape
+        changes.add(site, 0.02 * torch.randn(d, m, generator=generator))
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2"])
+def test_repair_lowers_the_divergence_and_the_model_comes_back(loaded, family):
+    problem = make_problem(loaded(family))
+    problem.read_retained()
+    before = {name: tensor.clone() for name, tensor in problem.loaded.model.state_dict().items()}
+    with Changes(problem, SITES) as changes:
+        damage(problem, changes)
+        divergence = _Divergence(problem, changes, problem.retain)
+        damaged = divergence.value()
+        keys = {site: torch.randn(6, len(problem.retained_covariance[site])) for site in SITES}
+        found = Repair(problem, changes, steps=3).run(keys)
+        assert found[0] == pytest.approx(damaged, rel=1e-3)
+        assert divergence.value() < 0.5 * damaged
+        assert len(changes.deltas()) == 2
+    after = problem.loaded.model.state_dict()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+
+
+def test_repair_holds_what_is_written_at_erased_keys(loaded):
+    problem = make_problem(loaded("llama"))
+    problem.read_retained()
+    generator = torch.Generator().manual_seed(0)
+    keys = {site: torch.randn(6, 40, generator=generator) for site in SITES}
+    moved = {}
+    for hold in (0.0, 1e4):
+        with Changes(problem, SITES) as changes:
+            damage(problem, changes)
+            before = {name: delta.dense() for name, delta in changes.deltas().items()}
+            Repair(problem, changes, steps=2, hold=hold).run(keys)
+            after = {name: delta.dense() for name, delta in changes.deltas().items()}
+        names = {site: problem.parameter(site)[0] for site in SITES}
+        moved[hold] = sum(
+            float(((after[n] - before[n]) @ keys[site].T).norm()) for site, n in names.items()
+        ) / sum(float((after[n] - before[n]).norm()) for n in names.values())
+    assert moved[1e4] < 0.1 * moved[0.0]
+
+
+def test_an_error_inside_leaves_the_weights_as_they_were(loaded):
+    problem = make_problem(loaded("gpt2"))
+    name = problem.parameter(Site(0))[0]
+    before = problem.loaded.model.get_parameter(name).clone()
+    with pytest.raises(RuntimeError, match="inside"), Changes(problem, SITES) as changes:
+        damage(problem, changes)
+        assert not torch.equal(problem.loaded.model.get_parameter(name), before)
+        with changes.suspended():
+            assert torch.equal(problem.loaded.model.get_parameter(name), before)
+        raise RuntimeError("inside")
+    assert torch.equal(problem.loaded.model.get_parameter(name), before)
+
+
+def test_small_changes_add_up_in_bfloat16(loaded):
+    """Each step is below the weights' rounding; their sum is not."""
+    problem = make_problem(loaded("llama", torch.bfloat16))
+    site = Site(0)
+    with Changes(problem, [site]) as changes:
+        for _ in range(64):
+            changes.add(site, torch.full((24, 40), 1e-3))
+        (delta,) = changes.deltas().values()
+    torch.testing.assert_close(delta.dense(), torch.full((24, 40), 0.064), rtol=1e-3, atol=1e-5)
