@@ -227,7 +227,6 @@ def memorised(tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
 def test_erase_verify_and_revert_on_a_model_that_is_not_the_labs(here, capsys, memorised):
     write_facts(here / "facts.jsonl", FACTS)
     model, subject = memorised / "model", ("--subject", "Ada Quill")
