@@ -30,7 +30,7 @@ from editor.measure import (
 )
 from editor.methods import EditProblem, FeatureEdit, FeatureLiteral, RandomFeatures
 from editor.model import LoadedModel, load_model, tensor_digests
-from editor.probes import sample
+from editor.probes import Probe, sample
 from editor.progress import Stages
 from editor.report.schema import ControlRow, Perplexity, Report
 from editor.retained import perplexity
@@ -46,6 +46,8 @@ from editor.tune import StrengthSearch, Tuning, split_wordings
 from editor.verify import integrity_checks
 
 INTEGRITY_TEXTS = 8
+RETAINED_PROBES = 800
+"""Questions about what must stay that are retained beside the text: there, facts stand mostly behind others."""
 TRIAL_KEPT_PROBES = 400
 
 
@@ -248,14 +250,20 @@ def pose(
     theirs = encode_probes(before.loaded, sample(others, len(erased), case.seed))
     with stages.stage("Locating features", len(mine) + len(theirs)) as advance:
         scores = attribution.fit(before.loaded, mine, theirs, dictionaries, advance)
+    retained = encode_probes(before.loaded, _retained_probes(case))
     return EditProblem(
         loaded=before.loaded,
         erase=mine,
         chance=chance_levels(before.loaded, erased, decoy_maker(case).format),
-        retain=before.material.fitting_text,
+        retain=(*before.material.fitting_text, *retained),
         dictionaries=dictionaries,
         attribution=scores,
     )
+
+
+def _retained_probes(case: Case) -> list[Probe]:
+    kept = (p for p in case.probes if p.split == "locating" and p.target.group != "erased")
+    return sample(kept, RETAINED_PROBES, case.seed)
 
 
 def search(
@@ -265,12 +273,14 @@ def search(
     locating = [probe for probe in case.probes if probe.split == "locating"]
     fitting, judging = split_wordings(locating)
     everything = [*fitting, *judging]
-    kept = sample((p for p in locating if p.target.group != "erased"), TRIAL_KEPT_PROBES, case.seed)
+    kept = [probe for probe in locating if probe.target.group != "erased"]
+    retained = {id(probe) for probe in _retained_probes(case)}
+    unseen = [probe for probe in kept if id(probe) not in retained]
     judge = TrialJudge(
         before.loaded,
         case.policy,
         erased=[*everything, *decoy_probes(everything, decoy_maker(case), seed=case.seed)],
-        kept=kept,
+        kept=sample(unseen or kept, TRIAL_KEPT_PROBES, case.seed),
         text=before.material.fitting_text,
     )
     inner = problem.changed(

@@ -51,7 +51,9 @@ class StrengthSearch:
     trials: int = 8
     patience: int = 3
     seed: int = 0
-    start: tuple[FeatureEdit, ...] = field(default_factory=lambda: (FeatureEdit(),))
+    start: tuple[FeatureEdit, ...] = field(
+        default_factory=lambda: (FeatureEdit(), FeatureEdit(margin_nats=2.0))
+    )
 
     def fit(
         self,

@@ -45,7 +45,7 @@ def demo(ctx: click.Context, /, architecture: str, **options: Any) -> None:
                 "dictionary": lab.dictionaries(architecture),
                 "method": "feature-edit",
                 "strength": "auto",
-                "trials": 8,
+                "trials": 2,
                 "controls": True,
                 "case_key": None,
                 "seed": None,

@@ -78,7 +78,7 @@ class FeatureAttribution:
         contrast: weight of the other people's positive scores.
     """
 
-    steps: int = 1
+    steps: int = 8
     contrast: float = 1.0
 
     def fit(

@@ -42,7 +42,7 @@ EPSILON = 1e-4
 """ε relative to the mean diagonal of the system: keeps it invertible, changes nothing else."""
 IDENTIFYING = -0.5
 """Nats: a token identifies where chance gives it less."""
-LATER_PASSES = 8
+LATER_PASSES = 4
 """The most passes of each round after the first."""
 LEAST_EFFECT = 1e-3
 """Nats: a token on which the located features have less effect than this is not pushed through them."""
@@ -71,9 +71,9 @@ class FeatureEdit:
     ridge: float = 20.0
     margin_nats: float = 3.0
     floor_nats: float = 12.0
-    passes: int = 16
+    passes: int = 12
     rounds: int = 3
-    repairs: int = 3
+    repairs: int = 2
 
     def fit(self, problem: EditProblem) -> Edit:
         """Return the edit; the model is left as it was, bit for bit."""
