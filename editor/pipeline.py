@@ -251,7 +251,7 @@ def pose(
     with stages.stage("Locating features", len(mine) + len(theirs)) as advance:
         scores = attribution.fit(before.loaded, mine, theirs, dictionaries, advance)
     retained = encode_probes(before.loaded, _retained_probes(case))
-    return EditProblem(
+    problem = EditProblem(
         loaded=before.loaded,
         erase=mine,
         chance=chance_levels(before.loaded, erased, decoy_maker(case).format),
@@ -259,6 +259,9 @@ def pose(
         dictionaries=dictionaries,
         attribution=scores,
     )
+    with stages.stage("Reading the retained text"):
+        _ = problem.retained_reading
+    return problem
 
 
 def _retained_probes(case: Case) -> list[Probe]:

@@ -103,10 +103,17 @@ def text_log_p(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> Float
     placed = [replace(sequence, index=place) for place, sequence in enumerate(sequences)]
     sums = torch.zeros(len(placed), device=loaded.device)
     for batch in text_batches(loaded, placed):
-        log_p = marked_logits(loaded.model, batch).log_softmax(1).gather(1, batch.targets[:, None])[:, 0]
-        places = torch.tensor(batch.indices, device=log_p.device)[batch.rows]
-        sums.index_add_(0, places, log_p.to(sums.device))
+        add_log_p(sums, batch, marked_logits(loaded.model, batch))
     return sums
+
+
+def add_log_p(
+    sums: Float[Tensor, " texts"], batch: TokenBatch, logits: Float[Tensor, "marked vocabulary"]
+) -> None:
+    """Add the marked tokens' ln p to the sums of their texts, in place."""
+    log_p = logits.log_softmax(1).gather(1, batch.targets[:, None])[:, 0]
+    places = torch.tensor(batch.indices, device=log_p.device)[batch.rows]
+    sums.index_add_(0, places.to(sums.device), log_p.to(sums.device))
 
 
 def perplexity(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> tuple[int, float]:

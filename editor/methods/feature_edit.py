@@ -78,7 +78,7 @@ class FeatureEdit:
     def fit(self, problem: EditProblem) -> Edit:
         """Return the edit; the model is left as it was, bit for bit."""
         located = {site: units for site, units in problem.attribution.top(self.units).items() if len(units)}
-        problem.read_retained()
+        _ = problem.retained_reading  # while the model is the original one
         with Changes(problem, list(located)) as changes:
             work = [_Work(batch, problem, located) for batch in _erase_batches(problem)]
             repair = Repair(problem, changes, steps=self.repairs)

@@ -14,12 +14,24 @@ from torch import Tensor
 
 from dictionaries import Dictionary
 from dictionaries.sites import Site, capture, resolve
+from editor.leakage import marked_logits
 from editor.locators.features import Attribution
 from editor.model import LoadedModel
-from editor.retained import text_batches, text_log_p
+from editor.retained import add_log_p, text_batches
 from editor.tokens import TokenSequence
 
-READ_OF_RETAINED = ("retained_covariance", "retained_log_p")
+
+@dataclass(frozen=True, kw_only=True)
+class RetainedReading:
+    """The retained text as the original model reads it.
+
+    Attributes:
+        covariance: C₀ by site.
+        log_p: of each text, the sum of ln p of its marked tokens, in nats.
+    """
+
+    covariance: Mapping[Site, Float[Tensor, "m m"]] = field(repr=False)
+    log_p: Float[Tensor, " texts"] = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +58,8 @@ class EditProblem:
     def changed(self, **changes: Any) -> "EditProblem":
         """The same problem with other fields; what was read of the retained text is kept."""
         other = replace(self, **changes)
-        if "retain" not in changes:
-            read = {name: self.__dict__[name] for name in READ_OF_RETAINED if name in self.__dict__}
-            other.__dict__.update(read)
+        if not {"retain", "loaded", "dictionaries"} & set(changes) and "retained_reading" in self.__dict__:
+            other.__dict__["retained_reading"] = self.retained_reading
         return other
 
     @property
@@ -56,29 +67,34 @@ class EditProblem:
         """The sites that may be edited, shallowest first."""
         return sorted(self.dictionaries)
 
-    @cached_property
+    @property
     def retained_covariance(self) -> Mapping[Site, Float[Tensor, "m m"]]:
         """C₀ = mean of kkᵀ over all tokens of the retained text that predict a marked token."""
+        return self.retained_reading.covariance
+
+    @property
+    def retained_log_p(self) -> Float[Tensor, " texts"]:
+        """Sum of ln p of each retained text's marked tokens, in nats."""
+        return self.retained_reading.log_p
+
+    @cached_property
+    def retained_reading(self) -> "RetainedReading":
+        """What methods use of the retained text, read in one pass. The model must be the original one."""
         model = self.loaded.model
         sums: dict[Site, Tensor] = {}
+        log_p = torch.zeros(len(self.retain), device=self.loaded.device)
         tokens = 0
-        for batch in text_batches(self.loaded, self.retain):
-            with torch.no_grad(), capture(model, self.sites, outputs=False, stop_early=True) as taken:
-                model.base_model(**batch.inputs, use_cache=False)
+        placed = [replace(sequence, index=place) for place, sequence in enumerate(self.retain)]
+        for batch in text_batches(self.loaded, placed):
+            with torch.no_grad(), capture(model, self.sites, outputs=False) as taken:
+                add_log_p(log_p, batch, marked_logits(model, batch))
             for site, keys in taken.keys.items():
                 chosen = keys[batch.predicting].float()
                 sums[site] = sums.get(site, torch.zeros((), device=chosen.device)) + chosen.T @ chosen
-            tokens += int(batch.predicting.sum())
-        return {site: total / max(1, tokens) for site, total in sums.items()}
-
-    @cached_property
-    def retained_log_p(self) -> Float[Tensor, " texts"]:
-        """Sum of ln p of each retained text's marked tokens, in nats."""
-        return text_log_p(self.loaded, self.retain)
-
-    def read_retained(self) -> None:
-        """Read what is kept of the retained text now, while the model is the original one."""
-        _ = self.retained_covariance, self.retained_log_p
+            tokens += len(batch.targets)
+        return RetainedReading(
+            covariance={site: total / max(1, tokens) for site, total in sums.items()}, log_p=log_p
+        )
 
     def parameter(self, site: Site) -> tuple[str, bool]:
         """The name of the site's output projection, and whether it is stored (m, d)."""

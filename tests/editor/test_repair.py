@@ -23,7 +23,7 @@ def damage(problem, changes):
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2"])
 def test_repair_lowers_the_divergence_and_the_model_comes_back(loaded, family):
     problem = make_problem(loaded(family))
-    problem.read_retained()
+    _ = problem.retained_reading
     before = {name: tensor.clone() for name, tensor in problem.loaded.model.state_dict().items()}
     with Changes(problem, SITES) as changes:
         damage(problem, changes)
@@ -40,7 +40,7 @@ def test_repair_lowers_the_divergence_and_the_model_comes_back(loaded, family):
 
 def test_repair_holds_what_is_written_at_erased_keys(loaded):
     problem = make_problem(loaded("llama"))
-    problem.read_retained()
+    _ = problem.retained_reading
     generator = torch.Generator().manual_seed(0)
     keys = {site: torch.randn(6, 40, generator=generator) for site in SITES}
     moved = {}
