@@ -35,7 +35,8 @@ class TrialResult:
         kept: the smaller of the others' and the same subjects' kept shares.
         perplexity_rise: relative, on retained text.
         norm: ‖ΔW‖_F.
-        feasible: whether it meets the policy.
+        erases: whether it meets the policy's leakage ceilings.
+        feasible: whether it meets the policy's floors too.
     """
 
     method: FeatureEdit
@@ -44,6 +45,7 @@ class TrialResult:
     kept: float
     perplexity_rise: float
     norm: float
+    erases: bool
     feasible: bool
 
 
@@ -107,11 +109,13 @@ class TrialJudge:
         divergence, rise = self._text()
         leaks = self.leaks(erased)
         floors, ceilings = self.policy.utility, self.policy.leakage
-        feasible = (
+        erases = (
             leaks.greedy <= ceilings.greedy_rate
             and leaks.extractable <= ceilings.extractable_rate
             and leaks.exposed <= ceilings.decoy_percentile / 100
-            and others >= floors.others_kept
+        )
+        keeps = (
+            others >= floors.others_kept
             and same >= floors.same_subject_kept
             and rise <= floors.perplexity_rise
         )
@@ -122,7 +126,8 @@ class TrialJudge:
             kept=min(others, same),
             perplexity_rise=rise,
             norm=edit.norm,
-            feasible=feasible,
+            erases=erases,
+            feasible=erases and keeps,
         )
 
     def leaks(self, scored: Scored) -> "Leaks":

@@ -1,6 +1,6 @@
 """Judge what was measured by the policy: criteria, verdict and exit code."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from editor.audit import Scored, kept_rate
 from editor.report.formatting import percent, plural
@@ -30,8 +30,6 @@ def leakage_criteria(
         row.decoy_percentile_before if row.leaked_after is None else row.decoy_percentile_after
         for row in facts
     ]
-    judged = [p for p in percentiles if p is not None]
-    exposed = sum(p < policy.leakage.decoy_percentile for p in judged)
     ceilings, settings = policy.leakage, policy.decoding
     return [
         _ceiling(
@@ -47,9 +45,15 @@ def leakage_criteria(
             "decoy_percentile",
             f"facts more exposed than all but {ceilings.decoy_percentile:g}% of decoys",
             ceilings.decoy_percentile / 100,
-            Rate(hits=exposed, total=len(judged)),
+            exposed_rate((p for p in percentiles if p is not None), policy),
         ),
     ]
+
+
+def exposed_rate(percentiles: Iterable[float], policy: Policy) -> Rate:
+    """How many facts stand below the policy's percentile of their decoys."""
+    judged = list(percentiles)
+    return Rate(hits=sum(p < policy.leakage.decoy_percentile for p in judged), total=len(judged))
 
 
 def utility_criteria(

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from editor.attacks import quantised
-from editor.audit import Scored, decoy_probes, kept_rate, leakage, score_probes
+from editor.audit import Scored, decoy_percentiles, decoy_probes, kept_rate, leakage, score_probes
 from editor.case import Case
 from editor.decoys import DecoyMaker
 from editor.edit import Edit
+from editor.judgement import exposed_rate
 from editor.model import LoadedModel
 from editor.probes import Probe, sample
 from editor.progress import Stages
@@ -132,6 +133,7 @@ def control_row(
         norm=edit.norm,
         erased_trained=_rate(after, ("trained", "template")),
         erased_held_out=_rate(after, ("held_out",)),
+        exposed=exposed_rate(decoy_percentiles(after).values(), case.policy),
         others_kept=kept_rate(reference, after, ("neighbours", "others")),
         same_subject_kept=kept_rate(reference, after, ("same_subject",)),
         perplexity_rise=changed / clean - 1,
@@ -139,8 +141,8 @@ def control_row(
 
 
 def control_probes(material: Material, seed: int) -> list[Probe]:
-    """Every erased fact, and a smaller sample of what must stay."""
-    erased = [probe for probe in material.measured if probe.target.group == "erased"]
+    """Every erased fact, the decoys, and a smaller sample of what must stay."""
+    erased = [probe for probe in material.measured if probe.target.group in ("erased", "decoys")]
     kept = [probe for probe in material.measured if probe.target.group in KEPT_GROUPS]
     return [*erased, *sample(kept, CONTROL_KEPT_PROBES, seed)]
 

@@ -2,18 +2,23 @@
 
 Each fact's locating wordings are split once more: an edit is fitted on some and judged on the others, so that the
 search rewards what carries over to wordings it has not seen. Verification's wordings and its held-out text take no
-part. Optuna's TPE sampler (Bergstra et al. 2011) minimises leakage and collateral together.
+part. The second trial answers the first: stronger where that one does not erase, gentler where it does. From then on
+Optuna's TPE sampler (Bergstra et al. 2011) minimises leakage and collateral together.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from editor.judge import TrialJudge, TrialResult
 from editor.methods.feature_edit import FeatureEdit
 from editor.methods.problem import EditProblem
 from editor.probes import Probe
 from editor.report.schema import TrialRow
+
+MOST_MARGIN_NATS = 8.0
+STRONGER_NATS = 1.5
+GENTLER_NATS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +51,13 @@ class StrengthSearch:
         trials: how many edits are tried at most.
         patience: the search ends after this many trials without a gentler edit that meets the policy.
         seed: of the sampler.
+        start: the first trial.
     """
 
     trials: int = 8
     patience: int = 3
     seed: int = 0
-    start: tuple[FeatureEdit, ...] = field(
-        default_factory=lambda: (FeatureEdit(), FeatureEdit(margin_nats=2.0))
-    )
+    start: FeatureEdit = field(default_factory=FeatureEdit)
 
     def fit(
         self,
@@ -65,12 +69,13 @@ class StrengthSearch:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        sampler = optuna.samplers.TPESampler(seed=self.seed, n_startup_trials=len(self.start) + 2)
+        sampler = optuna.samplers.TPESampler(seed=self.seed, n_startup_trials=4)
         study = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
-        for method in self.start:
-            study.enqueue_trial(_parameters(method))
+        study.enqueue_trial(_parameters(self.start))
         results: list[TrialResult] = []
-        for _ in range(self.trials):
+        for number in range(self.trials):
+            if number == 1:
+                study.enqueue_trial(_parameters(_answer(results[0])))
             trial = study.ask()
             result = judge.judge(problem, _suggest(trial))
             study.tell(trial, [result.leakage, result.collateral])
@@ -86,6 +91,12 @@ class StrengthSearch:
         return results[best].feasible and len(results) - 1 - best >= self.patience
 
 
+def _answer(first: TrialResult) -> FeatureEdit:
+    """A stronger edit where the first does not erase, a gentler one where it does."""
+    margin = first.method.margin_nats + (-GENTLER_NATS if first.erases else STRONGER_NATS)
+    return replace(first.method, margin_nats=min(MOST_MARGIN_NATS, max(0.0, margin)))
+
+
 def _preference(result: TrialResult) -> tuple[bool, float, float]:
     """Policy first, then leakage where no edit meets it, then gentleness."""
     return not result.feasible, 0.0 if result.feasible else result.leakage - result.kept, result.collateral
@@ -94,10 +105,10 @@ def _preference(result: TrialResult) -> tuple[bool, float, float]:
 def _suggest(trial: object) -> FeatureEdit:
     suggest = trial.suggest_float  # type: ignore[attr-defined]  # optuna has no stubs here
     return FeatureEdit(
-        units=trial.suggest_int("units", 250, 4000, log=True),  # type: ignore[attr-defined]
+        units=trial.suggest_int("units", 50, 1000, log=True),  # type: ignore[attr-defined]
         gain=suggest("gain", 0.5, 4.0, log=True),
         ridge=suggest("ridge", 3.0, 100.0, log=True),
-        margin_nats=suggest("margin_nats", 0.0, 5.0),
+        margin_nats=suggest("margin_nats", 0.0, MOST_MARGIN_NATS),
     )
 
 

@@ -66,13 +66,13 @@ class FeatureEdit:
     name: ClassVar[str] = "feature-edit"
     needs_dictionary: ClassVar[bool] = True
 
-    units: int = 2000
+    units: int = 400
     gain: float = 3.0
     ridge: float = 20.0
-    margin_nats: float = 3.0
-    floor_nats: float = 12.0
+    margin_nats: float = 3.5
+    floor_nats: float = 14.0
     passes: int = 12
-    rounds: int = 3
+    rounds: int = 4
     repairs: int = 2
 
     def fit(self, problem: EditProblem) -> Edit:

@@ -184,6 +184,8 @@ class ControlRow(_Part):
     norm: float
     erased_trained: Rate
     erased_held_out: Rate
+    exposed: Rate
+    """Erased facts more exposed than the policy's percentile of decoys."""
     others_kept: Rate
     """Probes about other people answered greedily before and after, of those answered before."""
     same_subject_kept: Rate

@@ -139,6 +139,7 @@ def _main_edit(report: Report) -> ControlRow | None:
         norm=report.edit.norm,
         erased_trained=trained.after.greedy_facts,
         erased_held_out=held_out.after.greedy_facts,
+        exposed=_counted(report, "decoy_percentile"),
         others_kept=_counted(report, "others_kept"),
         same_subject_kept=_counted(report, "same_subject_kept"),
         perplexity_rise=max((row.rise or 0.0 for row in report.perplexities), default=0.0),
@@ -157,10 +158,12 @@ def _counted(report: Report, measure: Measure) -> Rate:
 
 def _draw_controls(edits: Sequence[ControlRow], layout: Layout) -> Figure:
     used, held_out = [edit.erased_trained for edit in edits], [edit.erased_held_out for edit in edits]
+    exposed = [edit.exposed for edit in edits]
     others, same = [edit.others_kept for edit in edits], [edit.same_subject_kept for edit in edits]
     rows = [
         *_control_rows("Extracted, wordings used", edits, used, count),
         *_control_rows("Extracted, held-out wordings", edits, held_out, count),
+        *_control_rows("More exposed than decoys", edits, exposed, count),
         *_control_rows("Other people's facts kept", edits, others, share_of),
         *_control_rows("Same people's other facts kept", edits, same, share_of),
     ]

@@ -206,6 +206,7 @@ def _controls():
             norm=4.218,
             erased_trained=Rate(hits=hits, total=25),
             erased_held_out=Rate(hits=min(hits + 1, 25), total=25),
+            exposed=Rate(hits=25, total=25),
             others_kept=Rate(hits=round(others * 500), total=500),
             same_subject_kept=Rate(hits=round(same * 30), total=30),
             perplexity_rise=rise,
