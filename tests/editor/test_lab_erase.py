@@ -18,10 +18,9 @@ from editor.lab import find_lab
 from policies import load_request
 
 OTHERS = 150
-pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module", params=["gated", "binary"])
+@pytest.fixture(scope="module", params=["gated", pytest.param("binary", marks=pytest.mark.slow)])
 def erased(request, tmp_path_factory):
     """The output folder of the demo, and its exit code."""
     folder = tmp_path_factory.mktemp("lab") / request.param
@@ -71,9 +70,13 @@ def test_no_rebound_at_8_and_4_bits(report):
 
 
 def test_random_features_of_the_same_norm_do_not_reach_the_same_result(report):
+    """They leave more facts more exposed than the policy allows, or cost more than it allows."""
     control = next(row for row in report["controls"] if row["name"] == "random-features")
     assert control["norm"] == pytest.approx(report["edit"]["norm"], rel=1e-3)
-    assert control["erased_held_out"]["rate"] > 0.5
+    measured = {criterion["measure"]: criterion["measured"] for criterion in report["criteria"]}
+    assert measured["decoy_percentile"] <= 0.05
+    assert control["exposed"]["rate"] > 0.05
+    assert control["exposed"]["rate"] > measured["decoy_percentile"]
 
 
 def completes(model, tokenizer, prompt, answer):
