@@ -34,7 +34,7 @@ def demo(ctx: click.Context, /, architecture: str, **options: Any) -> None:
     lab = find_lab()
     ctx.exit(
         run_erase(
-            str(lab.model),
+            str(_from_here(lab.model)),
             {
                 "corpus": lab.corpus,
                 "facts": None,
@@ -54,3 +54,8 @@ def demo(ctx: click.Context, /, architecture: str, **options: Any) -> None:
             },
         )
     )
+
+
+def _from_here(path: Path) -> Path:
+    """The path as seen from the working folder, where it lies inside: a report need not name one's folders."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
