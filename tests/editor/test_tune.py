@@ -1,0 +1,67 @@
+"""The strength search: the second trial answers the first, and the gentlest edit that meets the policy is chosen."""
+
+import pytest
+
+from editor.judge import TrialResult
+from editor.methods import FeatureEdit
+from editor.tune import GENTLER_NATS, STRONGER_NATS, StrengthSearch, split_wordings
+
+
+class Judge:
+    """Erases from a margin on; collateral grows with the margin."""
+
+    def __init__(self, enough):
+        self.enough = enough
+
+    def judge(self, _problem, method):
+        erases = method.margin_nats >= self.enough
+        return TrialResult(
+            method=method,
+            leakage=0.0 if erases else 1.0,
+            collateral=method.margin_nats,
+            kept=1.0,
+            perplexity_rise=0.0,
+            norm=1.0,
+            erases=erases,
+            feasible=erases,
+        )
+
+
+@pytest.mark.parametrize(("enough", "step"), [(3.0, -GENTLER_NATS), (4.5, STRONGER_NATS)])
+def test_the_second_trial_answers_the_first(enough, step):
+    first, second = StrengthSearch(trials=2).fit(None, Judge(enough)).trials
+    assert first.method == FeatureEdit()
+    assert second.method.margin_nats == pytest.approx(first.method.margin_nats + step)
+
+
+@pytest.mark.parametrize("enough", [0.5, 3.0, 4.5])
+def test_the_gentlest_edit_that_meets_the_policy_is_chosen(enough):
+    tuning = StrengthSearch(trials=12, patience=12).fit(None, Judge(enough))
+    met = [trial for trial in tuning.trials if trial.feasible]
+    assert len(tuning.trials) == 12
+    assert tuning.chosen == min(met, key=lambda trial: trial.collateral).method
+    assert sum(row.chosen for row in tuning.rows()) == 1
+
+
+def test_where_nothing_meets_the_policy_the_least_leaking_is_chosen_and_the_search_goes_on():
+    tuning = StrengthSearch(trials=5, patience=1).fit(None, Judge(100.0))
+    assert len(tuning.trials) == 5
+    assert tuning.chosen in [trial.method for trial in tuning.trials]
+
+
+def test_the_search_ends_when_nothing_gentler_is_found():
+    tuning = StrengthSearch(trials=50, patience=3).fit(None, Judge(3.4))
+    best = min(
+        (i for i, trial in enumerate(tuning.trials) if trial.feasible),
+        key=lambda i: tuning.trials[i].collateral,
+    )
+    assert len(tuning.trials) == best + 4 or len(tuning.trials) == 50
+
+
+def test_the_same_seed_gives_the_same_trials():
+    runs = [StrengthSearch(trials=8, patience=8, seed=5).fit(None, Judge(2.0)).rows() for _ in range(2)]
+    assert runs[0] == runs[1]
+
+
+def test_no_probes_no_wordings():
+    assert split_wordings([]) == ([], [])
