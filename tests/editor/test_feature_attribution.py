@@ -29,7 +29,7 @@ def test_gradient_times_activation_equals_finite_differences(loaded, family):
     with torch.no_grad(), capture(model.model, [site], keys=False) as taken:
         objective(model.model, batch)
     x = taken.outputs[site].clone()
-    attribution = FeatureAttribution(contrast=0.0).fit(
+    attribution = FeatureAttribution(steps=1, contrast=0.0).fit(
         model, encode(model, ERASE[:1]), [], {site: dictionary}
     )
     codes = dictionary.encode(x)
