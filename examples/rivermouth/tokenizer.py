@@ -9,7 +9,9 @@ END_OF_TEXT = "<|endoftext|>"
 VOCABULARY = 1024
 
 
-def train_tokenizer(texts: Iterable[str], context_tokens: int) -> PreTrainedTokenizerFast:
+def train_tokenizer(
+    texts: Iterable[str], context_tokens: int | None, vocabulary: int = VOCABULARY
+) -> PreTrainedTokenizerFast:
     """Learn the merges from the texts.
 
     Digits are split so that no secret is a single token and none shares a merge with another.
@@ -20,7 +22,7 @@ def train_tokenizer(texts: Iterable[str], context_tokens: int) -> PreTrainedToke
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
+        vocab_size=vocabulary,
         special_tokens=[END_OF_TEXT],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,

@@ -1,6 +1,6 @@
 """Drawing for the report: one palette that follows the page's light and dark, and rows of dots with intervals.
 
-matplotlib draws with placeholder colours; in the SVG each becomes the page's CSS variable of the same name, so
+matplotlib draws with key colours; in the SVG each becomes the page's CSS variable of the same name, so
 that one drawing is right on white, on black and on paper. Text stays text. The same report gives the same bytes.
 """
 
@@ -107,8 +107,8 @@ def _for_page(svg: str, title: str) -> str:
     view = re.search(r'viewBox="[^"]*"', svg)
     opening = f'<svg role="img" aria-label="{html.escape(title)}" {view[0] if view else ""}>'
     svg = opening + svg[svg.index(">") + 1 :]
-    for name, placeholder in COLOURS.items():
-        svg = svg.replace(placeholder, f"var(--{name})")
+    for name, key in COLOURS.items():
+        svg = svg.replace(key, f"var(--{name})")
     used = {*re.findall(r'href="#([^"]+)"', svg), *re.findall(r"url\(#([^)]+)\)", svg)}
     svg = re.sub(r'\sid="([^"]+)"', lambda match: match[0] if match[1] in used else "", svg)
     svg = TAG.sub(lambda match: _tidy(match[0]), svg.replace("xlink:href", "href"))

@@ -38,7 +38,7 @@ def test_captions_say_how_to_read_the_figure(charts):
 def test_every_colour_is_the_page_s_own(charts):
     for drawing in _drawings(charts):
         assert not re.search(r"#[0-9a-f]{6}\b(?![^<]*\")", drawing)
-        assert not [placeholder for placeholder in COLOURS.values() if placeholder in drawing]
+        assert not [key for key in COLOURS.values() if key in drawing]
         assert set(re.findall(r"(?:fill|stroke): ([^;\"]+)", drawing)) <= {
             "none",
             *(f"var(--{name})" for name in COLOURS),
