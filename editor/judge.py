@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ class TrialResult:
 
     Attributes:
         method: the method with this trial's settings.
+        edit: what it fitted; None where it was let go.
         leakage: mean share of facts that miss one of the policy's leakage ceilings; a third of the wordings is not
             among those the trial was fitted on.
         collateral: mean KL(original || edited) on retained text, nats a token.
@@ -40,6 +41,7 @@ class TrialResult:
     """
 
     method: FeatureEdit
+    edit: Edit | None = field(repr=False)
     leakage: float
     collateral: float
     kept: float
@@ -121,6 +123,7 @@ class TrialJudge:
         )
         return TrialResult(
             method=method,
+            edit=edit,
             leakage=leaks.mean,
             collateral=divergence,
             kept=min(others, same),

@@ -142,7 +142,7 @@ def erase(
     tuning = search(case, before, problem, options.search, stages) if options.search else None
     method = tuning.chosen if tuning else options.method
     with stages.stage("Fitting the edit"):
-        edit = method.fit(problem)
+        edit = tuning.chosen.fit(problem, start=tuning.best.edit) if tuning else method.fit(problem)
     with stages.stage("Writing the checkpoint"):
         originals = export_checkpoint(loaded, edit, folder / "model")
         edit.save(folder / "edit", originals)
@@ -265,8 +265,14 @@ def pose(
 
 
 def _retained_probes(case: Case) -> list[Probe]:
-    kept = (p for p in case.probes if p.split == "locating" and p.target.group != "erased")
-    return sample(kept, RETAINED_PROBES, case.seed)
+    """Namesakes are the likeliest to be hit: two thirds of their wordings, and a sample of everyone's; the search
+    judges on what is left."""
+    kept = [p for p in case.probes if p.split == "locating" and p.target.group != "erased"]
+    namesakes = [p for p in kept if p.target.group == "neighbours"]
+    near = sample(namesakes, min(RETAINED_PROBES, len(namesakes) * 2 // 3), case.seed)
+    taken = {id(probe) for probe in near}
+    rest = sample((p for p in kept if id(p) not in taken), RETAINED_PROBES - len(near), case.seed)
+    return [*near, *rest]
 
 
 def search(

@@ -23,10 +23,20 @@ GENTLER_NATS = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning:
-    """A finished search: the chosen settings and every trial."""
+    """A finished search.
 
-    chosen: FeatureEdit
+    Attributes:
+        best: the chosen trial, with its edit.
+        trials: every trial, without.
+    """
+
+    best: TrialResult
     trials: tuple[TrialResult, ...]
+
+    @property
+    def chosen(self) -> FeatureEdit:
+        """The chosen settings."""
+        return self.best.method
 
     def rows(self) -> tuple[TrialRow, ...]:
         """The trials for the report."""
@@ -73,18 +83,21 @@ class StrengthSearch:
         study = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
         study.enqueue_trial(_parameters(self.start))
         results: list[TrialResult] = []
+        best: TrialResult | None = None
         for number in range(self.trials):
             if number == 1:
                 study.enqueue_trial(_parameters(_answer(results[0])))
             trial = study.ask()
             result = judge.judge(problem, _suggest(trial))
             study.tell(trial, [result.leakage, result.collateral])
-            results.append(result)
+            best = min(best or result, result, key=_preference)
+            results.append(replace(result, edit=None))
             if progress is not None:
                 progress(result)
             if self._stalled(results):
                 break
-        return Tuning(chosen=min(results, key=_preference).method, trials=tuple(results))
+        assert best is not None
+        return Tuning(best=best, trials=tuple(results))
 
     def _stalled(self, results: Sequence[TrialResult]) -> bool:
         best = min(range(len(results)), key=lambda number: _preference(results[number]))

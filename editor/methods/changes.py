@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dictionaries.sites import Site
-from editor.edit import Delta
+from editor.edit import Delta, Edit
 from editor.methods.problem import EditProblem
 
 
@@ -18,9 +18,14 @@ class Changes:
 
     Use it as a context manager: on leaving, the weights are what they were, bit for bit. The change is kept in
     float32 beside the original weights, so that many small steps add up in a bfloat16 model too.
+
+    Args:
+        problem: names the model and its parameters.
+        sites: whose output projections change.
+        start: a change to go on from.
     """
 
-    def __init__(self, problem: EditProblem, sites: Sequence[Site]) -> None:
+    def __init__(self, problem: EditProblem, sites: Sequence[Site], start: Edit | None = None) -> None:
         model = problem.loaded.model
         self._places = {site: problem.parameter(site) for site in sites}
         self._weights = {site: model.get_parameter(name) for site, (name, _) in self._places.items()}
@@ -28,6 +33,10 @@ class Changes:
         self._totals = {
             site: torch.zeros_like(weight, dtype=torch.float32) for site, weight in self._originals.items()
         }
+        if start is not None:
+            for site, (name, _) in self._places.items():
+                self._totals[site] += start.deltas[name].dense().to(self._totals[site].device)
+                self._write(site)
 
     def __enter__(self) -> "Changes":
         return self

@@ -44,6 +44,8 @@ IDENTIFYING = -0.5
 """Nats: a token identifies where chance gives it less."""
 LATER_PASSES = 4
 """The most passes of each round after the first."""
+CONTINUED_ROUNDS = 2
+"""The most rounds of a fit that goes on from an edit."""
 LEAST_EFFECT = 1e-3
 """Nats: a token on which the located features have less effect than this is not pushed through them."""
 
@@ -72,17 +74,23 @@ class FeatureEdit:
     margin_nats: float = 3.5
     floor_nats: float = 14.0
     passes: int = 12
-    rounds: int = 4
+    rounds: int = 3
     repairs: int = 2
 
-    def fit(self, problem: EditProblem) -> Edit:
-        """Return the edit; the model is left as it was, bit for bit."""
+    def fit(self, problem: EditProblem, start: Edit | None = None) -> Edit:
+        """Return the edit; the model is left as it was, bit for bit.
+
+        Args:
+            problem: what to erase and what to retain.
+            start: an edit of the same sites, fitted by the same settings to part of the problem, to go on from.
+        """
         located = {site: units for site, units in problem.attribution.top(self.units).items() if len(units)}
         _ = problem.retained_reading  # while the model is the original one
-        with Changes(problem, list(located)) as changes:
-            work = [_Work(batch, problem, located) for batch in _erase_batches(problem)]
+        with Changes(problem, list(located), start) as changes:
+            with changes.suspended():
+                work = [_Work(batch, problem, located) for batch in _erase_batches(problem)]
             repair = Repair(problem, changes, steps=self.repairs)
-            for number in range(self.rounds):
+            for number in range(min(self.rounds, CONTINUED_ROUNDS) if start else self.rounds):
                 keys = self._push(problem, work, changes, self.passes if number == 0 else LATER_PASSES)
                 if not repair.run(keys):
                     break

@@ -2,6 +2,7 @@
 
 import pytest
 
+from editor.edit import Edit
 from editor.judge import TrialResult
 from editor.methods import FeatureEdit
 from editor.tune import GENTLER_NATS, STRONGER_NATS, StrengthSearch, split_wordings
@@ -17,6 +18,7 @@ class Judge:
         erases = method.margin_nats >= self.enough
         return TrialResult(
             method=method,
+            edit=Edit(deltas={}, method=method.name, settings={}),
             leakage=0.0 if erases else 1.0,
             collateral=method.margin_nats,
             kept=1.0,
@@ -41,6 +43,8 @@ def test_the_gentlest_edit_that_meets_the_policy_is_chosen(enough):
     assert len(tuning.trials) == 12
     assert tuning.chosen == min(met, key=lambda trial: trial.collateral).method
     assert sum(row.chosen for row in tuning.rows()) == 1
+    assert tuning.best.edit is not None
+    assert all(trial.edit is None for trial in tuning.trials)
 
 
 def test_where_nothing_meets_the_policy_the_least_leaking_is_chosen_and_the_search_goes_on():
