@@ -266,7 +266,8 @@ def pose(
 
 def _retained_probes(case: Case) -> list[Probe]:
     """Namesakes are the likeliest to be hit: two thirds of their wordings, and a sample of everyone's; the search
-    judges on what is left."""
+    judges on what is left.
+    """
     kept = [p for p in case.probes if p.split == "locating" and p.target.group != "erased"]
     namesakes = [p for p in kept if p.target.group == "neighbours"]
     near = sample(namesakes, min(RETAINED_PROBES, len(namesakes) * 2 // 3), case.seed)
