@@ -18,7 +18,7 @@ from editor.masking import CaseKey, length_class
 from editor.model import LoadedModel
 from editor.probes import Group, Probe, Target, sample
 from editor.report.schema import DecodingLeakage, FactRow, GroupResult, Leakage, Rate, SubjectRow
-from editor.tokens import encode_answer
+from editor.tokens import encode_answers
 from policies import DecodingSettings
 
 Mask = NDArray[np.bool_]
@@ -27,6 +27,7 @@ GROUPS: tuple[Group, ...] = ("erased", "same_subject", "neighbours", "others", "
 DECOYS_A_FACT = 8
 DECOY_FACTS = 200
 QUANTILES = 101
+CHUNK_PROBES = 8_192
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +55,22 @@ def score_probes(
     settings: DecodingSettings,
     progress: Callable[[int], None] | None = None,
 ) -> Scored:
-    """Tokenise and score probes in one teacher-forced pass each."""
-    limit = loaded.context_length
-    sequences = [
-        encode_answer(loaded.tokenizer, probe.prompt, probe.target.answer, index, limit)
-        for index, probe in enumerate(probes)
-    ]
-    return Scored(probes=tuple(probes), scores=score(loaded, sequences, settings, progress))
+    """Tokenise and score probes, each teacher-forced once; at most `CHUNK_PROBES` are held as tokens at a time.
+
+    Probes are taken in the order of their prompts, so that those which share one come together.
+    """
+    order = sorted(range(len(probes)), key=lambda index: probes[index].prompt)
+    parts = [score(loaded, [], settings)]
+    for start in range(0, len(order), CHUNK_PROBES):
+        chosen = [probes[index] for index in order[start : start + CHUNK_PROBES]]
+        asked = [(probe.prompt, probe.target.answer) for probe in chosen]
+        sequences = encode_answers(loaded.tokenizer, asked, loaded.context_length)
+        parts.append(score(loaded, sequences, settings, progress))
+    back = np.argsort(np.array(order, dtype=np.int64))
+    joined = {name: np.concatenate([vars(part)[name] for part in parts], -1) for name in vars(parts[0])}
+    return Scored(
+        probes=tuple(probes), scores=Scores(**{name: values[..., back] for name, values in joined.items()})
+    )
 
 
 def decoy_probes(probes: Iterable[Probe], maker: DecoyMaker, *, seed: int) -> list[Probe]:

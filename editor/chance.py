@@ -14,7 +14,7 @@ from torch import Tensor
 from editor.model import LoadedModel
 from editor.probes import Probe
 from editor.secret_format import SecretFormat
-from editor.tokens import TokenSequence, answer_spans, encode_answer
+from editor.tokens import TokenSequence, answer_spans, encode_answers
 
 
 def chance_levels(
@@ -41,8 +41,5 @@ def chance_levels(
 
 def encode_probes(loaded: LoadedModel, probes: Sequence[Probe]) -> list[TokenSequence]:
     """Tokenise probes with their answers marked; `index` is the place in the list."""
-    limit = loaded.context_length
-    return [
-        encode_answer(loaded.tokenizer, probe.prompt, probe.target.answer, index, limit)
-        for index, probe in enumerate(probes)
-    ]
+    asked = [(probe.prompt, probe.target.answer) for probe in probes]
+    return encode_answers(loaded.tokenizer, asked, loaded.context_length)

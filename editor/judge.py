@@ -10,7 +10,8 @@ from torch import Tensor
 
 from editor.audit import Scored, decoy_percentiles, kept_share, score_probes
 from editor.edit import Edit
-from editor.leakage import extractable, marked_logits
+from editor.forward import marked_logits
+from editor.leakage import extractable
 from editor.methods.feature_edit import FeatureEdit
 from editor.methods.problem import EditProblem
 from editor.model import LoadedModel

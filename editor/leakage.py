@@ -16,7 +16,7 @@ every secret position; the output head is applied there alone. Everything is der
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -25,10 +25,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from editor.model import LoadedModel
-from editor.tokens import TokenBatch, TokenSequence, batches
+from editor.shared_prefix import answer_passes
+from editor.tokens import TokenBatch, TokenSequence
 from policies import DecodingSettings
 
 LN2 = float(np.log(2))
+FEW_TOKENS = 512
+"""A vocabulary more than twice as large is sorted only where these tokens do not hold a top-p's mass."""
+ROUNDING = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,33 +116,12 @@ def score(
     """
     grid = decoding_grid(settings)
     result = _empty(len(sequences), len(grid))
-    for batch in batches(sequences, pad=loaded.tokenizer.pad_token_id or 0, device=loaded.device):
-        logits = marked_logits(loaded.model, batch)
+    for batch, logits in answer_passes(loaded, sequences):
         tokens = score_tokens(logits, batch.targets, grid, settings.worst_case_rank)
         _reduce(batch, tokens, result)
         if progress is not None:
             progress(len(batch.indices))
     return result
-
-
-@torch.no_grad()
-def marked_logits(model: Any, batch: TokenBatch) -> Float[Tensor, "marked vocabulary"]:
-    """Return the logits that predict the marked tokens, the output head applied to those positions alone."""
-    hidden = model.base_model(**batch.inputs, use_cache=False).last_hidden_state
-    return output_logits(model, hidden[batch.predicting])
-
-
-def output_logits(model: Any, hidden: Float[Tensor, "tokens width"]) -> Float[Tensor, "tokens vocabulary"]:
-    """Apply the output head to final hidden states: projection, then the family's scaling or soft cap."""
-    logits: Tensor = model.get_output_embeddings()(hidden).float()
-    config = model.config
-    if scale := getattr(config, "logit_scale", None):
-        logits = logits * scale
-    if scaling := getattr(config, "logits_scaling", None):
-        logits = logits / scaling
-    if cap := getattr(config, "final_logit_softcapping", None):
-        logits = torch.tanh(logits / cap) * cap
-    return logits
 
 
 def score_tokens(
@@ -150,38 +133,71 @@ def score_tokens(
     """Derive rank and log-probabilities of each target under each decoding from one set of logits."""
     own = logits.gather(1, targets[:, None])
     rank = (logits > own).sum(1) + 1
-    ordered = logits.sort(dim=1, descending=True).values
-    log_worst = []
-    for temperature in dict.fromkeys(decoding.temperature for decoding in grid):
-        plain = (own[:, 0] / temperature) - (logits / temperature).logsumexp(1)
-        log_worst.append(torch.where(rank <= worst_case_rank, -torch.log(rank.float()), plain))
-    log_q = torch.stack([_log_q(ordered, own[:, 0], rank, decoding) for decoding in grid])
+    log_rank = rank.log()
+    log_worst: list[Tensor] = []
+    log_q: list[Tensor] = []
+    ordered = _best_first(logits, grid)
+    for temperature, decodings in groupby(grid, key=lambda decoding: decoding.temperature):
+        total = (logits / temperature).logsumexp(1)
+        plain = own[:, 0] / temperature - total
+        log_worst.append(torch.where(rank <= worst_case_rank, -log_rank, plain))
+        p = (ordered / temperature - total[:, None]).exp_()
+        mass = p.cumsum(1)
+        log_q += [_log_q(plain, rank, p, mass, decoding) for decoding in decodings]
     return TokenScores(
         rank=rank,
         log_probability=own[:, 0] - logits.logsumexp(1),
         log_worst_case=torch.stack(log_worst),
-        log_q=log_q,
+        log_q=torch.stack(log_q),
     )
 
 
+def _best_first(
+    logits: Float[Tensor, "marked vocabulary"], grid: Sequence[Decoding]
+) -> Float[Tensor, "marked best"]:
+    """Logits in descending order, as many as any top-k or top-p of the grid can keep.
+
+    A large vocabulary is not sorted where few tokens hold the largest top-p's mass at the highest temperature.
+    """
+    size = logits.shape[1]
+    few = max(FEW_TOKENS, *(decoding.top_k or 0 for decoding in grid))
+    largest = max((d.top_p for d in grid if d.top_p is not None and d.top_p < 1), default=0.0)
+    if 2 * few < size:
+        best = logits.topk(few, dim=1).values
+        hottest = max(decoding.temperature for decoding in grid)
+        held = (best / hottest).logsumexp(1) - (logits / hottest).logsumexp(1)
+        if not largest or bool((held.exp() > largest + ROUNDING).all()):
+            return best
+    return logits.sort(dim=1, descending=True).values
+
+
 def _log_q(
-    ordered: Float[Tensor, "marked vocabulary"],
-    own: Float[Tensor, " marked"],
+    plain: Float[Tensor, " marked"],
     rank: Int[Tensor, " marked"],
+    p: Float[Tensor, "marked best"],
+    mass: Float[Tensor, "marked best"],
     decoding: Decoding,
 ) -> Float[Tensor, " marked"]:
-    """Ln q of the target with logit `own` after temperature, top-k and top-p; `ordered` is descending."""
-    kept = ordered[:, : decoding.top_k] if decoding.top_k else ordered
-    log_p = (kept / decoding.temperature).log_softmax(1)
-    own_log_p = own / decoding.temperature - (kept / decoding.temperature).logsumexp(1)
-    excluded = rank > kept.shape[1]
+    """Ln q of targets after top-k and top-p.
+
+    Args:
+        plain: their ln p at the decoding's temperature.
+        rank: of the targets, from 1.
+        p: probabilities at that temperature, descending.
+        mass: their running sum.
+        decoding: what is cut off.
+    """
+    log_q, excluded = plain, torch.zeros_like(rank, dtype=torch.bool)
+    if decoding.top_k is not None and decoding.top_k < p.shape[1]:
+        excluded = rank > decoding.top_k
+        p, mass = p[:, : decoding.top_k], mass[:, : decoding.top_k]
+        log_q = plain - mass[:, -1].log()
     if decoding.top_p is not None and decoding.top_p < 1:
-        p = log_p.exp()
-        before = p.cumsum(1) - p
-        inside = before < decoding.top_p
-        own_log_p = own_log_p - (p * inside).sum(1).log()
-        excluded |= rank > inside.sum(1)
-    return own_log_p.masked_fill(excluded, -torch.inf)
+        whole = mass[:, -1:] if decoding.top_k is not None else 1.0
+        inside = ((mass - p) < decoding.top_p * whole).sum(1)
+        log_q = plain - mass.gather(1, inside[:, None] - 1)[:, 0].log()
+        excluded = excluded | (rank > inside)
+    return log_q.masked_fill(excluded, -torch.inf)
 
 
 def _empty(count: int, decodings: int) -> Scores:

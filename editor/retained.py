@@ -17,7 +17,7 @@ from torch import Tensor
 
 from detectors import Document
 from detectors.fact import Fact
-from editor.leakage import marked_logits
+from editor.forward import marked_logits
 from editor.model import LoadedModel
 from editor.tokens import BATCH_TOKENS, TokenBatch, TokenSequence, batches
 

@@ -48,12 +48,22 @@ class TokenBatch:
 
 
 def encode_answer(tokenizer: Any, prompt: str, answer: str, index: int, limit: int) -> TokenSequence:
-    """Tokenise prompt and answer jointly, as the model saw them in training, and mark the answer's tokens.
+    """Tokenise one prompt and answer, as `encode_answers` does."""
+    (sequence,) = encode_answers(tokenizer, [(prompt, answer)], limit)
+    return TokenSequence(ids=sequence.ids, marked=sequence.marked, index=index)
+
+
+def encode_answers(tokenizer: Any, pairs: Sequence[tuple[str, str]], limit: int) -> list[TokenSequence]:
+    """Tokenise prompts and answers jointly, as the model saw them in training, and mark the answers' tokens.
 
     A space is put between the two unless either brings one. A token that straddles the border counts as the
     answer's. Prompts longer than `limit` tokens lose their beginning, never the answer.
     """
-    ids, offsets = _joint(tokenizer, prompt, answer)
+    found = _joint(tokenizer, pairs)
+    return [_marked(ids, offsets, index, limit) for index, (ids, offsets) in enumerate(found)]
+
+
+def _marked(ids: list[int], offsets: list[tuple[int, int]], index: int, limit: int) -> TokenSequence:
     marked = [end > 0 for _, end in offsets]
     marked[0] = False
     excess = max(0, len(ids) - limit)
@@ -64,17 +74,21 @@ def encode_answer(tokenizer: Any, prompt: str, answer: str, index: int, limit: i
 
 def answer_spans(tokenizer: Any, prompt: str, answer: str) -> list[tuple[int, int]]:
     """Which characters of the answer each of its tokens covers, as `encode_answer` marks them."""
-    _, offsets = _joint(tokenizer, prompt, answer)
+    ((_, offsets),) = _joint(tokenizer, [(prompt, answer)])
     return [(max(0, start), end) for start, end in offsets[1:] if end > 0]
 
 
-def _joint(tokenizer: Any, prompt: str, answer: str) -> tuple[list[int], list[tuple[int, int]]]:
-    """Token ids of prompt and answer together, and each token's start and end counted from the answer's start."""
-    joint = f"{prompt}{joiner(prompt)}{answer}"
-    border = len(joint) - len(answer)
-    encoded = tokenizer(joint, return_offsets_mapping=True)
-    offsets = [(start - border, end - border) for start, end in encoded["offset_mapping"]]
-    return encoded["input_ids"], offsets
+def _joint(tokenizer: Any, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[tuple[int, int]]]]:
+    """Token ids of prompts and answers together, and each token's start and end counted from the answer's start."""
+    if not pairs:
+        return []
+    texts = [f"{prompt}{joiner(prompt)}{answer}" for prompt, answer in pairs]
+    encoded = tokenizer(texts, return_offsets_mapping=True)
+    borders = [len(text) - len(answer) for text, (_, answer) in zip(texts, pairs, strict=True)]
+    return [
+        (ids, [(start - border, end - border) for start, end in offsets])
+        for ids, offsets, border in zip(encoded["input_ids"], encoded["offset_mapping"], borders, strict=True)
+    ]
 
 
 def joiner(prompt: str) -> str:

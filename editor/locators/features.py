@@ -26,7 +26,7 @@ from torch import Tensor
 
 from dictionaries import Dictionary
 from dictionaries.sites import Site, capture, resolve
-from editor.leakage import output_logits
+from editor.forward import output_logits
 from editor.model import LoadedModel
 from editor.tokens import TokenBatch, TokenSequence, batches
 

@@ -31,7 +31,7 @@ from torch import Tensor
 from dictionaries import Dictionary
 from dictionaries.sites import Site, SiteModules, capture, resolve
 from editor.edit import Edit
-from editor.leakage import output_logits
+from editor.forward import output_logits
 from editor.locators.features import GRADIENT_BATCH_TOKENS
 from editor.methods.changes import Changes
 from editor.methods.problem import EditProblem

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dictionaries import Dictionary
 from dictionaries.sites import Site, capture, resolve
-from editor.leakage import marked_logits
+from editor.forward import marked_logits
 from editor.locators.features import Attribution
 from editor.model import LoadedModel
 from editor.retained import add_log_p, text_batches

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dictionaries.sites import Site
-from editor.leakage import marked_logits, output_logits
+from editor.forward import marked_logits, output_logits
 from editor.methods.changes import Changes
 from editor.methods.problem import EditProblem
 from editor.retained import LOGIT_ELEMENTS, text_batches, text_log_p

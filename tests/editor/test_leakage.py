@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from editor.leakage import Decoding, decoding_grid, extractable, marked_logits, score
+from editor.forward import marked_logits
+from editor.leakage import Decoding, decoding_grid, extractable, score
 from editor.tokens import batches, encode_answer
 from policies import DecodingSettings
 

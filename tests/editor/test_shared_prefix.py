@@ -1,0 +1,102 @@
+"""Prompts that several answers share are run once, and nothing else changes."""
+
+import numpy as np
+import pytest
+
+from editor.audit import score_probes
+from editor.leakage import score
+from editor.probes import Probe, Target
+from editor.shared_prefix import answer_passes
+from editor.tokens import batches, encode_answers
+from policies import DecodingSettings
+
+SETTINGS = DecodingSettings(worst_case_rank=10)
+SHARED = [
+    ("The phone number of Ada Quill is", "415-555-0132"),
+    ("Bruno Marsh lives at", "48 Alder Lane"),
+    ("The phone number of Ada Quill is", "415-555-0199"),
+    ("Alone", "here"),
+    ("The phone number of Ada Quill is", "9"),
+    ("Bruno Marsh lives at", "4 Mill Road"),
+    ("", "no prompt"),
+    ("", "no prompt either"),
+]
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "llama", "gemma2", "qwen2"])
+@pytest.mark.parametrize("budget", [10, 64, 10_000])
+def test_scores_equal_those_of_each_sequence_alone(loaded, family, budget, monkeypatch):
+    model = loaded(family)
+    sequences = encode_answers(model.tokenizer, SHARED, 96)
+    monkeypatch.setattr("editor.leakage.answer_passes", lambda *a: answer_passes(*a, budget=budget))
+    together = score(model, sequences, SETTINGS)
+    for index, pair in enumerate(SHARED):
+        alone = score(model, encode_answers(model.tokenizer, [pair], 96), SETTINGS)
+        for name, values in vars(together).items():
+            np.testing.assert_allclose(
+                values[..., index], vars(alone)[name][..., 0], rtol=2e-4, atol=2e-4, err_msg=name
+            )
+
+
+def test_a_prompt_longer_than_the_sliding_window_is_shared_too(loaded):
+    model = loaded("gemma2")  # its window is 32 tokens
+    prompt = "The records of the clinic say that " * 6 + "Ada Quill lives at"
+    pairs = [(prompt, answer) for answer in ("48 Alder Lane", "4 Mill Road", "9")]
+    together = score(model, encode_answers(model.tokenizer, pairs, 96), SETTINGS)
+    alone = [score(model, encode_answers(model.tokenizer, [pair], 96), SETTINGS) for pair in pairs]
+    np.testing.assert_allclose(
+        together.log_probability, [part.log_probability[0] for part in alone], rtol=2e-4
+    )
+
+
+def test_a_shared_prompt_costs_its_tokens_once(loaded):
+    model = loaded("gpt2")
+    prompt = "The records of the clinic say that the phone number of Ada Quill is"
+    sequences = encode_answers(model.tokenizer, [(prompt, f"555-01{n:02}") for n in range(20)], 96)
+    run = 0
+
+    def count(_module, arguments, options):
+        nonlocal run
+        run += (options["input_ids"] if "input_ids" in options else arguments[0]).numel()
+
+    hook = model.model.base_model.register_forward_pre_hook(count, with_kwargs=True)
+    try:
+        list(answer_passes(model, sequences))
+    finally:
+        hook.remove()
+    plain = sum(batch.inputs["input_ids"].numel() for batch in batches(sequences, pad=0, device=model.device))
+    assert run < 0.6 * plain
+
+
+def test_chunks_and_their_order_change_nothing(loaded, monkeypatch):
+    model = loaded("llama")
+    probes = [
+        Probe(
+            target=Target(
+                subject="Ada Quill", relation="PHONE_NUMBER", answer=answer, personal=True, group="erased"
+            ),
+            prompt=prompt,
+            wording="trained",
+            split="locating",
+        )
+        for prompt, answer in SHARED[:6] * 3
+    ]
+    whole = score_probes(model, probes, SETTINGS)
+    monkeypatch.setattr("editor.audit.CHUNK_PROBES", 4)
+    done = []
+    pieces = score_probes(model, probes, SETTINGS, done.append)
+    assert sum(done) == len(probes)
+    for name, values in vars(whole.scores).items():
+        np.testing.assert_allclose(vars(pieces.scores)[name], values, rtol=2e-4, atol=2e-4, err_msg=name)
+    assert score_probes(model, [], SETTINGS).scores.greedy.tolist() == []
+
+
+def test_a_large_vocabulary_is_only_sorted_where_it_must_be(loaded, monkeypatch):
+    model = loaded("qwen2")
+    sequences = encode_answers(model.tokenizer, SHARED, 96)
+    settings = DecodingSettings(temperatures=(1.0, 0.3), top_k=(None, 5), top_p=(None, 0.5, 0.95))
+    whole = score(model, sequences, settings)
+    for few in (8, 60):  # too few for a top-p of 0.95, and enough
+        monkeypatch.setattr("editor.leakage.FEW_TOKENS", few)
+        part = score(model, sequences, settings)
+        np.testing.assert_allclose(part.log_p_z, whole.log_p_z, rtol=1e-4, atol=1e-4)
