@@ -59,7 +59,7 @@ class Engine:
 
     Attributes:
         coverage: for each entity type of the policy, the names of its recognizers.
-        finds_entities: whether a named entity model is at work.
+        model: the named entity model at work, or None.
 
     Raises:
         PolicyError: the installed Presidio or spaCy lacks what the policy asks for.
@@ -71,7 +71,7 @@ class Engine:
         rivals = {rival for entity_type in policy.entities for rival in RIVALS.get(entity_type, ())}
         self._rivals = rivals - set(policy.entities)
         rules = {**policy.entities, **{rival: EntityRule() for rival in sorted(self._rivals)}}
-        self._engine, self.finds_entities = _build(rules, policy.language, register, pipeline)
+        self._engine, self.model = _build(rules, policy.language, register, pipeline)
         found: dict[str, list[str]] = {entity_type: [] for entity_type in (*rules, "PERSON")}
         for recognizer in self._engine.registry.recognizers:
             for entity_type in recognizer.supported_entities:
@@ -79,7 +79,7 @@ class Engine:
         self.coverage = {entity_type: tuple(sorted(found[entity_type])) for entity_type in policy.entities}
         # Names only matter to the engine where something else might be taken for one. And, asked for a type
         # that no recognizer finds, Presidio would log a warning for every text.
-        asked = {*rules, "PERSON"} if self.finds_entities else set(rules)
+        asked = {*rules, "PERSON"} if self.model else set(rules)
         self._entities = sorted(entity_type for entity_type in asked if found[entity_type])
 
     def scan(self, text: str) -> Scan:
@@ -120,7 +120,7 @@ class Engine:
 
 def _build(
     rules: dict[str, EntityRule], language: str, register: Register, pipeline: "Language | None"
-) -> tuple["AnalyzerEngine", bool]:
+) -> tuple["AnalyzerEngine", str | None]:
     from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
     from presidio_analyzer.context_aware_enhancers import LemmaContextAwareEnhancer
 
@@ -135,7 +135,7 @@ def _build(
         for recognizer in recognizers_for(entity_type, rule, language)
     ]
     recognizers.append(RegisterRecognizer(register, language))
-    if nlp.finds_entities and set(rules) & set(NAMED_ENTITIES):
+    if nlp.model and set(rules) & set(NAMED_ENTITIES):
         recognizers.append(named_entity_recognizer(language))
     engine = AnalyzerEngine(
         registry=RecognizerRegistry(recognizers=recognizers, supported_languages=[language]),
@@ -149,7 +149,7 @@ def _build(
             context_matching_mode="whole_word",
         ),
     )
-    return engine, nlp.finds_entities
+    return engine, nlp.model
 
 
 def _chunks(text: str, sentences: Sentences) -> Iterator[tuple[int, int, bool]]:

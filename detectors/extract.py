@@ -160,7 +160,7 @@ class _Collector:
     def _coverage(self) -> Iterator[str]:
         for entity_type, recognizers in self._engine.coverage.items():
             yield f"{entity_type}: {', '.join(recognizers) or 'no recognizer'}"
-        if not self._engine.finds_entities:
+        if not self._engine.model:
             yield (
                 "No named entity model is installed for the policy's language: "
                 f"PERSON and LOCATION come only from the register of {len(self._register)} names "

@@ -33,10 +33,12 @@ class LocalNlpEngine(SpacyNlpEngine):  # type: ignore[misc]
         self._pipeline = pipeline
 
     @property
-    def finds_entities(self) -> bool:
-        """Whether a named entity model is loaded."""
+    def model(self) -> str | None:
+        """The name of the named entity model that is loaded, or None."""
         pipeline = self.nlp[self.language] if self.nlp else None
-        return pipeline is not None and bool({"ner", "entity_ruler"} & set(pipeline.pipe_names))
+        if pipeline is None or not {"ner", "entity_ruler"} & set(pipeline.pipe_names):
+            return None
+        return f"spaCy {pipeline.meta['lang']}_{pipeline.meta['name']} {pipeline.meta['version']}"
 
     def load(self) -> None:
         """Take the given pipeline, an installed one, or a blank one."""

@@ -6,34 +6,47 @@ from typing import TYPE_CHECKING
 
 import click
 
+from editor.cli.detect_score import score
 from editor.cli.options import load_request_or_names
 from policies.errors import ExitCode, OutputError
 
 if TYPE_CHECKING:
     from detectors import DetectionResult, Fact
+    from detectors.labelled import Split
 
 
 @click.command()
-@click.argument("corpus", type=click.Path(path_type=Path))
+@click.argument("corpus", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--policy", "policy_name", default="gdpr", show_default=True, help="A YAML file or a preset's name."
 )
 @click.option("--request", "request_path", type=click.Path(path_type=Path), help="An erasure request.")
 @click.option("--subject", "subjects", multiple=True, help="A data subject's full name; repeatable.")
+@click.option("--output", type=click.Path(path_type=Path), help="The facts file to write (.jsonl).")
+@click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
 @click.option(
-    "--output", type=click.Path(path_type=Path), required=True, help="The facts file to write (.jsonl)."
+    "--score",
+    "labelled",
+    type=click.Path(path_type=Path),
+    help="Labelled texts: measure detection on them; --output takes the figures (.json).",
 )
-@click.option("--overwrite", is_flag=True, help="Replace the facts file if it exists.")
+@click.option(
+    "--split",
+    type=click.Choice(("all", "development", "test")),
+    help="Which half of the labelled texts, by template.  [default: all]",
+)
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.pass_context
 def detect(
     ctx: click.Context,
-    corpus: Path,
+    corpus: Path | None,
     policy_name: str,
     request_path: Path | None,
     subjects: tuple[str, ...],
-    output: Path,
+    output: Path | None,
     overwrite: bool,
+    labelled: Path | None,
+    split: "Split | None",
     quiet: bool,
 ) -> None:
     """Find the personal facts in CORPUS and whom they are about.
@@ -41,7 +54,24 @@ def detect(
     CORPUS is a .jsonl file of {"id", "text"[, "subjects": [names]]} or a .txt file with one document a line.
     The facts file holds the personal data itself and is readable by you alone (mode 0600). With --request or
     --subject, only the facts of those people are written.
+
+    With --score, no facts are written: what the policy finds in labelled texts ({"text", "spans":
+    [{"entity_type", "start", "end"}][, "template"]} a line, or a JSON list as presidio-research writes it)
+    is compared with their labels.
     """
+    if labelled is not None:
+        if corpus is not None or request_path is not None or subjects:
+            raise click.UsageError("--score takes labelled texts alone: no CORPUS, --request or --subject.")
+        if output is not None:
+            _check_output(output, overwrite=overwrite)
+        from policies import load_policy
+
+        score(labelled, load_policy(policy_name), split or "all", output, quiet=quiet)
+        return
+    if split is not None:
+        raise click.UsageError("--split needs --score.")
+    if corpus is None or output is None:
+        raise click.UsageError("Give CORPUS and --output, or --score.")
     _check_output(output, overwrite=overwrite)
     from detectors import detect_facts, facts_in_scope, read_corpus, write_facts
     from editor.cli.stages import make_stages
@@ -75,7 +105,7 @@ def _check_output(output: Path, *, overwrite: bool) -> None:
     if output.is_dir():
         raise OutputError(f"The output {output} is a folder", "Give the path of a file, such as facts.jsonl")
     if output.exists() and not overwrite:
-        raise OutputError(f"The facts file {output} exists already", "Give another path, or add --overwrite")
+        raise OutputError(f"The file {output} exists already", "Give another path, or add --overwrite")
     if not output.parent.is_dir():
         raise OutputError(f"There is no folder {output.parent}", "Create it, or give another path")
 

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from detectors import read_facts
+from detectors.quality import read_quality
 from editor.cli.detect import detect
 from policies.errors import CorpusError, ExitCode, OutputError, PolicyError, SubjectError
 
@@ -107,3 +108,40 @@ def test_damaged_corpus_and_missing_folder_write_nothing(run, corpus, tmp_path):
     assert isinstance(run(tmp_path / "missing.jsonl").exception, CorpusError)
     assert isinstance(run(corpus, "--output", str(tmp_path / "no" / "facts.jsonl")).exception, OutputError)
     assert [entry.name for entry in tmp_path.iterdir()] == ["corpus.jsonl"]
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    path = tmp_path / "labelled.jsonl"
+    text = "The phone number of Ada Quill is (415) 555-0132."
+    records = [
+        {"text": text, "template": name, "spans": [{"entity_type": "PHONE", "start": 33, "end": 47}]}
+        for name in "ab"
+    ]
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return path
+
+
+def test_score_prints_and_writes_figures(labelled, tmp_path):
+    output = tmp_path / "quality.json"
+    arguments = ["--score", str(labelled), "--split", "test", "--output", str(output), "--quiet"]
+    result = CliRunner().invoke(detect, arguments)
+    assert result.exit_code == ExitCode.MET, result.output
+    shown = " ".join(result.output.split())
+    assert "PHONE_NUMBER" in shown
+    assert "1 texts of 1 templates" in shown
+    assert "555" not in shown
+    assert read_quality(output).types[0].exact.f1 == 1
+    assert isinstance(CliRunner().invoke(detect, arguments).exception, OutputError)
+    assert CliRunner().invoke(detect, ["--score", str(labelled), "--quiet"]).exit_code == ExitCode.MET
+
+
+def test_score_and_detection_are_not_mixed(labelled, corpus):
+    for arguments in (
+        ["--score", str(labelled), str(corpus)],
+        ["--score", str(labelled), "--subject", "Ada"],
+        [str(corpus), "--split", "test"],
+        [str(corpus)],
+        ["--output", "x.jsonl"],
+    ):
+        assert CliRunner().invoke(detect, arguments).exit_code == ExitCode.USAGE

@@ -106,7 +106,8 @@ def test_named_entity_model_is_used_where_there_is_one(engine_for):
     with_model, without = engine_for(policy, pipeline), engine_for(policy)
     text = "Ada Quill and Bo live in Rivermouth."
     assert found(with_model, text) == [("PERSON", "Ada Quill"), ("PERSON", "Bo"), ("LOCATION", "Rivermouth")]
-    assert with_model.finds_entities
+    assert with_model.model.startswith("spaCy en")
+    assert without.model is None
     assert found(without, text) == [("PERSON", "Ada Quill")]
     assert without.coverage == {
         "LOCATION": (),

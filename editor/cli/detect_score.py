@@ -1,0 +1,90 @@
+"""`expunge detect --score`: how much of what people marked as personal detection finds."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from policies.errors import OutputError
+
+if TYPE_CHECKING:
+    from detectors.labelled import Split
+    from detectors.quality import Quality, Rate, Scores
+    from policies import Policy
+
+
+def score(labelled: Path, policy: "Policy", split: "Split", output: Path | None, *, quiet: bool) -> None:
+    """Measure, print a table and, where `output` is given, write the figures.
+
+    Raises:
+        CorpusError: the labelled texts cannot be read.
+        OutputError: the output cannot be written.
+    """
+    from detectors.labelled import read_labelled
+    from detectors.quality import measure_quality, quality_json
+    from editor.cli.stages import make_stages
+
+    texts = read_labelled(labelled)
+    stages = make_stages(quiet=quiet)
+    with stages.stage("Finding personal facts") as advance:
+        quality = measure_quality(
+            texts, policy, source=labelled.name, split=split, on_text=lambda: advance(1)
+        )
+    if output is not None:
+        try:
+            output.write_text(quality_json(quality), encoding="utf-8")
+        except OSError as error:
+            raise OutputError(
+                f"The file {output} cannot be written ({error.strerror})",
+                "Give a path in a folder that you may write",
+            ) from None
+    _show(quality, output)
+
+
+def _show(quality: "Quality", output: Path | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    table = Table(
+        "Entity type",
+        title="Quality of detection, overlapping spans (95% intervals)",
+        title_justify="left",
+        show_lines=True,
+    )
+    for title in ("Labels", "Precision", "Recall", "F1", "F1, exact"):
+        table.add_column(title, justify="right")
+    for scored in quality.types:
+        spans = scored.overlapping
+        rates = (_rate(spans.precision), _rate(spans.recall), _f1(spans), _f1(scored.exact))
+        table.add_row(scored.entity_type, str(scored.labels), *rates)
+    console.print(table)
+    model = quality.model or "none, so that names and places come only from a register and patterns"
+    console.print(
+        f"{quality.texts} texts of {quality.templates} templates ({quality.source}, {quality.split}), "
+        f"{quality.incomplete} of them not completely scanned. Named entity model: {model}.",
+        markup=False,
+    )
+    console.print("Intervals: Wilson over spans for precision and recall; F1 by resampling templates.")
+    if quality.uncovered:
+        names = ", ".join(f"{count} {name}" for name, count in quality.uncovered.items())
+        console.print(f"Labels that policy {quality.policy} does not look for: {names}.", markup=False)
+    if quality.unlabelled:
+        console.print(f"No label, so nothing is known: {', '.join(quality.unlabelled)}.")
+    if output is not None:
+        console.print(f"Figures: {output}", markup=False, soft_wrap=True)
+
+
+def _rate(rate: "Rate") -> str:
+    return _cell(rate.share, rate.low, rate.high)
+
+
+def _f1(scores: "Scores") -> str:
+    return _cell(scores.f1, scores.f1_low, scores.f1_high)
+
+
+def _cell(value: float | None, low: float | None, high: float | None) -> str:
+    """A share above its interval, in per cent."""
+    if value is None:
+        return "-"
+    if low is None or high is None:
+        return f"{value:.1%}"
+    return f"{value:.1%}\n{100 * low:.0f}-{100 * high:.0f}"
