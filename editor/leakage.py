@@ -14,7 +14,7 @@ every secret position; the output head is applied there alone. Everything is der
 * exact memorisation: the share of positions whose argmax is right.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -30,7 +30,7 @@ from editor.tokens import TokenBatch, TokenSequence
 from policies import DecodingSettings
 
 LN2 = float(np.log(2))
-FEW_TOKENS = 512
+FEW_TOKENS = 64
 """A vocabulary more than twice as large is sorted only where these tokens do not hold a top-p's mass."""
 ROUNDING = 1e-4
 
@@ -134,41 +134,45 @@ def score_tokens(
     own = logits.gather(1, targets[:, None])
     rank = (logits > own).sum(1) + 1
     log_rank = rank.log()
-    log_worst: list[Tensor] = []
-    log_q: list[Tensor] = []
-    ordered = _best_first(logits, grid)
-    for temperature, decodings in groupby(grid, key=lambda decoding: decoding.temperature):
-        total = (logits / temperature).logsumexp(1)
-        plain = own[:, 0] / temperature - total
-        log_worst.append(torch.where(rank <= worst_case_rank, -log_rank, plain))
-        p = (ordered / temperature - total[:, None]).exp_()
-        mass = p.cumsum(1)
-        log_q += [_log_q(plain, rank, p, mass, decoding) for decoding in decodings]
+    totals = {d.temperature: (logits / d.temperature).logsumexp(1) for d in grid}
+    plain = {temperature: own[:, 0] / temperature - total for temperature, total in totals.items()}
+    log_q = torch.empty(len(grid), len(logits), device=logits.device)
+    for rows, best in _best_first(logits, grid):
+        for temperature, decodings in groupby(enumerate(grid), key=lambda item: item[1].temperature):
+            p = (best / temperature - totals[temperature][rows, None]).exp_()
+            mass = p.cumsum(1)
+            for row, decoding in decodings:
+                log_q[row, rows] = _log_q(plain[temperature][rows], rank[rows], p, mass, decoding)
     return TokenScores(
         rank=rank,
         log_probability=own[:, 0] - logits.logsumexp(1),
-        log_worst_case=torch.stack(log_worst),
-        log_q=torch.stack(log_q),
+        log_worst_case=torch.stack(
+            [torch.where(rank <= worst_case_rank, -log_rank, log_p) for log_p in plain.values()]
+        ),
+        log_q=log_q,
     )
 
 
 def _best_first(
     logits: Float[Tensor, "marked vocabulary"], grid: Sequence[Decoding]
-) -> Float[Tensor, "marked best"]:
-    """Logits in descending order, as many as any top-k or top-p of the grid can keep.
+) -> Iterator[tuple[Int[Tensor, " rows"], Float[Tensor, "rows best"]]]:
+    """Yield rows with their logits in descending order, as many as any top-k or top-p of the grid can keep.
 
-    A large vocabulary is not sorted where few tokens hold the largest top-p's mass at the highest temperature.
+    The whole vocabulary is sorted only where few tokens do not hold the largest top-p's mass at the highest
+    temperature.
     """
-    size = logits.shape[1]
+    every = torch.arange(len(logits), device=logits.device)
     few = max(FEW_TOKENS, *(decoding.top_k or 0 for decoding in grid))
+    if 2 * few >= logits.shape[1]:
+        yield every, logits.sort(dim=1, descending=True).values
+        return
+    best = logits.topk(few, dim=1).values
     largest = max((d.top_p for d in grid if d.top_p is not None and d.top_p < 1), default=0.0)
-    if 2 * few < size:
-        best = logits.topk(few, dim=1).values
-        hottest = max(decoding.temperature for decoding in grid)
-        held = (best / hottest).logsumexp(1) - (logits / hottest).logsumexp(1)
-        if not largest or bool((held.exp() > largest + ROUNDING).all()):
-            return best
-    return logits.sort(dim=1, descending=True).values
+    hottest = max(decoding.temperature for decoding in grid)
+    held = ((best / hottest).logsumexp(1) - (logits / hottest).logsumexp(1)).exp()
+    enough = held > largest + ROUNDING
+    yield every[enough], best[enough]
+    yield every[~enough], logits[~enough].sort(dim=1, descending=True).values
 
 
 def _log_q(
