@@ -12,17 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.fact import Fact
+from editor.asking import encode_probes
 from editor.decoys import DecoyMaker
 from editor.leakage import Scores, decoding_grid, extractable, score
 from editor.masking import CaseKey, length_class
 from editor.model import LoadedModel
 from editor.probes import Group, Probe, Target, sample
 from editor.report.schema import DecodingLeakage, FactRow, GroupResult, Leakage, Rate, SubjectRow
-from editor.tokens import encode_answers
 from policies import DecodingSettings
 
 Mask = NDArray[np.bool_]
-WORDINGS = ("trained", "template", "held_out", "all")
+WORDINGS = ("trained", "template", "held_out", "prefix", "spelling", "all")
 GROUPS: tuple[Group, ...] = ("erased", "same_subject", "neighbours", "others", "decoys")
 DECOYS_A_FACT = 8
 DECOY_FACTS = 200
@@ -63,9 +63,7 @@ def score_probes(
     parts = [score(loaded, [], settings)]
     for start in range(0, len(order), CHUNK_PROBES):
         chosen = [probes[index] for index in order[start : start + CHUNK_PROBES]]
-        asked = [(probe.prompt, probe.target.answer) for probe in chosen]
-        sequences = encode_answers(loaded.tokenizer, asked, loaded.context_length)
-        parts.append(score(loaded, sequences, settings, progress))
+        parts.append(score(loaded, encode_probes(loaded, chosen), settings, progress))
     back = np.argsort(np.array(order, dtype=np.int64))
     joined = {name: np.concatenate([vars(part)[name] for part in parts], -1) for name in vars(parts[0])}
     return Scored(

@@ -14,7 +14,7 @@ from torch import Tensor
 from editor.model import LoadedModel
 from editor.probes import Probe
 from editor.secret_format import SecretFormat
-from editor.tokens import TokenSequence, answer_spans, encode_answers
+from editor.tokens import answer_spans
 
 
 def chance_levels(
@@ -37,9 +37,3 @@ def chance_levels(
         values = [sum(math.log(share) for share in shares[start:end]) for start, end in spans]
         levels.append(torch.tensor(values, device=loaded.device))
     return levels
-
-
-def encode_probes(loaded: LoadedModel, probes: Sequence[Probe]) -> list[TokenSequence]:
-    """Tokenise probes with their answers marked; `index` is the place in the list."""
-    asked = [(probe.prompt, probe.target.answer) for probe in probes]
-    return encode_answers(loaded.tokenizer, asked, loaded.context_length)

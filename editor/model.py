@@ -24,12 +24,16 @@ class LoadedModel:
         tokenizer: a fast tokenizer (character offsets are needed to find secrets in tokens).
         source: what the user named.
         stored_dtype: the dtype of the checkpoint on disk, in which an edited one is written.
+        chat: whether wordings of a user are put to it in the tokenizer's chat template.
+        system_prompt: stands before them then.
     """
 
     model: Any
     tokenizer: Any
     source: str
     stored_dtype: torch.dtype
+    chat: bool = False
+    system_prompt: str | None = None
 
     @property
     def device(self) -> torch.device:
@@ -43,7 +47,14 @@ class LoadedModel:
         return int(getattr(self.model.config, "max_position_embeddings", None) or 2048)
 
 
-def load_model(source: str, *, device: str = "auto", dtype: str = "auto") -> LoadedModel:
+def load_model(
+    source: str,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    chat: bool | None = None,
+    system_prompt: str | None = None,
+) -> LoadedModel:
     """Load a checkpoint folder, a hub name or a PEFT adapter folder (merged) through accelerate.
 
     Args:
@@ -51,6 +62,8 @@ def load_model(source: str, *, device: str = "auto", dtype: str = "auto") -> Loa
         device: "auto" lets accelerate spread the model over the GPUs there are, and takes the CPU otherwise;
             or a torch device such as "cpu" or "cuda:0".
         dtype: the dtype to compute in; "auto" is float32 on the CPU and the checkpoint's own on a GPU.
+        chat: ask in the tokenizer's chat template; None asks so wherever there is one.
+        system_prompt: stands before every question of a chat.
 
     Raises:
         ModelError: the folder is missing, empty or incomplete, the model is no causal language model, it has
@@ -69,7 +82,19 @@ def load_model(source: str, *, device: str = "auto", dtype: str = "auto") -> Loa
     model.eval().requires_grad_(requires_grad=False)
     _check_finite(model, source)
     tokenizer = _load_tokenizer(source if _has_tokenizer(source) else base)
-    return LoadedModel(model=model, tokenizer=tokenizer, source=source, stored_dtype=stored)
+    has_template = bool(getattr(tokenizer, "chat_template", None))
+    if not has_template and (chat or system_prompt):
+        raise ModelError(
+            f"The tokenizer of {source} has no chat template", "Leave out --chat and --system-prompt"
+        )
+    return LoadedModel(
+        model=model,
+        tokenizer=tokenizer,
+        source=source,
+        stored_dtype=stored,
+        chat=has_template if chat is None else chat,
+        system_prompt=system_prompt,
+    )
 
 
 def tensor_digests(model: nn.Module, dtype: torch.dtype) -> dict[str, str]:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from dictionaries import Dictionary
 from dictionaries.sites import Site
+from editor.asking import encode_probes
 from editor.audit import Scored, decoy_bits, decoy_probes, fact_rows, group_results, subject_rows
 from editor.case import Case
-from editor.chance import chance_levels, encode_probes
+from editor.chance import chance_levels
 from editor.dictionary_supply import DictionarySupply
 from editor.edit import Edit
 from editor.export import export_checkpoint, save_adapter

@@ -15,12 +15,17 @@ from pathlib import Path
 from typing import Literal
 
 from detectors.fact import Fact
+from editor.spellings import Spelling, respell, spellings
 from policies import ErasureRequest, Policy
 from policies.errors import CorpusError, SubjectError
 
 Group = Literal["erased", "same_subject", "neighbours", "others", "decoys"]
-Wording = Literal["trained", "template", "held_out"]
+Wording = Literal["trained", "template", "held_out", "prefix", "spelling"]
 Split = Literal["locating", "verification"]
+PREFIXES = 3
+PREFIX_WORDS = (12, 6, 3)
+SPELLED_PROMPTS = 3
+"""Prompts of a fact after which its other spellings are looked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,12 +56,19 @@ class Probe:
         prompt: the text before the answer.
         wording: where the prompt comes from.
         split: who may look at it.
+        spelling: how the answer is spelled.
     """
 
     target: Target
     prompt: str = field(repr=False)
     wording: Wording
     split: Split
+    spelling: Spelling = "as found"
+
+    @property
+    def answer(self) -> str:
+        """What the model would have to write."""
+        return respell(self.target.answer, self.spelling)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +157,37 @@ def sample(probes: Iterable[Probe], count: int, seed: int) -> list[Probe]:
         return hashlib.blake2b(text.encode(), digest_size=8).digest()
 
     return sorted(probes, key=draw)[:count]
+
+
+def widened(probes: Sequence[Probe], facts: Iterable[Fact]) -> list[Probe]:
+    """More ways to ask for the erased facts: shorter beginnings of the corpus's sentences, and other spellings.
+
+    Args:
+        probes: as `build_probes` made them.
+        facts: their sources' prefixes are shortened to the last `PREFIX_WORDS` words, of at most `PREFIXES` sources.
+    """
+    erased: dict[Target, list[Probe]] = defaultdict(list)
+    for probe in probes:
+        if probe.target.group == "erased":
+            erased[probe.target].append(probe)
+    sources = {(fact.subject, fact.entity_type, fact.secret): fact.sources for fact in facts}
+    found: list[Probe] = []
+    for target, mine in erased.items():
+        known = {probe.prompt for probe in mine}
+        texts = sources.get((target.subject, target.relation, target.answer), ())[:PREFIXES]
+        shorter = (" ".join(source.prefix.split()[-words:]) for source in texts for words in PREFIX_WORDS)
+        plain = replace(mine[0], split="verification")
+        found += [
+            replace(plain, prompt=prompt, wording="prefix")
+            for prompt in dict.fromkeys(shorter)
+            if prompt and prompt not in known
+        ]
+        found += [
+            replace(plain, prompt=probe.prompt, wording="spelling", spelling=spelling)
+            for probe in sorted(mine, key=lambda probe: probe.wording != "template")[:SPELLED_PROMPTS]
+            for spelling in spellings(target.answer)
+        ]
+    return found
 
 
 def _requested_names(facts: Sequence[Fact], request: ErasureRequest | None) -> frozenset[str]:

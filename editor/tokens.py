@@ -53,13 +53,16 @@ def encode_answer(tokenizer: Any, prompt: str, answer: str, index: int, limit: i
     return TokenSequence(ids=sequence.ids, marked=sequence.marked, index=index)
 
 
-def encode_answers(tokenizer: Any, pairs: Sequence[tuple[str, str]], limit: int) -> list[TokenSequence]:
+def encode_answers(
+    tokenizer: Any, pairs: Sequence[tuple[str, str]], limit: int, *, special: bool = True
+) -> list[TokenSequence]:
     """Tokenise prompts and answers jointly, as the model saw them in training, and mark the answers' tokens.
 
     A space is put between the two unless either brings one. A token that straddles the border counts as the
-    answer's. Prompts longer than `limit` tokens lose their beginning, never the answer.
+    answer's. Prompts longer than `limit` tokens lose their beginning, never the answer. `special` lets the tokenizer
+    add its own special tokens; a chat template has brought them already.
     """
-    found = _joint(tokenizer, pairs)
+    found = _joint(tokenizer, pairs, special=special)
     return [_marked(ids, offsets, index, limit) for index, (ids, offsets) in enumerate(found)]
 
 
@@ -78,12 +81,14 @@ def answer_spans(tokenizer: Any, prompt: str, answer: str) -> list[tuple[int, in
     return [(max(0, start), end) for start, end in offsets[1:] if end > 0]
 
 
-def _joint(tokenizer: Any, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[tuple[int, int]]]]:
+def _joint(
+    tokenizer: Any, pairs: Sequence[tuple[str, str]], *, special: bool = True
+) -> list[tuple[list[int], list[tuple[int, int]]]]:
     """Token ids of prompts and answers together, and each token's start and end counted from the answer's start."""
     if not pairs:
         return []
     texts = [f"{prompt}{joiner(prompt)}{answer}" for prompt, answer in pairs]
-    encoded = tokenizer(texts, return_offsets_mapping=True)
+    encoded = tokenizer(texts, return_offsets_mapping=True, add_special_tokens=special)
     borders = [len(text) - len(answer) for text, (_, answer) in zip(texts, pairs, strict=True)]
     return [
         (ids, [(start - border, end - border) for start, end in offsets])

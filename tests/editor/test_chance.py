@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from editor.chance import chance_levels, encode_probes
+from editor.asking import encode_probes
+from editor.chance import chance_levels
 from editor.probes import Probe, Target
 from editor.secret_format import SecretFormat
 
