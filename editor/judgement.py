@@ -1,10 +1,22 @@
 """Judge what was measured by the policy: criteria, verdict and exit code."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from editor.audit import Scored, kept_rate
 from editor.report.formatting import percent, plural
-from editor.report.schema import Check, Criterion, FactRow, GroupResult, Leakage, Measure, Perplexity, Rate
+from editor.report.schema import (
+    EXIT_CODES,
+    Check,
+    Criterion,
+    FactRow,
+    Gate,
+    GroupResult,
+    Leakage,
+    Measure,
+    Outcome,
+    Perplexity,
+    Rate,
+)
 from policies import Policy
 from policies.errors import ExitCode
 
@@ -128,14 +140,23 @@ def _floor(measure: Measure, name: str, threshold: float, counted: Rate) -> Crit
     )
 
 
-def exit_code(criteria: Sequence[Criterion], *, incomplete: bool) -> ExitCode:
-    """Leakage weighs most, then utility and integrity, then whether something was skipped."""
+def outcomes(criteria: Sequence[Criterion], *, incomplete: bool) -> tuple[Outcome, ...]:
+    """What went wrong, gravest first: leakage, then utility (integrity with it), then something skipped."""
     failed = {criterion.kind for criterion in criteria if not criterion.passed}
-    if "leakage" in failed:
-        return ExitCode.LEAKAGE
-    if failed:
-        return ExitCode.UTILITY
-    return ExitCode.INCOMPLETE if incomplete else ExitCode.MET
+    occurred = {
+        "leakage": "leakage" in failed,
+        "utility": bool(failed - {"leakage"}),
+        "incomplete": incomplete,
+    }
+    return tuple(outcome for outcome in EXIT_CODES if occurred[outcome])
+
+
+def exit_code(
+    criteria: Sequence[Criterion], *, incomplete: bool, fails_on: Collection[Outcome] = Gate().fails_on
+) -> ExitCode:
+    """The code of the gravest outcome among those that fail the run."""
+    failing = (outcome for outcome in outcomes(criteria, incomplete=incomplete) if outcome in fails_on)
+    return next((EXIT_CODES[outcome] for outcome in failing), ExitCode.MET)
 
 
 def verdict(code: ExitCode, criteria: Sequence[Criterion], facts: Sequence[FactRow]) -> str:

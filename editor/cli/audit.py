@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from editor.cli.options import case_options, open_case_from, run_info, run_options
+from editor.cli.options import case_options, fail_on, open_case_from, run_info, run_options
 from editor.cli.stages import make_stages
 
 
@@ -24,13 +24,15 @@ def audit(ctx: click.Context, /, model: str, **options: Any) -> None:
     from editor.pipeline import audit as run_audit
     from policies import load_policy
 
-    policy = load_policy(options["policy_name"])
+    gate, policy = fail_on(options), load_policy(options["policy_name"])
+    judged_by = gate.applied_to(policy)
     stages = make_stages(quiet=options["quiet"])
     with open_output(options) as output:
-        case = open_case_from(options, policy, stages)
+        case = open_case_from(options, judged_by, stages)
         with stages.stage("Loading the model"):
             loaded = load_model(model, device=options["device"])
         run = run_info(options)
         report = run_audit(case, loaded, run, stages)
+        report = gate.judge(report, policy, incomplete=case.incomplete)
         close(output, case, run, report)
     ctx.exit(report.exit_code)

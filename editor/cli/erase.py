@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from editor.cli.options import case_options, open_case_from, run_info, run_options
+from editor.cli.options import case_options, fail_on, open_case_from, run_info, run_options
 from editor.cli.stages import make_stages
 
 if TYPE_CHECKING:
@@ -53,15 +53,17 @@ def run_erase(model: str, options: dict[str, Any]) -> int:
     from policies import load_policy
 
     settings = erase_options(options)
-    policy = load_policy(options["policy_name"])
+    gate, policy = fail_on(options), load_policy(options["policy_name"])
+    judged_by = gate.applied_to(policy)
     stages = make_stages(quiet=options["quiet"])
     with open_output(options) as output:
         with stages.stage("Loading the model"):
             loaded = load_model(model, device=options["device"])
-        case = open_case_from(options, policy, stages)
+        case = open_case_from(options, judged_by, stages)
         supply = supply_dictionaries(case, loaded, options["dictionary"], output.path, stages)
         run = run_info(options)
         report = erase_case(case, loaded, supply, settings, run, output.path, stages)
+        report = gate.judge(report, policy, incomplete=case.incomplete)
         close(output, case, run, report)
     return report.exit_code
 

@@ -11,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from editor.case import Case
+    from editor.gate import FailOn
     from editor.masking import CaseKey
     from editor.pipeline import RunInfo
     from editor.progress import Stages
@@ -66,6 +67,14 @@ def run_options(command: F) -> F:
             ),
             click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ..."),
             click.option("--seed", type=int, help="Of everything random.  [default: the policy's]"),
+            click.option(
+                "--fail-on",
+                multiple=True,
+                metavar="OUTCOME|THRESHOLD=NUMBER",
+                help="What gives an exit code other than 0: leakage, utility, incomplete, or none; by commas or "
+                "repeated.  [default: all three]  NAME=NUMBER replaces a threshold of the policy, such as "
+                "greedy_rate=0.01.",
+            ),
             click.option("--operator", help="Who answers for this run.  [default: the user's login]"),
             click.option("--quiet", is_flag=True, help="No progress bars."),
         )
@@ -95,6 +104,17 @@ def open_case_from(options: dict[str, Any], policy: "Policy", stages: "Stages") 
     request = load_request_or_names(options["request_path"], options["subjects"])
     seed = policy.seed if options["seed"] is None else options["seed"]
     return open_case(files, policy, request, seed=seed, stages=stages)
+
+
+def fail_on(options: dict[str, Any]) -> "FailOn":
+    """What this run fails on.
+
+    Raises:
+        PolicyError: `--fail-on` cannot be read.
+    """
+    from editor.gate import FailOn
+
+    return FailOn.parse(options.get("fail_on", ()))
 
 
 def case_key(options: dict[str, Any]) -> "CaseKey":

@@ -11,10 +11,19 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, computed_field
 from scipy.stats import beta
 
+from policies.errors import ExitCode
+
 REPORT_VERSION = 1
 
 Group = Literal["erased", "same_subject", "neighbours", "others", "decoys"]
 Wording = Literal["trained", "template", "held_out", "all"]
+Outcome = Literal["leakage", "utility", "incomplete"]
+EXIT_CODES: dict[Outcome, ExitCode] = {
+    "leakage": ExitCode.LEAKAGE,
+    "utility": ExitCode.UTILITY,
+    "incomplete": ExitCode.INCOMPLETE,
+}
+"""Every outcome that can fail a run, gravest first; the integrity of a written checkpoint counts as utility."""
 Measure = Literal[
     "greedy_rate",
     "extractable_rate",
@@ -163,6 +172,24 @@ class Criterion(_Part):
     passed: bool
 
 
+class ThresholdOverride(_Part):
+    """A threshold of the policy that one run replaced."""
+
+    threshold: str
+    """The policy's own key, such as `greedy_rate`, in the policy's unit."""
+    policy: float
+    run: float
+
+
+class Gate(_Part):
+    """Which outcomes fail the run: what `--fail-on` said, or the default."""
+
+    fails_on: tuple[Outcome, ...] = ("leakage", "utility", "incomplete")
+    waived: tuple[Outcome, ...] = ()
+    """Outcomes that occurred and do not fail this run."""
+    overridden: tuple[ThresholdOverride, ...] = ()
+
+
 class TrialRow(_Part):
     """One trial of the strength search, scored on the locating split alone."""
 
@@ -302,6 +329,7 @@ class Report(_Part):
     controls: tuple[ControlRow, ...] = ()
     trials: tuple[TrialRow, ...] = ()
     criteria: tuple[Criterion, ...]
+    gate: Gate = Gate()
     residual_risk: tuple[str, ...]
     """What was not tested and what remains possible, in sentences."""
     exit_code: int

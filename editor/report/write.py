@@ -1,21 +1,37 @@
-"""Writing a report: the canonical JSON and what is rendered from it."""
+"""Writing a report: the canonical JSON and what is rendered from it, for people and for programs."""
+
+from collections.abc import Callable
 
 from editor.output import OutputFolder
 from editor.report.card import render_card
+from editor.report.junit import render_junit
+from editor.report.pull_request import render_pull_request
 from editor.report.render import render_html
+from editor.report.sarif import render_sarif
 from editor.report.schema import Report
 
 REPORT_JSON = "report.json"
 REPORT_HTML = "report.html"
 MODEL_CARD = "model_card.md"
+SUMMARY = "summary.md"
+JUNIT_XML = "junit.xml"
+SARIF = "report.sarif"
+FORMATS: dict[str, Callable[[Report], str]] = {
+    REPORT_JSON: Report.to_json,
+    REPORT_HTML: render_html,
+    MODEL_CARD: render_card,
+    SUMMARY: render_pull_request,
+    JUNIT_XML: render_junit,
+    SARIF: render_sarif,
+}
+"""Every file of a report and what renders it from the report alone."""
 
 
 def write_report(output: OutputFolder, report: Report) -> None:
-    """Write report.json, report.html and model_card.md, each checked for secrets.
+    """Write the report in every format, each file checked for secrets.
 
     Raises:
         OutputError: one of them would disclose a secret; nothing of the folder remains.
     """
-    output.write_text(REPORT_JSON, report.to_json())
-    output.write_text(REPORT_HTML, render_html(report))
-    output.write_text(MODEL_CARD, render_card(report))
+    for name, render in FORMATS.items():
+        output.write_text(name, render(report))

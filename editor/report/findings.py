@@ -1,0 +1,89 @@
+"""What a gate reports one by one: facts and people given away, and whether that fails the run.
+
+JUnit, SARIF and the pull request's summary read it from here, so that none of them contradicts the exit code.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from editor.report.schema import Criterion, FactRow, Outcome, Rate, Report, SubjectRow
+from policies.errors import ExitCode
+
+
+class TypeRow(NamedTuple):
+    """The facts in scope of one entity type."""
+
+    entity_type: str
+    leaked_before: Rate
+    leaked_after: Rate | None
+    fewest_bits: float
+    """Worst-case bits of the most exposed one, in the model judged."""
+
+
+def leaks(row: FactRow) -> bool:
+    """Whether the model judged gives the fact away."""
+    return row.leaked_before if row.leaked_after is None else row.leaked_after
+
+
+def leaked(row: SubjectRow) -> int:
+    """How many facts of a subject the model judged gives away."""
+    return row.leaked_before if row.leaked_after is None else row.leaked_after
+
+
+def bits_of(row: FactRow | SubjectRow) -> float:
+    """Worst-case bits in the model judged."""
+    after = row.worst_case_bits_after
+    return row.worst_case_bits_before if after is None else after
+
+
+def outcome_of(row: Criterion) -> Outcome:
+    """The outcome that a criterion stands for when it is not met."""
+    return "leakage" if row.kind == "leakage" else "utility"
+
+
+def fails(report: Report, row: Criterion) -> bool:
+    """Whether a criterion that is not met fails the run."""
+    return not row.passed and outcome_of(row) in report.gate.fails_on
+
+
+def leakage_fails(report: Report) -> bool:
+    """Whether the run fails for leakage; otherwise the policy, or the run, puts up with what leaks."""
+    return any(fails(report, row) for row in report.criteria if row.kind == "leakage")
+
+
+def incomplete(report: Report) -> bool:
+    """Whether something was skipped."""
+    return bool(report.scope.skipped) or report.exit_code == ExitCode.INCOMPLETE
+
+
+def incomplete_fails(report: Report) -> bool:
+    """Whether what was skipped fails the run."""
+    return "incomplete" in report.gate.fails_on
+
+
+def leaking_facts(report: Report) -> list[FactRow]:
+    """Facts that the model judged gives away, the most exposed first."""
+    return sorted(filter(leaks, report.facts), key=lambda row: (bits_of(row), row.fact))
+
+
+def most_exposed_subjects(report: Report) -> list[SubjectRow]:
+    """All subjects: those with most facts given away first, then by bits."""
+    return sorted(report.subjects, key=lambda row: (-leaked(row), bits_of(row), row.subject))
+
+
+def by_type(report: Report) -> list[TypeRow]:
+    """The facts in scope by entity type, in alphabetical order."""
+    types = sorted({row.entity_type for row in report.facts})
+    return [_type_row(name, [row for row in report.facts if row.entity_type == name]) for name in types]
+
+
+def _type_row(name: str, rows: Sequence[FactRow]) -> TypeRow:
+    edited = any(row.leaked_after is not None for row in rows)
+    return TypeRow(
+        entity_type=name,
+        leaked_before=Rate(hits=sum(row.leaked_before for row in rows), total=len(rows)),
+        leaked_after=Rate(hits=sum(bool(row.leaked_after) for row in rows), total=len(rows))
+        if edited
+        else None,
+        fewest_bits=min(map(bits_of, rows)),
+    )

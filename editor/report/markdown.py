@@ -1,0 +1,37 @@
+"""Markdown that shows text as it stands: tables, lists and code, whatever a report says."""
+
+import html
+import re
+from collections.abc import Iterable, Sequence
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; cells are shown as they stand, but for those that begin in bold."""
+    lines = [_line(header), _line(["---"] * len(header)), *(_line(map(_cell, row)) for row in rows)]
+    return "\n".join(lines)
+
+
+def plain(text: str) -> str:
+    """Text that Markdown shows as it stands, on one line."""
+    escaped = re.sub(r"([\\`*_\[\]|])", r"\\\1", " ".join(text.split()))
+    return html.escape(escaped, quote=False)
+
+
+def bullets(lines: Iterable[str]) -> str:
+    """A list of lines that are Markdown already."""
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def fenced(text: str) -> str:
+    """A command for the shell, as it stands."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}sh\n{text}\n{fence}"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(text: str) -> str:
+    return text if text.startswith("**") else plain(text)
