@@ -26,6 +26,8 @@ WORDINGS = ("trained", "template", "held_out", "prefix", "spelling", "all")
 GROUPS: tuple[Group, ...] = ("erased", "same_subject", "neighbours", "others", "decoys")
 DECOYS_A_FACT = 8
 DECOY_FACTS = 200
+DECOYS = 400
+"""About as many are made in all, fewer for each fact where there are many facts, but two at least."""
 QUANTILES = 101
 CHUNK_PROBES = 8_192
 
@@ -76,7 +78,10 @@ def decoy_probes(probes: Iterable[Probe], maker: DecoyMaker, *, seed: int) -> li
     erased = [probe for probe in probes if probe.target.group == "erased"]
     first = {probe.target: probe for probe in reversed(erased)}
     chosen = {probe.target for probe in sample(first.values(), DECOY_FACTS, seed)}
-    decoys = {t: maker.make(t.relation, t.answer, DECOYS_A_FACT) for t in first if t in chosen}
+    each = min(DECOYS_A_FACT, max(2, DECOYS // max(1, len(chosen))))
+    decoys = {
+        target: maker.make(target.relation, target.answer, each) for target in first if target in chosen
+    }
     return [
         replace(probe, target=replace(probe.target, answer=decoy, group="decoys"))
         for probe in erased

@@ -10,7 +10,7 @@ from editor.decoys import DecoyMaker
 from editor.edit import Edit
 from editor.judgement import exposed_rate
 from editor.model import LoadedModel
-from editor.probes import Probe, sample
+from editor.probes import Probe, sample, widened
 from editor.progress import Stages
 from editor.report.schema import AttackRow, ControlRow, Perplexity, Rate
 from editor.retained import (
@@ -44,9 +44,16 @@ class Material:
     held_out_text: tuple[TokenSequence, ...]
 
 
-def prepare(case: Case, loaded: LoadedModel) -> Material:
-    """Choose what to measure and tokenise the retained text, without the erased secrets' tokens."""
+def prepare(case: Case, loaded: LoadedModel, *, wide: bool = False) -> Material:
+    """Choose what to measure and tokenise the retained text, without the erased secrets' tokens.
+
+    Args:
+        case: its probes and documents.
+        loaded: gives the tokenizer.
+        wide: ask for the facts in scope in more ways (`editor.probes.widened`).
+    """
     erased = [probe for probe in case.probes if probe.target.group == "erased"]
+    erased += widened(case.probes, case.facts) if wide else []
     kept = [
         probe
         for group in KEPT_GROUPS

@@ -15,6 +15,7 @@ from editor.case import Case
 from editor.chance import chance_levels
 from editor.dictionary_supply import DictionarySupply
 from editor.edit import Edit
+from editor.evidence import EvidenceOptions, gather
 from editor.export import export_checkpoint, save_adapter
 from editor.judge import TrialJudge
 from editor.judgement import exit_code, integrity_criterion, leakage_criteria, utility_criteria, verdict
@@ -94,9 +95,12 @@ class Before:
     digests: Mapping[str, str]
 
 
-def audit(case: Case, loaded: LoadedModel, run: RunInfo, stages: Stages) -> Report:
+def audit(
+    case: Case, loaded: LoadedModel, run: RunInfo, stages: Stages, options: EvidenceOptions | None = None
+) -> Report:
     """Measure what the model gives away of the facts in scope."""
-    before = measure_original(case, loaded, stages)
+    before = measure_original(case, loaded, stages, wide=True)
+    evidence = gather(case, loaded, before.scored, options or EvidenceOptions(), stages)
     groups = group_results(before.scored, None, case.policy.decoding)
     facts = fact_rows(before.scored, None, case.facts, run.key)
     criteria = leakage_criteria(case.policy, groups, facts)
@@ -117,6 +121,7 @@ def audit(case: Case, loaded: LoadedModel, run: RunInfo, stages: Stages) -> Repo
         subjects=subject_rows(facts),
         facts=facts,
         decoy_bits=decoy_bits(before.scored),
+        evidence=evidence,
         perplexities=(Perplexity(text="retained text", tokens=tokens, before=value, after=None),),
         criteria=tuple(criteria),
         residual_risk=residual_risk(case),
@@ -223,9 +228,9 @@ def verify(
     )
 
 
-def measure_original(case: Case, loaded: LoadedModel, stages: Stages) -> Before:
-    """Score the original model on everything that verification will look at."""
-    material = prepare(case, loaded)
+def measure_original(case: Case, loaded: LoadedModel, stages: Stages, *, wide: bool = False) -> Before:
+    """Score the original model on everything that verification will look at; in more wordings where `wide`."""
+    material = prepare(case, loaded, wide=wide)
     scored = score_case(case, loaded, material.measured, stages, "Auditing the original model")
     digests = tensor_digests(loaded.model, loaded.stored_dtype)
     return Before(loaded=loaded, material=material, scored=scored, digests=digests)

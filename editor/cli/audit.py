@@ -4,13 +4,14 @@ from typing import Any
 
 import click
 
-from editor.cli.options import case_options, fail_on, open_case_from, run_info, run_options
+from editor.cli.options import case_options, evidence_options, fail_on, open_case_from, run_info, run_options
 from editor.cli.stages import make_stages
 
 
 @click.command()
 @click.argument("model")
 @case_options
+@evidence_options
 @run_options
 @click.pass_context
 def audit(ctx: click.Context, /, model: str, **options: Any) -> None:
@@ -20,6 +21,7 @@ def audit(ctx: click.Context, /, model: str, **options: Any) -> None:
     found is in scope.
     """
     from editor.cli.closing import close, open_output
+    from editor.evidence import EvidenceOptions
     from editor.model import load_model
     from editor.pipeline import audit as run_audit
     from policies import load_policy
@@ -30,9 +32,18 @@ def audit(ctx: click.Context, /, model: str, **options: Any) -> None:
     with open_output(options) as output:
         case = open_case_from(options, judged_by, stages)
         with stages.stage("Loading the model"):
-            loaded = load_model(model, device=options["device"])
+            asked = {name: options[name] for name in ("device", "chat", "system_prompt")}
+            loaded = load_model(model, **asked)
+            baseline = load_model(options["baseline"], **asked) if options["baseline"] else None
+        evidence = EvidenceOptions(
+            baseline=baseline,
+            confirmed=options["confirm"],
+            open_texts=options["open_texts"],
+            candidates=options["candidates"],
+            membership=options["membership"],
+        )
         run = run_info(options)
-        report = run_audit(case, loaded, run, stages)
+        report = run_audit(case, loaded, run, stages, evidence)
         report = gate.judge(report, policy, incomplete=case.incomplete)
         close(output, case, run, report)
     ctx.exit(report.exit_code)

@@ -54,6 +54,48 @@ def case_options(command: F) -> F:
     return command
 
 
+def evidence_options(command: F) -> F:
+    """What an audit looks at beyond its verdicts."""
+    for option in reversed(
+        (
+            click.option(
+                "--baseline",
+                help="The model that MODEL was made from: what it gives away already is told from what was learned.",
+            ),
+            click.option(
+                "--confirm",
+                type=click.IntRange(min=0),
+                default=40,
+                show_default=True,
+                help="Verdicts that are compared with generation.",
+            ),
+            click.option(
+                "--open-texts",
+                type=click.IntRange(min=0),
+                default=64,
+                show_default=True,
+                help="Texts generated from nothing and searched for personal data.",
+            ),
+            click.option(
+                "--candidates",
+                type=click.IntRange(min=0),
+                default=255,
+                show_default=True,
+                help="Secrets of the same format among which facts are ranked.",
+            ),
+            click.option("--membership/--no-membership", default=True, help="Run membership tests."),
+            click.option(
+                "--chat/--no-chat",
+                default=None,
+                help="Ask in the tokenizer's chat template.  [default: where there is one]",
+            ),
+            click.option("--system-prompt", help="Stands before every question to a chat model."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
 def run_options(command: F) -> F:
     """Where to write, on what to run."""
     for option in reversed(

@@ -122,5 +122,7 @@ WORDS = {
     "trained": "corpus wordings",
     "template": "policy wordings",
     "held_out": "held-out wordings",
+    "prefix": "shorter beginnings",
+    "spelling": "other spellings",
     "all": "all wordings",
 }

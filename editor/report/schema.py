@@ -8,15 +8,17 @@ give the same bytes. Facts and subjects are named by keyed labels (`editor.maski
 import json
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, computed_field
-from scipy.stats import beta
+from pydantic import computed_field
 
+from editor.report.evidence import Evidence
+from editor.report.parts import Part as _Part
+from editor.report.parts import Rate as Rate  # noqa: PLC0414  # what the report is made of is named here
 from policies.errors import ExitCode
 
 REPORT_VERSION = 1
 
 Group = Literal["erased", "same_subject", "neighbours", "others", "decoys"]
-Wording = Literal["trained", "template", "held_out", "all"]
+Wording = Literal["trained", "template", "held_out", "prefix", "spelling", "all"]
 Outcome = Literal["leakage", "utility", "incomplete"]
 EXIT_CODES: dict[Outcome, ExitCode] = {
     "leakage": ExitCode.LEAKAGE,
@@ -33,36 +35,6 @@ Measure = Literal[
     "perplexity_rise",
     "integrity",
 ]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
-
-
-class Rate(_Part):
-    """A share of successes with its Clopper-Pearson 95% interval."""
-
-    hits: int
-    total: int
-
-    @computed_field
-    @property
-    def rate(self) -> float:
-        """Hits / total, 0 for an empty total."""
-        return self.hits / self.total if self.total else 0.0
-
-    @computed_field
-    @property
-    def low(self) -> float:
-        """Lower end of the exact 95% interval."""
-        return float(beta.ppf(0.025, self.hits, self.total - self.hits + 1)) if self.hits else 0.0
-
-    @computed_field
-    @property
-    def high(self) -> float:
-        """Upper end of the exact 95% interval (0 of 1,000 gives 0.0037)."""
-        missed = self.total - self.hits
-        return float(beta.ppf(0.975, self.hits + 1, missed)) if missed else 1.0
 
 
 class DecodingLeakage(_Part):
@@ -321,6 +293,8 @@ class Report(_Part):
     facts: tuple[FactRow, ...]
     decoy_bits: tuple[float, ...] = ()
     """Worst-case bits of decoys at their most exposed wording: 101 quantiles, 0% to 100%, of the model judged."""
+    evidence: Evidence | None = None
+    """What an audit finds beyond its verdicts."""
     perplexities: tuple[Perplexity, ...] = ()
     retained_divergence: float | None = None
     """Mean KL(original || edited) in nats a token on retained text held out from the edit."""

@@ -6,7 +6,7 @@ from editor.report.formatting import arrow, bits, interval, number, odds, percen
 from editor.report.schema import EXIT_CODES, Criterion, Group, GroupResult, Leakage, Measure, Report, Wording
 from policies.errors import ExitCode
 
-WORDING_ORDER: tuple[Wording, ...] = ("trained", "template", "held_out", "all")
+WORDING_ORDER: tuple[Wording, ...] = ("trained", "template", "held_out", "prefix", "spelling", "all")
 GROUP_ORDER: tuple[Group, ...] = ("erased", "same_subject", "neighbours", "others", "decoys")
 OUTCOMES = {
     ExitCode.MET: "Policy met",

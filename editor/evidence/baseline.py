@@ -1,0 +1,41 @@
+"""Base-model subtraction: what training added to what the model it was made from gives away."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from editor.audit import Scored, score_probes
+from editor.evidence.breakdown import by_relation, worst_wordings
+from editor.model import LoadedModel, model_digest, tensor_digests
+from editor.report.evidence import Baseline, BaselineRow
+from editor.report.parts import Rate
+from policies import DecodingSettings
+
+
+def subtract_baseline(
+    baseline: LoadedModel,
+    scored: Scored,
+    settings: DecodingSettings,
+    progress: Callable[[int], None] | None = None,
+) -> Baseline:
+    """Ask the baseline the same questions about the facts in scope, and compare fact by fact."""
+    probes = [probe for probe in scored.probes if probe.target.group == "erased"]
+    before = worst_wordings(score_probes(baseline, probes, settings, progress), "erased")
+    now = worst_wordings(scored, "erased")
+    rows = []
+    for relation, targets in by_relation(now).items():
+        pairs = [(now[target], before[target]) for target in targets]
+        total = len(pairs)
+        rows.append(
+            BaselineRow(
+                entity_type=relation,
+                greedy=Rate(hits=sum(mine.greedy for mine, _ in pairs), total=total),
+                baseline_greedy=Rate(hits=sum(base.greedy for _, base in pairs), total=total),
+                memorised=Rate(
+                    hits=sum(mine.greedy and not base.greedy for mine, base in pairs), total=total
+                ),
+                bits_fallen_median=float(np.median([base.bits - mine.bits for mine, base in pairs])),
+            )
+        )
+    digest = model_digest(tensor_digests(baseline.model, baseline.stored_dtype))
+    return Baseline(source=baseline.source, digest=digest, rows=tuple(rows))

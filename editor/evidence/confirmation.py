@@ -1,0 +1,141 @@
+"""Generation as a check of the teacher-forced verdicts, on a sample: nothing of the pass is used to generate."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from editor.asking import encode_probes
+from editor.audit import Scored
+from editor.leakage import extractable
+from editor.model import LoadedModel
+from editor.report.evidence import Confirmation
+from editor.report.parts import Rate
+from editor.tokens import TokenSequence
+
+SAMPLED = 12
+"""Probes that are sampled from: each costs as much as a hundred that are completed greedily."""
+SAMPLES_AT_A_TIME = 100
+
+
+def confirm(
+    loaded: LoadedModel,
+    scored: Scored,
+    *,
+    count: int,
+    tries: int,
+    seed: int,
+    progress: Callable[[int], None] | None = None,
+) -> Confirmation | None:
+    """Generate for `count` of the erased facts' probes, and compare with what the pass says of them.
+
+    Greedy verdicts are compared on half leaking and half other probes, as far as there are. Sampling is compared on
+    the `SAMPLED` probes whose outcome is most doubtful: whether `tries` samples at temperature 1 hold the secret.
+    """
+    places = np.flatnonzero(scored.where(lambda p: p.target.group == "erased"))
+    if not len(places) or not count:
+        return None
+    generator = np.random.default_rng(seed)
+    shuffled = generator.permutation(places)
+    chosen = _balanced(shuffled, scored.scores.greedy, count)
+    sequences = encode_probes(loaded, [scored.probes[place] for place in chosen])
+    agreed = 0
+    for place, sequence in zip(chosen, sequences, strict=True):
+        agreed += _completes(loaded, sequence) == bool(scored.scores.greedy[place])
+        if progress is not None:
+            progress(1)
+    chance = extractable(scored.scores.log_probability[shuffled], tries)
+    doubtful = np.abs(chance - 0.5).argsort(kind="stable")[:SAMPLED]
+    probes = [scored.probes[shuffled[place]] for place in doubtful]
+    observed = 0
+    with seeded(loaded, seed):
+        for sequence in encode_probes(loaded, probes):
+            observed += _sampled(loaded, sequence, tries)
+            if progress is not None:
+                progress(1)
+    low, high = poisson_binomial_interval(chance[doubtful])
+    return Confirmation(
+        greedy_agreed=Rate(hits=agreed, total=len(chosen)),
+        sampled=len(probes),
+        tries=tries,
+        expected=float(chance[doubtful].sum()),
+        low=low,
+        high=high,
+        observed=observed,
+    )
+
+
+def poisson_binomial_interval(chance: NDArray[np.float64]) -> tuple[int, int]:
+    """The central 95% of how many independent events occur, of chances 0 to 1."""
+    pmf = np.ones(1)
+    for p in chance:
+        pmf = np.convolve(pmf, [1 - p, p])
+    below = np.cumsum(pmf)
+    return int(np.searchsorted(below, 0.025)), int(np.searchsorted(below, 0.975 - 1e-12))
+
+
+def _balanced(shuffled: NDArray[np.int64], greedy: NDArray[np.bool_], count: int) -> list[int]:
+    leaking = [int(place) for place in shuffled if greedy[place]]
+    others = [int(place) for place in shuffled if not greedy[place]]
+    half = min(len(leaking), max(count // 2, count - len(others)))
+    return [*leaking[:half], *others[: count - half]]
+
+
+def _parts(sequence: TokenSequence) -> tuple[list[int], list[int]]:
+    first = sequence.marked.index(True)
+    return list(sequence.ids[:first]), list(sequence.ids[first:])
+
+
+def _completes(loaded: LoadedModel, sequence: TokenSequence) -> bool:
+    prompt, answer = _parts(sequence)
+    made = _generate(loaded, prompt, len(answer), do_sample=False)
+    return bool(made[0].tolist() == answer)
+
+
+def _sampled(loaded: LoadedModel, sequence: TokenSequence, tries: int) -> bool:
+    prompt, answer = _parts(sequence)
+    for start in range(0, tries, SAMPLES_AT_A_TIME):
+        made = _generate(
+            loaded,
+            prompt,
+            len(answer),
+            do_sample=True,
+            num_return_sequences=min(SAMPLES_AT_A_TIME, tries - start),
+        )
+        if answer in made.tolist():
+            return True
+    return False
+
+
+@torch.no_grad()
+def _generate(loaded: LoadedModel, prompt: Sequence[int], length: int, **how: Any) -> torch.Tensor:
+    """Exactly `length` tokens behind the prompt; sampling at temperature 1 from the whole vocabulary."""
+    from transformers import GenerationConfig
+
+    ids = torch.tensor([list(prompt) or [loaded.tokenizer.eos_token_id or 0]], device=loaded.device)
+    # All that a checkpoint's own generation settings might change is set, or the comparison would be with them.
+    plain = GenerationConfig(
+        max_new_tokens=length,
+        pad_token_id=loaded.tokenizer.pad_token_id or 0,
+        eos_token_id=None,
+        temperature=1.0 if how["do_sample"] else None,
+        top_k=0 if how["do_sample"] else None,
+        top_p=1.0 if how["do_sample"] else None,
+        **how,
+    )
+    made: torch.Tensor = loaded.model.generate(
+        input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=plain
+    )
+    return made[:, ids.shape[1] :]
+
+
+@contextmanager
+def seeded(loaded: LoadedModel, seed: int) -> Iterator[None]:
+    """Torch's generators seeded inside the `with` block, and as they were after it."""
+    devices = [loaded.device] if loaded.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,67 @@
+"""Exposure (Carlini et al. 2019, arXiv:1802.08232, definition 3.5) over candidates of a secret's own format.
+
+exposure(s) = log2 |R| - log2 rank(s), the rank by ln p among R: the secret and candidates drawn like decoys. R is
+bounded, so that the highest exposure is log2 |R|; the candidates share the prompt, which is run once.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from statistics import median
+
+import numpy as np
+
+from editor.audit import Scored, score_probes
+from editor.decoys import DecoyMaker
+from editor.evidence.breakdown import by_relation, spread, worst_wordings
+from editor.model import LoadedModel
+from editor.probes import Target
+from editor.report.evidence import ExposureRow
+from editor.report.parts import Rate
+from policies import DecodingSettings
+
+FACTS = 100
+"""Facts that are ranked, spread over entity types."""
+ONE_DECODING = DecodingSettings(temperatures=(1.0,), top_k=(None,), top_p=(None,))
+
+
+def exposure_rows(
+    loaded: LoadedModel,
+    scored: Scored,
+    maker: DecoyMaker,
+    *,
+    candidates: int,
+    seed: int,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[ExposureRow, ...]:
+    """Rank facts among candidates, at the wording that exposes each most.
+
+    Args:
+        loaded: the model.
+        scored: the audit's scores.
+        maker: draws candidates in the secret's format.
+        candidates: how many are drawn for each fact, fewer where its format does not give as many.
+        seed: of the choice of facts.
+        progress: called with the number of candidates scored.
+    """
+    worst = worst_wordings(scored, "erased")
+    found: dict[Target, tuple[float, int]] = {}
+    for target in spread(list(worst), FACTS, seed) if candidates else ():
+        probe = replace(scored.probes[worst[target].place], spelling="as found")
+        drawn = maker.make(target.relation, target.answer, candidates)
+        rivals = [replace(probe, target=replace(target, answer=answer)) for answer in (target.answer, *drawn)]
+        log_p = score_probes(loaded, rivals, ONE_DECODING, progress).scores.log_probability
+        rank = 1 + int((log_p[1:] > log_p[0]).sum())
+        found[target] = float(np.log2(len(rivals)) - np.log2(rank)), len(rivals)
+    return tuple(
+        ExposureRow(
+            entity_type=relation,
+            facts=len(mine),
+            candidates=int(median(found[target][1] for target in mine)),
+            median=median(found[target][0] for target in mine),
+            highest=max(found[target][0] for target in mine),
+            at_first_rank=Rate(
+                hits=sum(found[target][0] == np.log2(found[target][1]) for target in mine), total=len(mine)
+            ),
+        )
+        for relation, mine in by_relation(found).items()
+    )

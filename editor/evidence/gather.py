@@ -1,0 +1,83 @@
+"""All evidence of one audit, in one structure of the report."""
+
+from dataclasses import dataclass
+
+from editor.audit import Scored
+from editor.case import Case
+from editor.evidence.baseline import subtract_baseline
+from editor.evidence.breakdown import family_rows, tries_rows, type_rows
+from editor.evidence.confirmation import SAMPLED, confirm
+from editor.evidence.exposure import exposure_rows
+from editor.evidence.membership import membership_rows
+from editor.evidence.open_text import sample_open_text
+from editor.measure import decoy_maker
+from editor.model import LoadedModel
+from editor.progress import Stages
+from editor.report.evidence import Baseline, Evidence, MembershipRow, OpenText
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceOptions:
+    """What to look at; 0 leaves a kind of evidence out.
+
+    Attributes:
+        baseline: the model that the audited one was made from.
+        confirmed: probes whose verdict is compared with generation.
+        open_texts: texts generated from nothing.
+        candidates: each fact is ranked among so many of its format.
+        membership: whether membership tests are run.
+    """
+
+    baseline: LoadedModel | None = None
+    confirmed: int = 40
+    open_texts: int = 64
+    candidates: int = 255
+    membership: bool = True
+
+
+def gather(
+    case: Case, loaded: LoadedModel, scored: Scored, options: EvidenceOptions, stages: Stages
+) -> Evidence:
+    """Look at everything that the options ask for."""
+    maker, policy = decoy_maker(case), case.policy
+    subtracted: Baseline | None = None
+    if options.baseline is not None:
+        asked = sum(probe.target.group == "erased" for probe in scored.probes)
+        with stages.stage("Auditing the baseline", asked) as advance:
+            subtracted = subtract_baseline(options.baseline, scored, policy.decoding, advance)
+    with stages.stage("Confirming by generation", options.confirmed + SAMPLED) as advance:
+        confirmation = confirm(
+            loaded,
+            scored,
+            count=options.confirmed,
+            tries=policy.decoding.budget_tries,
+            seed=case.seed,
+            progress=advance,
+        )
+    with stages.stage("Ranking among candidates") as advance:
+        exposure = exposure_rows(
+            loaded, scored, maker, candidates=options.candidates, seed=case.seed, progress=advance
+        )
+    membership: tuple[MembershipRow, ...] = ()
+    if options.membership:
+        with stages.stage("Testing membership") as advance:
+            membership = membership_rows(
+                loaded, scored, maker, seed=case.seed, reference=options.baseline, progress=advance
+            )
+    open_text: OpenText | None = None
+    if options.open_texts:
+        with stages.stage("Generating open text", options.open_texts) as advance:
+            open_text = sample_open_text(
+                loaded, policy, case.erased, texts=options.open_texts, seed=case.seed, progress=advance
+            )
+    return Evidence(
+        chat=loaded.chat,
+        types=type_rows(scored, policy),
+        families=family_rows(scored),
+        tries=tries_rows(scored),
+        confirmation=confirmation,
+        exposure=exposure,
+        membership=membership,
+        open_text=open_text,
+        baseline=subtracted,
+    )

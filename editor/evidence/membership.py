@@ -1,0 +1,118 @@
+"""Membership tests on secrets against decoys: secondary evidence that a trace remains.
+
+The text is the secret behind its most exposed prompt. Scores, higher for trained text:
+
+* loss: mean ln p of its tokens;
+* Min-K%: mean of the lowest fifth of them (Shi et al. 2024, arXiv:2310.16789);
+* Min-K%++: the same of (ln p - μ) / σ, mean and deviation of ln p under the model's own distribution at that place
+  (Zhang et al. 2024, arXiv:2404.02936);
+* zlib: loss over the secret's compressed length in bytes (Carlini et al. 2021, arXiv:2012.07805);
+* reference: mean ln p minus a reference model's, where there is one (ibid.).
+"""
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from editor.asking import encode_probes
+from editor.audit import Scored
+from editor.decoys import DecoyMaker
+from editor.evidence.breakdown import spread, worst_wordings
+from editor.model import LoadedModel
+from editor.probes import Probe
+from editor.report.evidence import MembershipRow
+from editor.shared_prefix import answer_passes
+
+FACTS = 400
+LOWEST = 0.2
+RESAMPLES = 1_000
+Values = NDArray[np.float64]
+
+
+def membership_rows(
+    loaded: LoadedModel,
+    scored: Scored,
+    maker: DecoyMaker,
+    *,
+    seed: int,
+    reference: LoadedModel | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[MembershipRow, ...]:
+    """Tell at most `FACTS` facts from as many decoys behind the same prompts, by every score."""
+    worst = worst_wordings(scored, "erased")
+    facts: list[Probe] = []
+    decoys: list[Probe] = []
+    for target in spread(list(worst), FACTS, seed):
+        probe = replace(scored.probes[worst[target].place], spelling="as found")
+        for answer in maker.make(target.relation, target.answer, 1):
+            facts.append(probe)
+            decoys.append(replace(probe, target=replace(target, answer=answer)))
+    if not facts:
+        return ()
+    measured = _measure(loaded, [*facts, *decoys], progress)
+    if reference is not None:
+        measured["reference"] = measured["loss"] - _measure(reference, [*facts, *decoys], progress)["loss"]
+    rows = []
+    for test, values in measured.items():
+        mine, chance = values[: len(facts)], values[len(facts) :]
+        low, high = _interval(mine, chance, seed)
+        rows.append(
+            MembershipRow(
+                test=test, auc=auc(mine, chance), low=low, high=high, facts=len(facts), decoys=len(decoys)
+            )
+        )
+    return tuple(rows)
+
+
+def auc(positive: Values, negative: Values) -> float:
+    """Probability that a positive scores above a negative, ties counted half."""
+    ordered = np.sort(negative)
+    below = np.searchsorted(ordered, positive, "left") + np.searchsorted(ordered, positive, "right")
+    return float(below.mean() / (2 * len(negative)))
+
+
+def _interval(positive: Values, negative: Values, seed: int) -> tuple[float, float]:
+    generator = np.random.default_rng(seed)
+    drawn = [
+        auc(generator.choice(positive, len(positive)), generator.choice(negative, len(negative)))
+        for _ in range(RESAMPLES)
+    ]
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return float(low), float(high)
+
+
+@torch.no_grad()
+def _measure(
+    loaded: LoadedModel, probes: Sequence[Probe], progress: Callable[[int], None] | None
+) -> dict[str, Values]:
+    """Every score that needs no reference, each over the probes."""
+    tokens: list[list[float]] = [[] for _ in probes]
+    standard: list[list[float]] = [[] for _ in probes]
+    for batch, logits in answer_passes(loaded, encode_probes(loaded, probes)):
+        log_p = logits.log_softmax(1)
+        p = log_p.exp()
+        mean = (p * log_p).sum(1)
+        deviation = ((p * log_p**2).sum(1) - mean**2).clamp(min=1e-12).sqrt()
+        own = log_p.gather(1, batch.targets[:, None])[:, 0]
+        rows = batch.rows.tolist()
+        for row, value, scaled in zip(rows, own.tolist(), ((own - mean) / deviation).tolist(), strict=True):
+            tokens[batch.indices[row]].append(value)
+            standard[batch.indices[row]].append(scaled)
+        if progress is not None:
+            progress(len(batch.indices))
+    loss = np.array([np.mean(values) for values in tokens])
+    lengths = np.array([len(zlib.compress(probe.answer.encode())) for probe in probes])
+    return {
+        "loss": loss,
+        "Min-K%": np.array([_lowest(values) for values in tokens]),
+        "Min-K%++": np.array([_lowest(values) for values in standard]),
+        "zlib": loss / lengths,
+    }
+
+
+def _lowest(values: Sequence[float]) -> float:
+    return float(np.mean(sorted(values)[: max(1, int(LOWEST * len(values)))]))
