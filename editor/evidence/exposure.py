@@ -14,13 +14,14 @@ from editor.audit import Scored, score_probes
 from editor.decoys import DecoyMaker
 from editor.evidence.breakdown import by_relation, spread, worst_wordings
 from editor.model import LoadedModel
-from editor.probes import Target
+from editor.probes import Probe, Target
 from editor.report.evidence import ExposureRow
 from editor.report.parts import Rate
 from policies import DecodingSettings
 
 FACTS = 100
 """Facts that are ranked, spread over entity types."""
+AT_A_TIME = 32
 ONE_DECODING = DecodingSettings(temperatures=(1.0,), top_k=(None,), top_p=(None,))
 
 
@@ -45,13 +46,15 @@ def exposure_rows(
     """
     worst = worst_wordings(scored, "erased")
     found: dict[Target, tuple[float, int]] = {}
-    for target in spread(list(worst), FACTS, seed) if candidates else ():
-        probe = replace(scored.probes[worst[target].place], spelling="as found")
-        drawn = maker.make(target.relation, target.answer, candidates)
-        rivals = [replace(probe, target=replace(target, answer=answer)) for answer in (target.answer, *drawn)]
-        log_p = score_probes(loaded, rivals, ONE_DECODING, progress).scores.log_probability
-        rank = 1 + int((log_p[1:] > log_p[0]).sum())
-        found[target] = float(np.log2(len(rivals)) - np.log2(rank)), len(rivals)
+    chosen = spread(list(worst), FACTS, seed) if candidates else []
+    for some in (chosen[start : start + AT_A_TIME] for start in range(0, len(chosen), AT_A_TIME)):
+        rivals = {target: _rivals(scored.probes[worst[target].place], maker, candidates) for target in some}
+        every = [probe for probes in rivals.values() for probe in probes]
+        log_p = score_probes(loaded, every, ONE_DECODING, progress).scores.log_probability
+        ends = np.cumsum([len(probes) for probes in rivals.values()])
+        for target, values in zip(rivals, np.split(log_p, ends[:-1]), strict=True):
+            rank = 1 + int((values[1:] > values[0]).sum())
+            found[target] = float(np.log2(len(values)) - np.log2(rank)), len(values)
     return tuple(
         ExposureRow(
             entity_type=relation,
@@ -65,3 +68,10 @@ def exposure_rows(
         )
         for relation, mine in by_relation(found).items()
     )
+
+
+def _rivals(probe: Probe, maker: DecoyMaker, candidates: int) -> list[Probe]:
+    """The fact itself, and candidates behind the same prompt."""
+    target = probe.target
+    answers = (target.answer, *maker.make(target.relation, target.answer, candidates))
+    return [replace(probe, spelling="as found", target=replace(target, answer=answer)) for answer in answers]

@@ -81,6 +81,11 @@ def _sections(report: Report, figures: dict[str, Any]) -> list[tuple[str, str]]:
     every: list[tuple[str, str, object]] = [
         ("criteria", "Policy criteria", report.criteria),
         ("leakage", "Leakage", report.groups),
+        ("types", "By type", report.evidence),
+        ("wordings", "By wording, decoding and tries", report.evidence),
+        ("exposed-people", "By person", report.evidence and "subjects" in figures),
+        ("baseline", "Against the baseline", report.evidence and report.evidence.baseline),
+        ("other-evidence", "By other means", report.evidence),
         ("subjects", "People", report.subjects),
         ("facts", "Facts", report.facts),
         (

@@ -72,7 +72,7 @@ def criterion(report: Report, measure: Measure | None) -> Criterion | None:
 
 def key_numbers(report: Report) -> tuple[KeyNumber, ...]:
     """The four or five numbers that a reader needs first."""
-    families = group_rows(report, "erased")
+    families = [row for row in group_rows(report, "erased") if row.wording not in ("prefix", "spelling")]
     leakage = [_extracted(row) for row in ((families[0], families[-1]) if len(families) > 2 else families)]
     exposed = [_most_exposed(report)] if report.facts else []
     kept = [number for group in ("others", "same_subject") if (number := _kept(report, group))]

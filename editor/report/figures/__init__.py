@@ -1,5 +1,12 @@
 """The report's figures, as inline SVG that follows the page's light and dark."""
 
+from editor.report.figures.audit import (
+    exposure_chart,
+    families_chart,
+    subjects_chart,
+    tries_chart,
+    types_chart,
+)
 from editor.report.figures.canvas import Chart
 from editor.report.figures.edit import layers_chart, search_chart
 from editor.report.figures.leakage import attacks_chart, bits_chart, leakage_chart
@@ -9,6 +16,11 @@ from editor.report.schema import Report
 CHARTS = (
     leakage_chart,
     bits_chart,
+    types_chart,
+    families_chart,
+    tries_chart,
+    subjects_chart,
+    exposure_chart,
     collateral_chart,
     controls_chart,
     attacks_chart,

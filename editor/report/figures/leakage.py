@@ -25,12 +25,13 @@ def leakage_chart(report: Report) -> Chart | None:
     results = group_rows(report)
     if not results:
         return None
+    edited = report.model_after is not None
     rows: list[Row] = []
     for index, result in enumerate(results):
         if index == 0 or results[index - 1].group != result.group:
-            rows.append(Row(label=words(result.group), numbers=_facts(result), heading=True))
+            name = "Facts in scope" if result.group == "erased" and not edited else words(result.group)
+            rows.append(Row(label=name, numbers=_facts(result), heading=True))
         rows.append(_leakage_row(result))
-    edited = report.model_after is not None
     aim = (
         "Erased facts should move to the left end, everything else should stay where it was. "
         if edited
