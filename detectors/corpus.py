@@ -1,14 +1,14 @@
-"""Documents, streamed from a JSON lines or text file."""
+"""Documents, streamed from a file of text, JSON lines, CSV or Parquet."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from policies.errors import CorpusError
 
-_SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "txt"}
+LONGEST_DOCUMENT_CHARACTERS = 1_000_000
+CUT = f"incompletely scanned: only the first {LONGEST_DOCUMENT_CHARACTERS:,} characters were read"
+REPLACED = "incompletely scanned: bytes that are not UTF-8 were passed over"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,14 +16,19 @@ class Document:
     """A document of the corpus. Text and subjects are never shown by `repr`.
 
     Attributes:
-        id: as the corpus names it, or `line-N`.
-        text: the text itself.
+        id: as the corpus names it, or `line-N` or `row-N`.
+        text: the text itself; a record is written as "column: value" lines.
         subjects: names of the people it is about, where the corpus says so.
+        problems: what of it could not be read, in the words of a report; empty where all was.
     """
 
     id: str
     text: str = field(repr=False)
     subjects: tuple[str, ...] = field(default=(), repr=False)
+    problems: tuple[str, ...] = ()
+
+
+Reader = Callable[[Path], Iterator[Document]]
 
 
 class Corpus:
@@ -33,108 +38,61 @@ class Corpus:
         CorpusError: a line that is not a document, named by its number; or no document at all.
     """
 
-    def __init__(self, path: Path, kind: str) -> None:
+    def __init__(self, path: Path, read: Reader) -> None:
         self.path = path
-        self._parse = _parse_json if kind == "jsonl" else _parse_text
+        self._read = read
 
     def __iter__(self) -> Iterator[Document]:
         found = False
-        for number, line in self._lines():
-            if line.strip():
-                found = True
-                yield self._parse(line, number, self.path)
-        if not found:
-            raise CorpusError(
-                f"The corpus {self.path} holds no document", "Give a file with at least one document"
-            )
-
-    def _lines(self) -> Iterator[tuple[int, str]]:
-        number = 0
         try:
-            # Not text mode: it would also split lines at a lone carriage return, and shift the numbers.
-            with self.path.open("rb") as stream:
-                for number, raw in enumerate(stream, start=1):
-                    yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-        except UnicodeDecodeError:
-            raise CorpusError(
-                f"Line {number} of {self.path} is not UTF-8", "Save the file as UTF-8"
-            ) from None
+            for document in self._read(self.path):
+                found = True
+                yield document
         except OSError as error:
             raise CorpusError(
                 f"The corpus {self.path} cannot be read ({error.strerror})",
                 "Check the path and its permissions",
             ) from None
+        if not found:
+            raise CorpusError(
+                f"The corpus {self.path} holds no document", "Give a file with at least one document"
+            )
 
 
 def read_corpus(path: str | Path) -> Corpus:
-    """The documents of a `.jsonl` file (`{"id", "text"[, "subjects": [...]]}`) or a `.txt` file (one a line).
+    """The documents of a `.jsonl`, `.txt`, `.csv`, `.tsv` or `.parquet` file.
 
-    `id` may be left out (`line-N` then); other keys are ignored; blank lines are skipped.
+    - JSON lines: `{"id", "text"[, "subjects": [...]]}`. `text` may itself be a record; so may the whole line,
+      where it has no `text`.
+    - Text: one document a line.
+    - CSV, with a header, and Parquet: the column `text`, or all columns as a record; `id`; `subjects`, names
+      divided by semicolons.
+
+    `id` may be left out; blank lines are skipped. The people whom a record names in a field such as `name`
+    are its subjects. Damage inside a document does not end the run: `Document.problems` says what was not read.
 
     Raises:
         CorpusError: not a readable file of these kinds. Damaged lines are reported while iterating.
     """
+    from detectors import readers
+
     path = Path(path)
+    kinds: dict[str, Reader] = {
+        ".jsonl": readers.read_json_lines,
+        ".ndjson": readers.read_json_lines,
+        ".txt": readers.read_lines,
+        ".csv": readers.read_csv,
+        ".tsv": readers.read_csv,
+        ".parquet": readers.read_parquet,
+    }
     if path.is_dir():
         raise CorpusError(f"The corpus {path} is a folder", "Give the path of a .jsonl or .txt file")
     if not path.exists():
         raise CorpusError(f"There is no corpus {path}", "Check the path")
-    kind = _SUFFIXES.get(path.suffix.lower())
-    if kind is None:
+    read = kinds.get(path.suffix.lower())
+    if read is None:
         raise CorpusError(
-            f"The corpus {path} is neither .jsonl nor .txt",
+            f"The corpus {path} is none of {', '.join(kinds)}",
             'Convert it to JSON lines: {"id": ..., "text": ...} on each line',
         )
-    return Corpus(path, kind)
-
-
-def _parse_text(line: str, number: int, path: Path) -> Document:
-    del path  # the same signature as for JSON
-    return Document(id=f"line-{number}", text=line)
-
-
-def _parse_json(line: str, number: int, path: Path) -> Document:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        raise CorpusError(
-            f"Line {number} of {path} is not JSON", 'Write one {"id": ..., "text": ...} on each line'
-        ) from None
-    problem = _problem(record)
-    if problem:
-        raise CorpusError(
-            f"Line {number} of {path}: {problem}",
-            'Write {"id": text, "text": text, "subjects": [names]}; id and subjects may be left out',
-        )
-    subjects = (" ".join(name.split()) for name in record.get("subjects") or ())
-    return Document(
-        id=str(record.get("id", f"line-{number}")),
-        text=record["text"],
-        subjects=tuple(dict.fromkeys(name for name in subjects if name)),
-    )
-
-
-def _problem(record: Any) -> str | None:
-    """What keeps a JSON value from being a document, or None."""
-    if not isinstance(record, dict):
-        return "it is not a JSON object"
-    if not isinstance(record.get("text"), str):
-        return "it has no key `text` holding text" if "text" not in record else "`text` does not hold text"
-    if not isinstance(record.get("id", ""), (str, int)):
-        return "`id` is neither text nor a whole number"
-    subjects = record.get("subjects") or []
-    if not isinstance(subjects, list) or not all(isinstance(name, str) for name in subjects):
-        return "`subjects` is not a list of names"
-    if any(_half_character(text) for text in (record["text"], *subjects)):
-        return "it holds half of a surrogate pair, which is not a character"
-    return None
-
-
-def _half_character(text: str) -> bool:
-    if text.isascii():
-        return False
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return True
-    return False
+    return Corpus(path, read)

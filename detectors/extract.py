@@ -3,13 +3,14 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from detectors.corpus import Document
 from detectors.engine import Engine
 from detectors.fact import Fact, Source, Span
-from detectors.link import Linker, prefix_of
+from detectors.link import Link, Linker, prefix_of
 from detectors.register import Register
+from detectors.sentences import Sentences
 from policies import ErasureRequest, Policy
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def detect_facts(
     engine = Engine(policy, names, pipeline)
     collector = _Collector(engine, names)
     for document in documents:
-        collector.add(document)
+        collector.add(search_document(document, engine, names))
         if on_document is not None:
             on_document()
     return collector.result()
@@ -95,6 +96,65 @@ def _register(
     return register
 
 
+class Finding(NamedTuple):
+    """A secret in a document.
+
+    Attributes:
+        entity_type: what it is.
+        subject: whom it is about; None where nothing tells.
+        secret: the text itself.
+        source: where; None where nobody is known to whom it belongs.
+    """
+
+    entity_type: str
+    subject: str | None = None
+    secret: str = ""
+    source: Source | None = None
+
+
+class Findings(NamedTuple):
+    """Everything found in one document."""
+
+    document: str
+    problems: tuple[str, ...]
+    subjects: tuple[str, ...]
+    found: tuple[Finding, ...]
+
+
+def search_document(document: Document, engine: Engine, register: Register) -> Findings:
+    """Find the secrets of one document and whom they are about. It depends on nothing but its arguments."""
+    scan = engine.scan(document.text)
+    # A person's own name is what a fact is about, not a fact about them.
+    secrets = [
+        span
+        for span in scan.spans
+        if span.entity_type != "PERSON" or not register.find(document.text[span.start : span.end])
+    ]
+    linker = Linker(document.text, scan.sentences, secrets, register, document.subjects)
+    return Findings(
+        document=document.id,
+        problems=tuple(dict.fromkeys((*document.problems, *scan.problems))),
+        subjects=linker.subjects,
+        found=tuple(_finding(document, span, linker.link(span), scan.sentences) for span in secrets),
+    )
+
+
+def _finding(document: Document, span: Span, link: Link | None, sentences: Sentences) -> Finding:
+    if link is None:
+        return Finding(span.entity_type)
+    source = Source(
+        document=document.id,
+        start=span.start,
+        end=span.end,
+        score=span.score,
+        prefix=prefix_of(document.text, span, link.anchor, sentences),
+        link=link.how,
+        confidence=link.confidence,
+        named_at=link.named_at,
+    )
+    return Finding(span.entity_type, link.subject, document.text[span.start : span.end], source)
+
+
 class _Collector:
     """Gathers facts document by document."""
 
@@ -108,39 +168,20 @@ class _Collector:
         self._links: Counter[str] = Counter()
         self._mentions: dict[str, int] = dict.fromkeys(register.subjects, 0)
 
-    def add(self, document: Document) -> None:
-        """Scan one document."""
+    def add(self, findings: Findings) -> None:
+        """Take in what one document held."""
         self._documents += 1
-        scan = self._engine.scan(document.text)
-        if scan.problems:
-            self._skipped.append((document.id, "; ".join(scan.problems)))
-        secrets = self._secrets(scan.spans, document.text)
-        linker = Linker(document.text, scan.sentences, secrets, self._register, document.subjects)
-        for subject in linker.subjects:
+        if findings.problems:
+            self._skipped.append((findings.document, "; ".join(findings.problems)))
+        for subject in findings.subjects:
             self._mentions[subject] += 1
-        for span in secrets:
-            link = linker.link(span)
-            if link is None:
-                self._unlinked[span.entity_type] += 1
-                continue
-            self._links[link.how] += 1
-            source = Source(
-                document=document.id,
-                start=span.start,
-                end=span.end,
-                score=span.score,
-                prefix=prefix_of(document.text, span, link.anchor, scan.sentences),
-            )
-            secret = document.text[span.start : span.end]
-            self._sources[link.subject, span.entity_type, secret].append(source)
-
-    def _secrets(self, spans: Iterable[Span], text: str) -> list[Span]:
-        """Without registered names: a person's own name is what a fact is about, not a fact about them."""
-        return [
-            span
-            for span in spans
-            if span.entity_type != "PERSON" or not self._register.find(text[span.start : span.end])
-        ]
+        for finding in findings.found:
+            if finding.subject is None or finding.source is None:
+                self._unlinked[finding.entity_type] += 1
+            else:
+                self._links[finding.source.link] += 1
+                key = (finding.subject, finding.entity_type, finding.secret)
+                self._sources[key].append(finding.source)
 
     def result(self) -> DetectionResult:
         """Everything gathered so far."""

@@ -1,15 +1,25 @@
 """Which data subject a secret is about, and the text that leads to it."""
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from detectors.fact import PREFIX_CHARACTERS, Span
+from detectors.records import Field, Fields, Path
 from detectors.register import Mention, Register
 from detectors.sentences import Sentences
 
 LEAST_PARTIAL_CHARACTERS = 3
-How = Literal["sentence", "earlier sentence", "document"]
+How = Literal["record", "sentence", "sentence of several", "earlier sentence", "document"]
+CONFIDENCE: dict[How, float] = {
+    "record": 0.95,
+    "sentence": 0.95,
+    "sentence of several": 0.8,
+    "earlier sentence": 0.7,
+    "document": 0.6,
+}
+"""How far each kind of evidence is trusted. An order, not a probability."""
 
 
 class Link(NamedTuple):
@@ -17,25 +27,35 @@ class Link(NamedTuple):
 
     Attributes:
         subject: the name that the fact carries.
-        how: the sentence names the subject, an earlier one does, or only the document as a whole.
-        anchor: where the sentence begins from which the secret can be understood.
+        how: the evidence: the secret's record says whose it is; its sentence names one person, or several; an
+            earlier sentence does; or only the document as a whole.
+        anchor: where the text begins from which the secret can be understood.
+        named_at: first character of the name on which the link rests; None where the text does not have it.
     """
 
     subject: str
     how: How
     anchor: int
+    named_at: int | None
+
+    @property
+    def confidence(self) -> float:
+        """In the link, 0 to 1."""
+        return CONFIDENCE[self.how]
 
 
 class Linker:
     """Links the secrets of one document to people.
 
-    1. A sentence that names people decides alone. If it begins with a secret ("555-0199 is the number to dial
-       for Ada Quill."), each secret belongs to the next person named after it; otherwise to the last one
-       before it.
-    2. Otherwise the nearest earlier sentence that names somebody decides, by the first person it names: its
+    1. In a record (JSON, "Name: value" lines) whose field is silent about people, the record's name decides;
+       in a record in another record that has no name, that one's. A record of somebody unknown links to nobody.
+    2. A sentence, or a table's row, that names people decides alone. If it begins with a secret ("555-0199 is
+       the number to dial for Ada Quill."), each secret belongs to the next person named after it; otherwise to
+       the last one before it.
+    3. Otherwise the nearest earlier sentence that names somebody decides, by the first person it names: its
        grammatical subject, to whom "her number" most likely refers. Where the document says whom it is about,
        nobody else counts here.
-    3. Otherwise the one person whom the document is about, or the only one it names.
+    4. Otherwise the one person whom the document is about, or the only one it names.
 
     A document's people are also found by a part of their name that no other of them has ("Ada", "Ms. Quill"),
     in sentences that name nobody in full.
@@ -43,7 +63,7 @@ class Linker:
     Args:
         text: of the document.
         sentences: of the text.
-        spans: its secrets, by position. A name inside a secret names nobody.
+        spans: its secrets, by position, not overlapping. A name inside a secret names nobody.
         register: everybody known.
         about: the people whom the document says it is about.
     """
@@ -55,22 +75,41 @@ class Linker:
         self._about = tuple(register.canonical(name) or name for name in about)
         mentions = _outside(register.find(text), spans)
         self.subjects = tuple(dict.fromkeys([*self._about, *(mention.subject for mention in mentions)]))
+        if not spans:
+            return
         self._named = self._by_sentence(mentions)
-        for index, partial in self._by_sentence(
-            _outside(_partial_mentions(text, self.subjects), spans)
-        ).items():
-            self._named.setdefault(index, partial)
+        partial = _outside(_partial_mentions(text, self.subjects), spans)
+        for index, named in self._by_sentence(partial).items():
+            self._named.setdefault(index, named)
+        eligible = (
+            (index, [m for m in named if not self._about or m.subject in self._about])
+            for index, named in sorted(self._named.items())
+        )
+        self._leading = [(index, named[0]) for index, named in eligible if named]
         self._first_secret: dict[int, int] = {}
         for span in spans:
             self._first_secret.setdefault(sentences.index(span.start), span.start)
+        self._fields = Fields(text)
+        self._mentions = sorted([*mentions, *partial], key=lambda mention: mention.start)
+        self._owners = {
+            record: self._owner(text, fields, register) for record, fields in self._fields.names().items()
+        }
 
     def link(self, span: Span) -> Link | None:
         """The subject of a secret, or None where nothing tells."""
+        field = self._fields.at(span.start)
+        if field is not None and not self._within(field):
+            for depth in range(len(field.record), 0, -1):
+                if field.record[:depth] in self._owners:
+                    return self._of_record(span, field.record[:depth])
         index = self._sentences.index(span.start)
-        named = self._named.get(index)
         start = self._sentences.starts[index]
+        named = self._named.get(index)
         if named:
-            return Link(self._of_sentence(span, named, self._first_secret[index]), "sentence", start)
+            mention = self._of_sentence(span, named, self._first_secret[index])
+            several = len({mention.subject for mention in named}) > 1
+            how: How = "sentence of several" if several else "sentence"
+            return Link(mention.subject, how, start, mention.start)
         return self._of_earlier(index) or self._of_document(start)
 
     def _by_sentence(self, mentions: Sequence[Mention]) -> dict[int, list[Mention]]:
@@ -79,24 +118,44 @@ class Linker:
             grouped[self._sentences.index(mention.start)].append(mention)
         return dict(grouped)
 
+    def _within(self, field: Field) -> list[Mention]:
+        first = bisect_left(self._mentions, field.start, key=lambda mention: mention.start)
+        last = bisect_left(self._mentions, field.end, key=lambda mention: mention.start)
+        return self._mentions[first:last]
+
+    def _owner(self, text: str, fields: Sequence[Field], register: Register) -> tuple[str, int] | None:
+        """The subject whom naming fields name and where they begin; None where it is nobody known."""
+        if len(fields) == 1 and (mentions := self._within(fields[0])):
+            return mentions[0].subject, mentions[0].start
+        subject = register.canonical(" ".join(text[field.start : field.end] for field in fields))
+        return (subject, fields[0].start) if subject else None
+
+    def _of_record(self, span: Span, record: Path) -> Link | None:
+        owner = self._owners[record]
+        if owner is None:
+            return None
+        subject, named_at = owner
+        begin = min(named_at, span.start)
+        anchor = self._sentences.starts[self._sentences.index(begin)]
+        return Link(subject, "record", anchor, named_at)
+
     @staticmethod
-    def _of_sentence(span: Span, named: Sequence[Mention], first_secret: int) -> str:
+    def _of_sentence(span: Span, named: Sequence[Mention], first_secret: int) -> Mention:
         before = [mention for mention in named if mention.end <= span.start]
         after = [mention for mention in named if mention.start >= span.end]
         secret_leads = first_secret < named[0].start
-        choice = after[0] if after and (secret_leads or not before) else before[-1]
-        return choice.subject
+        return after[0] if after and (secret_leads or not before) else before[-1]
 
     def _of_earlier(self, index: int) -> Link | None:
-        for earlier in range(index - 1, -1, -1):
-            for mention in self._named.get(earlier, ()):
-                if not self._about or mention.subject in self._about:
-                    return Link(mention.subject, "earlier sentence", self._sentences.starts[earlier])
-        return None
+        place = bisect_left(self._leading, index, key=lambda pair: pair[0]) - 1
+        if place < 0:
+            return None
+        earlier, mention = self._leading[place]
+        return Link(mention.subject, "earlier sentence", self._sentences.starts[earlier], mention.start)
 
     def _of_document(self, start: int) -> Link | None:
         candidates = self._about or self.subjects
-        return Link(candidates[0], "document", start) if len(candidates) == 1 else None
+        return Link(candidates[0], "document", start, None) if len(candidates) == 1 else None
 
 
 def prefix_of(text: str, span: Span, anchor: int, sentences: Sentences) -> str:
@@ -127,7 +186,13 @@ def _word_start(text: str, start: int, stop: int) -> int:
 
 def _outside(mentions: Sequence[Mention], spans: Sequence[Span]) -> list[Mention]:
     """The mentions that overlap no secret: the street in "4 Ada Quill Road" is nobody."""
-    return [m for m in mentions if all(m.end <= span.start or span.end <= m.start for span in spans)]
+    ends = [span.end for span in spans]
+    outside: list[Mention] = []
+    for mention in mentions:
+        index = bisect_right(ends, mention.start)  # the first secret that ends behind the mention's start
+        if index == len(spans) or mention.end <= spans[index].start:
+            outside.append(mention)
+    return outside
 
 
 def _partial_mentions(text: str, subjects: Sequence[str]) -> list[Mention]:

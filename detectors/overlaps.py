@@ -1,5 +1,6 @@
 """Which of several overlapping spans a piece of text is."""
 
+from bisect import bisect_right
 from collections.abc import Iterable
 
 from detectors.fact import Span
@@ -38,11 +39,12 @@ def resolve_overlaps(spans: Iterable[Span]) -> tuple[Span, ...]:
     Best is: a specific type whose check held (score 1), then any specific type before a general one, then the
     higher score, then the longer span. The order of the input does not matter.
     """
-    kept: list[Span] = []
+    kept: list[Span] = []  # by position: they do not overlap, so starts and ends ascend together
     for span in sorted(spans, key=_preference):
-        if all(span.end <= other.start or other.end <= span.start for other in kept):
-            kept.append(span)
-    return tuple(sorted(kept, key=lambda span: (span.start, span.end)))
+        index = bisect_right(kept, span.start, key=lambda other: other.end)
+        if index == len(kept) or span.end <= kept[index].start:
+            kept.insert(index, span)
+    return tuple(kept)
 
 
 def _preference(span: Span) -> tuple[bool, bool, float, int, int, str]:

@@ -1,6 +1,10 @@
+import json
+import sys
+
 import pytest
 
 from detectors import read_corpus
+from detectors.corpus import CUT, LONGEST_DOCUMENT_CHARACTERS, REPLACED
 from policies.errors import CorpusError
 
 
@@ -47,7 +51,8 @@ def test_txt(write):
         ('{"text": "Ada Quill", "id": [1]}', "`id` is neither"),
         ('{"text": "x", "subjects": "Ada Quill"}', "`subjects` is not a list"),
         ('{"text": "Ada Quill \\ud800"}', "surrogate"),
-        (b"\xff\xff", "is not UTF-8"),
+        ('{"text": "Ada Quill", "subjects": ["\\ud800"]}', "surrogate"),
+        (b"\xff\xff", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
     ],
 )
@@ -62,13 +67,120 @@ def test_damaged_line_is_named_by_number_only(write, line, problem):
 
 
 def test_unusable_paths(write, tmp_path):
-    for path in (tmp_path, tmp_path / "missing.jsonl", write("a,b\n", "corpus.csv")):
+    for path in (tmp_path, tmp_path / "missing.jsonl", write("a,b\n", "corpus.docx")):
         with pytest.raises(CorpusError):
             read_corpus(path)
-    with pytest.raises(CorpusError, match="holds no document"):
-        list(read_corpus(write("\n \n")))
+    for content, name in (("\n \n", "a.jsonl"), ("id,text\n", "a.csv"), ("", "b.csv"), ("", "a.txt")):
+        with pytest.raises(CorpusError, match="holds no document"):
+            list(read_corpus(write(content, name)))
+    for name in ("a.txt", "a.csv", "a.jsonl"):
+        with pytest.raises(CorpusError, match="UTF-16"):
+            list(read_corpus(write("Ada Quill".encode("utf-16"), name)))
 
 
 def test_repr_shows_no_text(write):
     (document,) = read_corpus(write('{"id": "a", "text": "Ada Quill", "subjects": ["Ada Quill"]}'))
     assert "Quill" not in repr(document)
+
+
+def test_a_record_is_a_document_and_names_its_subject(write):
+    nested = {"full_name": "Ada  Quill", "phones": ["a", "b"], "manager": {"name": "Ben Ross", "phone": 5}}
+    lines = [
+        {"id": 1, "text": nested},
+        {"first_name": "Cy", "surname": "Dell", "note": None, "memo": "two\nlines"},
+        {"text": [{"name": "Ada Quill"}, {"name": "Ben Ross"}]},
+        {"text": "Prose.", "name": "a file's name"},
+    ]
+    documents = list(read_corpus(write("\n".join(map(json.dumps, lines)))))
+    assert documents[0].text == (
+        "full_name: Ada  Quill\nphones: a\nphones: b\nmanager.name: Ben Ross\nmanager.phone: 5"
+    ).replace("  ", " ")
+    assert documents[1].text == "first_name: Cy\nsurname: Dell\nmemo: two lines"
+    assert documents[2].text == "text[0].name: Ada Quill\ntext[1].name: Ben Ross"
+    assert [document.subjects for document in documents] == [
+        ("Ada Quill", "Ben Ross"),
+        ("Cy Dell",),
+        ("Ada Quill", "Ben Ross"),
+        (),
+    ]
+
+
+def test_csv_of_texts(write):
+    content = '\ufeffID;Text;Subjects\r\n7;"One; ""two""\nlines";Ada Quill; \r\n\r\n;Three;Ada Quill;Ben\r\n'
+    documents = list(read_corpus(write(content.replace("Ada Quill; ", '"Ada  Quill; "'), "corpus.csv")))
+    assert [(document.id, document.text) for document in documents] == [
+        ("7", 'One; "two"\nlines'),
+        ("row-3", "Three"),
+    ]
+    assert documents[0].subjects == ("Ada Quill",)
+
+
+def test_csv_of_records(write):
+    documents = list(read_corpus(write("id,Name,Phone\n7,Ada Quill,555\n,Ben Ross,,extra\n", "corpus.csv")))
+    assert [(d.id, d.text, d.subjects) for d in documents] == [
+        ("7", "Name: Ada Quill\nPhone: 555", ("Ada Quill",)),
+        ("row-2", "Name: Ben Ross\ncolumn 4: extra", ("Ben Ross",)),
+    ]
+    (row,) = read_corpus(write("name\tphone\nAda, Dr.\t5\n", "corpus.tsv"))
+    assert row.text == "name: Ada, Dr.\nphone: 5"
+
+
+def test_a_quote_that_never_ends_is_an_error_not_a_document(write, monkeypatch):
+    monkeypatch.setattr("detectors.readers._LONGEST_VALUE_BYTES", 100_000)
+    with pytest.raises(CorpusError, match=r"Row 2 of .*quoted"):
+        list(read_corpus(write('text\nfine\n"' + "Ada\n" * 50_000, "corpus.csv")))
+
+
+def test_parquet(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path = tmp_path / "corpus.parquet"
+    rows = [
+        {"id": 1, "person": {"name": "Ada Quill", "age": 5}, "note": None},
+        {"id": 2, "person": None, "note": "x"},
+    ]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    documents = list(read_corpus(path))
+    assert [(d.id, d.text, d.subjects) for d in documents] == [
+        ("1", "person.name: Ada Quill\nperson.age: 5", ("Ada Quill",)),
+        ("2", "note: x", ()),
+    ]
+    texts = pyarrow.table({"text": ["a"] * 600, "subjects": [["Ada Quill", None]] * 600})
+    parquet.write_table(texts, path)
+    documents = list(read_corpus(path))
+    assert (len(documents), documents[-1].id, documents[-1].text) == (600, "row-600", "a")
+    assert documents[0].subjects == ("Ada Quill",)
+    path.write_bytes(b"Ada Quill")
+    with pytest.raises(CorpusError, match="not a readable Parquet"):
+        list(read_corpus(path))
+
+
+def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    (tmp_path / "corpus.parquet").write_bytes(b"")
+    with pytest.raises(CorpusError, match=r"expunge\[parquet\]"):
+        list(read_corpus(tmp_path / "corpus.parquet"))
+
+
+@pytest.mark.parametrize("name", ["corpus.txt", "corpus.csv", "corpus.jsonl"])
+def test_damage_in_a_document_is_recorded_there_alone(write, name):
+    quote, end = (b'{"text": "', b'"}\n') if name.endswith("jsonl") else (b"", b"\n")
+    bodies = [b"fine", b"broken \xff\xfe here", "עברית".encode(), b"last"]
+    bodies += [b"nu\0ll"] if quote == b"" else []
+    content = b"".join(quote + body + end for body in bodies)
+    documents = list(read_corpus(write((b"text\n" if name.endswith("csv") else b"") + content, name)))
+    assert [d.text for d in documents[:4]] == ["fine", "broken \ufffd\ufffd here", "עברית", "last"]
+    assert [d.problems for d in documents] == [(), (REPLACED,), (), ()] + [()] * (len(bodies) - 4)
+    assert "nu\0ll" in [d.text for d in documents] or quote
+
+
+@pytest.mark.parametrize("name", ["corpus.txt", "corpus.csv", "corpus.jsonl"])
+def test_an_over_long_document_is_cut_and_recorded(write, name):
+    quote, end = ('{"text": "', '"}') if name.endswith("jsonl") else ("", "")
+    body = "é" * (LONGEST_DOCUMENT_CHARACTERS * 5)
+    header = "text\n" if name.endswith("csv") else ""
+    documents = list(read_corpus(write(f"{header}{quote}{body}{end}\n{quote}last{end}\n", name)))
+    assert [len(document.text) for document in documents] == [LONGEST_DOCUMENT_CHARACTERS, 4]
+    assert [document.problems for document in documents] == [(CUT,), ()]
+    assert set(documents[0].text) == {"é"}

@@ -132,3 +132,29 @@ def test_scope_refuses_unknown_people_and_types_without_naming_anybody(gdpr, res
     assert "Eve" not in str(caught.value)
     with pytest.raises(PolicyError, match="US_NPI"):
         facts_in_scope(result, request_for_ada.model_copy(update={"entity_types": ("US_NPI",)}), gdpr)
+
+
+def test_every_source_says_how_it_was_linked(result):
+    links = [(source.link, source.named_at) for fact in result.facts for source in fact.sources]
+    assert set(links) >= {("sentence", PAGES[0].rindex("Ada Quill")), ("earlier sentence", 0)}
+    assert all(0.5 < source.confidence < 1 for fact in result.facts for source in fact.sources)
+
+
+def test_records_in_every_shape_link_to_their_own_subject(gdpr):
+    shapes = (
+        '{"name": "Ada Quill", "manager": {"name": "Ben Ross", "phone": "415-555-0199"}, "phone": "415-555-0132"}',
+        "name: Ada Quill\nmanager.name: Ben Ross\nmanager.phone: 415-555-0199\nphone: 415-555-0132",
+        "Name | Phone\nAda Quill | 415-555-0132\nBen Ross | 415-555-0199",
+        "Name: Ada Quill\nPhone: 415-555-0132\n\nName: Ben Ross\nPhone: 415-555-0199",
+    )
+    for shape in shapes:
+        found = detect_facts([Document(id="1", text=shape)], gdpr, register=["Ada Quill", "Ben Ross"])
+        assert {(fact.subject, fact.secret) for fact in found.facts} == {
+            ("Ada Quill", "415-555-0132"),
+            ("Ben Ross", "415-555-0199"),
+        }, shape
+
+
+def test_what_could_not_be_read_is_reported_like_what_could_not_be_scanned(gdpr):
+    result = detect_facts([Document(id="odd", text="Fine.", problems=("incompletely scanned: x",))], gdpr)
+    assert result.skipped == (("odd", "incompletely scanned: x"),)

@@ -82,3 +82,13 @@ def test_format_is_one_json_object_a_line(tmp_path):
     record = json.loads(path.read_text(encoding="utf-8"))
     assert record["secret"] == "415-555-0132"
     assert record["sources"][0]["prefix"] == "The "
+
+
+def test_a_file_without_links_can_be_read(tmp_path):
+    path = tmp_path / "facts.jsonl"
+    write_facts(path, [FACT])
+    record = json.loads(path.read_text(encoding="utf-8"))
+    for key in ("link", "confidence", "named_at"):
+        del record["sources"][0][key]
+    path.write_text(json.dumps(record))
+    assert list(read_facts(path)) == [FACT]

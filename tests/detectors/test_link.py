@@ -1,9 +1,10 @@
 import re
+import time
 
 import pytest
 
 from detectors import PREFIX_CHARACTERS, Register, Span
-from detectors.link import Linker, prefix_of
+from detectors.link import CONFIDENCE, Linker, prefix_of
 from detectors.sentences import split_sentences
 
 SECRET = re.compile(r"\d{3}-\d{4}")
@@ -39,7 +40,61 @@ def links(text, about=(), names=NAMES):
     ],
 )
 def test_a_sentence_that_names_people_decides_alone(text, subjects):
-    assert links(text, about=("Dora Quill",)) == [(subject, "sentence") for subject in subjects]
+    found = links(text, about=("Dora Quill",))
+    assert [subject for subject, _ in found] == subjects
+    assert {how for _, how in found} <= {"sentence", "sentence of several"}
+
+
+def test_a_sentence_of_several_people_is_trusted_less():
+    assert links("Ada Quill has 555-0101.") == [("Ada Quill", "sentence")]
+    assert links("Ada Quill, not Ben Ross, has 555-0101.") == [("Ben Ross", "sentence of several")]
+    assert CONFIDENCE["sentence of several"] < CONFIDENCE["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("text", "subjects"),
+    [
+        ("Name: Ada Quill\nManager: Ben Ross\nPhone: 555-0101", ["Ada Quill"]),
+        ("Phone: 555-0101 | Name: Ada Quill | Manager: Ben Ross | Fax: 555-0202", ["Ada Quill"] * 2),
+        ("Name: Ada Quill\nPhone: 555-0101\nName: Ben Ross\nPhone: 555-0202", ["Ada Quill", "Ben Ross"]),
+        ("Phone: 555-0101\nName: Ada Quill\nPhone: 555-0202\nName: Ben Ross", ["Ada Quill", "Ben Ross"]),
+        ("First name: Ada\nLast name: Quill\nPhone: 555-0101", ["Ada Quill"]),
+        ("**Patient:** Ada Quill\n**Doctor:** Cy Dell\n**Phone:** 555-0101", ["Ada Quill"]),
+        ('[{"name": "Ada Quill", "phone": "555-0101"}, {"phone": "555-0202", "name": "Cy Dell"}]', None),
+        (
+            '{"people": {"name": "Ada Quill", "home": {"phones": ["555-0101", "555-0202"]}}}',
+            ["Ada Quill"] * 2,
+        ),
+        ('{"name": "Ada \\"Q\\" Quill"}\n{"name": "Ben Ross", "phone": "555-0101"}', ["Ben Ross"]),
+    ],
+)
+def test_a_record_says_whose_it_is(text, subjects):
+    assert links(text) == [(subject, "record") for subject in subjects or ("Ada Quill", "Cy Dell")]
+
+
+def test_a_record_of_somebody_unknown_links_to_nobody():
+    assert links('{"name": "Eve Nobody", "manager": "Ada Quill", "phone": "555-0101"}') == [None]
+    assert links("Ada Quill is here.\nName: Eve Nobody\nPhone: 555-0101") == [None]
+
+
+def test_a_field_that_names_somebody_decides_for_itself():
+    text = "Name: Ada Quill\nNote: Ben Ross answers 555-0101\nPhone: 555-0202"
+    assert links(text) == [("Ben Ross", "sentence"), ("Ada Quill", "record")]
+
+
+def test_prose_is_no_record():
+    assert links("Ada: mine is 555-0101\nBen: mine is 555-0202", about=("Ada Quill", "Ben Ross")) == [
+        ("Ada Quill", "sentence"),
+        ("Ben Ross", "sentence"),
+    ]
+    assert links("[Ada Quill] has 555-0101") == [("Ada Quill", "sentence")]
+
+
+def test_time_grows_with_length_only():
+    text = "Ada Quill is here. " + "Ring 555-0101 now. " * 20_000
+    began = time.perf_counter()
+    assert set(links(text)) == {("Ada Quill", "earlier sentence")}
+    assert time.perf_counter() - began < 10
 
 
 def test_pronouns_refer_to_the_first_person_of_the_last_sentence_that_names_one():
