@@ -3,14 +3,14 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from detectors.corpus import Document
 from detectors.engine import Engine
-from detectors.fact import Fact, Source, Span
-from detectors.link import Link, Linker, prefix_of
+from detectors.fact import Fact, Source
+from detectors.pool import process_count, search_in_processes
 from detectors.register import Register
-from detectors.sentences import Sentences
+from detectors.search import Findings, search_document
 from policies import ErasureRequest, Policy
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def detect_facts(
     request: ErasureRequest | None = None,
     register: Iterable[str] = (),
     *,
+    processes: int | None = 1,
     pipeline: "Language | None" = None,
     on_document: Callable[[], None] | None = None,
 ) -> DetectionResult:
@@ -63,7 +64,9 @@ def detect_facts(
         request: its names and aliases are looked for, and its spelling of a name wins. The facts of everybody
             are returned all the same: other people's facts are what must not change.
         register: more names of data subjects.
-        pipeline: a spaCy pipeline to use instead of an installed or a blank one.
+        processes: how many search at once; None for one a core where the corpus is large. The result is the
+            same. A script that asks for several must not do so on import (`if __name__ == "__main__":`).
+        pipeline: a spaCy pipeline to use instead of the policy's, in this process alone.
         on_document: called after each scanned document, for progress.
 
     Raises:
@@ -72,87 +75,36 @@ def detect_facts(
     """
     if isinstance(documents, Iterator):
         documents = tuple(documents)
-    names = _register(documents, request, register)
+    names, count = _first_pass(documents, request, register)
     engine = Engine(policy, names, pipeline)
     collector = _Collector(engine, names)
-    for document in documents:
-        collector.add(search_document(document, engine, names))
+    processes = process_count(count) if processes is None else processes
+    if processes > 1 and pipeline is None:
+        findings = search_in_processes(documents, policy, names, processes)
+    else:
+        findings = (search_document(document, engine, names) for document in documents)
+    for found in findings:
+        collector.add(found)
         if on_document is not None:
             on_document()
     return collector.result()
 
 
-def _register(
+def _first_pass(
     documents: Iterable[Document], request: ErasureRequest | None, names: Iterable[str]
-) -> Register:
+) -> tuple[Register, int]:
+    """The register, complete, and the number of documents."""
     register = Register()
     for subject in request.subjects if request else ():
         register.add(subject.name, subject.aliases)
     for name in names:
         register.add(name)
+    count = 0
     for document in documents:
+        count += 1
         for name in document.subjects:
             register.add(name)
-    return register
-
-
-class Finding(NamedTuple):
-    """A secret in a document.
-
-    Attributes:
-        entity_type: what it is.
-        subject: whom it is about; None where nothing tells.
-        secret: the text itself.
-        source: where; None where nobody is known to whom it belongs.
-    """
-
-    entity_type: str
-    subject: str | None = None
-    secret: str = ""
-    source: Source | None = None
-
-
-class Findings(NamedTuple):
-    """Everything found in one document."""
-
-    document: str
-    problems: tuple[str, ...]
-    subjects: tuple[str, ...]
-    found: tuple[Finding, ...]
-
-
-def search_document(document: Document, engine: Engine, register: Register) -> Findings:
-    """Find the secrets of one document and whom they are about. It depends on nothing but its arguments."""
-    scan = engine.scan(document.text)
-    # A person's own name is what a fact is about, not a fact about them.
-    secrets = [
-        span
-        for span in scan.spans
-        if span.entity_type != "PERSON" or not register.find(document.text[span.start : span.end])
-    ]
-    linker = Linker(document.text, scan.sentences, secrets, register, document.subjects)
-    return Findings(
-        document=document.id,
-        problems=tuple(dict.fromkeys((*document.problems, *scan.problems))),
-        subjects=linker.subjects,
-        found=tuple(_finding(document, span, linker.link(span), scan.sentences) for span in secrets),
-    )
-
-
-def _finding(document: Document, span: Span, link: Link | None, sentences: Sentences) -> Finding:
-    if link is None:
-        return Finding(span.entity_type)
-    source = Source(
-        document=document.id,
-        start=span.start,
-        end=span.end,
-        score=span.score,
-        prefix=prefix_of(document.text, span, link.anchor, sentences),
-        link=link.how,
-        confidence=link.confidence,
-        named_at=link.named_at,
-    )
-    return Finding(span.entity_type, link.subject, document.text[span.start : span.end], source)
+    return register, count
 
 
 class _Collector:

@@ -1,0 +1,69 @@
+"""One document: its secrets, and whom each is about."""
+
+from typing import NamedTuple
+
+from detectors.corpus import Document
+from detectors.engine import Engine
+from detectors.fact import Source, Span
+from detectors.link import Link, Linker, prefix_of
+from detectors.register import Register
+from detectors.sentences import Sentences
+
+
+class Finding(NamedTuple):
+    """A secret in a document.
+
+    Attributes:
+        entity_type: what it is.
+        subject: whom it is about; None where nothing tells.
+        secret: the text itself.
+        source: where; None where nobody is known to whom it belongs.
+    """
+
+    entity_type: str
+    subject: str | None = None
+    secret: str = ""
+    source: Source | None = None
+
+
+class Findings(NamedTuple):
+    """Everything found in one document."""
+
+    document: str
+    problems: tuple[str, ...]
+    subjects: tuple[str, ...]
+    found: tuple[Finding, ...]
+
+
+def search_document(document: Document, engine: Engine, register: Register) -> Findings:
+    """Find the secrets of one document and whom they are about. It depends on nothing but its arguments."""
+    scan = engine.scan(document.text)
+    # A person's own name is what a fact is about, not a fact about them.
+    secrets = [
+        span
+        for span in scan.spans
+        if span.entity_type != "PERSON" or not register.find(document.text[span.start : span.end])
+    ]
+    linker = Linker(document.text, scan.sentences, secrets, register, document.subjects)
+    return Findings(
+        document=document.id,
+        problems=tuple(dict.fromkeys((*document.problems, *scan.problems))),
+        subjects=linker.subjects,
+        found=tuple(_finding(document, span, linker.link(span), scan.sentences) for span in secrets),
+    )
+
+
+def _finding(document: Document, span: Span, link: Link | None, sentences: Sentences) -> Finding:
+    if link is None:
+        return Finding(span.entity_type)
+    source = Source(
+        document=document.id,
+        start=span.start,
+        end=span.end,
+        score=span.score,
+        prefix=prefix_of(document.text, span, link.anchor, sentences),
+        link=link.how,
+        confidence=link.confidence,
+        named_at=link.named_at,
+    )
+    return Finding(span.entity_type, link.subject, document.text[span.start : span.end], source)
