@@ -16,13 +16,12 @@ MOST_TEXT = 4_000
 MOST_SUBJECTS = 10
 MOST_SKIPPED = 10
 MOST_TYPES = 100
-SIGNS = {0: "✅"}
 
 
 def render_pull_request(report: Report) -> str:
     """The comment. The same report, the same bytes."""
     parts = [
-        f"## {SIGNS.get(report.exit_code, '❌')} {summary.title(report)}: {summary.outcome(report)}",
+        f"## {_sign(report)} {summary.title(report)}: {summary.outcome(report)}",
         plain(_short(report.verdict)),
         _criteria(report),
         _types(report),
@@ -31,6 +30,12 @@ def render_pull_request(report: Report) -> str:
         _again(report),
     ]
     return _bounded([part for part in parts if part])
+
+
+def _sign(report: Report) -> str:
+    if report.exit_code:
+        return "❌"
+    return "⚠️" if report.gate.waived else "✅"
 
 
 def _bounded(parts: list[str]) -> str:
