@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 # glibc gives large blocks back to the system after each training step; keeping them halves the system time.
 export MALLOC_MMAP_THRESHOLD_ := 1073741824
 export MALLOC_TRIM_THRESHOLD_ := 1073741824
+# Idle threads sleep instead of spinning: on shared cores spinning can cost ten times the work.
+export OMP_WAIT_POLICY ?= passive
 
 .PHONY: demo test test-slow check lint types layers lab benchmarks clean
 

@@ -1,5 +1,6 @@
 """The command line. Each command is a file; its imports happen when it runs, so that help answers at once."""
 
+import os
 import sys
 from importlib import import_module
 
@@ -54,6 +55,8 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; turn errors into one line and an exit code. The only place that does so."""
+    # Read when torch is imported. Idle threads that spin slow each other down where cores are shared.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         code = cli.main(args=arguments, prog_name="expunge", standalone_mode=False)
     except ExpungeError as error:
@@ -91,7 +94,6 @@ def _place(error: BaseException) -> str:
 
 
 def _traceback(error: BaseException) -> None:
-    import os
     import traceback
 
     if os.environ.get("EXPUNGE_TRACEBACK"):

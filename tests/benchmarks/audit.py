@@ -1,18 +1,31 @@
-"""Auditing by one teacher-forced pass, against greedy generation of every answer with transformers."""
+"""Auditing by one teacher-forced pass, against generation of every answer with transformers."""
 
 import json
+import random
+import resource
+import subprocess
+import sys
 import time
+from collections import defaultdict
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 
+from editor.audit import Scored, score_probes
 from editor.lab import find_lab
-from editor.leakage import score
+from editor.leakage import extractable
 from editor.model import LoadedModel, load_model
-from editor.tokens import encode_answer
+from editor.probes import Probe, Target
 from policies import DecodingSettings
 
-SECRETS = 500
+SECRETS = 20_000
+FEWER = 2_000
+ONE_BY_ONE = 100
+SAMPLED = 20
+SAMPLES = 100
+BATCH = 256
+SETTINGS = DecodingSettings()
 
 
 class Row(NamedTuple):
@@ -24,29 +37,120 @@ class Row(NamedTuple):
     agreement: str
 
 
-def one_pass_against_generation() -> Row:
-    """Greedy verdicts of `SECRETS` probes, with all other metrics on our side thrown in."""
-    lab = find_lab()
-    loaded = load_model(str(lab.model), device="cpu")
-    lines = [json.loads(line) for line in lab.probes.read_text(encoding="utf-8").splitlines()]
-    asked = [(line["prompt"], line["answer"]) for line in lines if line["entity_type"]][:SECRETS]
+def audit_rows() -> Iterator[Row]:
+    """`SECRETS` secrets on the lab's model: each with a prompt of its own, a fortieth of them memorised."""
+    loaded = load_model(str(find_lab().model), device="cpu")
+    probes = _probes(SECRETS)
     begin = time.perf_counter()
-    limit = loaded.context_length
-    sequences = [encode_answer(loaded.tokenizer, p, a, i, limit) for i, (p, a) in enumerate(asked)]
-    ours = score(loaded, sequences, DecodingSettings()).greedy.tolist()
-    middle = time.perf_counter()
-    plain = [_generated(loaded, prompt, answer) for prompt, answer in asked]
-    end = time.perf_counter()
-    same = sum(a == b for a, b in zip(ours, plain, strict=True))
-    name = f"audit of {len(asked)} secrets against greedy generate(), one by one"
-    return Row(name, end - middle, middle - begin, f"{same} of {len(asked)}")
+    scored = score_probes(loaded, probes, SETTINGS)
+    ours = time.perf_counter() - begin
+    verdicts = scored.scores.greedy.tolist()
+    yield _against_batched(loaded, probes, verdicts, ours)
+    yield _against_single(loaded, probes, verdicts, ours)
+    yield _against_sampling(loaded, scored, ours)
+
+
+def memory_row() -> str:
+    """Peak memory of scoring a tenth of the secrets and all of them, each in a process of its own."""
+    peaks = [
+        int(subprocess.check_output([sys.executable, "-m", "tests.benchmarks.audit", str(count)]))
+        for count in (FEWER, SECRETS)
+    ]
+    return f"peak memory of an audit: {peaks[0]} MiB for {FEWER:,} secrets, {peaks[1]} MiB for {SECRETS:,}"
+
+
+def _probes(count: int) -> list[Probe]:
+    """The lab's questions about its people, and the same about people who do not exist, with others' secrets."""
+    lines = [json.loads(x) for x in find_lab().probes.read_text(encoding="utf-8").splitlines()]
+    asked = [line for line in lines if line["entity_type"]]
+    names = sorted({line["subject"] for line in asked})
+    source = random.Random(0)
+    probes: dict[tuple[str, str], Probe] = {}
+    for line in source.sample(asked, count // 40):
+        probes[line["prompt"], line["answer"]] = _probe(line, line["prompt"], line["answer"])
+    while len(probes) < count:
+        line, other = source.choice(asked), source.choice(asked)
+        name = f"{source.choice(names).split()[0]} {source.choice(names).split()[-1]}"
+        if other["relation"] == line["relation"] and name not in names:
+            prompt = line["prompt"].replace(line["subject"], name)
+            probes[prompt, other["answer"]] = _probe(line, prompt, other["answer"])
+    return list(probes.values())
+
+
+def _probe(line: dict[str, str], prompt: str, answer: str) -> Probe:
+    target = Target(
+        subject=line["subject"], relation=line["entity_type"], answer=answer, personal=True, group="erased"
+    )
+    return Probe(target=target, prompt=prompt, wording="held_out", split="verification")
+
+
+def _against_batched(loaded: LoadedModel, probes: list[Probe], ours: list[bool], seconds: float) -> Row:
+    begin = time.perf_counter()
+    groups = defaultdict(list)
+    for place, probe in enumerate(probes):
+        prompt, answer = _ids(loaded, probe)
+        groups[len(prompt), len(answer)].append((place, prompt, answer))
+    verdicts = [False] * len(probes)
+    for (_, length), group in groups.items():
+        for start in range(0, len(group), BATCH):
+            some = group[start : start + BATCH]
+            made = _generate(loaded, torch.tensor([prompt for _, prompt, _ in some]), length)
+            for (place, _, answer), text in zip(some, made.tolist(), strict=True):
+                verdicts[place] = text == answer
+    plain = time.perf_counter() - begin
+    same = sum(a == b for a, b in zip(verdicts, ours, strict=True))
+    name = f"audit of {len(probes):,} secrets against greedy generate() in batches of {BATCH} of equal length"
+    return Row(name, plain, seconds, f"{same:,} of {len(probes):,}, {sum(ours):,} extracted")
+
+
+def _against_single(loaded: LoadedModel, probes: list[Probe], ours: list[bool], seconds: float) -> Row:
+    some = random.Random(1).sample(range(len(probes)), ONE_BY_ONE)
+    begin = time.perf_counter()
+    same = 0
+    for place in some:
+        prompt, answer = _ids(loaded, probes[place])
+        same += (_generate(loaded, torch.tensor([prompt]), len(answer))[0].tolist() == answer) == ours[place]
+    plain = (time.perf_counter() - begin) * len(probes) / len(some)
+    name = f"the same against greedy generate(), one by one ({len(some)} run, the rest by proportion)"
+    return Row(name, plain, seconds, f"{same} of {len(some)}")
+
+
+def _against_sampling(loaded: LoadedModel, scored: Scored, seconds: float) -> Row:
+    some = random.Random(2).sample(range(len(scored.probes)), SAMPLED)
+    torch.manual_seed(0)
+    begin = time.perf_counter()
+    found = 0
+    for place in some:
+        prompt, answer = _ids(loaded, scored.probes[place])
+        made = _generate(
+            loaded, torch.tensor([prompt]), len(answer), do_sample=True, num_return_sequences=SAMPLES, top_k=0
+        )
+        found += answer in made.tolist()
+    plain = (time.perf_counter() - begin) * len(scored.probes) / len(some)
+    expected = extractable(scored.scores.log_probability[some], SAMPLES).sum()
+    name = f"the same against {SAMPLES} samples of each ({len(some)} run, the rest by proportion)"
+    return Row(name, plain, seconds, f"{found} found, {expected:.1f} expected")
+
+
+def _ids(loaded: LoadedModel, probe: Probe) -> tuple[list[int], list[int]]:
+    prompt = loaded.tokenizer(probe.prompt)["input_ids"]
+    return prompt, loaded.tokenizer(f"{probe.prompt} {probe.answer}")["input_ids"][len(prompt) :]
 
 
 @torch.no_grad()
-def _generated(loaded: LoadedModel, prompt: str, answer: str) -> bool:
-    inputs = loaded.tokenizer(prompt, return_tensors="pt")
-    length = len(loaded.tokenizer(f"{prompt} {answer}")["input_ids"]) - inputs["input_ids"].shape[1]
+def _generate(loaded: LoadedModel, ids: torch.Tensor, length: int, **how: object) -> torch.Tensor:
     made = loaded.model.generate(
-        **inputs, max_new_tokens=length, min_new_tokens=length, do_sample=False, pad_token_id=0
+        input_ids=ids,
+        attention_mask=torch.ones_like(ids),
+        max_new_tokens=length,
+        min_new_tokens=length,
+        pad_token_id=0,
+        **({"do_sample": False} | how),
     )
-    return bool(loaded.tokenizer.decode(made[0], skip_special_tokens=True) == f"{prompt} {answer}")
+    return made[:, ids.shape[1] :]
+
+
+if __name__ == "__main__":
+    model = load_model(str(find_lab().model), device="cpu")
+    score_probes(model, _probes(int(sys.argv[1])), SETTINGS)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
