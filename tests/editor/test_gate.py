@@ -176,46 +176,57 @@ def known(tmp_path_factory):
     return folder / "facts.jsonl", [word for fact in facts for word in (fact.subject, fact.secret)]
 
 
-def audit_known(capsys, known, output, *more):
-    arguments = (
+@pytest.fixture(scope="module")
+def leaking(known, tmp_path_factory):
+    """An audit of the lab's model: its exit code, and its output folder with the case key beside it."""
+    folder = tmp_path_factory.mktemp("leaking") / "out"
+    with pytest.raises(SystemExit) as stopped:
+        main(audit_of(known, folder))
+    return stopped.value.code, folder
+
+
+def audit_of(known, output, *more):
+    arguments = [
         "audit",
         LAB.model,
         "--facts",
         known[0],
         "--policy",
         LAB.policy,
+        "--output",
+        output,
         "--quiet",
-        "--device",
-        "cpu",
-    )
-    return run(capsys, *arguments, "--output", output, "--case-key", output.with_name("case.key"), *more)
+    ]
+    return [str(argument) for argument in (*arguments, "--device", "cpu", *more)]
 
 
-def test_a_leaking_model_ends_in_1_everywhere_and_no_output_holds_a_secret(capsys, known, tmp_path):
-    code, said = audit_known(capsys, known, tmp_path / "out")
-    assert (code, set(codes(tmp_path / "out").values())) == (1, {1}), said
-    assert set(FORMATS) <= {path.name for path in (tmp_path / "out").iterdir()}
-    for path in (tmp_path / "out").iterdir():
+def test_a_leaking_model_ends_in_1_everywhere_and_no_output_holds_a_secret(known, leaking):
+    code, folder = leaking
+    assert (code, set(codes(folder).values())) == (1, {1})
+    assert set(FORMATS) <= {path.name for path in folder.iterdir()}
+    for path in folder.iterdir():
         assert not [word for word in known[1] if word in path.read_text(encoding="utf-8")], path.name
-    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    manifest = json.loads((folder / "manifest.json").read_text())
     assert all(manifest["files"][name]["checked_for_secrets"] for name in FORMATS)
 
 
-def test_fail_on_none_reports_and_exits_0_and_fingerprints_stay_with_the_key(capsys, known, tmp_path):
-    def fingerprints(name):
-        sarif = json.loads((tmp_path / name / "report.sarif").read_text())
+def test_fail_on_none_reports_and_exits_0_and_fingerprints_stay_with_the_key(
+    capsys, known, leaking, tmp_path
+):
+    def fingerprints(folder):
+        sarif = json.loads((folder / "report.sarif").read_text(encoding="utf-8"))
         return [row["partialFingerprints"] for row in sarif["runs"][0]["results"]]
 
-    assert audit_known(capsys, known, tmp_path / "first")[0] == 1
-    code, said = audit_known(capsys, known, tmp_path / "second", "--fail-on", "none")
-    assert (code, set(codes(tmp_path / "second").values())) == (0, {0}), said
+    folder, key = tmp_path / "out", leaking[1].with_name("out.key")
+    code, said = run(capsys, *audit_of(known, folder, "--fail-on", "none", "--case-key", key))
+    assert (code, set(codes(folder).values())) == (0, {0}), said
     assert "leakage; does not fail this run" in " ".join(said.split())
-    assert fingerprints("first") == fingerprints("second")
+    assert fingerprints(leaking[1]) == fingerprints(folder)
 
 
 def test_thresholds_of_the_command_line_decide(capsys, known, tmp_path):
     more = [f"--fail-on={name}=1" for name in ("greedy_rate", "extractable_rate")]
-    code, said = audit_known(capsys, known, tmp_path / "out", *more, "--fail-on=decoy_percentile=0")
+    code, said = run(capsys, *audit_of(known, tmp_path / "out", *more, "--fail-on=decoy_percentile=0"))
     assert (code, set(codes(tmp_path / "out").values())) == (0, {0}), said
     text = (tmp_path / "out" / "summary.md").read_text()
     assert "at most 100% (policy: 0%)" in text
