@@ -3,28 +3,29 @@
 Presidio is imported when an engine is built, as that takes seconds.
 """
 
-import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detectors.fact import Span
-from detectors.overlaps import RIVAL_SCORE, RIVALS, resolve_overlaps
+from detectors.overlaps import GENERAL_TYPES, RIVAL_SCORE, RIVALS, resolve_overlaps
+from detectors.presidio import import_presidio
 from detectors.register import Register
 from detectors.sentences import Sentences, split_sentences
 from policies import EntityRule, Policy
 
 if TYPE_CHECKING:
-    from presidio_analyzer import AnalyzerEngine
+    from presidio_analyzer import EntityRecognizer, RecognizerResult
     from spacy.language import Language
+
+    from detectors.analyzer import Analyzer
+    from detectors.nlp import LocalNlpEngine
 
 NAMED_ENTITIES = ("LOCATION", "NRP", "ORGANIZATION", "PERSON")
 CHUNK_CHARACTERS = 1_000
 OVERLAP_CHARACTERS = 128
-REGEX_TIMEOUT_SECONDS = 5
-CONTEXT_WORDS = 5
 _CUT = "incompletely scanned: more than 1,000 characters without a space"
 _TIMED_OUT = "incompletely scanned: a pattern ran out of time"
 _FAILED = "incompletely scanned: a recognizer failed with "
@@ -66,21 +67,16 @@ class Engine:
     """
 
     def __init__(self, policy: Policy, register: Register, pipeline: "Language | None" = None) -> None:
-        self._language = policy.language
         self._thresholds = {entity_type: rule.score for entity_type, rule in policy.entities.items()}
         rivals = {rival for entity_type in policy.entities for rival in RIVALS.get(entity_type, ())}
-        self._rivals = rivals - set(policy.entities)
-        rules = {**policy.entities, **{rival: EntityRule() for rival in sorted(self._rivals)}}
-        self._engine, self.model = _build(rules, policy.language, register, pipeline)
-        found: dict[str, list[str]] = {entity_type: [] for entity_type in (*rules, "PERSON")}
-        for recognizer in self._engine.registry.recognizers:
+        self._analyzer, recognizers, self.model = _analyzer(
+            policy.entities, rivals - set(policy.entities), policy, register, pipeline, self._certain
+        )
+        found: dict[str, list[str]] = {entity_type: [] for entity_type in policy.entities}
+        for recognizer in recognizers:
             for entity_type in recognizer.supported_entities:
                 found.setdefault(entity_type, []).append(recognizer.name)
         self.coverage = {entity_type: tuple(sorted(found[entity_type])) for entity_type in policy.entities}
-        # Names only matter to the engine where something else might be taken for one. And, asked for a type
-        # that no recognizer finds, Presidio would log a warning for every text.
-        asked = {*rules, "PERSON"} if self.model else set(rules)
-        self._entities = sorted(entity_type for entity_type in asked if found[entity_type])
 
     def scan(self, text: str) -> Scan:
         """Find the policy's entity types in a text of any length."""
@@ -88,68 +84,85 @@ class Engine:
         quiet = _ORNAMENT.sub(lambda match: " " * len(match[0]), text)
         spans: set[Span] = set()
         problems: dict[str, None] = {}
-        with _time_outs() as timed_out:
-            for start, end, cut in _chunks(quiet, sentences):
-                found, failed = self._analyze(quiet[start:end])
-                spans.update(_shift(found, start, text))
-                problems |= dict.fromkeys([_CUT] if cut else ())
-                problems |= dict.fromkeys([_FAILED + failed] if failed else ())
-        problems |= dict.fromkeys([_TIMED_OUT] if timed_out else ())
+        for start, end, cut in _chunks(quiet, sentences):
+            found, problem = self._analyze(quiet[start:end])
+            spans.update(_shift(found, start, text))
+            problems |= dict.fromkeys([_CUT] if cut else ())
+            problems |= dict.fromkeys([problem] if problem else ())
         personal = (span for span in resolve_overlaps(spans) if span.entity_type in self._thresholds)
         return Scan(spans=tuple(personal), sentences=sentences, problems=tuple(problems))
 
     def _analyze(self, text: str) -> tuple[list[Span], str | None]:
-        """The spans above their thresholds in one chunk, and the kind of a recognizer's failure."""
-        if not self._entities or not text.strip():
-            return [], None
+        """The spans above their thresholds in one chunk, and what kept others from being found."""
         try:
-            results = self._engine.analyze(text, self._language, self._entities, score_threshold=0)
+            results, timed_out = self._analyzer.analyze(text)
         except (
             Exception
         ) as error:  # one document that upsets a recognizer must not lose the others: it is reported
-            return [], type(error).__name__
+            return [], _FAILED + type(error).__name__
         spans = (
             Span(start=r.start, end=r.end, entity_type=r.entity_type, score=round(float(r.score), 6))
             for r in results
         )
-        return [span for span in spans if span.score >= self._threshold(span.entity_type) - _TOLERANCE], None
+        return [
+            span for span in spans if self._counts(span.entity_type, span.score)
+        ], _TIMED_OUT if timed_out else None
+
+    def _certain(self, result: "RecognizerResult") -> bool:
+        """Whether a result counts and wins over every general type."""
+        return result.entity_type not in GENERAL_TYPES and self._counts(result.entity_type, result.score)
+
+    def _counts(self, entity_type: str, score: float) -> bool:
+        return score >= self._threshold(entity_type) - _TOLERANCE
 
     def _threshold(self, entity_type: str) -> float:
         return self._thresholds.get(entity_type, RIVAL_SCORE)
 
 
-def _build(
-    rules: dict[str, EntityRule], language: str, register: Register, pipeline: "Language | None"
-) -> tuple["AnalyzerEngine", str | None]:
-    from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
-    from presidio_analyzer.context_aware_enhancers import LemmaContextAwareEnhancer
+def _analyzer(
+    rules: Mapping[str, EntityRule],
+    rivals: Iterable[str],
+    policy: Policy,
+    register: Register,
+    pipeline: "Language | None",
+    certain: "Callable[[RecognizerResult], bool]",
+) -> "tuple[Analyzer, list[EntityRecognizer], str | None]":
+    """The analyzer, the recognizers that run in it and the named entity model's name."""
+    import_presidio(policy.ner)
 
+    from detectors.analyzer import Analyzer
     from detectors.nlp import LocalNlpEngine
-    from detectors.recognizers import RegisterRecognizer, named_entity_recognizer, recognizers_for
+    from detectors.recognizers import RegisterRecognizer, recognizers_for
 
-    nlp = LocalNlpEngine(language, pipeline)
+    nlp = LocalNlpEngine(policy.language, policy.ner, pipeline)
     nlp.load()
-    recognizers = [
-        recognizer
-        for entity_type, rule in rules.items()
-        for recognizer in recognizers_for(entity_type, rule, language)
-    ]
-    recognizers.append(RegisterRecognizer(register, language))
-    if nlp.model and set(rules) & set(NAMED_ENTITIES):
-        recognizers.append(named_entity_recognizer(language))
-    engine = AnalyzerEngine(
-        registry=RecognizerRegistry(recognizers=recognizers, supported_languages=[language]),
-        nlp_engine=nlp,
-        supported_languages=[language],
-        # Whole words: as part of a word, "lic" makes the "m2" of "public key m2" a driver's licence.
-        # Words behind count too: "(415) 555-0132 is the number to dial".
-        context_aware_enhancer=LemmaContextAwareEnhancer(
-            context_prefix_count=CONTEXT_WORDS,
-            context_suffix_count=CONTEXT_WORDS,
-            context_matching_mode="whole_word",
-        ),
-    )
-    return engine, nlp.model
+    wanted = [r for name, rule in rules.items() for r in recognizers_for(name, rule, policy.language)]
+    explaining = [r for name in sorted(rivals) for r in recognizers_for(name, EntityRule(), policy.language)]
+    named = set(rules) & set(NAMED_ENTITIES)
+    models, model = _models(sorted({*named, "PERSON"}), policy, nlp) if named else ([], nlp.model)
+    # A registered name only matters to the engine where something else might be taken for one.
+    if model or "PERSON" in named:
+        (wanted if "PERSON" in named else explaining).append(RegisterRecognizer(register, policy.language))
+    wanted.extend(models)
+    analyzer = Analyzer(wanted, explaining, nlp, policy.language, certain)
+    return analyzer, [*wanted, *explaining], model
+
+
+def _models(
+    entity_types: list[str], policy: Policy, nlp: "LocalNlpEngine"
+) -> "tuple[list[EntityRecognizer], str | None]":
+    """The recognizers of the policy's named entity model, and its name."""
+    if policy.ner.startswith("huggingface:"):
+        from detectors.huggingface import LocalHuggingFaceRecognizer
+
+        folder = policy.ner.removeprefix("huggingface:")
+        model = LocalHuggingFaceRecognizer(folder, policy.language, entity_types)
+        return [model], f"Hugging Face {Path(folder).name}"
+    if nlp.model is None:
+        return [], None
+    from detectors.recognizers import named_entity_recognizer
+
+    return [named_entity_recognizer(policy.language, entity_types)], nlp.model
 
 
 def _chunks(text: str, sentences: Sentences) -> Iterator[tuple[int, int, bool]]:
@@ -193,27 +206,3 @@ def _shift(spans: list[Span], offset: int, text: str) -> Iterator[Span]:
         end -= len(secret) - len(secret.rstrip())
         if start < end:
             yield Span(start=start, end=end, entity_type=span.entity_type, score=span.score)
-
-
-@contextmanager
-def _time_outs() -> Iterator[list[str]]:
-    """Notes patterns that ran out of time: Presidio drops their matches, and only logs it."""
-    from presidio_analyzer import pattern_recognizer
-
-    noted: list[str] = []
-
-    def watch(record: logging.LogRecord) -> bool:
-        if "timed out" in record.msg:
-            noted.append(str(record.msg))
-            return False
-        return True
-
-    logger = logging.getLogger("presidio-analyzer")
-    seconds = pattern_recognizer.REGEX_TIMEOUT_SECONDS
-    logger.addFilter(watch)
-    pattern_recognizer.REGEX_TIMEOUT_SECONDS = min(seconds, REGEX_TIMEOUT_SECONDS)
-    try:
-        yield noted
-    finally:
-        pattern_recognizer.REGEX_TIMEOUT_SECONDS = seconds
-        logger.removeFilter(watch)

@@ -18,18 +18,20 @@ class LocalNlpEngine(SpacyNlpEngine):  # type: ignore[misc]
 
     Args:
         language: two-letter code.
+        ner: the policy's choice of a named entity model: "auto", "spacy:NAME", or anything else for none here.
         pipeline: a loaded spaCy pipeline to use instead of looking for one.
 
     Raises:
-        PolicyError: spaCy does not know the language.
+        PolicyError: spaCy does not know the language, or has no such model.
     """
 
-    def __init__(self, language: str, pipeline: Language | None = None) -> None:
+    def __init__(self, language: str, ner: str = "auto", pipeline: Language | None = None) -> None:
         super().__init__(
             models=[{"lang_code": language, "model_name": "local"}],
             ner_model_configuration=NerModelConfiguration(labels_to_ignore=_IGNORED_LABELS),
         )
         self.language = language
+        self._ner = ner
         self._pipeline = pipeline
 
     @property
@@ -41,8 +43,10 @@ class LocalNlpEngine(SpacyNlpEngine):  # type: ignore[misc]
         return f"spaCy {pipeline.meta['lang']}_{pipeline.meta['name']} {pipeline.meta['version']}"
 
     def load(self) -> None:
-        """Take the given pipeline, an installed one, or a blank one."""
-        self.nlp = {self.language: self._pipeline or _installed(self.language) or _blank(self.language)}
+        """Take the given pipeline, the policy's, an installed one, or a blank one."""
+        self.nlp = {
+            self.language: self._pipeline or _chosen(self._ner, self.language) or _blank(self.language)
+        }
 
     def _doc_to_nlp_artifact(self, doc: Any, language: str) -> NlpArtifacts:
         if not doc.has_annotation("LEMMA"):
@@ -67,6 +71,27 @@ _IGNORED_LABELS = [
     "WORK_OF_ART",
     "O",
 ]
+
+
+def _chosen(ner: str, language: str) -> Language | None:
+    if ner == "auto":
+        return _installed(language)
+    if not ner.startswith("spacy:"):
+        return None
+    name = ner.removeprefix("spacy:")
+    try:
+        pipeline = spacy.load(name)
+    except (OSError, ValueError, ImportError):
+        raise PolicyError(
+            f"`ner`: spaCy has no model {name}",
+            "Install it, give the path of its folder, or write `ner: auto`",
+        ) from None
+    if pipeline.lang != language:
+        raise PolicyError(
+            f"`ner`: the model {name} is for the language {pipeline.lang}, the policy for {language}",
+            "Make `language` and `ner` agree",
+        )
+    return pipeline
 
 
 def _installed(language: str) -> Language | None:

@@ -92,8 +92,8 @@ class QuickPhoneRecognizer(PhoneRecognizer):  # type: ignore[misc]
         return RecognizerResult("PHONE_NUMBER", start, end, self.SCORE, explanation, metadata)
 
 
-# Digits with at most five other characters between them: longer than any separator that a number may have.
-_DIGIT_CLUSTER = re.compile(r"\d(?:\D{0,5}\d)*+")
+# Digits with at most five characters between them, letters only as in "x12": longer than any separator in a number.
+_DIGIT_CLUSTER = re.compile(r"\d(?:[\W_xX]{0,5}\d)*+")
 
 
 def _blank_short(cluster: re.Match[str]) -> str:
@@ -146,9 +146,9 @@ def recognizers_for(entity_type: str, rule: EntityRule, language: str) -> Iterat
         yield _from_patterns(entity_type, rule, language)
 
 
-def named_entity_recognizer(language: str) -> EntityRecognizer:
-    """The recognizer that hands on what an installed named entity model finds."""
-    return SpacyRecognizer(supported_language=language)
+def named_entity_recognizer(language: str, entity_types: list[str]) -> EntityRecognizer:
+    """The recognizer that hands on what a spaCy model finds of some types."""
+    return SpacyRecognizer(supported_language=language, supported_entities=entity_types)
 
 
 def _from_patterns(entity_type: str, rule: EntityRule, language: str) -> PatternRecognizer:

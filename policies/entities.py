@@ -127,6 +127,36 @@ KNOWN_ENTITIES: dict[str, KnownEntity] = {
 }
 
 
+COUNTRIES = (
+    "au",
+    "ca",
+    "de",
+    "es",
+    "fi",
+    "in",
+    "it",
+    "kr",
+    "ng",
+    "ph",
+    "pl",
+    "se",
+    "sg",
+    "th",
+    "tr",
+    "uk",
+    "us",
+    "za",
+)
+"""Countries with entity types of their own, which begin with these letters."""
+
+
+def entities_of(country: str) -> tuple[str, ...]:
+    """The entity types of a country; empty for one that is not in `COUNTRIES`."""
+    if country not in COUNTRIES:
+        return ()
+    return tuple(name for name in KNOWN_ENTITIES if name.startswith(f"{country.upper()}_"))
+
+
 def nearest(name: str, known: list[str]) -> str | None:
     """The known name most like `name`, whatever its case, or None where nothing is like it."""
     by_folded = {candidate.casefold(): candidate for candidate in sorted(known)}

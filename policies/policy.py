@@ -12,7 +12,7 @@ import yaml
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from policies.entities import KNOWN_ENTITIES, nearest
+from policies.entities import COUNTRIES, KNOWN_ENTITIES, entities_of, nearest
 from policies.errors import PolicyError
 from policies.reading import StrictModel, build, parse_yaml, read_yaml
 
@@ -195,6 +195,11 @@ class Policy(StrictModel):
         description: one line for people.
         language: the corpus's language, as a two-letter code.
         entities: a rule for each entity type that counts as personal.
+        countries: two-letter prefixes of entity types (`us`, `uk`, `de` ...): all of those that have no rule
+            are added with the defaults.
+        ner: what finds names and places besides the register: `auto`, an installed spaCy model of the
+            language where there is one; `none`; `spacy:` and a model's name or folder; `huggingface:` and the
+            folder of a token classification checkpoint.
         leakage: ceilings for the erased facts.
         utility: floors for everything else.
         decoding: what the attacker may do.
@@ -205,10 +210,30 @@ class Policy(StrictModel):
     description: str = ""
     language: Annotated[str, Field(pattern=r"^[a-z]{2}$")] = "en"
     entities: Annotated[dict[str, EntityRule], Field(min_length=1)]
+    countries: tuple[str, ...] = ()
+    ner: Annotated[str, Field(pattern=r"^(auto|none|spacy:.+|huggingface:.+)$", strict=True)] = "auto"
     leakage: LeakageCeilings = LeakageCeilings()
     utility: UtilityFloors = UtilityFloors()
     decoding: DecodingSettings = DecodingSettings()
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_countries(cls, data: Any) -> Any:
+        """The entity types of the countries join the policy's own."""
+        if not isinstance(data, dict) or not isinstance(data.get("countries"), list | tuple):
+            return data
+        types: dict[str, Any] = {}
+        for country in data["countries"]:
+            of_country = entities_of(country) if isinstance(country, str) else ()
+            if not of_country:
+                raise _refuse(
+                    "`countries` names a country of which no entity type is known",
+                    f"Use {', '.join(COUNTRIES)}",
+                )
+            types |= dict.fromkeys(of_country)
+        named = data.get("entities") or {}
+        return {**data, "entities": {**types, **named}} if isinstance(named, dict) else data
 
     @field_validator("entities", mode="before")
     @classmethod

@@ -1,0 +1,39 @@
+"""How Presidio is imported: without torch and transformers, where no model needs them.
+
+Presidio imports both, for recognizers that are not used here, whenever they are installed: ten seconds and
+300 MB in each process.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+from types import ModuleType
+
+_HEAVY = ("torch", "transformers")
+
+
+def import_presidio(ner: str) -> None:
+    """Import Presidio and spaCy, with torch and transformers only where the policy's `ner` may need them."""
+    needed = ner.startswith(("spacy:", "huggingface:")) or (
+        ner == "auto" and entry_points(group="spacy_models")
+    )
+    if needed or "presidio_analyzer" in sys.modules:
+        import presidio_analyzer
+    else:
+        with _missing(_HEAVY):
+            import presidio_analyzer  # noqa: F401 - for its effect
+
+
+@contextmanager
+def _missing(names: tuple[str, ...]) -> Iterator[None]:
+    """Inside, modules that are not imported yet cannot be: what can do without them, does."""
+    modules: dict[str, ModuleType | None] = sys.modules  # type: ignore[assignment]
+    hidden = [name for name in names if name not in modules]
+    try:
+        for name in hidden:
+            modules[name] = None  # an import of it fails
+        yield
+    finally:
+        for name in hidden:
+            del modules[name]

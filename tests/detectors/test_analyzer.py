@@ -1,0 +1,114 @@
+"""The shortcuts find what Presidio's own engine finds."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from detectors import Register, Span
+from detectors.engine import Engine
+from detectors.overlaps import RIVAL_SCORE, RIVALS, resolve_overlaps
+from policies import EntityRule, Policy, load_policy
+
+ROOT = Path(__file__).parents[2]
+RESEARCH = ROOT.parent / "shared" / "data" / "presidio-research" / "generated_large.json"
+FIVE = ("PHONE_NUMBER", "EMAIL_ADDRESS", "US_SSN", "CREDIT_CARD", "IP_ADDRESS")
+ODD = (
+    "",
+    "Card 4111 1111 1111 1111 and phone (415) 555-0132, SSN 212-45-6789, ip 10.0.0.1, a@b.org",
+    "212-45-6789 415-555-0132 4111111111111111",
+    "On 3/4/2020 call 3-4-2020 or 0.0.0.0 or ::1 or fe80::1%eth0",
+    "number 555-0132 x12; +49 30 901820; 030/901820; 0800 123 456",
+    "DE89 3704 0044 0532 0130 00 is the IBAN; GB82WEST12345698765432",
+    "٠١٢٣٤٥٦٧٨٩ and １２３４５６７８９０ and 415\u2011555\u20110132",
+    "\u202b+1 415 555 0132\u202c מספר הטלפון",
+    "a\x00b 415-555-0132 \x00",
+    "January 4111-1111-1111-1111 may 5 2020, 05-MAY-2020, May-2020",
+)
+
+
+def plain_engine(policy):
+    """Presidio's engine with the same recognizers, all of them, on every text."""
+    from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
+    from presidio_analyzer.context_aware_enhancers import LemmaContextAwareEnhancer
+
+    from detectors.nlp import LocalNlpEngine
+    from detectors.recognizers import recognizers_for
+
+    rivals = {rival for name in policy.entities for rival in RIVALS.get(name, ())} - set(policy.entities)
+    rules = {**policy.entities, **{rival: EntityRule() for rival in sorted(rivals)}}
+    nlp = LocalNlpEngine("en", "none")
+    nlp.load()
+    return AnalyzerEngine(
+        registry=RecognizerRegistry(
+            recognizers=[r for name, rule in rules.items() for r in recognizers_for(name, rule, "en")],
+            supported_languages=["en"],
+        ),
+        nlp_engine=nlp,
+        supported_languages=["en"],
+        context_aware_enhancer=LemmaContextAwareEnhancer(
+            context_prefix_count=5, context_suffix_count=5, context_matching_mode="whole_word"
+        ),
+    )
+
+
+def plain_spans(engine, policy, text):
+    results = engine.analyze(text, "en", score_threshold=0)
+    spans = {
+        Span(start=r.start, end=r.end, entity_type=r.entity_type, score=round(float(r.score), 6))
+        for r in results
+    }
+    counted = [
+        span
+        for span in spans
+        if span.score
+        >= (policy.entities[span.entity_type].score if span.entity_type in policy.entities else RIVAL_SCORE)
+        - 1e-9
+    ]
+    return tuple(span for span in resolve_overlaps(counted) if span.entity_type in policy.entities)
+
+
+def research_texts():
+    return [record["full_text"] for record in json.loads(RESEARCH.read_text(encoding="utf-8"))]
+
+
+def lab_texts():
+    lines = (ROOT / "examples" / "rivermouth" / "corpus.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["text"] for line in lines]
+
+
+@pytest.fixture(scope="module", params=["five", "gdpr", "strict"])
+def policy(request):
+    if request.param == "five":
+        return Policy.model_validate({"name": "five", "entities": dict.fromkeys(FIVE)})
+    return load_policy(request.param)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        pytest.param(lambda: ODD, id="odd"),
+        pytest.param(lambda: lab_texts()[:150], id="lab"),
+        pytest.param(
+            lambda: research_texts()[::5],
+            id="research",
+            marks=pytest.mark.skipif(not RESEARCH.exists(), reason="needs presidio-research"),
+        ),
+        pytest.param(
+            lambda: research_texts() + lab_texts(),
+            id="everything",
+            marks=[
+                pytest.mark.slow,
+                pytest.mark.skipif(not RESEARCH.exists(), reason="needs presidio-research"),
+            ],
+        ),
+    ],
+)
+def test_shortcuts_change_no_result(policy, texts):
+    engine, plain = Engine(policy, Register()), plain_engine(policy)
+    different = [
+        number
+        for number, text in enumerate(texts())
+        if len(text) < 1_000 and engine.scan(text).spans != plain_spans(plain, policy, text)
+    ]
+    assert different == []
