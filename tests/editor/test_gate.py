@@ -17,6 +17,7 @@ from policies import load_policy
 from policies.errors import PolicyError
 
 LAB = find_lab()
+LIGHT = ("--device", "cpu", "--confirm", 0, "--open-texts", 0, "--candidates", 0, "--no-membership")
 LAX = """
 name: lax
 entities:
@@ -197,7 +198,7 @@ def audit_of(known, output, *more):
         output,
         "--quiet",
     ]
-    return [str(argument) for argument in (*arguments, "--device", "cpu", *more)]
+    return [str(argument) for argument in (*arguments, *LIGHT, *more)]
 
 
 def test_a_leaking_model_ends_in_1_everywhere_and_no_output_holds_a_secret(known, leaking):
