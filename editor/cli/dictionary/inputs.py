@@ -1,0 +1,86 @@
+"""What the dictionary commands read: model, corpus, layers and sites."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from policies.errors import CorpusError, DictionaryError
+
+if TYPE_CHECKING:
+    from dictionaries import Site, TokenBatch
+    from editor.model import LoadedModel
+    from editor.progress import Stages
+
+
+def load(source: str, device: str, stages: "Stages") -> "LoadedModel":
+    """The model, on a device."""
+    from editor.model import load_model
+
+    with stages.stage("Loading the model"):
+        return load_model(source, device=device)
+
+
+def read_texts(path: Path) -> list[str]:
+    """The corpus, a text a document."""
+    from detectors import read_corpus
+
+    return [document.text for document in read_corpus(path)]
+
+
+def make_batches(texts: list[str], loaded: "LoadedModel", context: int) -> "list[TokenBatch]":
+    """Token batches of texts, no row longer than the model reads."""
+    from dictionaries import token_batches
+
+    return list(token_batches(texts, loaded.tokenizer, context=min(context, loaded.context_length)))
+
+
+def split_documents(texts: list[str], share: float, seed: int) -> tuple[list[str], list[str]]:
+    """Documents to train on and documents to judge by; all of them twice where the share is 0."""
+    import random
+
+    if share == 0:
+        return texts, texts
+    count = max(1, round(share * len(texts)))
+    if count >= len(texts):
+        raise CorpusError(
+            f"A corpus of {len(texts)} documents leaves none to train on", "Give more, or --held-out 0"
+        )
+    unseen = set(random.Random(seed).sample(range(len(texts)), count))
+    return (
+        [text for index, text in enumerate(texts) if index not in unseen],
+        [text for index, text in enumerate(texts) if index in unseen],
+    )
+
+
+def parse_layers(layers: str, loaded: "LoadedModel") -> "list[Site]":
+    """`all`, or layers and ranges of layers."""
+    from dictionaries import Site, decoder_layers, resolve
+
+    count = len(decoder_layers(loaded.model))
+    wanted: set[int] = set()
+    for part in layers.split(","):
+        first, _, last = part.strip().partition("-")
+        if part.strip() == "all":
+            wanted |= set(range(count))
+        elif first.isdecimal() and (not last or last.isdecimal()):
+            wanted |= set(range(int(first), int(last or first) + 1))
+        else:
+            raise click.BadParameter(f"{part!r} is no layer. Write 0,2,5-7 or all.", param_hint="--layers")
+    sites = [Site(layer) for layer in sorted(wanted)]
+    for site in sites:
+        resolve(loaded.model, site)
+    return sites
+
+
+def choose_site(found: "dict[Site, Any]", name: str | None) -> "Site":
+    """The site asked for, or the only one that there is a dictionary for."""
+    from dictionaries import parse_site
+
+    names = ", ".join(map(str, found))
+    if name is None and len(found) > 1:
+        raise DictionaryError(f"The folder holds dictionaries for {names}", "Say which by --site")
+    site = parse_site(name) if name is not None else next(iter(found))
+    if site not in found:
+        raise DictionaryError(f"There is no dictionary for {site}", f"There is one for {names}")
+    return site
