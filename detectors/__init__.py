@@ -6,7 +6,7 @@ Importing this package is cheap; Presidio and spaCy are imported when detection 
 from detectors.corpus import Corpus, Document, read_corpus
 from detectors.extract import DetectionResult, detect_facts
 from detectors.fact import PREFIX_CHARACTERS, Fact, Source, Span, read_facts, write_facts
-from detectors.register import Mention, Register
+from detectors.people import Mention, Register
 from detectors.scope import facts_in_scope
 
 __all__ = [

@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detectors.fact import Span
-from detectors.overlaps import GENERAL_TYPES, RIVAL_SCORE, RIVALS, resolve_overlaps
-from detectors.presidio import import_presidio
-from detectors.register import Register
-from detectors.sentences import Sentences, split_sentences
+from detectors.people import Register
+from detectors.people.sentences import Sentences, split_sentences
+from detectors.presidio.imports import import_presidio
+from detectors.presidio.overlaps import GENERAL_TYPES, RIVAL_SCORE, RIVALS, resolve_overlaps
 from policies import EntityRule, Policy
 
 if TYPE_CHECKING:
     from presidio_analyzer import EntityRecognizer, RecognizerResult
     from spacy.language import Language
 
-    from detectors.analyzer import Analyzer
-    from detectors.nlp import LocalNlpEngine
+    from detectors.presidio.analyzer import Analyzer
+    from detectors.presidio.nlp import LocalNlpEngine
 
 NAMED_ENTITIES = ("LOCATION", "NRP", "ORGANIZATION", "PERSON")
 CHUNK_CHARACTERS = 1_000
@@ -130,9 +130,9 @@ def _analyzer(
     """The analyzer, the recognizers that run in it and the named entity model's name."""
     import_presidio(policy.ner)
 
-    from detectors.analyzer import Analyzer
-    from detectors.nlp import LocalNlpEngine
-    from detectors.recognizers import RegisterRecognizer, recognizers_for
+    from detectors.presidio.analyzer import Analyzer
+    from detectors.presidio.nlp import LocalNlpEngine
+    from detectors.presidio.recognizers import RegisterRecognizer, recognizers_for
 
     nlp = LocalNlpEngine(policy.language, policy.ner, pipeline)
     nlp.load()
@@ -153,14 +153,14 @@ def _models(
 ) -> "tuple[list[EntityRecognizer], str | None]":
     """The recognizers of the policy's named entity model, and its name."""
     if policy.ner.startswith("huggingface:"):
-        from detectors.huggingface import LocalHuggingFaceRecognizer
+        from detectors.presidio.huggingface import LocalHuggingFaceRecognizer
 
         folder = policy.ner.removeprefix("huggingface:")
         model = LocalHuggingFaceRecognizer(folder, policy.language, entity_types)
         return [model], f"Hugging Face {Path(folder).name}"
     if nlp.model is None:
         return [], None
-    from detectors.recognizers import named_entity_recognizer
+    from detectors.presidio.recognizers import named_entity_recognizer
 
     return [named_entity_recognizer(policy.language, entity_types)], nlp.model
 

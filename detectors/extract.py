@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from detectors.corpus import Document
 from detectors.engine import Engine
 from detectors.fact import Fact, Source
+from detectors.people import Register
 from detectors.pool import process_count, search_in_processes
-from detectors.register import Register
 from detectors.search import Findings, search_document
 from policies import ErasureRequest, Policy
 

@@ -44,7 +44,7 @@ class Source:
             sentence that names the subject, or of the secret's own sentence where that names the subject or
             none does. At most `PREFIX_CHARACTERS` long, cut at a sentence start, at a word where one sentence
             is longer. Never holds the secret itself. Masked in `repr`.
-        link: how the secret was linked to its subject (`detectors.link.How`); "given" where a file does not say.
+        link: how the secret was linked to its subject (`detectors.people.link.How`); "given" where a file does not say.
         confidence: in the link, 0 to 1; ordinal, not a probability.
         named_at: first character of the name on which the link rests; None where that is not in the text.
     """

@@ -13,7 +13,7 @@ from itertools import islice
 
 from detectors.corpus import Document
 from detectors.engine import Engine
-from detectors.register import Register
+from detectors.people import Register
 from detectors.search import Findings, search_document
 from policies import Policy
 from policies.errors import CorpusError

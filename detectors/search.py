@@ -5,9 +5,9 @@ from typing import NamedTuple
 from detectors.corpus import Document
 from detectors.engine import Engine
 from detectors.fact import Source, Span
-from detectors.link import Link, Linker, prefix_of
-from detectors.register import Register
-from detectors.sentences import Sentences
+from detectors.people import Register
+from detectors.people.link import Link, Linker, prefix_of
+from detectors.people.sentences import Sentences
 
 
 class Finding(NamedTuple):

@@ -12,7 +12,7 @@ from policies.errors import ExitCode, OutputError
 
 if TYPE_CHECKING:
     from detectors import DetectionResult, Fact
-    from detectors.labelled import Split
+    from detectors.quality import Split
 
 
 @click.command()

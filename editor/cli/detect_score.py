@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 from policies.errors import OutputError
 
 if TYPE_CHECKING:
-    from detectors.labelled import Split
-    from detectors.quality import Quality, Rate, Scores
+    from detectors.quality import Quality, Rate, Scores, Split
     from policies import Policy
 
 
@@ -18,8 +17,7 @@ def score(labelled: Path, policy: "Policy", split: "Split", output: Path | None,
         CorpusError: the labelled texts cannot be read.
         OutputError: the output cannot be written.
     """
-    from detectors.labelled import read_labelled
-    from detectors.quality import measure_quality, quality_json
+    from detectors.quality import measure_quality, quality_json, read_labelled
     from editor.cli.stages import make_stages
 
     texts = read_labelled(labelled)

@@ -136,7 +136,7 @@ def test_pathological_text_is_bounded_in_time_and_what_follows_is_found(engine, 
 
 
 def test_a_pattern_that_runs_out_of_time_is_reported(engine_for, monkeypatch, caplog):
-    monkeypatch.setattr("detectors.analyzer.REGEX_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr("detectors.presidio.analyzer.REGEX_TIMEOUT_SECONDS", 0.05)
     slow = {"patterns": [{"name": "slow", "regex": r"(?:a|aa)+[^ab]", "score": 0.9}]}
     scan = engine_for(policy_of(SLOW=slow, EMAIL_ADDRESS=None)).scan("ada@x.org " + "a" * 300 + "b")
     assert scan.problems == ("incompletely scanned: a pattern ran out of time",)

@@ -4,8 +4,8 @@ import time
 import pytest
 
 from detectors import PREFIX_CHARACTERS, Register, Span
-from detectors.link import CONFIDENCE, Linker, prefix_of
-from detectors.sentences import split_sentences
+from detectors.people.link import CONFIDENCE, Linker, prefix_of
+from detectors.people.sentences import split_sentences
 
 SECRET = re.compile(r"\d{3}-\d{4}")
 NAMES = ("Ada Quill", "Ben Ross", "Cy Dell", "Dora Quill")

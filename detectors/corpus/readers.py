@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from detectors.corpus import CUT, LONGEST_DOCUMENT_CHARACTERS, REPLACED, Document
-from detectors.records import names_in, render_record
+from detectors.corpus.documents import CUT, LONGEST_DOCUMENT_CHARACTERS, REPLACED, Document
+from detectors.corpus.records import names_in, render_record
 from policies.errors import CorpusError
 
 _DELIMITERS = ",;\t|"

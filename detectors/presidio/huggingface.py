@@ -12,7 +12,7 @@ from policies.errors import PolicyError
 
 if (
     huggingface_ner_recognizer.hf_pipeline is None
-):  # Presidio was imported without it: see detectors/presidio.py
+):  # Presidio was imported without it: see detectors/presidio/imports.py
     importlib.reload(huggingface_ner_recognizer)
 
 _LABELS = {

@@ -16,9 +16,9 @@ from presidio_analyzer.context_aware_enhancers import LemmaContextAwareEnhancer
 from presidio_analyzer.nlp_engine import NlpArtifacts
 from presidio_analyzer.predefined_recognizers import SpacyRecognizer
 
-from detectors.nlp import LocalNlpEngine
-from detectors.overlaps import GENERAL_TYPES
-from detectors.recognizers import QuickPhoneRecognizer
+from detectors.presidio.nlp import LocalNlpEngine
+from detectors.presidio.overlaps import GENERAL_TYPES
+from detectors.presidio.recognizers import QuickPhoneRecognizer
 
 CONTEXT_WORDS = 5
 REGEX_TIMEOUT_SECONDS = 5

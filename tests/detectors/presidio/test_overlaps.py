@@ -1,7 +1,7 @@
 from itertools import permutations
 
 from detectors import Span
-from detectors.overlaps import resolve_overlaps
+from detectors.presidio.overlaps import resolve_overlaps
 
 
 def span(entity_type, start, end, score=0.5):

@@ -102,7 +102,7 @@ def test_a_hugging_face_model_by_its_folder(huggingface_folder):
 
 
 def test_a_model_that_fails_on_a_text_is_reported(huggingface_folder, monkeypatch, caplog):
-    from detectors.huggingface import LocalHuggingFaceRecognizer
+    from detectors.presidio.huggingface import LocalHuggingFaceRecognizer
 
     recognizer = LocalHuggingFaceRecognizer(str(huggingface_folder), "en", ["PERSON"])
 

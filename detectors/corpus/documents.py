@@ -74,7 +74,7 @@ def read_corpus(path: str | Path) -> Corpus:
     Raises:
         CorpusError: not a readable file of these kinds. Damaged lines are reported while iterating.
     """
-    from detectors import readers
+    from detectors.corpus import readers
 
     path = Path(path)
     kinds: dict[str, Reader] = {

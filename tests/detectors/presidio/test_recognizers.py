@@ -26,7 +26,7 @@ def test_table_of_entity_types_is_presidios():
 
 
 def test_every_table_entry_can_be_built():
-    from detectors.recognizers import recognizers_for
+    from detectors.presidio.recognizers import recognizers_for
 
     for entity_type, known in KNOWN_ENTITIES.items():
         recognizers = list(recognizers_for(entity_type, EntityRule(), "en"))
@@ -36,7 +36,7 @@ def test_every_table_entry_can_be_built():
 
 
 def test_context_words_of_the_policy_do_not_leak_into_presidios_class():
-    from detectors.recognizers import recognizers_for
+    from detectors.presidio.recognizers import recognizers_for
 
     (extended,) = recognizers_for("US_SSN", EntityRule(context=("sozial",)), "en")
     (plain,) = recognizers_for("US_SSN", EntityRule(), "en")
@@ -45,7 +45,7 @@ def test_context_words_of_the_policy_do_not_leak_into_presidios_class():
 
 
 def test_pattern_that_presidios_regex_module_refuses():
-    from detectors.recognizers import recognizers_for
+    from detectors.presidio.recognizers import recognizers_for
 
     rule = EntityRule(patterns=(Pattern(name="fuzzy", regex="{e}", score=0.5),))
     with pytest.raises(PolicyError, match=r"entities.BADGE.patterns\[0\]"):
@@ -53,7 +53,7 @@ def test_pattern_that_presidios_regex_module_refuses():
 
 
 def test_email_is_checked_without_network(monkeypatch):
-    from detectors.recognizers import OfflineEmailRecognizer
+    from detectors.presidio.recognizers import OfflineEmailRecognizer
 
     def refuse(*_args, **_kwargs):
         raise AssertionError("no network")
@@ -79,7 +79,7 @@ def test_email_is_checked_without_network(monkeypatch):
 def test_phone_numbers(text, expected):
     from presidio_analyzer.predefined_recognizers import PhoneRecognizer
 
-    from detectors.recognizers import QuickPhoneRecognizer
+    from detectors.presidio.recognizers import QuickPhoneRecognizer
 
     def spans(recognizer):
         return sorted({(r.start, r.end) for r in recognizer.analyze(text, ["PHONE_NUMBER"])})
@@ -90,7 +90,7 @@ def test_phone_numbers(text, expected):
 
 
 def test_register_is_a_recognizer():
-    from detectors.recognizers import RegisterRecognizer
+    from detectors.presidio.recognizers import RegisterRecognizer
 
     register = Register()
     register.add("Ada Quill", ["A. Quill"])

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from detectors.labelled import Label, LabelledText, read_labelled, split_by_template
+from detectors.quality import Label, LabelledText, read_labelled, split_by_template
 from policies.errors import CorpusError
 
 

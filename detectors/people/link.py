@@ -5,10 +5,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from detectors.corpus.records import Field, Fields, Path
 from detectors.fact import PREFIX_CHARACTERS, Span
-from detectors.records import Field, Fields, Path
-from detectors.register import Mention, Register
-from detectors.sentences import Sentences
+from detectors.people.register import Mention, Register
+from detectors.people.sentences import Sentences
 
 LEAST_PARTIAL_CHARACTERS = 3
 How = Literal["record", "sentence", "sentence of several", "earlier sentence", "document"]

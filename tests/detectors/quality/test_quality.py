@@ -3,20 +3,22 @@ from pathlib import Path
 import pytest
 from scipy.stats import binomtest
 
-from detectors.labelled import Label, LabelledText, read_labelled
 from detectors.quality import (
+    Label,
+    LabelledText,
     Rate,
     coverage_lines,
     detection_digest,
     measure_quality,
     quality_json,
+    read_labelled,
     read_quality,
     score_types,
 )
 from policies import EntityRule
 from policies.errors import CorpusError
 
-RESEARCH = Path(__file__).parents[3] / "shared" / "data" / "presidio-research" / "generated_large.json"
+RESEARCH = Path(__file__).parents[4] / "shared" / "data" / "presidio-research" / "generated_large.json"
 
 
 def label(start, end, entity_type="US_SSN"):

@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import pytest
 
-from detectors.sentences import split_sentences
+from detectors.people.sentences import split_sentences
 
 
 def pieces(text):

@@ -7,10 +7,10 @@ import pytest
 
 from detectors import Register, Span
 from detectors.engine import Engine
-from detectors.overlaps import RIVAL_SCORE, RIVALS, resolve_overlaps
+from detectors.presidio.overlaps import RIVAL_SCORE, RIVALS, resolve_overlaps
 from policies import EntityRule, Policy, load_policy
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 RESEARCH = ROOT.parent / "shared" / "data" / "presidio-research" / "generated_large.json"
 FIVE = ("PHONE_NUMBER", "EMAIL_ADDRESS", "US_SSN", "CREDIT_CARD", "IP_ADDRESS")
 ODD = (
@@ -32,8 +32,8 @@ def plain_engine(policy):
     from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
     from presidio_analyzer.context_aware_enhancers import LemmaContextAwareEnhancer
 
-    from detectors.nlp import LocalNlpEngine
-    from detectors.recognizers import recognizers_for
+    from detectors.presidio.nlp import LocalNlpEngine
+    from detectors.presidio.recognizers import recognizers_for
 
     rivals = {rival for name in policy.entities for rival in RIVALS.get(name, ())} - set(policy.entities)
     rules = {**policy.entities, **{rival: EntityRule() for rival in sorted(rivals)}}

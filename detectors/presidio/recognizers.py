@@ -18,7 +18,7 @@ from presidio_analyzer import (
 from presidio_analyzer.nlp_engine import NlpArtifacts
 from presidio_analyzer.predefined_recognizers import EmailRecognizer, PhoneRecognizer, SpacyRecognizer
 
-from detectors.register import Register
+from detectors.people.register import Register
 from policies import EntityRule
 from policies.entities import KNOWN_ENTITIES
 from policies.errors import PolicyError

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from detectors import read_corpus
-from detectors.corpus import CUT, LONGEST_DOCUMENT_CHARACTERS, REPLACED
+from detectors.corpus.documents import CUT, LONGEST_DOCUMENT_CHARACTERS, REPLACED
 from policies.errors import CorpusError
 
 
@@ -126,7 +126,7 @@ def test_csv_of_records(write):
 
 
 def test_a_quote_that_never_ends_is_an_error_not_a_document(write, monkeypatch):
-    monkeypatch.setattr("detectors.readers._LONGEST_VALUE_BYTES", 100_000)
+    monkeypatch.setattr("detectors.corpus.readers._LONGEST_VALUE_BYTES", 100_000)
     with pytest.raises(CorpusError, match=r"Row 2 of .*quoted"):
         list(read_corpus(write('text\nfine\n"' + "Ada\n" * 50_000, "corpus.csv")))
 

@@ -1,0 +1,184 @@
+"""Spans found against spans that people marked: precision, recall and F1 with their intervals."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from detectors.quality.labelled import Label, LabelledText
+from policies.reading import StrictModel
+
+RESAMPLES = 1_000
+BOOTSTRAP_SEED = 0
+_NORMAL_95 = 1.959964
+# Where one annotator marks a town as part of an address another marks a place: such a find is not counted.
+_RELATED = {"LOCATION": "STREET_ADDRESS", "STREET_ADDRESS": "LOCATION"}
+
+
+class Rate(StrictModel):
+    """A share with its 95% interval (Wilson), which takes spans for independent of each other.
+
+    Attributes:
+        hits: how many of them.
+        of: out of how many.
+        share: hits / of; None where there was nothing to count.
+        low: lower end of the interval.
+        high: upper end.
+    """
+
+    hits: int
+    of: int
+    share: float | None
+    low: float
+    high: float
+
+    @classmethod
+    def of_counts(cls, hits: int, of: int) -> "Rate":
+        """Wilson's interval: (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n)."""
+        if of == 0:
+            return cls(hits=0, of=0, share=None, low=0.0, high=1.0)
+        share, square = hits / of, _NORMAL_95**2
+        middle = share + square / (2 * of)
+        reach = _NORMAL_95 * (share * (1 - share) / of + square / (4 * of * of)) ** 0.5
+        scale = 1 + square / of
+        low, high = max(0.0, (middle - reach) / scale), min(1.0, (middle + reach) / scale)
+        return cls(hits=hits, of=of, share=round(share, 6), low=round(low, 6), high=round(high, 6))
+
+
+class Scores(StrictModel):
+    """Precision, recall and F1 of one entity type under one rule of what a hit is.
+
+    Attributes:
+        precision: of the spans found, those that hit a label.
+        recall: of the labels, those hit by a span.
+        f1: 2PR / (P + R); 0 where nothing was found; None where there is no label.
+        f1_low: 2.5th percentile of F1 over resampled templates; None with fewer than two templates.
+        f1_high: 97.5th percentile.
+    """
+
+    precision: Rate
+    recall: Rate
+    f1: float | None
+    f1_low: float | None
+    f1_high: float | None
+
+
+class TypeQuality(StrictModel):
+    """Scores of one entity type.
+
+    Attributes:
+        entity_type: by Expunge's name.
+        labels: how many spans people marked.
+        templates: how many templates hold them.
+        exact: a hit has the label's own first and last character.
+        overlapping: a hit shares a character with a label.
+    """
+
+    entity_type: str
+    labels: int
+    templates: int
+    exact: Scores
+    overlapping: Scores
+
+
+class _Located(Protocol):
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+    @property
+    def entity_type(self) -> str: ...
+
+
+class _Counts(NamedTuple):
+    """Of one entity type in one or more texts."""
+
+    right: int
+    found: int
+    hit: int
+    labels: int
+
+
+def score_types(
+    texts: Sequence[LabelledText], found: Sequence[Sequence[_Located]], entity_types: Iterable[str]
+) -> Iterator[TypeQuality]:
+    """Compare what was found in each text with its labels, type by type."""
+    for entity_type in entity_types:
+        holding = {t.template for t in texts if any(x.entity_type == entity_type for x in t.labels)}
+        yield TypeQuality(
+            entity_type=entity_type,
+            labels=sum(x.entity_type == entity_type for text in texts for x in text.labels),
+            templates=len(holding),
+            exact=_scores(texts, found, entity_type, len(holding), _same),
+            overlapping=_scores(texts, found, entity_type, len(holding), _overlap),
+        )
+
+
+def _scores(
+    texts: Sequence[LabelledText],
+    found: Sequence[Sequence[_Located]],
+    entity_type: str,
+    templates: int,
+    hits: Callable[[_Located, _Located], bool],
+) -> Scores:
+    by_template: dict[str, list[_Counts]] = defaultdict(list)
+    for text, spans in zip(texts, found, strict=True):
+        by_template[text.template].append(_counts(text.labels, spans, entity_type, hits))
+    table = np.array([np.sum(counts, axis=0) for counts in by_template.values()], dtype=np.int64)
+    right, count, hit, labels = (int(total) for total in table.sum(axis=0))
+    low, high = _resampled(table) if templates > 1 else (None, None)
+    return Scores(
+        precision=Rate.of_counts(right, count),
+        recall=Rate.of_counts(hit, labels),
+        f1=round(float(_f1(table.sum(axis=0, keepdims=True))[0]), 6) if labels else None,
+        f1_low=low,
+        f1_high=high,
+    )
+
+
+def _counts(
+    labels: Sequence[Label],
+    spans: Sequence[_Located],
+    entity_type: str,
+    hits: Callable[[_Located, _Located], bool],
+) -> _Counts:
+    own = [label for label in labels if label.entity_type == entity_type]
+    related = [label for label in labels if label.entity_type == _RELATED.get(entity_type)]
+    counted = [
+        span
+        for span in spans
+        if span.entity_type == entity_type
+        and (any(_overlap(span, x) for x in own) or not any(_overlap(span, x) for x in related))
+    ]
+    return _Counts(
+        right=sum(any(hits(span, label) for label in own) for span in counted),
+        found=len(counted),
+        hit=sum(any(hits(span, label) for span in counted) for label in own),
+        labels=len(own),
+    )
+
+
+def _same(span: _Located, label: _Located) -> bool:
+    return (span.start, span.end) == (label.start, label.end)
+
+
+def _overlap(span: _Located, label: _Located) -> bool:
+    return span.start < label.end and label.start < span.end
+
+
+def _resampled(table: np.ndarray) -> tuple[float, float]:
+    """The middle 95% of F1 when templates are drawn again with replacement; (templates, 4) counts."""
+    generator = np.random.default_rng(BOOTSTRAP_SEED)
+    weights = generator.multinomial(len(table), np.full(len(table), 1 / len(table)), size=RESAMPLES)
+    drawn = weights @ table
+    low, high = np.percentile(_f1(drawn[drawn[:, 3] > 0]), [2.5, 97.5])
+    return round(float(low), 6), round(float(high), 6)
+
+
+def _f1(counts: np.ndarray) -> np.ndarray:
+    """F1 of rows of (right, found, hit, labels), each with a label."""
+    right, found, hit, labels = counts.T
+    precision, recall = right / np.maximum(found, 1), hit / labels
+    both = precision + recall
+    return np.where(both > 0, 2 * precision * recall / np.where(both > 0, both, 1), 0.0)
