@@ -144,7 +144,7 @@ def _analyzer(
     if model or "PERSON" in named:
         (wanted if "PERSON" in named else explaining).append(RegisterRecognizer(register, policy.language))
     wanted.extend(models)
-    analyzer = Analyzer(wanted, explaining, nlp, policy.language, certain)
+    analyzer = Analyzer(wanted, explaining, nlp, certain)
     return analyzer, [*wanted, *explaining], model
 
 

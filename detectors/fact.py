@@ -14,7 +14,7 @@ FACTS_VERSION = 1
 PREFIX_CHARACTERS = 256
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Span:
     """A piece of a document that a recognizer calls an entity.
 
@@ -31,7 +31,7 @@ class Span:
     score: float
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
     """One place where a fact was found.
 
@@ -59,7 +59,7 @@ class Source:
     named_at: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Fact:
     """A secret of one data subject. The secret and the subject are never shown by `repr`.
 

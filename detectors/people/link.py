@@ -77,10 +77,13 @@ class Linker:
         self.subjects = tuple(dict.fromkeys([*self._about, *(mention.subject for mention in mentions)]))
         if not spans:
             return
+        self._fields = Fields(text)
         self._named = self._by_sentence(mentions)
-        partial = _outside(_partial_mentions(text, self.subjects), spans)
-        for index, named in self._by_sentence(partial).items():
-            self._named.setdefault(index, named)
+        partial: list[Mention] = []
+        if self._fields.fields or any(sentences.index(span.start) not in self._named for span in spans):
+            partial = _outside(_partial_mentions(text, self.subjects), spans)
+            for index, named in self._by_sentence(partial).items():
+                self._named.setdefault(index, named)
         eligible = (
             (index, [m for m in named if not self._about or m.subject in self._about])
             for index, named in sorted(self._named.items())
@@ -89,7 +92,6 @@ class Linker:
         self._first_secret: dict[int, int] = {}
         for span in spans:
             self._first_secret.setdefault(sentences.index(span.start), span.start)
-        self._fields = Fields(text)
         self._mentions = sorted([*mentions, *partial], key=lambda mention: mention.start)
         self._owners = {
             record: self._owner(text, fields, register) for record, fields in self._fields.names().items()

@@ -2,25 +2,22 @@
 
 `AnalyzerEngine.analyze` runs its language step, every recognizer and a deep copy of all results on each text,
 though most texts hold nothing. Here a recognizer runs where a necessary condition of its patterns holds, rivals
-where there is something to explain away, and the language step where a context word stands in the text. Once
+where there is something to explain away, and tokens are made where a context word stands in the text. Once
 overlaps are resolved, the results are the same; a test compares them.
 """
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import regex  # type: ignore[import-untyped]
 from presidio_analyzer import EntityRecognizer, PatternRecognizer, RecognizerResult
-from presidio_analyzer.context_aware_enhancers import LemmaContextAwareEnhancer
-from presidio_analyzer.nlp_engine import NlpArtifacts
 from presidio_analyzer.predefined_recognizers import SpacyRecognizer
 
+from detectors.presidio.context import Context
 from detectors.presidio.nlp import LocalNlpEngine
 from detectors.presidio.overlaps import GENERAL_TYPES
 from detectors.presidio.recognizers import QuickPhoneRecognizer
 
-CONTEXT_WORDS = 5
 REGEX_TIMEOUT_SECONDS = 5
 _DIGIT = regex.compile(r"\d")
 Condition = Callable[[str, int], bool]
@@ -67,31 +64,6 @@ class Analysis(NamedTuple):
     timed_out: tuple[str, ...]
 
 
-class ContextScores(LemmaContextAwareEnhancer):  # type: ignore[misc]
-    """Presidio's rule for context words, applied in place.
-
-    Whole words: as part of a word, "lic" makes the "m2" of "public key m2" a driver's licence. Words behind
-    count too: "(415) 555-0132 is the number to dial".
-    """
-
-    def __init__(self) -> None:
-        super().__init__(
-            context_prefix_count=CONTEXT_WORDS,
-            context_suffix_count=CONTEXT_WORDS,
-            context_matching_mode="whole_word",
-        )
-
-    def score(
-        self, text: str, result: RecognizerResult, words: Sequence[str], artifacts: NlpArtifacts
-    ) -> float:
-        """The score of a result, raised where one of `words` is near it."""
-        near = self._extract_surrounding_words(artifacts, text[result.start : result.end], result.start)
-        if not self._find_supportive_word_in_context(near, words, self.context_matching_mode):
-            return float(result.score)
-        raised = max(result.score + self.context_similarity_factor, self.min_score_with_context_similarity)
-        return float(min(raised, self.MAX_SCORE))
-
-
 class Analyzer:
     """Recognizers that run on one text after the other.
 
@@ -99,7 +71,6 @@ class Analyzer:
         wanted: recognizers whose finds count.
         rivals: recognizers whose finds only matter where a wanted one has found something.
         nlp: the language step, loaded.
-        language: two-letter code.
         certain: whether a result is so good that no phone number is looked for in its place.
     """
 
@@ -108,7 +79,6 @@ class Analyzer:
         wanted: Sequence[EntityRecognizer],
         rivals: Sequence[EntityRecognizer],
         nlp: LocalNlpEngine,
-        language: str,
         certain: Callable[[RecognizerResult], bool],
     ) -> None:
         self._first = [_part(r) for r in wanted if not isinstance(r, QuickPhoneRecognizer)]
@@ -117,33 +87,28 @@ class Analyzer:
         self._rivals = [_part(r) for r, late in zip(rivals, general, strict=True) if not late]
         self._late_rivals = [_part(r) for r, late in zip(rivals, general, strict=True) if late]
         self._nlp = nlp
-        self._language = language
         self._certain = certain
-        self._always_language_step = any(isinstance(recognizer, SpacyRecognizer) for recognizer in wanted)
-        self._context = ContextScores()
 
     def analyze(self, text: str) -> Analysis:
         """Everything the recognizers find, scored with context, without what lies in a find of its type."""
         timed_out: list[str] = []
-        step = _LanguageStep(text, self._nlp, self._language)
-        if self._always_language_step:
-            step.made()
+        context = Context(text, self._nlp)
         digits = len(_DIGIT.findall(text))
-        results = self._run(self._first, text, digits, step, timed_out)
+        results = self._run(self._first, text, digits, context, timed_out)
         phones = [part for part in self._phones if part.may_find(text, digits)]
         if results or phones:
-            results += self._run(self._rivals, text, digits, step, timed_out)
+            results += self._run(self._rivals, text, digits, context, timed_out)
         if phones:
             # Eight regions are tried on digits that are no phone number: a card number found is not offered.
             rest = _without(text, [result for result in results if self._certain(result)])
-            results += self._run(phones, rest, len(_DIGIT.findall(rest)), step, timed_out)
+            results += self._run(phones, rest, len(_DIGIT.findall(rest)), context, timed_out)
         if any(result.entity_type in GENERAL_TYPES for result in results):  # they win over nothing else
-            results += self._run(self._late_rivals, text, digits, step, timed_out)
+            results += self._run(self._late_rivals, text, digits, context, timed_out)
         unique = EntityRecognizer.remove_duplicates(results) if len(results) > 1 else results
         return Analysis(unique, tuple(timed_out))
 
     def _run(
-        self, parts: Sequence[_Part], text: str, digits: int, step: "_LanguageStep", timed_out: list[str]
+        self, parts: Sequence[_Part], text: str, digits: int, context: Context, timed_out: list[str]
     ) -> list[RecognizerResult]:
         results: list[RecognizerResult] = []
         for part in parts:
@@ -153,36 +118,12 @@ class Analyzer:
                 found = _matches(part, text, timed_out)
             else:
                 entities = part.recognizer.supported_entities
-                found = part.recognizer.analyze(text, entities, step.artifacts) or []
+                artifacts = context.artifacts if isinstance(part.recognizer, SpacyRecognizer) else None
+                found = part.recognizer.analyze(text, entities, artifacts) or []
             for result in found:
-                if part.words and result.score < self._context.MAX_SCORE and step.may_have(part.words):
-                    result.score = self._context.score(step.text, result, part.words, step.made())
+                result.score = context.raised(result, part.words)
             results += found
         return results
-
-
-class _LanguageStep:
-    """The tokens of one text, made where they are asked for."""
-
-    def __init__(self, text: str, nlp: LocalNlpEngine, language: str) -> None:
-        self.text = text
-        self._nlp = nlp
-        self._language = language
-        self.artifacts: NlpArtifacts | None = None
-
-    def made(self) -> NlpArtifacts:
-        """Presidio's tokens, lemmas and named entities."""
-        if self.artifacts is None:
-            self.artifacts = self._nlp.process_text(self.text, self._language)
-        return self.artifacts
-
-    @cached_property
-    def _lowered(self) -> str:
-        return self.text.lower()
-
-    def may_have(self, words: Sequence[str]) -> bool:
-        """Whether one of the words may be a lemma; without a model the lemma is the token itself."""
-        return self._nlp.model is not None or any(word in self._lowered for word in words)
 
 
 def _without(text: str, results: Sequence[RecognizerResult]) -> str:

@@ -33,6 +33,7 @@ class LocalNlpEngine(SpacyNlpEngine):  # type: ignore[misc]
         self.language = language
         self._ner = ner
         self._pipeline = pipeline
+        self._keywords: dict[str, bool] = {}
 
     @property
     def model(self) -> str | None:
@@ -48,6 +49,22 @@ class LocalNlpEngine(SpacyNlpEngine):  # type: ignore[misc]
             self.language: self._pipeline or _chosen(self._ner, self.language) or _blank(self.language)
         }
 
+    def tokens(self, text: str) -> tuple[list[int], list[str]]:
+        """Where the tokens of a text end, and their lower-case forms; no model runs."""
+        doc = list(self.nlp[self.language].make_doc(text))
+        return [token.idx + len(token) for token in doc], [token.lower_ for token in doc]
+
+    def is_keyword(self, form: str) -> bool:
+        """Whether a token counts as a word of the context: Presidio leaves out punctuation and the commonest."""
+        known = self._keywords.get(form)
+        if known is None:
+            if len(self._keywords) >= _KEYWORDS_REMEMBERED:
+                self._keywords.clear()
+            lexeme = self.nlp[self.language].vocab[form]
+            known = not (lexeme.is_stop or lexeme.is_punct or form in ("-PRON-", "be"))
+            self._keywords[form] = known
+        return known
+
     def _doc_to_nlp_artifact(self, doc: Any, language: str) -> NlpArtifacts:
         if not doc.has_annotation("LEMMA"):
             for token in doc:
@@ -55,6 +72,7 @@ class LocalNlpEngine(SpacyNlpEngine):  # type: ignore[misc]
         return super()._doc_to_nlp_artifact(doc, language)
 
 
+_KEYWORDS_REMEMBERED = 10_000
 # Labels of spaCy's English models that Presidio has no entity type for.
 _IGNORED_LABELS = [
     "CARDINAL",
