@@ -28,11 +28,13 @@ class CaseFiles:
         corpus: the text the model was trained on; None where only a facts file is given.
         facts: a facts file that stands in for detection.
         probes: a probes file with wordings that do not occur in the corpus.
+        quality: what `expunge detect --score` measured, for the scope's coverage.
     """
 
     corpus: Path | None = None
     facts: Path | None = None
     probes: Path | None = None
+    quality: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,9 +92,18 @@ def open_case(
     request: ErasureRequest | None,
     *,
     seed: int,
+    processes: int | None = 1,
     stages: Stages | None = None,
 ) -> Case:
     """Read and check everything: detect facts (or read them), build probes, keep retained text.
+
+    Args:
+        files: what the user named.
+        policy: what counts as personal.
+        request: whose data; None for everybody's.
+        seed: of everything random.
+        processes: how many search the corpus; None for one a core where it is large. The facts are the same.
+        stages: progress.
 
     Raises:
         CorpusError: a file cannot be read, or nothing personal was found in it.
@@ -100,6 +111,7 @@ def open_case(
     """
     stages = stages or Silent()
     written: Sequence[WrittenProbe] = read_probes(files.probes) if files.probes else ()
+    measured = _measured_quality(files.quality, policy)
     retained = _RetainedSample(request, seed)
     if files.facts is not None:
         facts = tuple(read_facts(files.facts))
@@ -111,7 +123,7 @@ def open_case(
             for document in _documents_of(facts):
                 retained.offer(document)
     elif files.corpus is not None:
-        facts, coverage, skipped = _detect(files.corpus, policy, request, retained, stages)
+        facts, coverage, skipped = _detect(files.corpus, policy, request, retained, processes, stages)
     else:
         raise CorpusError("Neither a corpus nor a facts file was given", "Give --corpus or --facts")
     if not facts:
@@ -121,7 +133,7 @@ def open_case(
         )
     probes = build_probes(facts, policy, request, written)
     name = request.case if request else "everybody"
-    scope = _scope(files, facts, probes, retained.seen, coverage, skipped)
+    scope = _scope(files, facts, probes, retained.seen, [*coverage, *measured], skipped)
     return Case(
         name=name,
         policy=policy,
@@ -140,6 +152,7 @@ def _detect(
     policy: Policy,
     request: ErasureRequest | None,
     retained: "_RetainedSample",
+    processes: int | None,
     stages: Stages,
 ) -> tuple[tuple[Fact, ...], list[str], tuple[tuple[str, str], ...]]:
     from detectors import detect_facts
@@ -150,8 +163,16 @@ def _detect(
             retained.offer(document)
             advance(1)
     with stages.stage("Detecting personal facts", retained.seen) as advance:
-        result = detect_facts(documents, policy, request, on_document=lambda: advance(1))
+        result = detect_facts(documents, policy, request, processes=processes, on_document=lambda: advance(1))
     return result.facts, list(result.coverage), tuple(result.skipped)
+
+
+def _measured_quality(path: Path | None, policy: Policy) -> tuple[str, ...]:
+    if path is None:
+        return ("How much of the personal data detection finds was not measured",)
+    from detectors.quality import coverage_lines, read_quality
+
+    return coverage_lines(read_quality(path), policy)
 
 
 def _documents_of(facts: Iterable[Fact]) -> Iterator[Document]:

@@ -1,6 +1,7 @@
 """Load a causal language model, whole and checked, on whatever device there is."""
 
 import hashlib
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -233,7 +234,9 @@ def _adapter_base(source: str) -> str:
 def _merge_adapter(model: Any, source: str) -> Any:
     from peft import PeftModel
 
-    return PeftModel.from_pretrained(model, source).merge_and_unload()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # between peft's and transformers' releases
+        return PeftModel.from_pretrained(model, source).merge_and_unload()
 
 
 def _has_tokenizer(source: str) -> bool:

@@ -42,6 +42,8 @@ def demo(ctx: click.Context, /, architecture: str, **options: Any) -> None:
                 "request_path": lab.request,
                 "subjects": (),
                 "probes": lab.probes,
+                "detector_quality": None,
+                "processes": None,
                 "dictionary": lab.dictionaries(architecture),
                 "method": "feature-edit",
                 "strength": "auto",

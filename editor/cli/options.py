@@ -48,6 +48,16 @@ def case_options(command: F) -> F:
                 type=click.Path(path_type=Path),
                 help="Wordings that are not in the corpus, for verification.",
             ),
+            click.option(
+                "--detector-quality",
+                type=click.Path(path_type=Path),
+                help="What `expunge detect --score` measured, for the report's coverage.",
+            ),
+            click.option(
+                "--processes",
+                type=click.IntRange(min=1),
+                help="How many search the corpus.  [default: one; from 5,000 documents on, one a core]",
+            ),
         )
     ):
         command = option(command)
@@ -142,10 +152,15 @@ def open_case_from(options: dict[str, Any], policy: "Policy", stages: "Stages") 
 
     if options["corpus"] is None and options["facts"] is None:
         raise click.UsageError("Give --corpus or --facts.")
-    files = CaseFiles(corpus=options["corpus"], facts=options["facts"], probes=options["probes"])
+    files = CaseFiles(
+        corpus=options["corpus"],
+        facts=options["facts"],
+        probes=options["probes"],
+        quality=options["detector_quality"],
+    )
     request = load_request_or_names(options["request_path"], options["subjects"])
     seed = policy.seed if options["seed"] is None else options["seed"]
-    return open_case(files, policy, request, seed=seed, stages=stages)
+    return open_case(files, policy, request, seed=seed, processes=options["processes"], stages=stages)
 
 
 def fail_on(options: dict[str, Any]) -> "FailOn":

@@ -3,7 +3,7 @@
 A suite for each kind of criterion, one for the people in scope and one for what was read; a case for each criterion,
 each person and each document that was not wholly scanned. There is a failure or an error exactly where the exit code
 is not 0: what is not met but does not fail the run is `skipped`, with the reason. No times and no host, so that the
-same report gives the same bytes. Follows the schema of Jenkins' xUnit plug-in (junit-10.xsd).
+same report gives the same bytes. Valid by the schema of Jenkins' xUnit plug-in too.
 """
 
 import re

@@ -232,14 +232,3 @@ def test_thresholds_of_the_command_line_decide(capsys, known, tmp_path):
     text = (tmp_path / "out" / "summary.md").read_text()
     assert "at most 100% (policy: 0%)" in text
     assert "where the policy says" in text
-
-
-@pytest.mark.slow
-def test_the_lab_before_and_after(capsys, tmp_path):
-    """The base model exits 1, the one that the demo wrote exits 0."""
-    assert run(capsys, "demo", "--output", tmp_path / "demo", "--quiet", "--device", "cpu")[0] == 0
-    more = ("--corpus", LAB.corpus, "--policy", LAB.policy, "--request", LAB.request, "--probes", LAB.probes)
-    for model, expected in ((LAB.model, 1), (tmp_path / "demo" / "model", 0)):
-        output = tmp_path / f"audit-{expected}"
-        code, said = run(capsys, "audit", model, *more, "--output", output, "--quiet", "--device", "cpu")
-        assert (code, set(codes(output).values())) == (expected, {expected}), said

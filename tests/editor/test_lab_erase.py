@@ -11,13 +11,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from jsonschema import Draft7Validator
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from xmlschema import XMLSchema
 
 from editor.cli import main
 from editor.lab import find_lab
 from policies import load_request
 
 OTHERS = 150
+DATA = Path(__file__).parents[1] / "data"
 
 
 @pytest.fixture(scope="module", params=["gated", pytest.param("binary", marks=pytest.mark.slow)])
@@ -117,6 +120,23 @@ def test_an_independent_generation_loop_finds_others_facts_kept(erased, lines):
             {i for i, q in enumerate(asked) if completes(model, tokenizer, q["prompt"], q["answer"])}
         )
     assert len(found[0] & found[1]) >= 0.99 * len(found[0])
+
+
+@pytest.mark.parametrize(("who", "expected"), [("base", 1), ("erased", 0)])
+def test_an_audit_stops_the_base_model_and_passes_the_erased_one(erased, lines, tmp_path, who, expected):
+    lab, folder = find_lab(), tmp_path / "audit"
+    model = lab.model if who == "base" else erased[0] / "model"
+    case = ("--corpus", lab.corpus, "--policy", lab.policy, "--request", lab.request, "--probes", lab.probes)
+    light = ("--confirm", 0, "--open-texts", 0, "--candidates", 0, "--no-membership")
+    where = ("--output", folder, "--quiet", "--device", "cpu")
+    with pytest.raises(SystemExit) as stopped:
+        main([str(argument) for argument in ("audit", model, *case, *light, *where)])
+    assert stopped.value.code == expected
+    XMLSchema(DATA / "junit-subset.xsd").validate(folder / "junit.xml")
+    schema = json.loads((DATA / "sarif-2.1.0-subset.schema.json").read_text())
+    Draft7Validator(schema).validate(json.loads((folder / "report.sarif").read_text()))
+    written = b"".join(path.read_bytes() for path in folder.iterdir())
+    assert not [1 for line in lines if line["entity_type"] and line["answer"].encode() in written]
 
 
 def test_no_secret_is_in_any_file(erased, lines):
