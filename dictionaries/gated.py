@@ -1,13 +1,15 @@
 """Gated sparse autoencoder (Rajamanoharan et al. 2024, arXiv 2404.16014)."""
 
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from dictionaries.active import where_positive
 from dictionaries.config import DictionaryConfig, TrainingConfig
 from dictionaries.dictionary import Dictionary, Losses, remove_radial_gradient, revive_rows, unit_rows
+from dictionaries.gated_loss import gated_loss, known_gradient
 
 
 class JumpReLU(NamedTuple):
@@ -64,19 +66,14 @@ class GatedSAE(Dictionary):
     def losses(self, x: Float[Tensor, "tokens d"], config: TrainingConfig, sparsity: float) -> Losses:  # noqa: ARG002
         """‖x - x̂‖² + λ Σ relu(π) + ‖x - (relu(π) sg(W_dec) + sg(b_dec))‖², means over tokens.
 
-        The auxiliary decode trains the gate alone: both decoder tensors are detached in it.
+        The auxiliary decode trains the gate alone: both decoder tensors are detached in it. The gradient is
+        worked out with the value, see `dictionaries.gated_loss`.
         """
-        codes, gate = _codes_and_gate(self._gate(x), *self._magnitude())
-        reconstruction = mean_square(x, codes @ self.W_dec, self.b_dec)
-        auxiliary = self.auxiliary_loss(x, gate)
-        penalty = gate.sum() / len(x)
-        total = reconstruction + sparsity * penalty + auxiliary
-        terms = {"reconstruction": reconstruction, "sparsity": penalty, "auxiliary": auxiliary}
-        return Losses(total, {name: term.detach() for name, term in terms.items()}, codes.detach())
-
-    def auxiliary_loss(self, x: Float[Tensor, "tokens d"], gate: Float[Tensor, "tokens F"]) -> Tensor:
-        """‖x - (relu(π) sg(W_dec) + sg(b_dec))‖², mean over tokens; `gate` is relu(π)."""
-        return mean_square(x, gate @ self.W_dec.detach(), self.b_dec.detach())
+        loss = gated_loss(self, x, sparsity)
+        terms = loss.terms
+        total = terms["reconstruction"] + sparsity * terms["sparsity"] + terms["auxiliary"]
+        parameters = dict(self.named_parameters())
+        return Losses(known_gradient(total, parameters, loss.gradients), terms, loss.codes)
 
     def before_step(self) -> None:
         """Keep the step of each decoder row tangent to the unit sphere."""
@@ -100,41 +97,6 @@ class GatedSAE(Dictionary):
         """(exp(r), b_mag - exp(r)·b_gate): the magnitude before its relu is exp(r)·π plus the latter."""
         ratio = self.r_mag.exp()
         return ratio, self.b_mag - ratio * self.b_enc
-
-
-def where_positive(mask: Float[Tensor, "*shape"], values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """`values` where `mask` > 0, and 0 elsewhere, by the one vectorised kernel for it.
-
-    On a CPU a product with a boolean, `where` and `masked_fill` take 3 to 10 times as long. Differentiable in
-    `values`.
-    """
-    masked: Tensor = torch.ops.aten.threshold_backward(values, mask.to(values.dtype), 0.0)
-    return masked
-
-
-def _codes_and_gate(pre: Tensor, ratio: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
-    """(f, relu(π)) for training, with a gradient in half the passes over (tokens, F) that autograd takes."""
-    codes, gate = _CodesAndGate.apply(pre, ratio, offset)  # type: ignore[no-untyped-call]
-    return codes, gate
-
-
-class _CodesAndGate(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, pre: Tensor, ratio: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
-        gate = pre.relu()
-        codes = where_positive(gate, torch.addcmul(offset, pre, ratio).relu_())
-        ctx.save_for_backward(gate, ratio, codes)
-        return codes, gate
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        gate, ratio, codes = ctx.saved_tensors
-        of_codes, of_gate = gradients
-        # Where a code is on, its gate is, and there relu(π) = π.
-        of_magnitude = where_positive(codes, of_codes)
-        of_pre = where_positive(gate, of_gate).to(of_magnitude.dtype).addcmul_(of_magnitude, ratio)
-        of_ratio = (of_magnitude * gate).sum(dim=0)
-        return of_pre.to(gate.dtype), of_ratio, of_magnitude.sum(dim=0)
 
 
 def initialise_tied(dictionary: Dictionary, generator: torch.Generator, mean: Float[Tensor, "d"]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from dictionaries.activations import DEFAULT_BUDGET_BYTES, ActivationStore, Statistics
@@ -207,7 +207,7 @@ class SiteTrainer:
 
     def _watch(self, losses: Losses, x: Tensor, step: int) -> None:
         if step % WATCH_EVERY == 0:
-            self.fired |= (losses.codes > 0).any(dim=0)
+            self.fired |= features_on(losses.codes) > 0
         if (step + 1) % REPORT_EVERY == 0 or step + 1 == self.config.steps:
             if not math.isfinite(float(losses.total.detach())):
                 raise DictionaryError(
@@ -215,7 +215,7 @@ class SiteTrainer:
                     "Lower the learning rate",
                 )
             terms = {name: float(term) for name, term in losses.terms.items()}
-            l0 = float(torch.count_nonzero(losses.codes)) / len(x)
+            l0 = int(features_on(losses.codes).sum()) / len(x)
             self.history.append(Point(step + 1, terms, l0))
         every = self.config.resample_every
         if every and (step + 1) % every == 0 and step + 1 < self.config.steps * 2 / 3:
@@ -232,6 +232,13 @@ class SiteTrainer:
                     where = (slice(None), dead) if parameter is self.dictionary.W_enc else dead
                     state["exp_avg"][where] = state["exp_avg_sq"][where] = 0.0
         self.fired.zero_()
+
+
+def features_on(codes: Float[Tensor, "tokens F"]) -> Int[Tensor, "F"]:
+    """On how many tokens each feature is above 0; codes may be a sparse tensor."""
+    if codes.layout == torch.sparse_coo:
+        return torch.bincount(codes.indices()[1][codes.values() > 0], minlength=codes.shape[1])
+    return (codes > 0).sum(dim=0)
 
 
 def _run(

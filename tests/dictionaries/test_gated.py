@@ -53,29 +53,49 @@ def test_losses_follow_the_paper(dictionary, x):
 
 
 def test_the_auxiliary_decode_leaves_the_decoder_alone(dictionary, x):
-    """Its gradient on both decoder tensors is zero, not merely small; the gate's parameters get one.
+    """With every strength at 0 and gates open, its gradient on both decoder tensors is zero, not merely small.
 
-    `b_dec` also enters before the encoder. That path belongs to the encoder: it is cut here by giving the
-    auxiliary decode gates that are leaves.
+    `b_dec` also enters the reconstruction and the encoder; their gradients are taken off.
     """
-    gate = torch.rand(300, FEATURES, requires_grad=True)
-    dictionary.auxiliary_loss(x, gate).backward()
-    assert dictionary.W_dec.grad is None
-    assert dictionary.b_dec.grad is None
-    assert gate.grad is not None
+    with torch.no_grad():
+        dictionary.b_mag.fill_(-1e9)
+    losses = dictionary.double().losses(x.double(), dictionary.defaults, 0.0)
+    losses.total.backward()
+    assert float(losses.terms["sparsity"]) > 0
+    assert float(dictionary.W_enc.grad.abs().max()) > 0
+    assert int(torch.count_nonzero(dictionary.W_dec.grad)) == 0
+    elsewhere = 2 * (dictionary.b_dec - x.double()).mean(0) - dictionary.W_enc @ dictionary.b_enc.grad
+    torch.testing.assert_close(dictionary.b_dec.grad, elsewhere.detach(), atol=1e-12, rtol=0)
 
 
-def test_the_whole_gradient_is_the_papers(dictionary, x):
-    """Against automatic differentiation of the formulas with stop-gradients, in float64."""
-    sae, x = dictionary.double(), x.double()
-    sae.losses(x, sae.defaults, 0.3).total.backward()
-    got = {name: parameter.grad.clone() for name, parameter in sae.named_parameters()}
+def paper_gradients(sae, x, sparsity):
+    """By automatic differentiation of the formulas with stop-gradients."""
     sae.zero_grad()
     pre = (x - sae.b_dec) @ sae.W_enc + sae.b_enc
     magnitude = ((x - sae.b_dec) @ (sae.W_enc * sae.r_mag.exp()) + sae.b_mag).relu()
     decoded = ((pre > 0) * magnitude) @ sae.W_dec + sae.b_dec
     auxiliary = pre.relu() @ sae.W_dec.detach() + sae.b_dec.detach()
-    loss = (x - decoded).square().sum(1) + 0.3 * pre.relu().sum(1) + (x - auxiliary).square().sum(1)
+    loss = (x - decoded).square().sum(1) + sparsity * pre.relu().sum(1) + (x - auxiliary).square().sum(1)
     loss.mean().backward()
-    for name, parameter in sae.named_parameters():
-        torch.testing.assert_close(got[name], parameter.grad, atol=1e-10, rtol=1e-8, msg=name)
+    return loss.mean(), {name: parameter.grad.clone() for name, parameter in sae.named_parameters()}
+
+
+@pytest.mark.parametrize("threshold", [0.0, 4.0])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)], ids=["float64", "float32"]
+)
+def test_the_whole_gradient_is_the_papers(dictionary, x, threshold, dtype, tolerance):
+    """By the dense products, and by those at active entries alone that a high threshold leads to."""
+    sae, x = dictionary.to(dtype), x.to(dtype)
+    with torch.no_grad():
+        sae.b_enc.sub_(threshold)
+    losses = sae.losses(x, sae.defaults, 0.3)
+    assert losses.codes.is_sparse == (threshold > 0)
+    losses.total.backward()
+    got = {name: parameter.grad.clone() for name, parameter in sae.named_parameters()}
+    loss, expected = paper_gradients(sae, x, 0.3)
+    torch.testing.assert_close(losses.total.detach(), loss.detach(), rtol=tolerance, atol=0)
+    for name, gradient in expected.items():
+        assert float(gradient.abs().max()) > 0
+        scale = float(gradient.abs().max())
+        torch.testing.assert_close(got[name], gradient, atol=tolerance * scale, rtol=tolerance, msg=name)
