@@ -1,13 +1,26 @@
 """The table of architectures. A new one is one file and one entry here."""
 
+from dictionaries.batch_topk import BatchTopKSAE
 from dictionaries.binary import BinaryAutoencoder
 from dictionaries.dictionary import Dictionary
 from dictionaries.gated import GatedSAE
+from dictionaries.jumprelu import JumpReluSAE
+from dictionaries.matryoshka import MatryoshkaSAE
 from dictionaries.relu import ReluSAE
+from dictionaries.topk import TopKSAE
 from policies.errors import DictionaryError
 
 ARCHITECTURES: dict[str, type[Dictionary]] = {
-    architecture.architecture: architecture for architecture in (GatedSAE, BinaryAutoencoder, ReluSAE)
+    architecture.architecture: architecture
+    for architecture in (
+        GatedSAE,
+        BinaryAutoencoder,
+        ReluSAE,
+        TopKSAE,
+        BatchTopKSAE,
+        MatryoshkaSAE,
+        JumpReluSAE,
+    )
 }
 
 

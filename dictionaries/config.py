@@ -59,6 +59,8 @@ class TrainingConfig:
         sparsity_ramp: `linear`, or `step`: nothing before the warm-up's end, everything after.
         covariance_weight: α_c of the binary autoencoder. 0 saves the cost of the term.
         estimator: gradient of the binary autoencoder's step function.
+        k: features on, a token, in the architectures that keep the largest ones.
+        bandwidth: ε of JumpReLU's straight-through kernel.
         resample_every: steps between two revivals of features that were silent since the last; 0 for never.
             None happens in the last third of training.
         precision: `bfloat16` runs the products under autocast; parameters stay in float32.
@@ -78,12 +80,14 @@ class TrainingConfig:
     sparsity_ramp: Ramp = "linear"
     covariance_weight: float = 0.0
     estimator: GradientEstimator = "sigmoid"
+    k: int = 32
+    bandwidth: float = 1.0
     resample_every: int = 0
     precision: Precision = "float32"
     seed: int = 0
 
     def __post_init__(self) -> None:
-        positive = ("features", "steps", "batch_size", "learning_rate")
+        positive = ("features", "steps", "batch_size", "learning_rate", "k", "bandwidth")
         for name in positive:
             if not getattr(self, name) > 0:
                 raise DictionaryError(f"`{name}` is {getattr(self, name)}", f"Give a {name} above 0")

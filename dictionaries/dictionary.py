@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from dictionaries.config import DictionaryConfig, TrainingConfig
+from dictionaries.normalisation import InputNorm, normalised
 
 
 class Losses(NamedTuple):
@@ -32,7 +33,8 @@ class Dictionary(nn.Module, ABC):
     """A dictionary of F features for one site of width d.
 
     Parameters `W_enc` (d, F), `W_dec` (F, d), `b_enc` (F), `b_dec` (d) act on s·x, where s is `input_scale`;
-    every public method takes and gives raw units.
+    every public method takes and gives raw units. Published dictionaries may put a norm on each token before
+    (`input_norm`, see `dictionaries.normalisation`); those trained here do not.
 
     Attributes:
         architecture: its name in `ARCHITECTURES`.
@@ -41,6 +43,7 @@ class Dictionary(nn.Module, ABC):
         defaults: settings to train with.
         config: what it reads.
         input_scale: s.
+        input_norm: what is put on each token before s.
     """
 
     architecture: ClassVar[str]
@@ -57,6 +60,7 @@ class Dictionary(nn.Module, ABC):
         super().__init__()
         self.config = config
         self.input_scale = input_scale
+        self.input_norm: InputNorm = "none"
         self.W_enc = nn.Parameter(torch.zeros(config.width, config.features))
         self.W_dec = nn.Parameter(torch.zeros(config.features, config.width))
         self.b_enc = nn.Parameter(torch.zeros(config.features))
@@ -64,15 +68,32 @@ class Dictionary(nn.Module, ABC):
 
     def encode(self, x: Float[Tensor, "*tokens d"]) -> Float[Tensor, "*tokens F"]:
         """Features of activations in raw units."""
-        return self.encode_scaled(x.to(self.W_enc.dtype) * self.input_scale)
+        x = x.to(self.W_enc.dtype)
+        if self.input_norm == "none":
+            return self.encode_scaled(x * self.input_scale)
+        taken = normalised(x, self.input_norm)
+        return self.encode_scaled(taken.x * self.input_scale) * taken.spread
 
-    def decode(self, codes: Float[Tensor, "*tokens F"]) -> Float[Tensor, "*tokens d"]:
-        """The activations that features stand for, in raw units: (f W_dec + b_dec) / s."""
-        return (codes @ self.W_dec + self.b_dec) / self.input_scale
+    def decode(
+        self, codes: Float[Tensor, "*tokens F"], x: Float[Tensor, "*tokens d"] | None = None
+    ) -> Float[Tensor, "*tokens d"]:
+        """The activations that features stand for, in raw units: (f W_dec + b_dec) / s.
+
+        Args:
+            codes: features.
+            x: the activations that were encoded; needed only where each token has a norm of its own, which is
+                put back: shift + (f W_dec + spread·b_dec) / s.
+        """
+        if self.input_norm == "none":
+            return (codes @ self.W_dec + self.b_dec) / self.input_scale
+        if x is None:
+            raise ValueError(f"A dictionary with {self.input_norm} decodes beside the activations it encoded")
+        taken = normalised(x.to(self.W_dec.dtype), self.input_norm)
+        return (codes @ self.W_dec + taken.spread * self.b_dec) / self.input_scale + taken.shift
 
     def forward(self, x: Float[Tensor, "*tokens d"]) -> Float[Tensor, "*tokens d"]:
         """The reconstruction of activations, in raw units."""
-        return self.decode(self.encode(x))
+        return self.decode(self.encode(x), x)
 
     @property
     def directions(self) -> Float[Tensor, "F d"]:

@@ -104,7 +104,7 @@ class Accumulator:
         """Count a batch of raw activations."""
         codes = self.dictionary.encode(x)
         # Squares of differences cancel: take them in float64 as well as their sum.
-        x, decoded = x.double(), self.dictionary.decode(codes).double()
+        x, decoded = x.double(), self.dictionary.decode(codes, x).double()
         pairs = ((x, x), (x - decoded, x - decoded), (decoded, decoded), (x, decoded))
         self._sums += torch.stack([torch.dot(a.flatten(), b.flatten()) for a, b in pairs])
         self.mean_sum += x.sum(dim=0)

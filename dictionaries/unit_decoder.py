@@ -1,0 +1,47 @@
+"""What the sparse autoencoders share: decoder rows of norm 1, a start from tied weights, revived features."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from dictionaries.dictionary import Dictionary, remove_radial_gradient, revive_rows, unit_rows
+from dictionaries.gated import initialise_tied
+
+
+class UnitDecoder(Dictionary):
+    """A sparse autoencoder whose decoder rows have norm 1 after every step.
+
+    Without that bound a penalty on codes, or a choice of the largest, could be met by scaling rows.
+    """
+
+    centred = False
+
+    def pre_activations(self, x: Float[Tensor, "*tokens d"]) -> Float[Tensor, "*tokens F"]:
+        """(x - b_dec) W_enc + b_enc, or x W_enc + b_enc where the architecture does not subtract b_dec."""
+        # b_dec enters through b_dec W_enc, so that its gradient needs no product over all tokens.
+        bias = self.b_enc - self.b_dec @ self.W_enc if self.subtract_decoder_bias else self.b_enc
+        return nn.functional.linear(x, self.W_enc.T, bias)
+
+    def initialise(self, generator: torch.Generator, mean: Float[Tensor, "d"]) -> None:
+        """Random unit decoder rows, the encoder their transpose, b_dec the mean, which the encoder takes off."""
+        initialise_tied(self, generator, mean)
+        if not self.subtract_decoder_bias:
+            with torch.no_grad():
+                self.b_enc.copy_(-(self.b_dec @ self.W_enc))
+
+    def before_step(self) -> None:
+        """Keep the step of each decoder row tangent to the unit sphere."""
+        remove_radial_gradient(self.W_dec)
+
+    def after_step(self) -> None:
+        """Bring decoder rows back to norm 1 exactly."""
+        unit_rows(self.W_dec)
+
+    def revive(
+        self, dead: Bool[Tensor, "F"], x: Float[Tensor, "tokens d"], generator: torch.Generator
+    ) -> None:
+        """See `revive_rows`."""
+        revive_rows(self, dead, x, generator)
+        if not self.subtract_decoder_bias:
+            with torch.no_grad():
+                self.b_enc[dead] = -(self.b_dec @ self.W_enc[:, dead])
