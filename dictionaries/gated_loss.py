@@ -145,9 +145,9 @@ def _dense(sae: GatedWeights, batch: _Batch, sparsity: float) -> _Parts:
 
 def _sparse(sae: GatedWeights, batch: _Batch, active: Active, sparsity: float) -> _Parts:
     x, count = batch.x, len(batch.x)
-    gate = batch.pre.view(-1)[active.places].to(x.dtype)  # relu(π) and π are the same where π > 0
-    ratio = batch.ratio[active.features]
-    codes = (gate * ratio).add_(batch.offset[active.features]).relu_()
+    gate = batch.pre.view(-1).index_select(0, active.places).to(x.dtype)  # relu(π) = π where π > 0
+    ratio = batch.ratio.index_select(0, active.features)
+    codes = (gate * ratio).add_(batch.offset.index_select(0, active.features)).relu_()
     error = decode(active, codes, sae.W_dec) + sae.b_dec - x
     auxiliary_error = decode(active, gate, sae.W_dec) + sae.b_dec - x
     of_decoded = error * (2.0 / count)
@@ -184,4 +184,9 @@ class _Known(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
-        return None, None, *torch._foreach_mul(ctx.gradients, gradients[0])
+        # Given away rather than kept: then they become the parameters' `grad` without a copy.
+        known, ctx.gradients = ctx.gradients, None
+        (scale,) = gradients
+        if float(scale) != 1.0:  # 1 is what `backward()` starts with
+            known = torch._foreach_mul(known, scale)
+        return None, None, *known

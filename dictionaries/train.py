@@ -181,8 +181,12 @@ class SiteTrainer:
         self.dictionary = kind(settings)
         self.dictionary.initialise(generator, ((statistics.mean - self.shift) * self.scale).cpu())
         self.dictionary.to(device)
+        # A feature is a row in memory, as in W_dec, though a column by shape: so its gradient arrives. Adam's
+        # fused kernel takes contiguous tensors alone, so it is given the rows.
+        self.dictionary.W_enc.data = self.dictionary.W_enc.data.T.contiguous().T
+        self.encoder_rows = nn.Parameter(self.dictionary.W_enc.data.T)
         self.optimizer = torch.optim.Adam(
-            self.dictionary.parameters(),
+            [self._as_rows(parameter) for parameter in self.dictionary.parameters()],
             lr=config.learning_rate,
             betas=(config.beta1, config.beta2),
             fused=device.type in {"cpu", "cuda"},
@@ -200,10 +204,19 @@ class SiteTrainer:
             losses = self.dictionary.losses(x, self.config, self.config.sparsity_at(step))
         losses.total.backward()  # type: ignore[no-untyped-call]
         self.dictionary.before_step()
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self._update()
         self.dictionary.after_step()
         self._watch(losses, x, step)
+
+    def _as_rows(self, parameter: nn.Parameter) -> nn.Parameter:
+        return self.encoder_rows if parameter is self.dictionary.W_enc else parameter
+
+    def _update(self) -> None:
+        encoder = self.dictionary.W_enc
+        self.encoder_rows.grad = encoder.grad.T if encoder.grad is not None else None
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        encoder.grad = None
 
     def _watch(self, losses: Losses, x: Tensor, step: int) -> None:
         if step % WATCH_EVERY == 0:
@@ -228,9 +241,7 @@ class SiteTrainer:
             self.revived += int(dead.sum())
             for parameter, state in self.optimizer.state.items():
                 if parameter is not self.dictionary.b_dec:
-                    # Features are the columns of the encoder, the rows of everything else.
-                    where = (slice(None), dead) if parameter is self.dictionary.W_enc else dead
-                    state["exp_avg"][where] = state["exp_avg_sq"][where] = 0.0
+                    state["exp_avg"][dead] = state["exp_avg_sq"][dead] = 0.0
         self.fired.zero_()
 
 
