@@ -26,8 +26,9 @@ class DetectionResult:
     Attributes:
         facts: of everybody, in order of first appearance; a secret found several times is one fact.
         documents: how many were read.
-        skipped: (document id, reason) for each document that could not be scanned completely. What was found
-            in the rest of it is among the facts.
+        skipped: (place, reason) for each document that could not be read or scanned completely; the place is
+            "line 7" or "row 3" of the file, or "document 5" in order. What was found in the rest of it is
+            among the facts.
         coverage: which recognizers ran, what they cannot find, and how secrets were linked, in plain
             sentences.
         unlinked: secrets whose subject is unknown, by entity type.
@@ -124,7 +125,8 @@ class _Collector:
         """Take in what one document held."""
         self._documents += 1
         if findings.problems:
-            self._skipped.append((findings.document, "; ".join(findings.problems)))
+            place = findings.place or f"document {self._documents}"
+            self._skipped.append((place, "; ".join(findings.problems)))
         for subject in findings.subjects:
             self._mentions[subject] += 1
         for finding in findings.found:

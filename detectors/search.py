@@ -27,9 +27,16 @@ class Finding(NamedTuple):
 
 
 class Findings(NamedTuple):
-    """Everything found in one document."""
+    """Everything found in one document.
 
-    document: str
+    Attributes:
+        place: where the document is in its file; empty where it is not from a file.
+        problems: what of it was not read or not searched.
+        subjects: the people it names.
+        found: its secrets.
+    """
+
+    place: str
     problems: tuple[str, ...]
     subjects: tuple[str, ...]
     found: tuple[Finding, ...]
@@ -46,7 +53,7 @@ def search_document(document: Document, engine: Engine, register: Register) -> F
     ]
     linker = Linker(document.text, scan.sentences, secrets, register, document.subjects)
     return Findings(
-        document=document.id,
+        place=document.place,
         problems=tuple(dict.fromkeys((*document.problems, *scan.problems))),
         subjects=linker.subjects,
         found=tuple(_finding(document, span, linker.link(span), scan.sentences) for span in secrets),

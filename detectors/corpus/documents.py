@@ -9,6 +9,7 @@ from policies.errors import CorpusError
 LONGEST_DOCUMENT_CHARACTERS = 1_000_000
 CUT = f"incompletely scanned: only the first {LONGEST_DOCUMENT_CHARACTERS:,} characters were read"
 REPLACED = "incompletely scanned: bytes that are not UTF-8 were passed over"
+TOO_LONG = "skipped: a line of more than 64 MB"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,12 +21,14 @@ class Document:
         text: the text itself; a record is written as "column: value" lines.
         subjects: names of the people it is about, where the corpus says so.
         problems: what of it could not be read, in the words of a report; empty where all was.
+        place: where in the file it is ("line 7", "row 3"), for reports, as an id may say who it is about.
     """
 
     id: str
     text: str = field(repr=False)
     subjects: tuple[str, ...] = field(default=(), repr=False)
     problems: tuple[str, ...] = ()
+    place: str = ""
 
 
 Reader = Callable[[Path], Iterator[Document]]

@@ -4,9 +4,9 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
-from detectors.corpus.documents import CUT, LONGEST_DOCUMENT_CHARACTERS, REPLACED, Document
+from detectors.corpus.documents import CUT, LONGEST_DOCUMENT_CHARACTERS, REPLACED, TOO_LONG, Document
 from detectors.corpus.records import names_in, render_record
 from policies.errors import CorpusError
 
@@ -18,10 +18,17 @@ _LONGEST_VALUE_BYTES = 16 * _LONGEST_LINE_BYTES
 _OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")
 
 
+class Place(NamedTuple):
+    """Where a document stands in its file."""
+
+    kind: Literal["line", "row"]
+    number: int
+
+
 def read_lines(path: Path) -> Iterator[Document]:
     """One document a line."""
     for number, line, problems in _lines(path, _LONGEST_LINE_BYTES):
-        yield _document(f"line-{number}", line, (), problems)
+        yield _document(Place("line", number), None, line, (), problems)
 
 
 def read_json_lines(path: Path) -> Iterator[Document]:
@@ -31,8 +38,11 @@ def read_json_lines(path: Path) -> Iterator[Document]:
         CorpusError: a line that is not JSON or no document, by its number.
     """
     for number, line, problems in _lines(path, _LONGEST_VALUE_BYTES):
+        if CUT in problems:
+            yield _document(Place("line", number), None, "", (), (TOO_LONG,))
+            continue
         try:
-            record = json.loads(line)
+            record = json.loads(line, strict=False)  # a control character, such as null, harms nobody
         except (ValueError, RecursionError):
             raise CorpusError(
                 f"Line {number} of {path} is not JSON", 'Write one {"id": ..., "text": ...} on each line'
@@ -43,7 +53,7 @@ def read_json_lines(path: Path) -> Iterator[Document]:
                 f"Line {number} of {path}: {problem}",
                 'Write {"id": text, "text": text, "subjects": [names]}; id and subjects may be left out',
             )
-        yield _from_record(record, f"line-{number}", record.get("subjects") or (), problems)
+        yield _from_record(record, Place("line", number), record.get("subjects") or (), problems)
 
 
 def read_csv(path: Path) -> Iterator[Document]:
@@ -67,7 +77,7 @@ def read_csv(path: Path) -> Iterator[Document]:
                 if any(cell.strip() for cell in row):
                     names = [*header, *(f"column {i}" for i in range(len(header) + 1, len(row) + 1))]
                     problems = (REPLACED,) if damaged[0] else ()
-                    yield _from_row(dict(zip(names, row, strict=False)), f"row-{number}", problems)
+                    yield _from_row(dict(zip(names, row, strict=False)), Place("row", number), problems)
                 damaged[0] = False
         except csv.Error:
             raise CorpusError(
@@ -93,28 +103,54 @@ def read_parquet(path: Path) -> Iterator[Document]:
         with parquet.ParquetFile(path) as file:
             number = 0
             for batch in file.iter_batches(batch_size=_BATCH_ROWS):
-                for row in batch.to_pylist():
+                names = batch.schema.names
+                for values in zip(*map(_values, batch.columns), strict=True):
                     number += 1
+                    row = {name: _text(value) for name, value in zip(names, values, strict=True)}
                     if any(value not in (None, "") for value in row.values()):
-                        yield _from_row(row, f"row-{number}", ())
+                        damaged = any(_is_damaged(value) for value in values)
+                        yield _from_row(row, Place("row", number), (REPLACED,) if damaged else ())
     except (pyarrow.ArrowException, UnicodeDecodeError):
         raise CorpusError(f"{path} is not a readable Parquet file", "Write it again") from None
 
 
-def _from_row(row: Mapping[str, Any], identifier: str, problems: Iterable[str]) -> Document:
+def _values(column: Any) -> list[Any]:
+    """The values of a Parquet column; text as bytes, as nobody has checked that it is UTF-8."""
+    from pyarrow import large_binary, types
+
+    if types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if types.is_string(column.type) or types.is_large_string(column.type):
+        column = column.cast(large_binary())
+    return list(column.to_pylist())
+
+
+def _text(value: Any) -> Any:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def _is_damaged(value: Any) -> bool:
+    try:
+        return isinstance(value, bytes) and value.decode("utf-8") is None
+    except UnicodeDecodeError:
+        return True
+
+
+def _from_row(row: Mapping[str, Any], place: Place, problems: Iterable[str]) -> Document:
     """A row of a table, whose columns are known by their names whatever the case."""
     known = {name.lower(): name for name in row if name.lower() in ("id", "text", "subjects")}
     record = {name.lower() if name.lower() in known else name: value for name, value in row.items()}
     named = record.get("subjects") or ()
     subjects = named.split(";") if isinstance(named, str) else [name for name in named if name]
-    record["id"] = identifier if record.get("id") in (None, "") else record["id"]
+    if record.get("id") in (None, ""):
+        record.pop("id", None)
     if "text" in record and not isinstance(record["text"], str | Mapping | list):
         record["text"] = "" if record["text"] is None else str(record["text"])
-    return _from_record(record, identifier, subjects, problems)
+    return _from_record(record, place, subjects, problems)
 
 
 def _from_record(
-    record: Mapping[str, Any], identifier: str, subjects: Iterable[str], problems: Iterable[str]
+    record: Mapping[str, Any], place: Place, subjects: Iterable[str], problems: Iterable[str]
 ) -> Document:
     fields = {key: value for key, value in record.items() if key not in ("id", "subjects")}
     content = record.get("text", fields)
@@ -122,19 +158,22 @@ def _from_record(
     if not isinstance(content, str):
         names = names_in(content)
         content = render_record(content if isinstance(content, Mapping) else {"text": content})
-    return _document(str(record.get("id", identifier)), content, (*subjects, *names), problems)
+    return _document(place, record.get("id"), content, (*subjects, *names), problems)
 
 
-def _document(identifier: str, text: str, subjects: Iterable[str], problems: Iterable[str]) -> Document:
+def _document(
+    place: Place, identifier: Any, text: str, subjects: Iterable[str], problems: Iterable[str]
+) -> Document:
     problems = tuple(problems)
     if len(text) > LONGEST_DOCUMENT_CHARACTERS:
         text, problems = text[:LONGEST_DOCUMENT_CHARACTERS], (*problems, CUT)
     names = (" ".join(name.split()) for name in subjects)
     return Document(
-        id=identifier,
+        id=f"{place.kind}-{place.number}" if identifier is None else str(identifier),
         text=text,
         subjects=tuple(dict.fromkeys(name for name in names if name)),
         problems=tuple(dict.fromkeys(problems)),
+        place=f"{place.kind} {place.number}",
     )
 
 

@@ -1,6 +1,7 @@
 """`expunge detect`: find personal facts in a corpus and write them to a facts file."""
 
-from collections import Counter
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from policies.errors import ExitCode, OutputError
 if TYPE_CHECKING:
     from detectors import DetectionResult, Fact
     from detectors.quality import Split
+
+PLACES_SHOWN = 10
 
 
 @click.command()
@@ -131,12 +134,9 @@ def _show(result: "DetectionResult", facts: "tuple[Fact, ...]", output: Path) ->
     table.add_section()
     table.add_row(*_row("All", facts))
     console.print(table)
-    skipped = Counter(reason for _, reason in result.skipped)
-    console.print(
-        f"{result.documents} documents read, {sum(skipped.values())} of them not completely scanned."
-    )
-    for reason, count in sorted(skipped.items()):
-        console.print(f"  {count} {reason}", markup=False)
+    console.print(f"{result.documents} documents read, {len(result.skipped)} of them not completely scanned.")
+    for line in _reasons(result.skipped):
+        console.print(f"  {line}", markup=False)
     console.print("Coverage:")
     for note in result.coverage:
         console.print(f"  {note}", markup=False)
@@ -145,6 +145,17 @@ def _show(result: "DetectionResult", facts: "tuple[Fact, ...]", output: Path) ->
             "No fact was found: check the policy, and that the corpus or the request names the people."
         )
     console.print(f"Facts: {output} (personal data; readable by you alone)", markup=False, soft_wrap=True)
+
+
+def _reasons(skipped: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Why documents were not completely scanned, how many for each reason, and where the first of them are."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for place, reasons in skipped:
+        for reason in reasons.split("; "):
+            places[reason].append(place)
+    for reason, where in sorted(places.items()):
+        more = f" and {len(where) - PLACES_SHOWN} more" if len(where) > PLACES_SHOWN else ""
+        yield f"{len(where)} {reason} ({', '.join(where[:PLACES_SHOWN])}{more})"
 
 
 def _row(title: str, facts: "list[Fact] | tuple[Fact, ...]") -> tuple[str, str, str, str]:

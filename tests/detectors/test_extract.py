@@ -110,7 +110,7 @@ def test_incompletely_scanned_document_is_reported_with_what_it_held(gdpr):
     )
     result = detect_facts([document], gdpr)
     assert len(result.facts) == 1
-    assert [identifier for identifier, _ in result.skipped] == ["odd"]
+    assert [place for place, _ in result.skipped] == ["document 1"]
     assert "incompletely scanned" in result.skipped[0][1]
 
 
@@ -156,5 +156,5 @@ def test_records_in_every_shape_link_to_their_own_subject(gdpr):
 
 
 def test_what_could_not_be_read_is_reported_like_what_could_not_be_scanned(gdpr):
-    result = detect_facts([Document(id="odd", text="Fine.", problems=("incompletely scanned: x",))], gdpr)
-    assert result.skipped == (("odd", "incompletely scanned: x"),)
+    document = Document(id="odd", text="Fine.", problems=("incompletely scanned: x",), place="row 7")
+    assert detect_facts([document], gdpr).skipped == (("row 7", "incompletely scanned: x"),)

@@ -38,6 +38,14 @@ def test_batches_are_bounded_by_number_and_length():
     assert [len(batch) for batch in pool._batches(long)] == [2, 1]
 
 
+@pytest.fixture
+def without_presidio(monkeypatch):
+    """Processes that begin at once and find nothing."""
+    monkeypatch.setattr(pool, "_start", _no_engine)
+    monkeypatch.setattr(pool, "_search", list)
+
+
+@pytest.mark.usefixtures("without_presidio")
 def test_few_batches_are_in_flight(gdpr):
     taken = []
 
@@ -53,6 +61,7 @@ def test_few_batches_are_in_flight(gdpr):
     found.close()
 
 
+@pytest.mark.usefixtures("without_presidio")
 def test_damage_met_while_processes_search_ends_the_run(gdpr):
     def documents():
         yield DOCUMENTS[0]
@@ -62,10 +71,15 @@ def test_damage_met_while_processes_search_ends_the_run(gdpr):
         list(pool.search_in_processes(documents(), gdpr, pool.Register(), 2))
 
 
+@pytest.mark.usefixtures("without_presidio")
 def test_a_process_that_is_ended_is_reported(gdpr, monkeypatch):
     monkeypatch.setattr(pool, "_search", _end)
     with pytest.raises(CorpusError, match="ended early"):
         list(pool.search_in_processes(DOCUMENTS, gdpr, pool.Register(), 2))
+
+
+def _no_engine(_policy, _register):
+    pass
 
 
 def _end(_batch):

@@ -173,12 +173,11 @@ def test_the_register_is_there_whatever_the_model(huggingface_folder):
         assert ("PHONE_NUMBER", "Ada Quill") in {(fact.entity_type, fact.subject) for fact in facts}
 
 
-def test_torch_is_imported_for_a_model_that_needs_it_alone(huggingface_folder):
+def test_torch_is_not_imported_where_no_model_needs_it():
+    """A Hugging Face model after that is what the other tests load: they import Presidio without torch first."""
     program = (
         "import sys; from detectors import Register; from detectors.engine import Engine; from policies import Policy;"
-        "make = lambda ner: Engine(Policy(name='x', entities={'PERSON': {}}, ner=ner), Register());"
-        "make('none'); assert 'torch' not in sys.modules;"
-        f"engine = make('huggingface:{huggingface_folder}'); assert 'torch' in sys.modules;"
-        "assert [s.entity_type for s in engine.scan('Bo').spans] == ['PERSON']"
+        "Engine(Policy(name='x', entities={'PERSON': {}}, ner='none'), Register());"
+        "assert 'presidio_analyzer' in sys.modules; assert not {'torch', 'transformers'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=300)
