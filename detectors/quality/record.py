@@ -3,15 +3,20 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from detectors.quality.labelled import Split
-from detectors.quality.scores import Rate, TypeQuality
+from detectors.quality.scores import Count, Rate, TypeQuality
 from policies import Policy
 from policies.errors import CorpusError
 from policies.reading import StrictModel
+
+VERSION: Literal[1] = 1
+
+
+_REMEDY = "Write one with `expunge detect --score ... --output`"
 
 
 class Quality(StrictModel):
@@ -32,17 +37,17 @@ class Quality(StrictModel):
         unlabelled: types of the policy that no label has: nothing is known about them.
     """
 
-    version: Literal[1] = 1
+    version: Literal[1] = VERSION
     policy: str
-    digest: str
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     source: str
     split: Split
-    texts: int
-    templates: int
-    incomplete: int
+    texts: Count
+    templates: Count
+    incomplete: Count
     model: str | None
     types: tuple[TypeQuality, ...]
-    uncovered: dict[str, int]
+    uncovered: dict[str, Count]
     unlabelled: tuple[str, ...]
 
 
@@ -68,12 +73,24 @@ def read_quality(path: Path) -> Quality:
         CorpusError: missing, or not such a file.
     """
     try:
-        return Quality.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
     except OSError as error:
-        reason = f"cannot be read ({error.strerror})"
-    except ValidationError:
-        reason = "is not a measurement of detection"
-    raise CorpusError(f"The file {path} {reason}", "Write one with `expunge detect --score ... --output`")
+        raise CorpusError(f"The file {path} cannot be read ({error.strerror})", _REMEDY) from None
+    try:
+        return Quality.model_validate_json(content)
+    except ValidationError as error:
+        raise CorpusError(f"The file {path} {_reason(error)}", _REMEDY) from None
+
+
+def _reason(error: ValidationError) -> str:
+    """What is wrong with the first key that is; values are not repeated."""
+    problem = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(map(str, problem["loc"]))
+    if not where:
+        return "is not a measurement of detection"
+    if where == "version":
+        return f"is not a measurement of detection of version {VERSION}"
+    return f"is not a measurement of detection: `{where}`, {problem['msg'].lower()}"
 
 
 def coverage_lines(quality: Quality, policy: Policy | None = None) -> tuple[str, ...]:

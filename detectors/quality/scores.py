@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Annotated, NamedTuple, Protocol, Self
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from detectors.quality.labelled import Label, LabelledText
 from policies.reading import StrictModel
@@ -14,6 +15,10 @@ BOOTSTRAP_SEED = 0
 _NORMAL_95 = 1.959964
 # Where one annotator marks a town as part of an address another marks a place: such a find is not counted.
 _RELATED = {"LOCATION": "STREET_ADDRESS", "STREET_ADDRESS": "LOCATION"}
+
+
+Count = Annotated[int, Field(strict=True, ge=0)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 class Rate(StrictModel):
@@ -27,11 +32,17 @@ class Rate(StrictModel):
         high: upper end.
     """
 
-    hits: int
-    of: int
-    share: float | None
-    low: float
-    high: float
+    hits: Count
+    of: Count
+    share: Share | None
+    low: Share
+    high: Share
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.hits > self.of or self.low > self.high or (self.share is None) != (self.of == 0):
+            raise ValueError("the counts of a rate contradict each other")
+        return self
 
     @classmethod
     def of_counts(cls, hits: int, of: int) -> "Rate":
@@ -59,9 +70,9 @@ class Scores(StrictModel):
 
     precision: Rate
     recall: Rate
-    f1: float | None
-    f1_low: float | None
-    f1_high: float | None
+    f1: Share | None
+    f1_low: Share | None
+    f1_high: Share | None
 
 
 class TypeQuality(StrictModel):
@@ -76,8 +87,8 @@ class TypeQuality(StrictModel):
     """
 
     entity_type: str
-    labels: int
-    templates: int
+    labels: Count
+    templates: Count
     exact: Scores
     overlapping: Scores
 

@@ -76,8 +76,8 @@ def detect(
             _check_output(output, overwrite=overwrite)
         from policies import load_policy
 
-        score(labelled, load_policy(policy_name), split or "all", output, quiet=quiet)
-        return
+        complete = score(labelled, load_policy(policy_name), split or "all", output, quiet=quiet)
+        ctx.exit(ExitCode.MET if complete else ExitCode.INCOMPLETE)
     if split is not None:
         raise click.UsageError("--split needs --score.")
     if corpus is None or output is None:

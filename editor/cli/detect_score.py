@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from policies import Policy
 
 
-def score(labelled: Path, policy: "Policy", split: "Split", output: Path | None, *, quiet: bool) -> None:
+def score(labelled: Path, policy: "Policy", split: "Split", output: Path | None, *, quiet: bool) -> bool:
     """Measure, print a table and, where `output` is given, write the figures.
+
+    Returns whether every text was completely scanned.
 
     Raises:
         CorpusError: the labelled texts cannot be read.
@@ -35,6 +37,7 @@ def score(labelled: Path, policy: "Policy", split: "Split", output: Path | None,
                 "Give a path in a folder that you may write",
             ) from None
     _show(quality, output)
+    return not quality.incomplete
 
 
 def _show(quality: "Quality", output: Path | None) -> None:

@@ -136,6 +136,14 @@ def test_score_prints_and_writes_figures(labelled, tmp_path):
     assert CliRunner().invoke(detect, ["--score", str(labelled), "--quiet"]).exit_code == ExitCode.MET
 
 
+def test_score_of_texts_not_completely_scanned(labelled):
+    with labelled.open("a") as stream:
+        stream.write(json.dumps({"text": "x" * 3_000, "spans": []}) + "\n")
+    result = CliRunner().invoke(detect, ["--score", str(labelled), "--quiet"])
+    assert result.exit_code == ExitCode.INCOMPLETE
+    assert "1 of them not completely scanned" in " ".join(result.output.split())
+
+
 def test_score_and_detection_are_not_mixed(labelled, corpus):
     for arguments in (
         ["--score", str(labelled), str(corpus)],

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -99,10 +100,33 @@ def test_file_and_coverage(quality, gdpr, tmp_path):
     assert "PHONE_NUMBER" in lines[-1]
     other = gdpr.model_copy(update={"entities": {"US_SSN": EntityRule(score=0.9)}})
     assert any("other detection settings" in line for line in coverage_lines(quality, other))
-    path.write_text('{"version": 1}')
-    for unusable in (path, tmp_path / "missing.json"):
-        with pytest.raises(CorpusError):
-            read_quality(unusable)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda _: None, "is not a measurement of detection"),
+        (lambda record: record | {"version": 2}, "of version 1"),
+        (lambda _: {"version": 1}, "`policy`, field required"),
+        (lambda record: record | {"texts": "Ada Quill"}, "`texts`"),
+        (lambda record: record | {"digest": "Ada Quill"}, "`digest`"),
+        (lambda record: record | {"spans": ["Ada Quill"]}, "`spans`"),
+        (lambda record: record["types"][0]["exact"]["recall"].update(hits=9) or record, "contradict"),
+        (lambda record: record["types"][0]["exact"].update(f1=1.5) or record, "types.0.exact.f1"),
+    ],
+)
+def test_a_file_that_is_none_is_refused(quality, tmp_path, change, problem):
+    path = tmp_path / "quality.json"
+    path.write_text(json.dumps(change(json.loads(quality_json(quality)))))
+    with pytest.raises(CorpusError, match=problem) as caught:
+        read_quality(path)
+    assert "Quill" not in str(caught.value)
+    assert "detect --score" in caught.value.remedy
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(CorpusError, match="cannot be read"):
+        read_quality(tmp_path / "missing.json")
 
 
 def test_digest_follows_detection_alone(gdpr):
