@@ -6,21 +6,20 @@ site. A dropped token is dropped at every site, so that rows of different sites 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from itertools import islice
+from typing import NamedTuple, Protocol
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from dictionaries.sites import Site, capture, input_device, resolve
+from dictionaries.sites import Site, capture, input_device
 from dictionaries.tokens import TokenBatch
 from policies.errors import DictionaryError
 
 SINK_RATIO = 10.0
-DEFAULT_BUDGET_BYTES = 2 << 30
-STATISTICS_ROWS = 1 << 16
 
 
 @dataclass
@@ -104,147 +103,32 @@ def without_sinks(rows: dict[Site, Float[Tensor, "tokens d"]], tally: Tally) -> 
     return kept
 
 
-class ActivationStore:
-    """Shuffled activations of several sites, drawn without replacement within an epoch.
+Pieces = Iterator[dict[Site, Float[Tensor, "tokens d"]]]
+"""Activations of one token batch after another, rows aligned over sites; a piece may be empty."""
 
-    One preallocated tensor (sites, capacity, d) holds as many rows as the byte budget allows. If the corpus
-    fits, one model pass fills it for good; if not, it is a shuffle buffer: half of it is served in random
-    order, then refilled from the running pass, and passes start over when the corpus ends.
+
+class Source(Protocol):
+    """Where activations come from, as often as asked, each time the same."""
+
+    def pieces(self, first: int, tally: Tally) -> Pieces:
+        """One pass over the corpus from token batch `first` on; what is read is counted in `tally`."""
+        ...
+
+
+class ModelSource:
+    """Activations straight from the model.
 
     Args:
         model: in evaluation mode.
-        batches: token batches; iterated again for every pass. A one-shot iterator is listed first.
+        batches: that can be iterated again.
         sites: which to read.
-        generator: of the order. On the CPU.
-        budget_bytes: of the buffer.
-        progress: called after each model batch of the first filling with (rows held, capacity).
-
-    Raises:
-        DictionaryError: no token counts, or not one row of every site fits the budget.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        batches: Iterable[TokenBatch],
-        sites: Sequence[Site],
-        *,
-        generator: torch.Generator,
-        budget_bytes: int = DEFAULT_BUDGET_BYTES,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> None:
-        self.sites = tuple(sites)
-        self.tally = Tally()
-        self._model, self._generator = model, generator
-        self._batches = list(batches) if isinstance(batches, Iterator) else batches
-        width = resolve(model, self.sites[0]).width
-        capacity = budget_bytes // (4 * width * len(self.sites))
-        if isinstance(self._batches, Sequence):
-            capacity = min(capacity, sum(int(batch.counted.sum()) for batch in self._batches))
-        if capacity < 1:
-            raise DictionaryError(
-                "There is not one token to train on", "Give a corpus with text, or a larger memory budget"
-            )
-        device = input_device(model)
-        self._buffer = torch.empty(len(self.sites), capacity, width, device=device)
-        self._stream = self._endless()
-        self._pending: dict[Site, Tensor] | None = None
-        self.rows = 0
-        self.resident = self._fill(one_pass=True, progress=progress)
-        self._order = torch.empty(0, dtype=torch.long)
-        self._next = 0
+    def __init__(self, model: nn.Module, batches: Iterable[TokenBatch], sites: Sequence[Site]) -> None:
+        self._model, self._batches, self._sites = model, batches, sites
 
-    def statistics(self) -> dict[Site, Statistics]:
-        """Mean and variance by site, over the rows held now, accumulated in float64."""
-        result = {}
-        for index, site in enumerate(self.sites):
-            total = torch.zeros(self._buffer.shape[2], dtype=torch.float64, device=self._buffer.device)
-            square = 0.0
-            for start in range(0, self.rows, STATISTICS_ROWS):
-                chunk = self._buffer[index, start : min(start + STATISTICS_ROWS, self.rows)]
-                total += chunk.sum(dim=0, dtype=torch.float64)
-                square += float(chunk.square().sum(dtype=torch.float64))
-            mean = total / self.rows
-            mean_square = square / self.rows
-            variance = mean_square - float(mean.square().sum())
-            result[site] = Statistics(mean.float(), mean_square, variance)
-        return result
-
-    def batch(self, size: int) -> dict[Site, Float[Tensor, "size d"]]:
-        """The next `size` rows of every site, the same tokens at each; fewer where the store is smaller.
-
-        What is left of an epoch when it is too short for a batch is not served.
-        """
-        if self._next + size > self._served_before_refill():
-            self._reshuffle()
-        size = min(size, self.rows)
-        chosen = self._order[self._next : self._next + size].to(self._buffer.device)
-        self._next += size
-        return {site: self._buffer[index].index_select(0, chosen) for index, site in enumerate(self.sites)}
-
-    def held(self, size: int) -> Iterator[dict[Site, Float[Tensor, "size d"]]]:
-        """All rows held now, in order, in pieces of at most `size`."""
-        for start in range(0, self.rows, size):
-            stop = min(start + size, self.rows)
-            yield {site: self._buffer[index, start:stop] for index, site in enumerate(self.sites)}
-
-    def _served_before_refill(self) -> int:
-        return len(self._order) if self.resident else len(self._order) // 2
-
-    def _reshuffle(self) -> None:
-        if not self.resident and self._next:
-            self._drop(self._order[: self._next])
-            self._fill(one_pass=False)
-        self._order = torch.randperm(self.rows, generator=self._generator)
-        self._next = 0
-
-    def _drop(self, served: Tensor) -> None:
-        """Move the rows that were not served to the front."""
-        left = torch.ones(self.rows, dtype=torch.bool)
-        left[served] = False
-        rows = left.nonzero().squeeze(1).to(self._buffer.device)
-        self.rows = len(rows)
-        for site in range(len(self.sites)):
-            self._buffer[site, : self.rows] = self._buffer[site].index_select(0, rows)
-
-    def _fill(self, *, one_pass: bool, progress: Callable[[int, int], None] | None = None) -> bool:
-        """Append rows until the buffer is full; with `one_pass`, say whether the pass ended before that."""
-        capacity = self._buffer.shape[1]
-        while True:
-            piece = self._pending if self._pending is not None else next(self._stream)
-            self._pending = None
-            if piece is None:
-                if one_pass:
-                    return True
-            elif self.rows == capacity:
-                self._pending = piece
-                return False
-            else:
-                self._append(piece)
-                if progress is not None:
-                    progress(self.rows, capacity)
-
-    def _append(self, piece: dict[Site, Tensor]) -> None:
-        """Copy what fits and keep the rest for later."""
-        given = len(piece[self.sites[0]])
-        count = min(given, self._buffer.shape[1] - self.rows)
-        for index, site in enumerate(self.sites):
-            self._buffer[index, self.rows : self.rows + count] = piece[site][:count]
-        self.rows += count
-        if count < given:
-            self._pending = {site: x[count:] for site, x in piece.items()}
-
-    def _endless(self) -> Iterator[dict[Site, Tensor] | None]:
-        """Activations pass after pass, with None at the end of each."""
-        while True:
-            found = False
-            for piece in harvest(self._model, self._batches, self.sites, self.tally):
-                if bool(piece.kept.any()):
-                    found = True
-                    yield piece.activations
-            if not found:
-                raise DictionaryError(
-                    "A pass over the corpus gave not one token",
-                    "Give text, as something that can be read again",
-                )
-            yield None
+    def pieces(self, first: int, tally: Tally) -> Pieces:
+        """See `Source`."""
+        rest = islice(self._batches, first, None)
+        for piece in harvest(self._model, rest, self._sites, tally):
+            yield piece.activations

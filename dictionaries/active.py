@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 LARGEST_SHARE = 0.1
-"""Share of entries on from which the dense products are about as quick (0.15 to 0.2 at d = 192, F = 1,024; 0.08 at 768, 4,096)."""
+"""Share of entries on from which dense products are used. As quick: 0.15 at d = 192, F = 1,024; 0.08 at 768, 4,096."""
 
 
 class Active(NamedTuple):

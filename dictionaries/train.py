@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from dictionaries.activations import DEFAULT_BUDGET_BYTES, ActivationStore, Statistics
+from dictionaries.activation_store import DEFAULT_BUDGET_BYTES, ActivationStore
+from dictionaries.activations import Statistics
 from dictionaries.architectures import find_architecture
 from dictionaries.config import DictionaryConfig, TrainingConfig
 from dictionaries.dictionary import Dictionary, Losses

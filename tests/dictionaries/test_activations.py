@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from dictionaries.activations import ActivationStore, Tally, harvest, without_sinks
+from dictionaries.activation_store import ActivationStore
+from dictionaries.activations import Tally, harvest, without_sinks
 from dictionaries.sites import Site, capture
 from dictionaries.tokens import as_batches, token_batches
 from policies.errors import DictionaryError
