@@ -13,7 +13,7 @@ from detectors.fact import Span
 from detectors.people import Register
 from detectors.people.sentences import Sentences, split_sentences
 from detectors.presidio.imports import import_presidio
-from detectors.presidio.overlaps import GENERAL_TYPES, RIVAL_SCORE, RIVALS, resolve_overlaps
+from detectors.presidio.overlaps import GENERAL_TYPES, NAMED_ENTITIES, RIVAL_SCORE, RIVALS, resolve_overlaps
 from policies import EntityRule, Policy
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from detectors.presidio.analyzer import Analyzer
     from detectors.presidio.nlp import LocalNlpEngine
 
-NAMED_ENTITIES = ("LOCATION", "NRP", "ORGANIZATION", "PERSON")
 CHUNK_CHARACTERS = 1_000
 OVERLAP_CHARACTERS = 128
 _CUT = "incompletely scanned: more than 1,000 characters without a space"

@@ -23,6 +23,12 @@ def test_checked_number_beats_pattern():
     assert kept(span("CREDIT_CARD", 0, 19, 1.0), span("US_SSN", 0, 11, 0.85)) == ["CREDIT_CARD"]
 
 
+def test_a_pattern_beats_a_models_name():
+    assert kept(span("PHONE_NUMBER", 0, 12, 0.4), span("PERSON", 0, 20, 0.85)) == ["PHONE_NUMBER"]
+    assert kept(span("LOCATION", 0, 9, 0.85), span("US_DRIVER_LICENSE", 0, 8)) == ["US_DRIVER_LICENSE"]
+    assert kept(span("LOCATION", 0, 9, 0.85), span("PERSON", 0, 9, 1.0)) == ["PERSON"]
+
+
 def test_longer_span_wins_at_equal_score():
     assert kept(span("PHONE_NUMBER", 2, 14), span("PHONE_NUMBER", 0, 14)) == ["PHONE_NUMBER"]
     assert resolve_overlaps([span("PHONE_NUMBER", 2, 14), span("PHONE_NUMBER", 0, 14)])[0].start == 0
