@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dictionaries.activations import Tally, harvest
 from dictionaries.dictionary import Dictionary
-from dictionaries.sites import Site, input_device, resolve
+from dictionaries.sites import Site, input_device, intercepted
 from dictionaries.tokens import TokenBatch
 from policies.errors import DictionaryError
 
@@ -206,18 +206,15 @@ def replaced(
 ) -> Iterator[None]:
     """Replace a site's activations at the marked tokens while the model runs inside the `with` block."""
 
-    def hook(_: nn.Module, __: object, output: Tensor) -> Tensor:
+    def change(output: Tensor) -> Tensor:
         changed = output.clone()
         shaped = changed.view(*where.shape, -1)
         at = where.to(output.device)
         shaped[at] = replace(shaped[at].to(where.device, torch.float32)).to(shaped)
         return changed
 
-    handle = resolve(model, site).output.register_forward_hook(hook)
-    try:
+    with intercepted(model, site, change):
         yield
-    finally:
-        handle.remove()
 
 
 @torch.no_grad()

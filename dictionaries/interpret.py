@@ -7,15 +7,17 @@ Names are not.
 import heapq
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from dictionaries.activations import harvest
 from dictionaries.dictionary import Dictionary
+from dictionaries.sites import resolve
 from dictionaries.tokens import TokenBatch
 from policies.errors import DictionaryError, ModelError
 
@@ -135,20 +137,21 @@ def output_tokens(
 ) -> tuple[tuple[Promotion, ...], tuple[Promotion, ...]]:
     """The output tokens that a feature promotes and suppresses most, by the logit lens.
 
-    Its direction times the output embedding, less the mean over the vocabulary. The layers in between and the
-    final norm are left out: this is a reading aid, not a measurement.
+    Its direction times the output embedding, less the mean over the vocabulary; a feature of heads or of neurons
+    goes through their output projection first. The layers in between and norms are left out: this is a reading
+    aid, not a measurement.
 
     Raises:
         ModelError: the model has no output embedding of the dictionary's width.
     """
     head: Any = getattr(model, "get_output_embeddings", lambda: None)()
-    if head is None or head.weight.shape[1] != dictionary.config.width:
+    direction = _written(model, dictionary, feature)
+    if head is None or head.weight.shape[1] != len(direction):
         raise ModelError(
             f"{type(model).__name__} has no output embedding for the residual stream",
             "Use a causal language model of transformers",
         )
-    direction = dictionary.directions[feature].to(head.weight)
-    logits = (head.weight @ direction).float()
+    logits = (head.weight @ direction.to(head.weight)).float()
     logits = logits - logits.mean()
 
     def read(scores: Tensor) -> tuple[Promotion, ...]:
@@ -156,6 +159,19 @@ def output_tokens(
         return tuple(Promotion(tokenizer.decode([token]), float(logits[token])) for token in order)
 
     return read(logits), read(-logits)
+
+
+def _written(model: nn.Module, dictionary: Dictionary, feature: int) -> Float[Tensor, "d"]:
+    """What a unit of the feature adds to the residual stream, norms left out."""
+    direction = dictionary.directions[feature]
+    site = dictionary.config.site
+    if site.stream in {"mlp_out", "resid_post"}:
+        return direction
+    mlp, attention = resolve(model, replace(site, stream="resid_post")).writers
+    writer = attention if site.stream == "attn_heads" else mlp
+    weight: Tensor = writer.projection.weight  # type: ignore[assignment]
+    direction = direction.to(weight)
+    return direction @ weight if writer.transposed else weight @ direction
 
 
 def mask_text(text: str) -> str:

@@ -1,12 +1,18 @@
-"""Sites: where in a decoder a dictionary reads, and how to record what flows there.
+"""Sites: where in a decoder a dictionary reads, and how to record and replace what flows there.
 
-A site is one stream of one layer. `mlp_out` is what the MLP adds to the residual stream: the output of the
-MLP's last projection, or of the norm behind it where the architecture has one (Gemma-2). Layers are found by
-structure, so models wrapped by PEFT or dispatched by accelerate resolve like plain ones.
+A site is one stream of one layer:
+
+    mlp_out     what the MLP adds to the residual stream: the output of its last projection, or of the norm behind
+                it where the architecture has one (Gemma-2)
+    resid_post  the residual stream behind the layer
+    attn_heads  the heads' outputs side by side: the input of attention's output projection
+    mlp_hidden  the MLP's neurons: the input of its output projection
+
+Layers are found by structure, so models wrapped by PEFT or dispatched by accelerate resolve like plain ones.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
@@ -14,24 +20,14 @@ from typing import Any, Literal, cast, get_args
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformers.pytorch_utils import Conv1D
+from torch.utils.hooks import RemovableHandle
 
-from policies.errors import DictionaryError, ModelError
+from dictionaries.structure import Writer, attention_writer, mlp_writer, named_layers
+from policies.errors import DictionaryError
 
-Stream = Literal["mlp_out"]
+Stream = Literal["mlp_out", "resid_post", "attn_heads", "mlp_hidden"]
 STREAMS: tuple[str, ...] = get_args(Stream)
-
-# Where the MLP's last projection sits in a decoder layer, most specific first.
-PROJECTIONS = (
-    "mlp.down_proj",  # Llama, Qwen2, Gemma, Mistral, OLMo
-    "mlp.c_proj",  # GPT-2, GPT-Neo, GPT-BigCode, StarCoder2
-    "mlp.dense_4h_to_h",  # GPT-NeoX, Falcon, BLOOM
-    "mlp.fc_out",  # GPT-J
-    "mlp.fc2",  # Phi
-    "fc2",  # OPT
-)
-# A norm between the projection and the residual stream.
-POST_NORMS = ("post_feedforward_layernorm", "post_mlp_layernorm")
+Change = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, order=True)
@@ -55,20 +51,42 @@ class SiteModules:
     """The modules behind a site.
 
     Attributes:
-        output: the module whose output is the site's activation (the norm, if there is one).
-        projection: the MLP's output projection, a `Linear` or transformers' `Conv1D`; keys are its inputs.
-        projection_name: its weight's name in `model.named_parameters()`.
-        transposed: True where the weight is stored (m, d), as in `Conv1D`, rather than (d, m).
-        norm: the norm between projection and residual stream, or None.
+        module: the module at which the activation is found.
+        reads_input: whether the activation is what enters the module, rather than what leaves it.
         width: d, the width of the activation.
+        writers: the projections of this layer whose outputs the activation is a sum of, the MLP's first; none
+            where the activation is computed otherwise (attn_heads, mlp_hidden).
     """
 
-    output: nn.Module
-    projection: nn.Module
-    projection_name: str
-    transposed: bool
-    norm: nn.Module | None
+    module: nn.Module
+    reads_input: bool
     width: int
+    writers: tuple[Writer, ...]
+
+    @property
+    def output(self) -> nn.Module:
+        """The module whose output is the activation of `mlp_out`."""
+        return self.module
+
+    @property
+    def projection(self) -> nn.Module:
+        """The first writer's projection."""
+        return self.writers[0].projection
+
+    @property
+    def projection_name(self) -> str:
+        """The name of its weight in `model.named_parameters()`."""
+        return self.writers[0].name
+
+    @property
+    def transposed(self) -> bool:
+        """Whether its weight is stored (m, d)."""
+        return self.writers[0].transposed
+
+    @property
+    def norm(self) -> nn.Module | None:
+        """The norm behind it, or None."""
+        return self.writers[0].norm
 
 
 @dataclass
@@ -77,7 +95,7 @@ class Taken:
 
     Attributes:
         outputs: (batch, sequence, d) activations by site.
-        keys: (batch, sequence, m) inputs of the output projection by site.
+        keys: (batch, sequence, m) inputs of the projections that write it, side by side, by site.
     """
 
     outputs: dict[Site, Float[Tensor, "batch sequence d"]] = field(default_factory=dict)
@@ -96,7 +114,9 @@ def parse_site(text: str) -> Site:
     """
     match = re.fullmatch(rf"({'|'.join(STREAMS)})\.(\d+)", text)
     if match is None:
-        raise DictionaryError(f"{text!r} is not a site", f"Write one as {STREAMS[0]}.LAYER, layers from 0")
+        raise DictionaryError(
+            f"{text!r} is not a site", f"Write one as mlp_out.3: {', '.join(STREAMS)} and a layer from 0"
+        )
     return Site(int(match[2]), cast(Stream, match[1]))
 
 
@@ -106,7 +126,7 @@ def decoder_layers(model: nn.Module) -> nn.ModuleList:
     Raises:
         ModelError: no module list has the length the config states, or several unrelated ones have.
     """
-    return _named_layers(model)[1]
+    return named_layers(model)[1]
 
 
 def input_device(model: nn.Module) -> torch.device:
@@ -122,26 +142,43 @@ def resolve(model: nn.Module, site: Site) -> SiteModules:
 
     Raises:
         DictionaryError: the model has no such layer.
-        ModelError: the layer has no single MLP output projection (a mixture of experts, for example).
+        ModelError: the layer has no single MLP or attention output projection (a mixture of experts, for example).
     """
-    name, layers = _named_layers(model)
+    name, layers = named_layers(model)
     if not 0 <= site.layer < len(layers):
         raise DictionaryError(
             f"Site {site} does not exist in a model of {len(layers)} layers",
             f"Use a layer from 0 to {len(layers) - 1}",
         )
-    layer = layers[site.layer]
-    path, outer = _projection(layer, site)
-    inner = getattr(outer, "base_layer", outer)  # PEFT keeps the wrapped projection there
-    norm = next((getattr(layer, norm) for norm in POST_NORMS if hasattr(layer, norm)), None)
-    return SiteModules(
-        output=norm if norm is not None else outer,
-        projection=inner,
-        projection_name=f"{name}.{site.layer}.{path}{'.base_layer' if inner is not outer else ''}.weight",
-        transposed=isinstance(inner, Conv1D),
-        norm=norm,
-        width=int(cast(Any, inner).nf if isinstance(inner, Conv1D) else cast(Any, inner).out_features),
-    )
+    layer, path = layers[site.layer], f"{name}.{site.layer}"
+    if site.stream == "attn_heads":
+        heads = attention_writer(layer, path)
+        return SiteModules(heads.projection, reads_input=True, width=heads.inputs, writers=())
+    mlp = mlp_writer(layer, path)
+    if site.stream == "mlp_hidden":
+        return SiteModules(mlp.projection, reads_input=True, width=mlp.inputs, writers=())
+    if site.stream == "resid_post":
+        writers = (mlp, attention_writer(layer, path))
+        return SiteModules(layer, reads_input=False, width=mlp.outputs, writers=writers)
+    return SiteModules(mlp.output, reads_input=False, width=mlp.outputs, writers=(mlp,))
+
+
+@contextmanager
+def intercepted(model: nn.Module, site: Site, change: Change) -> Iterator[None]:
+    """Put `change(activation)` in the place of a site's activation while the model runs inside the block.
+
+    `change` gets the tensor as the model has it, (batch, sequence, d) or flattened to (tokens, d), and returns one
+    of that shape.
+
+    Raises:
+        DictionaryError: the model has no such layer.
+        ModelError: the model's structure is not understood.
+    """
+    handle = _attach(resolve(model, site), change)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 @contextmanager
@@ -161,7 +198,7 @@ def capture(
     Args:
         model: a causal language model, plain, PEFT-wrapped or dispatched.
         sites: what to record.
-        keys: record the projections' inputs.
+        keys: record the inputs of the projections that write the sites.
         outputs: record the activations.
         grad: keep tensors in the graph with `retain_grad()`, so that `taken.outputs[site].grad` is there
             after a backward pass even where every parameter is frozen. Otherwise tensors are detached. Not
@@ -180,18 +217,34 @@ def capture(
     layers = decoder_layers(model)
     with ExitStack() as hooks:
         for site, found in modules.items():
+            # In a layer, streams happen in the order of their names.
             hook = _Recorder(taken, site, grad, stop=stop_early and site == wanted[-1])
             hooks.callback(layers[site.layer].register_forward_pre_hook(hook.shape, with_kwargs=True).remove)
-            if keys:
-                hooks.callback(found.projection.register_forward_pre_hook(hook.key).remove)
+            for place, writer in enumerate(found.writers if keys else ()):
+                entering = hook.key(place, len(found.writers))
+                hooks.callback(writer.projection.register_forward_pre_hook(entering).remove)
             if outputs or hook.stop:
-                hooks.callback(
-                    found.output.register_forward_hook(hook.output if outputs else hook.end).remove
-                )
+                hooks.callback(_attach(found, hook.output if outputs else hook.end).remove)
         try:
             yield taken
         except _DeepestSiteReached:
             return
+
+
+def _attach(found: SiteModules, change: Change) -> RemovableHandle:
+    """Hook a change to a site; a layer may return its activation first in a tuple."""
+
+    def entering(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (change(args[0]), *args[1:])
+
+    def leaving(_: nn.Module, __: tuple[Any, ...], output: Any) -> Any:
+        if isinstance(output, tuple):
+            return (change(output[0]), *output[1:])
+        return change(output)
+
+    if found.reads_input:
+        return found.module.register_forward_pre_hook(entering)
+    return found.module.register_forward_hook(leaving)
 
 
 class _Recorder:
@@ -200,25 +253,34 @@ class _Recorder:
     def __init__(self, taken: Taken, site: Site, grad: bool, *, stop: bool) -> None:
         self.taken, self.site, self.grad, self.stop = taken, site, grad, stop
         self.leading: torch.Size | None = None
+        self._keys: dict[int, Tensor] = {}
 
     def shape(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Note batch and sequence length: OPT flattens them inside its layers."""
         hidden = args[0] if args else kwargs.get("hidden_states")
         self.leading = hidden.shape[:-1] if isinstance(hidden, Tensor) else None
+        self._keys = {}
 
-    def key(self, _: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Record a projection's input."""
-        self.taken.keys[self.site], value = self._keep(args[0])
-        return (value, *args[1:])
+    def key(self, place: int, count: int) -> Callable[[nn.Module, tuple[Any, ...]], tuple[Any, ...]]:
+        """Record the input of one of the site's projections; those of all stand side by side at the end."""
 
-    def output(self, _: nn.Module, __: tuple[Any, ...], output: Tensor) -> Tensor:
+        def entering(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+            self._keys[place], value = self._keep(args[0])
+            if len(self._keys) == count:
+                parts = [self._keys[one] for one in range(count)]
+                self.taken.keys[self.site] = parts[0] if count == 1 else torch.cat(parts, dim=-1)
+            return (value, *args[1:])
+
+        return entering
+
+    def output(self, output: Tensor) -> Tensor:
         """Record a site's activation."""
         self.taken.outputs[self.site], value = self._keep(output)
         if self.stop:
             raise _DeepestSiteReached
         return value
 
-    def end(self, _: nn.Module, __: tuple[Any, ...], ___: Tensor) -> None:
+    def end(self, _: Tensor) -> Tensor:
         """End the pass where only keys were asked for."""
         raise _DeepestSiteReached
 
@@ -234,44 +296,3 @@ class _Recorder:
         kept = value.view(*self.leading, -1) if flattened and self.leading else value
         kept.retain_grad()
         return kept, kept.view_as(value)
-
-
-def _named_layers(model: nn.Module) -> tuple[str, nn.ModuleList]:
-    config = getattr(model, "config", None)
-    if config is None:
-        raise ModelError(f"{type(model).__name__} has no config", "Load the model with transformers")
-    config = config.get_text_config(decoder=True) if hasattr(config, "get_text_config") else config
-    count = getattr(config, "num_hidden_layers", None)
-    found: list[tuple[str, nn.ModuleList]] = []
-    for name, module in model.named_modules():
-        nested = any(name.startswith(f"{outer}.") for outer, _ in found)  # experts inside a layer
-        if isinstance(module, nn.ModuleList) and len(module) == count and not nested:
-            found.append((name, module))
-    usable = [(name, layers) for name, layers in found if _find_projection(layers[0]) is not None]
-    candidates = usable or found
-    if len(candidates) != 1:
-        raise ModelError(
-            f"{len(candidates)} lists of {count} layers were found in {type(model).__name__}",
-            "Use a decoder-only language model of transformers",
-        )
-    return candidates[0]
-
-
-def _find_projection(layer: nn.Module) -> tuple[str, nn.Module] | None:
-    for path in PROJECTIONS:
-        module: Any = layer
-        for part in path.split("."):
-            module = getattr(module, part, None)
-        if isinstance(getattr(module, "base_layer", module), nn.Linear | Conv1D):
-            return path, cast(nn.Module, module)
-    return None
-
-
-def _projection(layer: nn.Module, site: Site) -> tuple[str, nn.Module]:
-    found = _find_projection(layer)
-    if found is None:
-        raise ModelError(
-            f"Layer {site.layer} ({type(layer).__name__}) has no single MLP output projection",
-            "Use a dense decoder such as GPT-2, GPT-NeoX, Llama, Qwen2, Gemma-2, Mistral, Phi or OPT",
-        )
-    return found

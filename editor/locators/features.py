@@ -25,7 +25,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dictionaries import Dictionary
-from dictionaries.sites import Site, capture, resolve
+from dictionaries.sites import Site, capture, intercepted
 from editor.forward import output_logits
 from editor.model import LoadedModel
 from editor.tokens import TokenBatch, TokenSequence, batches
@@ -179,10 +179,9 @@ def substituted(model: Any, values: Mapping[Site, Tensor]) -> Any:
     """Replace the outputs of sites by given tensors inside the `with` block."""
     with ExitStack() as hooks:
         for site, value in values.items():
-            module = resolve(model, site).output
 
-            def replace(_: Any, __: Any, output: Tensor, value: Tensor = value) -> Tensor:
+            def replace(output: Tensor, value: Tensor = value) -> Tensor:
                 return value.to(output.dtype).view_as(output)
 
-            hooks.callback(module.register_forward_hook(replace).remove)
+            hooks.enter_context(intercepted(model, site, replace))
         yield

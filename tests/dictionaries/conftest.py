@@ -13,6 +13,7 @@ from transformers import (
     LlamaConfig,
     MistralConfig,
     OPTConfig,
+    Phi3Config,
     PhiConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
@@ -51,6 +52,7 @@ CONFIGS = {
     "qwen2": Qwen2Config(**_GROUPED),
     "mistral": MistralConfig(**_GROUPED),
     "phi": PhiConfig(**_COMMON),
+    "phi3": Phi3Config(**_GROUPED),
     "opt": OPTConfig(
         vocab_size=VOCABULARY,
         hidden_size=WIDTH,

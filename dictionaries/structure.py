@@ -1,0 +1,136 @@
+"""The structure of decoders: their layers, and what writes to the residual stream, found without a table of models."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from policies.errors import ModelError
+
+# Where the MLP's last projection sits in a decoder layer, most specific first.
+MLP_PROJECTIONS = (
+    "mlp.down_proj",  # Llama, Qwen2, Gemma, Mistral, Phi-3, OLMo
+    "mlp.c_proj",  # GPT-2, GPT-Neo, GPT-BigCode, StarCoder2
+    "mlp.dense_4h_to_h",  # GPT-NeoX, Falcon, BLOOM
+    "mlp.fc_out",  # GPT-J
+    "mlp.fc2",  # Phi
+    "fc2",  # OPT
+)
+# Where attention's output projection sits.
+ATTENTION_PROJECTIONS = (
+    "self_attn.o_proj",  # Llama, Qwen2, Gemma, Mistral, Phi-3, OLMo
+    "self_attn.out_proj",  # OPT
+    "self_attn.dense",  # Phi
+    "attn.c_proj",  # GPT-2, GPT-BigCode
+    "attn.out_proj",  # GPT-J
+    "attn.attention.out_proj",  # GPT-Neo
+    "attention.dense",  # GPT-NeoX
+    "self_attention.dense",  # Falcon, BLOOM
+)
+# Norms between the MLP's projection and the residual stream, with those that then stand behind attention: in
+# layers without the former, a `post_attention_layernorm` stands before the MLP.
+POST_NORMS = {
+    "post_feedforward_layernorm": "post_attention_layernorm",
+    "post_mlp_layernorm": "post_self_attn_layernorm",
+}
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A projection whose output is added to the residual stream.
+
+    Attributes:
+        projection: a `Linear` or transformers' `Conv1D`; keys are its inputs.
+        name: its weight's name in `model.named_parameters()`.
+        transposed: True where the weight is stored (m, d), as in `Conv1D`, rather than (d, m).
+        norm: the norm between projection and residual stream, or None.
+        output: the module whose output is added: the norm, if there is one.
+        inputs: m.
+        outputs: d.
+    """
+
+    projection: nn.Module
+    name: str
+    transposed: bool
+    norm: nn.Module | None
+    output: nn.Module
+    inputs: int
+    outputs: int
+
+
+def named_layers(model: nn.Module) -> tuple[str, nn.ModuleList]:
+    """The decoder layers of a causal language model, in order, and their name in it.
+
+    Raises:
+        ModelError: no module list has the length the config states, or several unrelated ones have.
+    """
+    config = getattr(model, "config", None)
+    if config is None:
+        raise ModelError(f"{type(model).__name__} has no config", "Load the model with transformers")
+    config = config.get_text_config(decoder=True) if hasattr(config, "get_text_config") else config
+    count = getattr(config, "num_hidden_layers", None)
+    found: list[tuple[str, nn.ModuleList]] = []
+    for name, module in model.named_modules():
+        nested = any(name.startswith(f"{outer}.") for outer, _ in found)  # experts inside a layer
+        if isinstance(module, nn.ModuleList) and len(module) == count and not nested:
+            found.append((name, module))
+    usable = [(name, layers) for name, layers in found if _find(layers[0], MLP_PROJECTIONS) is not None]
+    candidates = usable or found
+    if len(candidates) != 1:
+        raise ModelError(
+            f"{len(candidates)} lists of {count} layers were found in {type(model).__name__}",
+            "Use a decoder-only language model of transformers",
+        )
+    return candidates[0]
+
+
+def mlp_writer(layer: nn.Module, name: str) -> Writer:
+    """The MLP's output projection of a layer.
+
+    Raises:
+        ModelError: there is no single one (a mixture of experts, for example).
+    """
+    norm = next((getattr(layer, norm) for norm in POST_NORMS if hasattr(layer, norm)), None)
+    return _writer(layer, name, MLP_PROJECTIONS, norm, "MLP")
+
+
+def attention_writer(layer: nn.Module, name: str) -> Writer:
+    """Attention's output projection of a layer.
+
+    Raises:
+        ModelError: there is no single one.
+    """
+    behind = next((attention for mlp, attention in POST_NORMS.items() if hasattr(layer, mlp)), "")
+    return _writer(layer, name, ATTENTION_PROJECTIONS, getattr(layer, behind, None), "attention")
+
+
+def _writer(layer: nn.Module, name: str, paths: tuple[str, ...], norm: nn.Module | None, what: str) -> Writer:
+    found = _find(layer, paths)
+    if found is None:
+        raise ModelError(
+            f"Layer {name} ({type(layer).__name__}) has no single {what} output projection",
+            "Use a dense decoder such as GPT-2, GPT-NeoX, Llama, Qwen2, Gemma-2, Mistral, Phi or OPT",
+        )
+    path, outer = found
+    inner: Any = getattr(outer, "base_layer", outer)  # PEFT keeps the wrapped projection there
+    transposed = isinstance(inner, Conv1D)
+    return Writer(
+        projection=inner,
+        name=f"{name}.{path}{'.base_layer' if inner is not outer else ''}.weight",
+        transposed=transposed,
+        norm=norm,
+        output=norm if norm is not None else outer,
+        inputs=int(inner.weight.shape[0] if transposed else inner.in_features),
+        outputs=int(inner.nf if transposed else inner.out_features),
+    )
+
+
+def _find(layer: nn.Module, paths: tuple[str, ...]) -> tuple[str, nn.Module] | None:
+    for path in paths:
+        module: Any = layer
+        for part in path.split("."):
+            module = getattr(module, part, None)
+        if isinstance(getattr(module, "base_layer", module), nn.Linear | Conv1D):
+            return path, cast(nn.Module, module)
+    return None
