@@ -112,6 +112,12 @@ class Accumulator:
         self.code_sum += codes.sum(dim=0, dtype=torch.float64)
         self.tokens += len(x)
 
+    def gather(self, total: Callable[[Tensor], Tensor]) -> None:
+        """Add up what several processes counted; `total` gives a tensor's sum over them."""
+        for name in ("mean_sum", "fired", "code_sum", "_sums"):
+            setattr(self, name, total(getattr(self, name)))
+        self.tokens = int(total(torch.tensor(self.tokens, device=self.fired.device)))
+
     @property
     def mean(self) -> Float[Tensor, "d"]:
         """E x, in float32."""

@@ -1,45 +1,35 @@
 """One training loop for all architectures, and for all sites of a model at once."""
 
-import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import nn
 
 from dictionaries.activation_store import DEFAULT_BUDGET_BYTES, ActivationStore
 from dictionaries.activations import Statistics
 from dictionaries.architectures import find_architecture
-from dictionaries.config import DictionaryConfig, TrainingConfig
-from dictionaries.dictionary import Dictionary, Losses
+from dictionaries.checkpoint import Checkpoints
+from dictionaries.config import TrainingConfig
+from dictionaries.dictionary import Dictionary
 from dictionaries.evaluate import Accumulator
+from dictionaries.fingerprint import activations_key
+from dictionaries.processes import ALONE, Processes
+from dictionaries.site_trainer import SiteTrainer
 from dictionaries.sites import Site, resolve
 from dictionaries.tokens import TokenBatch
+from dictionaries.training_log import Moment, Point
 from policies.errors import DictionaryError
 
-WATCH_EVERY = 8  # steps between two looks at which features fire: counting costs a pass over the codes
-REPORT_EVERY = 50
 CALIBRATION_ROWS = 4096
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how far it is, and the end."""
-
-
-class Point(NamedTuple):
-    """One moment of training.
-
-    Attributes:
-        step: counted from 1.
-        terms: the loss terms of that batch.
-        l0: mean number of features on, a token.
-    """
-
-    step: int
-    terms: dict[str, float]
-    l0: float
+Log = Callable[[Moment], None]
+"""Called with each site's figures, every 50 steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +75,11 @@ def train_dictionaries(
     *,
     model_name: str = "",
     budget_bytes: int = DEFAULT_BUDGET_BYTES,
+    cache: Path | None = None,
+    checkpoints: Checkpoints | None = None,
+    processes: Processes = ALONE,
     progress: Progress | None = None,
+    log: Log | None = None,
 ) -> TrainingResult:
     """Train one dictionary for each site, all from the same model passes.
 
@@ -98,206 +92,239 @@ def train_dictionaries(
         config: settings; the architecture's `defaults` where none are given.
         model_name: recorded in the dictionaries.
         budget_bytes: memory for activations. What does not fit is read again from the model.
+        cache: a folder where activations are kept for later runs.
+        checkpoints: where and how often to save; with `resume`, training goes on from the latest and gives, at
+            the same number of threads, what it would have given without a break, bit for bit. The caller
+            removes them once the dictionaries are safe.
+        processes: those that train together, each calling this function. A step's batch is shared by them and
+            gradients are averaged.
         progress: called now and then.
+        log: called with each site's figures; after a resumption first with those from before.
 
     Raises:
-        DictionaryError: there is nothing to train on, the site or architecture is unknown, or the loss is not
-            finite.
+        DictionaryError: there is nothing to train on, the site or architecture is unknown, the loss is not
+            finite, or the checkpoint is of another training.
         ModelError: the model's structure is not understood.
+        OutputError: cache or checkpoints cannot be written.
     """
     kind = find_architecture(architecture)
     config = config if config is not None else kind.defaults
-    # One generator a purpose, so that widening one use does not change the others.
-    order, weights = (torch.Generator().manual_seed(config.seed + offset) for offset in (0, 1))
+    wanted = sorted(set(sites))
+    batches = list(batches) if isinstance(batches, Iterator) else batches
     was_training = model.training
     model.eval()
     try:
-        store = ActivationStore(
-            model,
-            batches,
-            sorted(set(sites)),
-            generator=order,
-            budget_bytes=budget_bytes,
-            progress=_renamed(progress, "activations"),
+        run = _Run(
+            kind=kind,
+            config=config,
+            processes=processes,
+            checkpoints=checkpoints,
+            progress=progress,
+            log=log,
         )
-        statistics = store.statistics()
-        trainers = {
-            site: SiteTrainer(
-                kind,
-                site,
-                statistics=statistics[site],
-                config=config,
-                width=resolve(model, site).width,
-                model_name=model_name,
-                generator=weights,
-            )
-            for site in store.sites
-        }
-        seconds = _run(store, trainers, config, progress)
-        return _finish(store, trainers, seconds / len(trainers))
+        if checkpoints is not None:
+            run.identify(activations_key(model, batches, wanted), budget_bytes)
+        run.start(model, processes.shard(batches), wanted, model_name, budget_bytes, cache)
+        run.steps()
+        return run.finish()
     finally:
         model.train(was_training)
 
 
-class SiteTrainer:
-    """A dictionary in training: its optimiser, its scale, and which features fired.
-
-    Args:
-        kind: the architecture.
-        site: what it reads.
-        statistics: of the raw activations there.
-        config: settings.
-        width: d.
-        model_name: recorded.
-        generator: of initial weights and revivals.
-    """
+class _Run:
+    """One call of `train_dictionaries`, from its first step or from a checkpoint."""
 
     def __init__(
         self,
-        kind: type[Dictionary],
-        site: Site,
         *,
-        statistics: Statistics,
+        kind: type[Dictionary],
         config: TrainingConfig,
-        width: int,
-        model_name: str,
-        generator: torch.Generator,
+        processes: Processes,
+        checkpoints: Checkpoints | None,
+        progress: Progress | None,
+        log: Log | None,
     ) -> None:
-        device = statistics.mean.device
-        self.config, self.generator = config, generator
-        spread = statistics.variance if kind.centred else statistics.mean_square
-        if not (math.isfinite(spread) and spread > 0):
+        if checkpoints is not None and processes.count > 1:
             raise DictionaryError(
-                f"The activations at {site} are constant or not finite", "Check the model's weights for NaN"
+                "Checkpoints are for training in one process", "Leave out the checkpoints, or the processes"
             )
-        self.scale = math.sqrt(width / spread)
-        self.shift = statistics.mean if kind.centred else torch.zeros_like(statistics.mean)
-        settings = DictionaryConfig(
-            site=site,
-            width=width,
-            features=config.features,
-            model=model_name,
-            provenance={"architecture": kind.architecture, **asdict(config)},
-        )
-        self.dictionary = kind(settings)
-        self.dictionary.initialise(generator, ((statistics.mean - self.shift) * self.scale).cpu())
-        self.dictionary.to(device)
-        # A feature is a row in memory, as in W_dec, though a column by shape: so its gradient arrives. Adam's
-        # fused kernel takes contiguous tensors alone, so it is given the rows.
-        self.dictionary.W_enc.data = self.dictionary.W_enc.data.T.contiguous().T
-        self.encoder_rows = nn.Parameter(self.dictionary.W_enc.data.T)
-        self.optimizer = torch.optim.Adam(
-            [self._as_rows(parameter) for parameter in self.dictionary.parameters()],
-            lr=config.learning_rate,
-            betas=(config.beta1, config.beta2),
-            fused=device.type in {"cpu", "cuda"},
-        )
-        self.fired = torch.zeros(config.features, dtype=torch.bool, device=device)
-        self.history: list[Point] = []
-        self.revived = 0
+        self.kind, self.config, self.processes = kind, config, processes
+        self.checkpoints, self.progress, self.log = checkpoints, progress, log
+        self.share = processes.share(config.batch_size)
+        # One generator a purpose, so that widening one use does not change the others.
+        self.order, self.weights = (torch.Generator().manual_seed(config.seed + offset) for offset in (0, 1))
+        self.identity: dict[str, Any] = {}
+        self.state: Mapping[str, Any] | None = None
+        self.moments: list[Moment] = []
+        self.done, self.seconds_before = 0, 0.0
 
-    def step(self, raw: Float[Tensor, "tokens d"], step: int) -> None:
-        """One gradient step on a batch of raw activations."""
-        x = (raw - self.shift).mul_(self.scale)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate_at(step)
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
-            losses = self.dictionary.losses(x, self.config, self.config.sparsity_at(step))
-        losses.total.backward()  # type: ignore[no-untyped-call]
-        self.dictionary.before_step()
-        self._update()
-        self.dictionary.after_step()
-        self._watch(losses, x, step)
-
-    def _as_rows(self, parameter: nn.Parameter) -> nn.Parameter:
-        return self.encoder_rows if parameter is self.dictionary.W_enc else parameter
-
-    def _update(self) -> None:
-        encoder = self.dictionary.W_enc
-        self.encoder_rows.grad = encoder.grad.T if encoder.grad is not None else None
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        encoder.grad = None
-
-    def _watch(self, losses: Losses, x: Tensor, step: int) -> None:
-        if step % WATCH_EVERY == 0:
-            self.fired |= features_on(losses.codes) > 0
-        if (step + 1) % REPORT_EVERY == 0 or step + 1 == self.config.steps:
-            if not math.isfinite(float(losses.total.detach())):
+    def identify(self, key: str, budget_bytes: int) -> None:
+        """Say what is trained on what, and read the checkpoint, which must say the same."""
+        self.identity = {
+            "model, corpus, context or layers": key,
+            "architecture": self.kind.architecture,
+            "settings": asdict(self.config),
+            "memory for activations": budget_bytes,
+        }
+        if self.checkpoints is not None and self.checkpoints.resume:
+            self.state = self.checkpoints.load()
+            found = self.state["identity"]
+            differing = [name for name, value in self.identity.items() if found.get(name) != value]
+            if differing:
                 raise DictionaryError(
-                    f"The loss at {self.dictionary.config.site} is not finite after {step + 1} steps",
-                    "Lower the learning rate",
+                    f"The checkpoint in {self.checkpoints.folder} was made with another {differing[0]}",
+                    "Resume with the same options, or train again without --resume",
                 )
-            terms = {name: float(term) for name, term in losses.terms.items()}
-            l0 = int(features_on(losses.codes).sum()) / len(x)
-            self.history.append(Point(step + 1, terms, l0))
-        every = self.config.resample_every
-        if every and (step + 1) % every == 0 and step + 1 < self.config.steps * 2 / 3:
-            self._revive(x)
 
-    def _revive(self, x: Tensor) -> None:
-        dead = ~self.fired
-        if bool(dead.any()):
-            self.dictionary.revive(dead, x, self.generator)
-            self.revived += int(dead.sum())
-            for parameter, state in self.optimizer.state.items():
-                if parameter is not self.dictionary.b_dec:
-                    state["exp_avg"][dead] = state["exp_avg_sq"][dead] = 0.0
-        self.fired.zero_()
-
-
-def features_on(codes: Float[Tensor, "tokens F"]) -> Int[Tensor, "F"]:
-    """On how many tokens each feature is above 0; codes may be a sparse tensor."""
-    if codes.layout == torch.sparse_coo:
-        return torch.bincount(codes.indices()[1][codes.values() > 0], minlength=codes.shape[1])
-    return (codes > 0).sum(dim=0)
-
-
-def _run(
-    store: ActivationStore,
-    trainers: dict[Site, SiteTrainer],
-    config: TrainingConfig,
-    progress: Progress | None,
-) -> float:
-    started = time.perf_counter()
-    for step in range(config.steps):
-        batch = store.batch(config.batch_size)
-        for site, trainer in trainers.items():
-            trainer.step(batch[site], step)
-        if progress is not None:
-            progress("training", step + 1, config.steps)
-    return time.perf_counter() - started
-
-
-@torch.no_grad()
-def _finish(store: ActivationStore, trainers: dict[Site, SiteTrainer], seconds: float) -> TrainingResult:
-    totals: dict[Site, Accumulator] = {}
-    for site, trainer in trainers.items():
-        trainer.dictionary.adopt(trainer.shift, trainer.scale)
-        trainer.dictionary.requires_grad_(False).eval()
-        totals[site] = Accumulator(trainer.dictionary)
-    for piece in store.held(CALIBRATION_ROWS):
-        for site, x in piece.items():
-            totals[site].add(x)
-    reports = {}
-    for site, trainer in trainers.items():
-        dictionary, total = trainer.dictionary, totals[site]
-        dictionary.calibrate(total.mean_codes)
-        dictionary.config = replace(
-            dictionary.config, provenance={**dictionary.config.provenance, "tokens": store.rows}
+    def start(
+        self,
+        model: nn.Module,
+        batches: Iterable[TokenBatch],
+        sites: Sequence[Site],
+        model_name: str,
+        budget_bytes: int,
+        cache: Path | None,
+    ) -> None:
+        """Fill the store and make a trainer for each site."""
+        state = self.state
+        self.store = ActivationStore(
+            model,
+            batches,
+            sites,
+            generator=self.order,
+            budget_bytes=budget_bytes,
+            cache=cache,
+            state=state["store"] if state is not None else None,
+            progress=_renamed(self.progress, "activations"),
         )
-        reports[site] = TrainingReport(
-            history=tuple(trainer.history),
-            explained_variance=total.explained_variance,
-            gamma=total.gamma,
-            l0=total.l0,
-            dead_share=1 - total.alive / dictionary.config.features,
-            revived=trainer.revived,
-            tokens=store.rows,
-            sinks=store.tally.sinks[site],
-            seconds=seconds,
+        statistics = _shared(self.store.statistics(), self.store.rows, self.processes)
+        self.trainers = {
+            site: SiteTrainer(
+                self.kind,
+                site,
+                statistics=statistics[site],
+                config=self.config,
+                width=resolve(model, site).width,
+                model_name=model_name,
+                generator=self.weights,
+                processes=self.processes,
+            )
+            for site in sites
+        }
+        if state is not None:
+            self._restore(state)
+
+    def steps(self) -> None:
+        """Train to the end."""
+        self.started, self.done_before = time.perf_counter(), self.done
+        for step in range(self.done, self.config.steps):
+            batch = self.store.batch(self.share)
+            for site, trainer in self.trainers.items():
+                point = trainer.step(batch[site], step)
+                if point is not None:
+                    self._tell(site, point)
+            self.done = step + 1
+            if self.progress is not None:
+                self.progress("training", self.done, self.config.steps)
+            if (
+                self.checkpoints is not None
+                and self.checkpoints.due(self.done)
+                and self.done < self.config.steps
+            ):
+                self.checkpoints.save(self.done, self._state())
+        self.seconds = self._seconds()
+
+    @torch.no_grad()
+    def finish(self) -> TrainingResult:
+        """Dictionaries for raw activations, and reports."""
+        reports = {}
+        for site, total in self._totals().items():
+            trainer, dictionary = self.trainers[site], total.dictionary
+            dictionary.calibrate(total.mean_codes)
+            dictionary.config = replace(
+                dictionary.config, provenance={**dictionary.config.provenance, "tokens": total.tokens}
+            )
+            reports[site] = TrainingReport(
+                history=tuple(trainer.history),
+                explained_variance=total.explained_variance,
+                gamma=total.gamma,
+                l0=total.l0,
+                dead_share=1 - total.alive / dictionary.config.features,
+                revived=trainer.revived,
+                tokens=total.tokens,
+                sinks=self.store.tally.sinks[site],
+                seconds=self.seconds / len(self.trainers),
+            )
+        return TrainingResult({site: one.dictionary for site, one in self.trainers.items()}, reports)
+
+    def _totals(self) -> dict[Site, Accumulator]:
+        totals = {}
+        for site, trainer in self.trainers.items():
+            trainer.dictionary.adopt(trainer.shift, trainer.scale)
+            trainer.dictionary.requires_grad_(False).eval()
+            totals[site] = Accumulator(trainer.dictionary)
+        for piece in self.store.held(CALIBRATION_ROWS):
+            for site, x in piece.items():
+                totals[site].add(x)
+        for total in totals.values():
+            total.gather(self.processes.total)
+        return totals
+
+    def _tell(self, site: Site, point: Point) -> None:
+        trained = (self.done + 1 - self.done_before) * self.config.batch_size * len(self.trainers)
+        moment = Moment(
+            site,
+            point,
+            self.config.learning_rate_at(point.step - 1),
+            self.config.sparsity_at(point.step - 1),
+            trained / (time.perf_counter() - self.started),
         )
-    return TrainingResult({site: trainer.dictionary for site, trainer in trainers.items()}, reports)
+        self.moments.append(moment)
+        if self.log is not None:
+            self.log(moment)
+
+    def _seconds(self) -> float:
+        return self.seconds_before + time.perf_counter() - self.started
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "identity": self.identity,
+            "done": self.done,
+            "seconds": self._seconds(),
+            "order": self.order.get_state(),
+            "weights": self.weights.get_state(),
+            "store": self.store.state(),
+            "trainers": {str(site): trainer.state() for site, trainer in self.trainers.items()},
+            "moments": [(str(one.site), *one[1:]) for one in self.moments],
+        }
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self.done, self.seconds_before = state["done"], state["seconds"]
+        self.order.set_state(state["order"])
+        self.weights.set_state(state["weights"])
+        sites = {str(site): site for site in self.trainers}
+        for name, values in state["trainers"].items():
+            self.trainers[sites[name]].restore(values)
+        for name, point, *rest in state["moments"]:
+            moment = Moment(sites[name], Point(*point), *rest)
+            self.moments.append(moment)
+            self.trainers[moment.site].history.append(moment.point)
+            if self.log is not None:
+                self.log(moment)
+
+
+def _shared(statistics: dict[Site, Statistics], rows: int, processes: Processes) -> dict[Site, Statistics]:
+    """The statistics of all processes' activations."""
+    if processes.count == 1:
+        return statistics
+    shared = {}
+    for site, one in statistics.items():
+        count = torch.tensor([rows, rows * one.mean_square], dtype=torch.float64, device=one.mean.device)
+        total, square = processes.total(count).tolist()
+        mean = processes.total(one.mean.double() * rows) / total
+        mean_square = square / total
+        shared[site] = Statistics(mean.float(), mean_square, mean_square - float(mean.square().sum()))
+    return shared
 
 
 def _renamed(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:

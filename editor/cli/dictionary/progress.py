@@ -1,11 +1,25 @@
 """How far a dictionary command is, on the terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from editor.cli.dictionary.tables import figures_table
+
 if TYPE_CHECKING:
-    from dictionaries import TokenBatch
+    from rich.console import Console, RenderableType
+
+    from dictionaries import Site, TokenBatch
+    from dictionaries.training_log import Moment
     from editor.progress import Advance, Stages
 
 TITLES = {
@@ -28,14 +42,53 @@ class _Bar:
         self._stages, self._stack = stages, stack
         self._what, self._done = "", 0
         self._advance: Advance = lambda _: None
+        self._figures: dict[Site, Moment] = {}
 
     def __call__(self, what: str, done: int, end: int | None) -> None:
         if what != self._what:
             self._stack.close()
             self._what, self._done = what, 0
-            self._advance = self._stack.enter_context(self._stages.stage(TITLES[what], end))
+            self._advance = self._stack.enter_context(self._stage(what, end))
         self._advance(done - self._done)
         self._done = done
+
+    def note(self, moment: "Moment") -> None:
+        """Show a site's latest figures below the bar."""
+        self._figures[moment.site] = moment
+
+    def _stage(self, what: str, end: int | None) -> Any:
+        console = getattr(self._stages, "console", None)
+        if what == "training" and console is not None:
+            return _training_stage(console, end, self._figures)
+        return self._stages.stage(TITLES[what], end)
+
+
+class _TrainingProgress(Progress):
+    """A bar, and below it a row of figures for each site."""
+
+    figures: "dict[Site, Moment]"
+
+    def get_renderables(self) -> "Iterable[RenderableType]":
+        yield self.make_tasks_table(self.tasks)
+        if getattr(self, "figures", None):
+            yield figures_table(list(self.figures.values()))
+
+
+@contextmanager
+def _training_stage(
+    console: "Console", end: int | None, figures: "dict[Site, Moment]"
+) -> "Iterator[Advance]":
+    columns = (
+        SpinnerColumn(finished_text="[green]✓"),
+        TextColumn("{task.description:<42}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with _TrainingProgress(*columns, console=console) as progress:
+        progress.figures = figures
+        task = progress.add_task(TITLES["training"], total=end)
+        yield lambda steps: progress.advance(task, steps)
 
 
 def advancing(batches: "list[TokenBatch]", advance: "Advance") -> "Iterator[TokenBatch]":

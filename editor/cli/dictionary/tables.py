@@ -3,8 +3,11 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from dictionaries import Evaluation, FeatureView, Site, TrainingReport
     from dictionaries.interpret import Promotion
+    from dictionaries.training_log import Moment
 
 
 def print_training(reports: "dict[Site, TrainingReport]") -> None:
@@ -25,6 +28,22 @@ def print_training(reports: "dict[Site, TrainingReport]") -> None:
         ],
         "Sinks: tokens left out for their norm. Dead: features that never fire on the training text.",
     )
+
+
+def figures_table(moments: "list[Moment]") -> "Table":
+    """The latest figures of each site in training."""
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2), header_style="dim")
+    names = list(dict.fromkeys(name for one in moments for name in one.point.terms))
+    table.add_column("  site")
+    for name in (*(name.replace("_", " ") for name in names), "L0", "dead", "tokens/s"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in sorted(moments, key=lambda moment: moment.site):
+        terms = (f"{one.point.terms[name]:.4g}" if name in one.point.terms else "-" for name in names)
+        speed = f"{one.tokens_per_second:,.0f}"
+        table.add_row(f"  {one.site}", *terms, f"{one.point.l0:.1f}", f"{one.point.dead_share:.1%}", speed)
+    return table
 
 
 def print_evaluations(rows: "dict[str, Evaluation]") -> None:

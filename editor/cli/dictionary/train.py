@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -13,7 +13,11 @@ from editor.cli.dictionary.progress import showing
 from editor.cli.dictionary.tables import print_evaluations, print_training
 
 if TYPE_CHECKING:
-    from dictionaries import Evaluation, Site, TrainingConfig, TrainingReport
+    from collections.abc import Callable
+
+    from dictionaries import Evaluation, Site, TrainingConfig, TrainingReport, TrainingResult
+    from dictionaries.training_log import Moment
+    from editor.model import LoadedModel
 
 
 @click.command()
@@ -27,6 +31,14 @@ if TYPE_CHECKING:
 @click.option("--learning-rate", type=float, help="Of Adam, after the warm-up.")
 @click.option("--sparsity", type=float, help="Weight of the sparsity term; entropy's for binary.")
 @click.option("--precision", type=click.Choice(["float32", "bfloat16"]), help="Of the products in training.")
+@click.option(
+    "--k", type=click.IntRange(min=1), help="Features on, a token, for those that keep the largest."
+)
+@click.option("--resample-every", type=click.IntRange(min=0), help="Steps between revivals of dead features.")
+@click.option("--covariance-weight", type=float, help="Weight of binary's covariance term.")
+@click.option(
+    "--estimator", type=click.Choice(["sigmoid", "straight_through"]), help="Gradient of binary's step."
+)
 @click.option(
     "--store-as", type=click.Choice(["float32", "bfloat16"]), default="float32", help="Of matrices on disk."
 )
@@ -47,62 +59,125 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="A new folder.")
 @click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists.")
+@click.option(
+    "--checkpoint-every",
+    type=click.IntRange(min=1),
+    help="Save training every so many steps, in OUTPUT.checkpoint.",
+)
+@click.option(
+    "--resume", is_flag=True, help="Go on from OUTPUT.checkpoint as if training had not been stopped."
+)
+@click.option(
+    "--cache-activations",
+    "cache",
+    type=click.Path(path_type=Path),
+    help="Keep activations in this folder for later runs.",
+)
+@click.option("--tensorboard", is_flag=True, help="Also write TensorBoard's events.")
 @CONTEXT
 @DEVICE
 @QUIET
-def train(
-    source: str,
-    corpus_path: Path,
-    architecture: str,
-    layers: str,
-    store_as: Any,
-    held_out: float,
-    memory: float,
-    output: Path,
-    overwrite: bool,
-    context: int,
-    device: str,
-    quiet: bool,
-    **settings: Any,
-) -> None:
+def train(output: Path, overwrite: bool, **options: Any) -> None:
     """Train one dictionary for the MLP output of each layer, all from the same model passes.
 
-    OUTPUT gets a folder for each layer. What the closing table shows is measured on documents that were kept
-    out of training.
-    """
-    from dictionaries import ARCHITECTURES, save_dictionaries, train_dictionaries
-    from editor.cli.stages import make_stages
-    from editor.output import OutputFolder
+    OUTPUT gets a folder for each layer, and training.jsonl with the figures of every 50 steps. What the closing
+    table shows is measured on documents that were kept out of training.
 
-    given = {name: value for name, value in settings.items() if value is not None}
-    config: TrainingConfig = replace(ARCHITECTURES[architecture].defaults, **given)
-    stages = make_stages(quiet=quiet)
-    with OutputFolder(
-        output, overwrite=overwrite, inputs={"model": source, "corpus": str(corpus_path)}, seed=config.seed
-    ) as folder:
-        loaded = load(source, device, stages)
-        sites = parse_layers(layers, loaded)
-        texts = read_texts(corpus_path)
-        seen, unseen = split_documents(texts, held_out, config.seed)
-        with showing(stages) as progress:
+    In several processes: accelerate launch --num_processes 2 -m editor.cli dictionary train ... They share each
+    batch and average their gradients.
+    """
+    job = _Job(output, **options)
+    if job.processes.main:
+        _train_and_write(job, overwrite=overwrite)
+    else:
+        job.train(lambda _: None)
+
+
+class _Job:
+    """What is trained on what, as the user said it."""
+
+    def __init__(self, output: Path, **options: Any) -> None:
+        from torch import cuda
+
+        from dictionaries import ARCHITECTURES
+        from dictionaries.checkpoint import Checkpoints
+        from dictionaries.processes import join_processes
+        from dictionaries.training_log import check_tensorboard
+        from editor.cli.stages import make_stages
+
+        self.output = output
+        self.source, self.corpus_path = options.pop("source"), options.pop("corpus_path")
+        self.architecture, self.layers = options.pop("architecture"), options.pop("layers")
+        self.store_as, self.held_out = options.pop("store_as"), options.pop("held_out")
+        self.budget_bytes = int(options.pop("memory") * 2**30)
+        self.context, device = options.pop("context"), options.pop("device")
+        self.cache, self.tensorboard = options.pop("cache"), options.pop("tensorboard")
+        if self.tensorboard:
+            check_tensorboard()
+        every, resume = options.pop("checkpoint_every"), options.pop("resume")
+        saved = output.resolve().with_name(f"{output.resolve().name}.checkpoint")
+        self.checkpoints = Checkpoints(folder=saved, every=every or 0, resume=resume)
+        self.processes = join_processes(cpu=device == "cpu" or not cuda.is_available())
+        self.device = device if self.processes.device is None else str(self.processes.device)
+        self.stages = make_stages(quiet=options.pop("quiet") or not self.processes.main)
+        given = {name: value for name, value in options.items() if value is not None}
+        self.config: TrainingConfig = replace(ARCHITECTURES[self.architecture].defaults, **given)
+
+    def train(self, log: "Callable[[Moment], None]") -> "_Trained":
+        """Load and train."""
+        from dictionaries import train_dictionaries
+
+        loaded = load(self.source, self.device, self.stages)
+        sites = parse_layers(self.layers, loaded)
+        seen, unseen = split_documents(read_texts(self.corpus_path), self.held_out, self.config.seed)
+        used = self.checkpoints.every or self.checkpoints.resume
+        with showing(self.stages) as progress:
+
+            def tell(moment: "Moment") -> None:
+                progress.note(moment)
+                log(moment)
+
             result = train_dictionaries(
                 loaded.model,
-                make_batches(seen, loaded, context),
+                make_batches(seen, loaded, self.context),
                 sites,
-                architecture,
-                config,
-                model_name=Path(source).name,
-                budget_bytes=int(memory * 2**30),
+                self.architecture,
+                self.config,
+                model_name=Path(self.source).name,
+                budget_bytes=self.budget_bytes,
+                cache=self.cache,
+                checkpoints=self.checkpoints if used else None,
+                processes=self.processes,
                 progress=progress,
+                log=tell,
             )
-        save_dictionaries(result.dictionaries, folder.path, dtype=store_as)
-        evaluations = evaluate_each(
-            loaded, make_batches(unseen, loaded, context), result.dictionaries, stages
-        )
-        _save_figures(folder, result.reports, evaluations)
-    print_training(result.reports)
+        return _Trained(loaded, unseen, result)
+
+
+class _Trained(NamedTuple):
+    loaded: "LoadedModel"
+    unseen: list[str]
+    result: "TrainingResult"
+
+
+def _train_and_write(job: _Job, *, overwrite: bool) -> None:
+    from dictionaries import save_dictionaries
+    from dictionaries.training_log import TrainingLog
+    from editor.output import OutputFolder
+
+    inputs = {"model": job.source, "corpus": str(job.corpus_path)}
+    with OutputFolder(job.output, overwrite=overwrite, inputs=inputs, seed=job.config.seed) as folder:
+        events = folder.path / "tensorboard" if job.tensorboard else None
+        with TrainingLog(folder.path / "training.jsonl", tensorboard=events) as log:
+            loaded, unseen, (dictionaries, reports) = job.train(log)
+        save_dictionaries(dictionaries, folder.path, dtype=job.store_as)
+        batches = make_batches(unseen, loaded, job.context)
+        evaluations = evaluate_each(loaded, batches, dictionaries, job.stages)
+        _save_figures(folder, reports, evaluations)
+    job.checkpoints.remove()
+    print_training(reports)
     print_evaluations({str(site): one for site, one in evaluations.items()})
-    click.echo(f"Dictionaries: {output}")
+    click.echo(f"Dictionaries: {job.output}")
 
 
 def _save_figures(

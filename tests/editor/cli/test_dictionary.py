@@ -1,6 +1,10 @@
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -141,6 +145,79 @@ def test_usage_errors(lab, tmp_path, arguments):
     result = CliRunner().invoke(dictionary, [*command, "--output", str(tmp_path / "d"), *arguments])
     assert result.exit_code == 2
     assert not (tmp_path / "d").exists()
+
+
+def test_a_cache_and_a_log_change_nothing(train, tmp_path):
+    train(tmp_path / "plain", "--steps", 60)
+    for name in ("written", "read"):
+        train(tmp_path / name, "--steps", 60, "--cache-activations", tmp_path / "cache")
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+    plain, written, read = (weights(tmp_path / name) for name in ("plain", "written", "read"))
+    assert plain == written == read
+    lines = [json.loads(line) for line in (tmp_path / "plain" / "training.jsonl").read_text().splitlines()]
+    assert [(line["step"], line["site"]) for line in lines] == [
+        (step, f"mlp_out.{layer}") for step in (50, 60) for layer in (0, 1)
+    ]
+    assert all(line["tokens_per_second"] > 0 and "loss/reconstruction" in line for line in lines)
+
+
+def test_figures_are_shown_live(lab, tmp_path, monkeypatch):
+    """Below the bar there is a row for each site."""
+    monkeypatch.setenv("COLUMNS", "160")
+    given = ["train", "--model", lab / "model", "--corpus", lab / "corpus.jsonl", "--device", "cpu"]
+    settings = ["--features", 24, "--steps", 60, "--output", tmp_path / "d"]
+    result = CliRunner().invoke(dictionary, [*map(str, given + settings)], catch_exceptions=False)
+    assert result.exit_code == 0
+    for word in ("Training", "tokens/s", "reconstruction", "L0", "dead", "mlp_out.1"):
+        assert word in result.stderr
+
+
+@pytest.mark.skipif(find_spec("tensorboard") is not None, reason="TensorBoard is installed")
+def test_tensorboard_that_is_missing_is_said_before_anything_is_done(train, tmp_path):
+    with pytest.raises(DictionaryError, match="TensorBoard is not installed"):
+        train(tmp_path / "d", "--tensorboard")
+    assert not (tmp_path / "d").exists()
+
+
+def test_nothing_to_resume_is_an_error(train, tmp_path):
+    with pytest.raises(DictionaryError, match="There is no checkpoint"):
+        train(tmp_path / "d", "--resume")
+    assert list(tmp_path.iterdir()) == []
+
+
+def weights(folder):
+    return [file.read_bytes() for file in sorted(folder.glob("*/dictionary.safetensors"))]
+
+
+def environment():
+    return {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+
+
+def command(lab, output, *arguments):
+    given = ["--model", lab / "model", "--corpus", lab / "corpus.jsonl", "--device", "cpu", "--quiet"]
+    settings = ["--features", 64, "--steps", 600, "--checkpoint-every", 50, "--resample-every", 90]
+    return [*map(str, ["dictionary", "train", *given, *settings, "--output", output, *arguments])]
+
+
+def test_killed_and_resumed_training_gives_the_same_dictionary(lab, tmp_path):
+    """The process gets SIGKILL, which nothing can catch, at whatever it is doing then."""
+    program = [sys.executable, "-m", "editor.cli"]
+    subprocess.run([*program, *command(lab, tmp_path / "whole")], check=True, env=environment())
+    killed, saved = tmp_path / "killed", tmp_path / "killed.checkpoint"
+    process = subprocess.Popen([*program, *command(lab, killed)], env=environment())
+    while process.poll() is None and not list(saved.glob("step-*")):
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not killed.exists()
+    assert int(next(saved.glob("step-*")).name[-9:]) < 600
+    subprocess.run([*program, *command(lab, killed, "--resume")], check=True, env=environment())
+    assert weights(killed) == weights(tmp_path / "whole")
+    assert len(weights(killed)) == 2
+    assert not saved.exists()
+    logs = [(folder / "training.jsonl").read_text().splitlines() for folder in (killed, tmp_path / "whole")]
+    steps = [[(json.loads(line)["step"], json.loads(line)["l0"]) for line in log] for log in logs]
+    assert steps[0] == steps[1]
 
 
 def test_importing_the_commands_does_not_import_torch():

@@ -1,0 +1,111 @@
+"""Training in several processes: one shard of the token batches each, gradients averaged by accelerate.
+
+`accelerate launch --num_processes 2 -m editor.cli dictionary train ...` starts them; every process then holds
+the same dictionary and reads its own activations. Alone, nothing here does anything.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from policies.errors import DictionaryError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Processes:
+    """This process among those that train together.
+
+    Attributes:
+        index: of this one; 0 writes and reports.
+        count: how many there are.
+        device: where this one's model belongs, or None where it is alone and free to choose.
+    """
+
+    index: int = 0
+    count: int = 1
+    device: torch.device | None = None
+
+    @property
+    def main(self) -> bool:
+        """Whether this process writes and reports."""
+        return self.index == 0
+
+    def share(self, batch_size: int) -> int:
+        """This process's part of a batch.
+
+        Raises:
+            DictionaryError: the batch cannot be shared evenly.
+        """
+        if batch_size % self.count:
+            raise DictionaryError(
+                f"A batch of {batch_size} tokens cannot be shared by {self.count} processes",
+                "Give a batch size that is a multiple of the number of processes",
+            )
+        return batch_size // self.count
+
+    def shard(self, batches: Iterable[Any]) -> Iterable[Any]:
+        """Every `count`-th token batch; all of them, as they are given, where there is one process.
+
+        Raises:
+            DictionaryError: there are fewer batches than processes.
+        """
+        if self.count == 1:
+            return batches
+        listed = list(batches)
+        if len(listed) < self.count:
+            raise DictionaryError(
+                f"{len(listed)} token batches cannot be shared by {self.count} processes",
+                "Give a larger corpus, or fewer processes",
+            )
+        return listed[self.index :: self.count]
+
+    def total(self, tensor: Tensor) -> Tensor:
+        """The sum over processes; `tensor` itself where there is one."""
+        return self._reduced(tensor, "sum")
+
+    def average_(self, tensors: Iterable[Tensor]) -> None:
+        """Replace each tensor by its mean over processes, all in one exchange."""
+        if self.count == 1:
+            return
+        listed = list(tensors)
+        flat = self._reduced(torch.cat([tensor.flatten() for tensor in listed]), "mean")
+        parts = torch.split(flat, [tensor.numel() for tensor in listed])
+        for tensor, part in zip(listed, parts, strict=True):
+            tensor.copy_(part.view(tensor.shape))
+
+    def follow_(self, tensors: Iterable[Tensor]) -> None:
+        """Replace each tensor by that of the first process."""
+        if self.count > 1:
+            from accelerate.utils import broadcast
+
+            for tensor in tensors:
+                tensor.copy_(broadcast(tensor.contiguous(), from_process=0))
+
+    def _reduced(self, tensor: Tensor, how: str) -> Tensor:
+        if self.count == 1:
+            return tensor
+        from accelerate.utils import reduce
+
+        reduced: Tensor = reduce(tensor, reduction=how)
+        return reduced
+
+
+ALONE = Processes()
+
+
+def join_processes(*, cpu: bool) -> Processes:
+    """The processes that `accelerate launch` or `torchrun` started, or this one alone.
+
+    Args:
+        cpu: whether they train on the CPU; otherwise each has a GPU.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return ALONE
+    from accelerate import PartialState
+
+    state = PartialState(cpu=cpu)
+    return Processes(index=state.process_index, count=state.num_processes, device=state.device)

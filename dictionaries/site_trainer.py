@@ -1,0 +1,192 @@
+"""One dictionary in training."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from dictionaries.activations import Statistics
+from dictionaries.config import DictionaryConfig, TrainingConfig
+from dictionaries.dictionary import Dictionary, Losses
+from dictionaries.processes import ALONE, Processes
+from dictionaries.sites import Site
+from dictionaries.training_log import Point
+from policies.errors import DictionaryError
+
+WATCH_EVERY = 8  # steps between two looks at which features fire
+REPORT_EVERY = 50
+DEAD_STEPS = 500
+
+
+class SiteTrainer:
+    """A dictionary in training: its optimiser, its scale, and which features fired.
+
+    Args:
+        kind: the architecture.
+        site: what it reads.
+        statistics: of the raw activations there.
+        config: settings.
+        width: d.
+        model_name: recorded.
+        generator: of initial weights and revivals.
+        processes: those that train together.
+    """
+
+    def __init__(
+        self,
+        kind: type[Dictionary],
+        site: Site,
+        *,
+        statistics: Statistics,
+        config: TrainingConfig,
+        width: int,
+        model_name: str,
+        generator: torch.Generator,
+        processes: Processes = ALONE,
+    ) -> None:
+        device = statistics.mean.device
+        self.config, self.generator, self.processes = config, generator, processes
+        spread = statistics.variance if kind.centred else statistics.mean_square
+        if not (math.isfinite(spread) and spread > 0):
+            raise DictionaryError(
+                f"The activations at {site} are constant or not finite", "Check the model's weights for NaN"
+            )
+        self.scale = math.sqrt(width / spread)
+        self.shift = statistics.mean if kind.centred else torch.zeros_like(statistics.mean)
+        settings = DictionaryConfig(
+            site=site,
+            width=width,
+            features=config.features,
+            model=model_name,
+            provenance={"architecture": kind.architecture, **asdict(config)},
+        )
+        self.dictionary = kind(settings)
+        self.dictionary.initialise(generator, ((statistics.mean - self.shift) * self.scale).cpu())
+        self.dictionary.to(device)
+        # A feature is a row in memory, as in W_dec, though a column by shape: so its gradient arrives. Adam's
+        # fused kernel takes contiguous tensors alone, so it is given the rows.
+        self.dictionary.W_enc.data = self.dictionary.W_enc.data.T.contiguous().T
+        self.encoder_rows = nn.Parameter(self.dictionary.W_enc.data.T)
+        self.optimizer = torch.optim.Adam(
+            [self._as_rows(parameter) for parameter in self.dictionary.parameters()],
+            lr=config.learning_rate,
+            betas=(config.beta1, config.beta2),
+            fused=device.type in {"cpu", "cuda"},
+        )
+        self.fired = torch.zeros(config.features, dtype=torch.bool, device=device)
+        self.last_fired = torch.zeros(config.features, dtype=torch.long, device=device)
+        self.history: list[Point] = []
+        self.revived = 0
+
+    def step(self, raw: Float[Tensor, "tokens d"], step: int) -> Point | None:
+        """One gradient step on a batch of raw activations; every 50 steps, and at the end, its figures.
+
+        Raises:
+            DictionaryError: the loss is not finite; it is looked at when figures are due.
+        """
+        x = (raw - self.shift).mul_(self.scale)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate_at(step)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
+            losses = self.dictionary.losses(x, self.config, self.config.sparsity_at(step))
+        losses.total.backward()  # type: ignore[no-untyped-call]
+        gradients = (parameter.grad for parameter in self.dictionary.parameters())
+        self.processes.average_(gradient for gradient in gradients if gradient is not None)
+        self.dictionary.before_step()
+        self._update()
+        self.dictionary.after_step()
+        return self._watch(losses, x, step)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that training has changed, as nested tensors and plain values.
+
+        An architecture may keep plain tensors as attributes while it trains; they are included.
+        """
+        kept = {name: value for name, value in vars(self.dictionary).items() if isinstance(value, Tensor)}
+        optimizer = self.optimizer.state_dict()["state"]
+        return {
+            "dictionary": self.dictionary.state_dict(),
+            "kept": kept,
+            "optimizer": {str(index): values for index, values in optimizer.items()},
+            "scale": self.scale,
+            "shift": self.shift,
+            "fired": self.fired,
+            "last_fired": self.last_fired,
+            "revived": self.revived,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state()` of a trainer with the same settings."""
+        device = self.shift.device
+        self.dictionary.load_state_dict(state["dictionary"])
+        for name, value in state["kept"].items():
+            setattr(self.dictionary, name, value.to(device))
+        optimizer = {int(index): values for index, values in state["optimizer"].items()}
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": optimizer, "param_groups": groups})
+        self.scale, self.revived = state["scale"], state["revived"]
+        for name in ("shift", "fired", "last_fired"):
+            setattr(self, name, state[name].to(device))
+
+    def _as_rows(self, parameter: nn.Parameter) -> nn.Parameter:
+        return self.encoder_rows if parameter is self.dictionary.W_enc else parameter
+
+    def _update(self) -> None:
+        encoder = self.dictionary.W_enc
+        self.encoder_rows.grad = encoder.grad.T if encoder.grad is not None else None
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        encoder.grad = None
+
+    def _watch(self, losses: Losses, x: Tensor, step: int) -> Point | None:
+        config, point = self.config, None
+        if step % WATCH_EVERY == 0:
+            fired = any_on(losses.codes)
+            self.fired |= fired
+            self.last_fired.masked_fill_(fired, step)
+        if (step + 1) % REPORT_EVERY == 0 or step + 1 == config.steps:
+            point = self._figures(losses, len(x), step)
+            self.history.append(point)
+        every = config.resample_every
+        if every and (step + 1) % every == 0 and step + 1 < config.steps * 2 / 3:
+            self._revive(x)
+        return point
+
+    def _figures(self, losses: Losses, tokens: int, step: int) -> Point:
+        if not math.isfinite(float(losses.total.detach())):
+            raise DictionaryError(
+                f"The loss at {self.dictionary.config.site} is not finite after {step + 1} steps",
+                "Lower the learning rate",
+            )
+        terms = {name: float(term) for name, term in losses.terms.items()}
+        dead = float((step - self.last_fired > DEAD_STEPS).double().mean())
+        return Point(step + 1, terms, count_on(losses.codes) / tokens, dead)
+
+    def _revive(self, x: Tensor) -> None:
+        dead = self.processes.total(self.fired.long()) == 0
+        if bool(dead.any()):
+            self.dictionary.revive(dead, x, self.generator)
+            self.processes.follow_(parameter.data for parameter in self.dictionary.parameters())
+            self.revived += int(dead.sum())
+            for parameter, state in self.optimizer.state.items():
+                if parameter is not self.dictionary.b_dec:
+                    state["exp_avg"][dead] = state["exp_avg_sq"][dead] = 0.0
+        self.fired.zero_()
+
+
+def any_on(codes: Float[Tensor, "tokens F"]) -> Bool[Tensor, "F"]:
+    """Which features are above 0 for at least one token; codes may be a sparse tensor."""
+    if codes.layout == torch.sparse_coo:
+        fired = torch.zeros(codes.shape[1], dtype=torch.bool, device=codes.device)
+        fired[codes.indices()[1][codes.values() > 0]] = True
+        return fired
+    return codes.amax(dim=0) > 0
+
+
+def count_on(codes: Float[Tensor, "tokens F"]) -> int:
+    """How many codes are above 0."""
+    return int(torch.count_nonzero((codes.values() if codes.is_sparse else codes) > 0))
