@@ -1,7 +1,8 @@
 """Training in several processes: one shard of the token batches each, gradients averaged by accelerate.
 
-`accelerate launch --num_processes 2 -m editor.cli dictionary train ...` starts them; every process then holds
-the same dictionary and reads its own activations. Alone, nothing here does anything.
+`accelerate launch --multi_gpu --num_processes 2 -m editor.cli dictionary train ...` starts them (with
+`--device cpu` they use the CPU and gloo); every process then holds the same dictionary and reads its own
+activations. Alone, nothing here does anything.
 """
 
 import os

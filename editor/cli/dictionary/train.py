@@ -83,8 +83,8 @@ def train(output: Path, overwrite: bool, **options: Any) -> None:
     OUTPUT gets a folder for each layer, and training.jsonl with the figures of every 50 steps. What the closing
     table shows is measured on documents that were kept out of training.
 
-    In several processes: accelerate launch --num_processes 2 -m editor.cli dictionary train ... They share each
-    batch and average their gradients.
+    In several processes: accelerate launch --multi_gpu --num_processes 2 -m editor.cli dictionary train ..., also
+    on a CPU. They share each batch and average their gradients.
     """
     job = _Job(output, **options)
     if job.processes.main:

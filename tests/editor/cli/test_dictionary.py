@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -223,3 +224,36 @@ def test_killed_and_resumed_training_gives_the_same_dictionary(lab, tmp_path):
 def test_importing_the_commands_does_not_import_torch():
     code = "import sys, editor.cli.dictionary; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.slow
+def test_two_processes_write_one_set_of_dictionaries(lab, tmp_path):
+    """Started by `accelerate launch`, on the CPU, with gradients averaged by gloo."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ["--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no"]
+    options += [
+        "--dynamo_backend",
+        "no",
+        "--main_process_port",
+        str(port),
+        "--num_cpu_threads_per_process",
+        "1",
+    ]
+    given = ["--model", lab / "model", "--corpus", lab / "corpus.jsonl", "--device", "cpu", "--quiet"]
+    settings = ["--features", 32, "--steps", 80, "--batch-size", 64, "--output", tmp_path / "d"]
+    launched = [sys.executable, "-m", "accelerate.commands.launch", *options, "-m", "editor.cli"]
+    result = subprocess.run(
+        [*launched, "dictionary", "train", *map(str, given + settings)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert result.stdout.count("Dictionaries:") == 1
+    figures = json.loads((tmp_path / "d" / "figures.json").read_text())
+    report = figures["mlp_out.1"]["training"]
+    assert report["tokens"] == figures["mlp_out.0"]["training"]["tokens"]
+    assert 0 < report["explained_variance"] < 1
