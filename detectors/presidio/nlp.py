@@ -115,7 +115,15 @@ def _chosen(ner: str, language: str) -> Language | None:
 def _installed(language: str) -> Language | None:
     """The first installed spaCy model of a language, in alphabetical order, or None."""
     names = sorted(name for name in spacy.util.get_installed_models() if name.startswith(f"{language}_"))
-    return spacy.load(names[0]) if names else None
+    if not names:
+        return None
+    try:
+        return spacy.load(names[0])
+    except (OSError, ValueError, ImportError):
+        raise PolicyError(
+            f"`ner: auto`: the installed spaCy model {names[0]} cannot be loaded",
+            "Install it again for this version of spaCy, or write `ner: none`",
+        ) from None
 
 
 def _blank(language: str) -> Language:

@@ -57,8 +57,8 @@ class OfflineEmailRecognizer(EmailRecognizer):  # type: ignore[misc]
 class QuickPhoneRecognizer(PhoneRecognizer):  # type: ignore[misc]
     """Presidio's, without its waste: half of Presidio's time went into searching every text for eight regions.
 
-    Digits that cannot belong to a number of seven digits are blanked out first, and so is what an earlier
-    region has matched; a region is only tried where seven digits are left.
+    Digits that cannot belong to a number of seven digits are blanked out first, and so are neighbouring digits
+    once earlier regions have matched all of them; a region is only tried where seven digits are left.
     """
 
     def __init__(self, supported_language: str) -> None:
@@ -74,11 +74,12 @@ class QuickPhoneRecognizer(PhoneRecognizer):  # type: ignore[misc]
         for region in self.supported_regions:
             if _digits(remaining) < LEAST_PHONE_DIGITS:
                 break
+            covered = remaining
             for match in PhoneNumberMatcher(remaining, region, leniency=self.leniency):
                 results.append(self._result(match.start, match.end, region))
-                remaining = (
-                    remaining[: match.start] + " " * (match.end - match.start) + remaining[match.end :]
-                )
+                covered = covered[: match.start] + " " * (match.end - match.start) + covered[match.end :]
+            if covered != remaining:
+                remaining = _without_covered(remaining, covered)
         return results
 
     def _result(self, start: int, end: int, region: str) -> RecognizerResult:
@@ -94,6 +95,16 @@ class QuickPhoneRecognizer(PhoneRecognizer):  # type: ignore[misc]
 
 # Digits with at most five characters between them, letters only as in "x12": longer than any separator in a number.
 _DIGIT_CLUSTER = re.compile(r"\d(?:[\W_xX]{0,5}\d)*+")
+
+
+def _without_covered(text: str, covered: str) -> str:
+    """The text without the digits that belong to numbers found; another region may add to "(027) 0336-972"."""
+
+    def rest(cluster: re.Match[str]) -> str:
+        left = _DIGIT.search(covered, cluster.start(), cluster.end())
+        return cluster[0] if left else " " * len(cluster[0])
+
+    return _DIGIT_CLUSTER.sub(rest, text)
 
 
 def _blank_short(cluster: re.Match[str]) -> str:

@@ -88,6 +88,26 @@ def test_a_spacy_model_by_its_folder(spacy_folder):
     ]
 
 
+def test_auto_takes_an_installed_model_of_the_language(spacy_folder, monkeypatch):
+    import spacy
+
+    load = spacy.load
+    monkeypatch.setattr(spacy.util, "get_installed_models", lambda: ["de_small", "en_small", "en_big"])
+    asked = []
+    monkeypatch.setattr(spacy, "load", lambda name: asked.append(name) or load(spacy_folder))
+    assert ("PERSON", "Bo") in found(Engine(policy_of("auto"), Register()))
+    assert asked == ["en_big"]
+    assert Engine(policy_of("none"), Register()).model is None
+    assert Engine(policy_of("auto", language="fr"), Register()).model is None
+
+    def damaged(_name):
+        raise OSError
+
+    monkeypatch.setattr(spacy, "load", damaged)
+    with pytest.raises(PolicyError, match="en_big cannot be loaded"):
+        Engine(policy_of("auto"), Register())
+
+
 def test_a_hugging_face_model_by_its_folder(huggingface_folder):
     engine = Engine(policy_of(f"huggingface:{huggingface_folder}"), Register())
     assert engine.model == f"Hugging Face {huggingface_folder.name}"
