@@ -1,4 +1,7 @@
 import math
+import subprocess
+import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -68,6 +71,59 @@ def test_blockwise_covariance_equals_the_full_one_in_value_and_gradient(block):
     (3 * got).backward()
     (3 * expected).backward()
     torch.testing.assert_close(blockwise.grad, full.grad, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("estimator", ["sigmoid", "straight_through"])
+def test_the_whole_gradient_is_the_formulas(estimator):
+    """MSE, entropy and covariance at once, against automatic differentiation with bits replaced by surrogates."""
+    generator = torch.Generator().manual_seed(5)
+    autoencoder = BinaryAutoencoder(DictionaryConfig(site=Site(0), width=8, features=21))
+    with torch.no_grad():
+        for parameter in autoencoder.parameters():
+            parameter.copy_(0.5 * torch.randn(parameter.shape, generator=generator))
+    x = torch.randn(61, 8, generator=generator)  # a prime: no covariance is 0, where its sign is anybody's
+    config = replace(autoencoder.defaults, covariance_weight=0.02, estimator=estimator)
+    losses = autoencoder.losses(x, config, 0.01)
+    losses.total.backward()
+    got = {name: parameter.grad.clone() for name, parameter in autoencoder.named_parameters()}
+    autoencoder.zero_grad()
+
+    pre = x @ autoencoder.W_enc + autoencoder.b_enc
+    smooth = pre.sigmoid() if estimator == "sigmoid" else pre
+    bits = (pre > 0).float() + (smooth - smooth.detach())
+    mean = bits.mean(dim=0)
+    entropy = -(mean * mean.log2() + (1 - mean) * (1 - mean).log2()).sum()
+    covariance = (bits - mean).T @ (bits - mean) / len(x)
+    covariance = (covariance - covariance.diag().diag()).abs().sum()
+    loss = (x - bits @ autoencoder.W_dec - autoencoder.b_dec).square().mean()
+    loss = loss + 0.01 * entropy + 0.02 * covariance
+    loss.backward()
+    torch.testing.assert_close(losses.total, loss, rtol=1e-5, atol=1e-5)
+    for name, parameter in autoencoder.named_parameters():
+        assert float(parameter.grad.abs().max()) > 0
+        torch.testing.assert_close(got[name], parameter.grad, rtol=1e-4, atol=1e-5, msg=name)
+
+
+PEAK = """
+import resource, torch
+from dictionaries.binary import covariance_sum
+
+def mebibytes():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+codes = (torch.rand(512, 16384) < 0.1).float().requires_grad_()
+before = mebibytes()
+covariance_sum(codes).backward()
+assert codes.grad.abs().max() > 0
+print(mebibytes() - before)
+"""
+
+
+@pytest.mark.slow
+def test_the_covariance_of_16384_bits_takes_less_than_two_gibibytes():
+    """The plain formula holds several matrices of 1 GiB each; a batch of 512, in a process of its own."""
+    peak = float(subprocess.check_output([sys.executable, "-c", PEAK], text=True))
+    assert peak < 2048, peak
 
 
 def test_folding_keeps_the_function():
