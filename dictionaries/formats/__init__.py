@@ -10,10 +10,21 @@ from pathlib import Path
 from torch import nn
 
 from dictionaries.dictionary import Dictionary
-from dictionaries.formats import own
+from dictionaries.formats import (
+    bae,
+    dictionary_learning,
+    gemma_scope,
+    hub,
+    llama_scope,
+    own,
+    sae_lens,
+    sparsify,
+)
 from dictionaries.formats.own import StorageDtype
+from dictionaries.formats.sources import Asked
+from dictionaries.formats.tensors import NO_PICKLE
 from dictionaries.sites import Site, resolve
-from policies.errors import DictionaryError
+from policies.errors import DictionaryError, OutputError
 
 PICKLE_SUFFIXES = {".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt"}
 
@@ -24,14 +35,40 @@ class Format:
 
     Attributes:
         recognises: whether a folder holds a dictionary of it.
-        load: reads one, into float32.
+        load: reads one, into float32, with what the user says of it.
+        files: the files it reads, by their names in the folder.
+        save: writes one to a folder, where this format can be written.
     """
 
     recognises: Callable[[Path], bool]
-    load: Callable[[Path], Dictionary]
+    load: Callable[[Path, Asked], Dictionary]
+    files: tuple[str, ...] = ()
+    save: Callable[[Dictionary, Path], None] | None = None
 
 
-FORMATS: dict[str, Format] = {"expunge": Format(recognises=own.recognises, load=own.load)}
+FORMATS: dict[str, Format] = {
+    "expunge": Format(recognises=own.recognises, load=own.load, files=own.FILES, save=own.save),
+    sae_lens.FORMAT: Format(
+        recognises=sae_lens.recognises, load=sae_lens.load, files=sae_lens.FILES, save=sae_lens.save
+    ),
+    dictionary_learning.FORMAT: Format(
+        recognises=dictionary_learning.recognises,
+        load=dictionary_learning.load,
+        files=dictionary_learning.FILES,
+        save=dictionary_learning.save,
+    ),
+    sparsify.FORMAT: Format(recognises=sparsify.recognises, load=sparsify.load, files=sparsify.FILES),
+    gemma_scope.FORMAT: Format(
+        recognises=gemma_scope.recognises, load=gemma_scope.load, files=gemma_scope.FILES
+    ),
+    gemma_scope.FORMAT_2: Format(
+        recognises=gemma_scope.recognises_2, load=gemma_scope.load_2, files=gemma_scope.FILES_2
+    ),
+    llama_scope.FORMAT: Format(
+        recognises=llama_scope.recognises, load=llama_scope.load, files=llama_scope.FILES
+    ),
+    bae.FORMAT: Format(recognises=bae.recognises, load=bae.load),
+}
 
 
 def save_dictionary(
@@ -67,34 +104,88 @@ def save_dictionaries(
     }
 
 
-def load_dictionaries(path: str | Path, model: nn.Module | None = None) -> dict[Site, Dictionary]:
-    """Read a folder that holds one dictionary, or folders with one each, ordered by site.
-
-    Weights come in float32, frozen, on the CPU. Only safetensors are opened.
-
-    Args:
-        path: the folder.
-        model: where given, each dictionary's layer and width are checked against it.
+def export_dictionaries(
+    dictionaries: Mapping[Site, Dictionary], path: str | Path, target: str, *, overwrite: bool = False
+) -> dict[Site, Path]:
+    """Write dictionaries in a format of `FORMATS`: one to the folder itself, several to a folder each.
 
     Raises:
-        DictionaryError: nothing is found, two dictionaries share a site, one is damaged, is a pickle, or does
-            not fit the model.
+        DictionaryError: the format cannot be written, or has no such architecture.
+        OutputError: a folder holds a dictionary and `overwrite` is not given, or cannot be written.
+    """
+    save = FORMATS[target].save if target in FORMATS else None
+    if save is None:
+        raise DictionaryError(f"{target} cannot be written", f"Choose one of {', '.join(writable())}")
+    places = {
+        site: Path(path) if len(dictionaries) == 1 else Path(path) / str(site)
+        for site in sorted(dictionaries)
+    }
+    for site, folder in places.items():
+        held = [name for name, known in FORMATS.items() if folder.is_dir() and known.recognises(folder)]
+        if held and not (overwrite and held == [target]):
+            remedy = "Choose another folder" if overwrite else "Choose another folder or give --overwrite"
+            raise OutputError(f"{folder} already holds a dictionary of {', '.join(held)}", remedy)
+        try:
+            if target == "expunge":
+                own.save(dictionaries[site], folder, overwrite=overwrite)
+            else:
+                save(dictionaries[site], folder)
+        except OSError as error:
+            raise OutputError(
+                f"The dictionary cannot be written to {folder} ({error.strerror})",
+                "Check the folder and the disk",
+            ) from None
+    return places
+
+
+def writable() -> list[str]:
+    """Names of the formats that can be written."""
+    return [name for name, known in FORMATS.items() if known.save is not None]
+
+
+def load_dictionaries(
+    path: str | Path,
+    model: nn.Module | None = None,
+    *,
+    site: Site | None = None,
+    input_scale: float | None = None,
+) -> dict[Site, Dictionary]:
+    """Read dictionaries of any format of `FORMATS`, ordered by site.
+
+    Weights come in float32, frozen, on the CPU. Nothing that can run code is opened.
+
+    Args:
+        path: a folder that holds one dictionary or folders with one each, a file of one, or a name on the hub
+            (`owner/name`, with the folder in it behind a slash).
+        model: where given, each dictionary's layer and width are checked against it.
+        site: what the dictionary reads, where its files do not say.
+        input_scale: by how much its activations were multiplied, where its files do not say.
+
+    Raises:
+        DictionaryError: nothing is found, two dictionaries share a site, one is damaged, is a pickle, does not
+            say what it reads, or does not fit the model.
         ModelError: the model's structure is not understood.
     """
-    folder = Path(path)
-    found = [loaded for candidate in _candidates(folder) if (loaded := _load(candidate)) is not None]
+    folder = _locate(path)
+    asked = Asked(site=site, input_scale=input_scale)
+    found = [(place, known) for place in _candidates(folder) if (known := _format_of(place)) is not None]
     if not found:
-        raise DictionaryError(f"No dictionary was found in {folder}", _remedy(folder))
+        raise DictionaryError(f"No dictionary was found in {path}", _remedy(folder))
+    if len(found) > 1 and asked != Asked():
+        raise DictionaryError(
+            f"{path} holds {len(found)} dictionaries", "Give the folder of the one that this is said of"
+        )
     dictionaries: dict[Site, Dictionary] = {}
-    for dictionary in sorted(found, key=lambda one: one.config.site):
-        site = dictionary.config.site
-        if site in dictionaries:
+    loaded = [known.load(place, asked) for place, known in found]
+    for dictionary in sorted(loaded, key=lambda one: one.config.site):
+        where = dictionary.config.site
+        if where in dictionaries:
             raise DictionaryError(
-                f"{folder} holds two dictionaries for {site}", "Give the folder of one of them"
+                f"{folder} holds two dictionaries for {where}", "Give the folder of one of them"
             )
         if model is not None:
             check_fit(dictionary, model)
-        dictionaries[site] = dictionary
+        dictionaries[where] = dictionary
     return dictionaries
 
 
@@ -113,32 +204,45 @@ def check_fit(dictionary: Dictionary, model: nn.Module) -> None:
         )
 
 
-def _candidates(folder: Path) -> list[Path]:
-    if not folder.exists():
+def _locate(path: str | Path) -> Path:
+    """Where the files lie, downloaded where the name is one of the hub."""
+    here = Path(path)
+    if here.exists():
+        return here
+    if here.is_absolute() or not hub.is_hub_name(str(path)):
         raise DictionaryError(
-            f"{folder} does not exist", "Give the folder that `expunge dictionary train` wrote"
+            f"{path} does not exist", "Give the folder that `expunge dictionary train` wrote, or a hub name"
         )
-    if folder.is_file():
-        raise DictionaryError(
-            f"{folder} is a file", _remedy(folder.parent) if _is_pickle(folder) else _FOLDER
-        )
-    return [folder, *sorted(child for child in folder.iterdir() if child.is_dir())]
+    files = {file for known in FORMATS.values() for file in known.files}
+    return hub.fetch(str(path), sorted(files), own.FILES)
 
 
-def _load(folder: Path) -> Dictionary | None:
-    for known in FORMATS.values():
-        if known.recognises(folder):
-            return known.load(folder)
-    return None
+def _candidates(path: Path) -> list[Path]:
+    if path.is_file():
+        if bae.recognises(path):
+            return [path]
+        if any(path.match(file) for known in FORMATS.values() for file in known.files):
+            return [path.parent.parent if path.match(llama_scope.TENSORS_FILE) else path.parent]
+        remedy = NO_PICKLE if _is_pickle(path) else _FOLDER
+        raise DictionaryError(f"{path} is a file of no known format", remedy)
+    if not path.is_dir():
+        return []
+    return [path, *sorted(child for child in path.iterdir() if child.is_dir())]
 
 
-_FOLDER = "Give the folder that holds dictionary.json and dictionary.safetensors, or a folder of such folders"
+def _format_of(place: Path) -> Format | None:
+    return next((known for known in FORMATS.values() if known.recognises(place)), None)
+
+
+_FOLDER = (
+    "Give a folder with a dictionary of Expunge, SAELens, dictionary_learning, sparsify, Gemma Scope or "
+    "Llama Scope; of a hub repository, name the folder behind a slash"
+)
 
 
 def _remedy(folder: Path) -> str:
-    if any(_is_pickle(file) for file in folder.iterdir()):
-        return "Pickled weights are never opened, they can run code: convert them to safetensors first"
-    return _FOLDER
+    pickled = folder.is_dir() and any(_is_pickle(file) for file in folder.iterdir())
+    return NO_PICKLE if pickled else _FOLDER
 
 
 def _is_pickle(path: Path) -> bool:

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.torch import save_file
 
 from dictionaries.architectures import find_architecture
 from dictionaries.config import DictionaryConfig
 from dictionaries.dictionary import Dictionary
+from dictionaries.formats.layout import check_tensors, fill
+from dictionaries.formats.sources import Asked, decide_site, read_json
+from dictionaries.formats.tensors import open_tensors, read
+from dictionaries.normalisation import INPUT_NORMS
 from dictionaries.sites import parse_site
 from policies.errors import DictionaryError, OutputError
 
@@ -25,8 +27,10 @@ FORMAT = "expunge-dictionary"
 VERSION = 1
 METADATA_FILE = "dictionary.json"
 TENSORS_FILE = "dictionary.safetensors"
+FILES = (METADATA_FILE, TENSORS_FILE)
 StorageDtype = Literal["float32", "bfloat16"]
 DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+AGAIN = "Write the dictionary again with `expunge dictionary train` or `expunge dictionary convert`"
 
 
 def recognises(path: Path) -> bool:
@@ -59,6 +63,7 @@ def save(
         "model": config.model,
         "dtype": dtype,
         "input_scale": dictionary.input_scale,
+        "input_norm": dictionary.input_norm,
         "subtract_decoder_bias": dictionary.subtract_decoder_bias,
         "tensors": {name: list(tensor.shape) for name, tensor in sorted(tensors.items())},
         "provenance": config.provenance,
@@ -77,36 +82,29 @@ def save(
         ) from None
 
 
-def load(path: Path) -> Dictionary:
+def load(path: Path, asked: Asked) -> Dictionary:
     """Read one dictionary into float32.
 
     Raises:
         DictionaryError: a file is missing, damaged or of another version; a tensor is missing, of another
             shape than stated or not finite.
     """
-    metadata = _read_metadata(path)
-    tensors = _read_tensors(path)
-    dictionary = _empty(metadata, path)
-    _check_tensors(dictionary, tensors, path)
-    for name, tensor in tensors.items():
-        tensors[name] = tensor.to(torch.float32)
-    # Assigning keeps the peak at one copy of the tensors.
-    dictionary.load_state_dict(tensors, assign=True)
-    return dictionary.requires_grad_(False).eval()
+    dictionary = _empty(_read_metadata(path), path)
+    decide_site(dictionary.config.site, asked, path / METADATA_FILE)
+    if asked.input_scale not in {None, dictionary.input_scale}:
+        raise DictionaryError(
+            f"{path / METADATA_FILE} states input_scale {dictionary.input_scale}", "Leave out --input-scale"
+        )
+    with open_tensors(path / TENSORS_FILE) as file:
+        tensors = {name: read(file, name) for name in sorted(file.names)}
+    check_tensors(dictionary, tensors, path / TENSORS_FILE)
+    return fill(dictionary, tensors)
 
 
 def _read_metadata(path: Path) -> dict[str, Any]:
     file = path / METADATA_FILE
-    try:
-        metadata = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DictionaryError(
-            f"{file} cannot be read ({error.strerror})",
-            "Give the folder that `expunge dictionary train` wrote",
-        ) from None
-    except ValueError:
-        raise DictionaryError(f"{file} is not JSON", "Write the dictionary again, or copy it again") from None
-    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
+    metadata = read_json(file)
+    if metadata.get("format") != FORMAT:
         raise DictionaryError(f"{file} does not describe a dictionary", f"Its `format` must be {FORMAT!r}")
     if metadata.get("version") != VERSION:
         raise DictionaryError(
@@ -116,21 +114,9 @@ def _read_metadata(path: Path) -> dict[str, Any]:
     return metadata
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    file = path / TENSORS_FILE
-    if not file.is_file():
-        raise DictionaryError(f"{file} is missing", "Copy the dictionary again, or train it again")
-    try:
-        return load_file(file)
-    except (SafetensorError, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-        raise DictionaryError(
-            f"{file} is damaged or truncated ({reason})", "Copy the dictionary again, or train it again"
-        ) from None
-
-
 def _empty(metadata: dict[str, Any], path: Path) -> Dictionary:
     """A dictionary of the stated kind whose tensors take no memory yet."""
+    file = path / METADATA_FILE
     try:
         architecture = find_architecture(str(metadata["architecture"]))
         config = DictionaryConfig(
@@ -144,37 +130,20 @@ def _empty(metadata: dict[str, Any], path: Path) -> Dictionary:
         subtract = bool(metadata["subtract_decoder_bias"])
     except (KeyError, TypeError, ValueError) as error:
         raise DictionaryError(
-            f"{path / METADATA_FILE} is incomplete or has a value of another type ({error})",
-            "Write the dictionary again with `expunge dictionary train`",
+            f"{file} is incomplete or has a value of another type ({error})", AGAIN
         ) from None
-    if not 0 < scale < float("inf") or subtract != architecture.subtract_decoder_bias:
+    norm = metadata.get("input_norm", "none")
+    if (
+        not 0 < scale < float("inf")
+        or norm not in INPUT_NORMS
+        or subtract != architecture.subtract_decoder_bias
+    ):
         raise DictionaryError(
-            f"{path / METADATA_FILE} states an input_scale or subtract_decoder_bias that "
+            f"{file} states an input_scale, input_norm or subtract_decoder_bias that "
             f"{architecture.architecture} dictionaries cannot have",
-            "Write the dictionary again with `expunge dictionary train`",
+            AGAIN,
         )
     with torch.device("meta"):
-        return architecture(config, input_scale=scale)
-
-
-def _check_tensors(dictionary: Dictionary, tensors: dict[str, Tensor], path: Path) -> None:
-    file, remedy = path / TENSORS_FILE, "Copy the dictionary again, or train it again"
-    expected = dictionary.state_dict()
-    if missing := sorted(expected.keys() - tensors.keys()):
-        raise DictionaryError(f"{file} lacks {', '.join(missing)}", remedy)
-    if unknown := sorted(tensors.keys() - expected.keys()):
-        raise DictionaryError(
-            f"{file} holds {', '.join(unknown)}, unknown to {dictionary.architecture}", remedy
-        )
-    for name, tensor in tensors.items():
-        if tensor.shape != expected[name].shape:
-            found, stated = tuple(tensor.shape), tuple(expected[name].shape)
-            raise DictionaryError(
-                f"{name} in {file} has shape {found}, {METADATA_FILE} states {stated}", remedy
-            )
-        if tensor.dtype not in {torch.float32, torch.bfloat16, torch.float16, torch.float64}:
-            raise DictionaryError(
-                f"{name} in {file} has dtype {tensor.dtype}", "Store it as float32 or bfloat16"
-            )
-        if not bool(torch.isfinite(tensor).all()):
-            raise DictionaryError(f"{name} in {file} holds NaN or infinity", remedy)
+        dictionary = architecture(config, input_scale=scale)
+    dictionary.input_norm = norm
+    return dictionary

@@ -27,6 +27,8 @@ def make(name, site=SITE, width=WIDTH):
     with torch.no_grad():
         for tensor in dictionary.state_dict().values():
             tensor.copy_(torch.rand(tensor.shape, generator=generator) - 0.4)
+        if hasattr(dictionary, "k"):
+            dictionary.k.fill_(5)
     return dictionary.requires_grad_(False)
 
 
@@ -56,9 +58,10 @@ def test_round_trip_is_exact(dictionary, tmp_path):
     (loaded,) = load_dictionaries(folder).values()
     assert type(loaded) is type(dictionary)
     assert loaded.config == dictionary.config
-    x = torch.randn(20, WIDTH)
-    assert torch.equal(loaded.encode(x), dictionary.encode(x))
-    assert torch.equal(loaded(x), dictionary(x))
+    stored = dictionary.state_dict()
+    assert all(torch.equal(tensor, stored[name]) for name, tensor in loaded.state_dict().items())
+    x = torch.randn(20, WIDTH, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(loaded(x), dictionary(x), atol=1e-6, rtol=1e-6)
     assert torch.equal(loaded.baseline, dictionary.baseline)
     assert torch.equal(loaded.directions, dictionary.directions)
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
@@ -110,8 +113,9 @@ def test_missing_files_are_named(tmp_path, saved):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DictionaryError, match="No dictionary was found"):
         load_dictionaries(tmp_path / "empty")
-    with pytest.raises(DictionaryError, match="is a file"):
-        load_dictionaries(saved / METADATA_FILE)
+    (saved / "notes.txt").write_text("mine")
+    with pytest.raises(DictionaryError, match="is a file of no known format"):
+        load_dictionaries(saved / "notes.txt")
     (saved / TENSORS_FILE).unlink()
     with pytest.raises(DictionaryError, match=f"{TENSORS_FILE} is missing"):
         load_dictionaries(saved)
@@ -136,10 +140,10 @@ def test_truncated_tensors_are_refused(saved, keep):
     [
         ({"W_dec": None}, "lacks W_dec"),
         ({"threshold": torch.zeros(3)}, "holds threshold, unknown to gated"),
-        ({"W_enc": torch.zeros(FEATURES, WIDTH)}, "W_enc .* has shape"),
+        ({"W_enc": torch.zeros(FEATURES, WIDTH)}, "W_enc .* is transposed"),
         ({"b_mag": torch.full((FEATURES,), float("nan"))}, "b_mag .* NaN or infinity"),
         ({"W_dec": torch.full((FEATURES, WIDTH), float("inf"))}, "W_dec .* NaN or infinity"),
-        ({"r_mag": torch.zeros(FEATURES, dtype=torch.int64)}, "r_mag .* dtype"),
+        ({"r_mag": torch.zeros(FEATURES, dtype=torch.complex64)}, "r_mag .* dtype"),
         ({"b_dec": torch.zeros(WIDTH).to(torch.float8_e4m3fn)}, "b_dec .* dtype"),
     ],
 )
