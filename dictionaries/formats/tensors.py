@@ -7,7 +7,7 @@ its pages given back, arrays of the others are handed on as they are.
 import pickle
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -39,6 +39,10 @@ class TensorFile(Protocol):
         """One tensor in float32; to be asked for once."""
         ...
 
+    def close(self) -> None:
+        """Let go of the file."""
+        ...
+
 
 @contextmanager
 def open_tensors(path: Path) -> Iterator[TensorFile]:
@@ -51,7 +55,8 @@ def open_tensors(path: Path) -> Iterator[TensorFile]:
         raise DictionaryError(f"{path} is missing", AGAIN)
     openers: dict[str, Callable[[Path], TensorFile]] = {".safetensors": _Safetensors, ".npz": _Npz}
     try:
-        yield openers.get(path.suffix, _Torch)(path)
+        with closing(openers.get(path.suffix, _Torch)(path)) as file:
+            yield file
     except (SafetensorError, zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
         raise DictionaryError(f"{path} is damaged or truncated ({_reason(error)})", AGAIN) from None
 
@@ -94,6 +99,9 @@ class _Safetensors:
                 result[rows] = file.get_slice(name)[rows]
         return result
 
+    def close(self) -> None:
+        """Nothing is held open."""
+
 
 class _Npz:
     def __init__(self, path: Path) -> None:
@@ -116,6 +124,9 @@ class _Npz:
             raise _unknown_dtype(name, self.path, array.dtype)
         return torch.from_numpy(array).float()
 
+    def close(self) -> None:
+        self._archive.close()
+
 
 class _Torch:
     def __init__(self, path: Path) -> None:
@@ -128,6 +139,9 @@ class _Torch:
         if tensor.dtype not in READ_DTYPES.values():
             raise _unknown_dtype(name, self.path, tensor.dtype)
         return tensor.float()
+
+    def close(self) -> None:
+        self._tensors.clear()
 
 
 def refuse_pickle(path: Path) -> None:
