@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from dictionaries.architectures import ARCHITECTURES
     from dictionaries.config import DictionaryConfig, TrainingConfig
     from dictionaries.dictionary import Dictionary
-    from dictionaries.evaluate import CrossEntropy, Evaluation, evaluate_dictionaries
+    from dictionaries.evaluate import Evaluation, evaluate_dictionaries
     from dictionaries.formats import FORMATS, load_dictionaries, save_dictionaries, save_dictionary
     from dictionaries.interpret import FeatureView, view_feature
     from dictionaries.sites import Site, SiteModules, capture, decoder_layers, parse_site, resolve
+    from dictionaries.splice import CrossEntropy
     from dictionaries.tokens import TokenBatch, as_batches, token_batches
     from dictionaries.train import TrainingReport, TrainingResult, train_dictionaries
 
@@ -23,10 +24,11 @@ _HOME = {
     "architectures": ("ARCHITECTURES",),
     "config": ("DictionaryConfig", "TrainingConfig"),
     "dictionary": ("Dictionary",),
-    "evaluate": ("CrossEntropy", "Evaluation", "evaluate_dictionaries"),
+    "evaluate": ("Evaluation", "evaluate_dictionaries"),
     "formats": ("FORMATS", "load_dictionaries", "save_dictionaries", "save_dictionary"),
     "interpret": ("FeatureView", "view_feature"),
     "sites": ("Site", "SiteModules", "capture", "decoder_layers", "parse_site", "resolve"),
+    "splice": ("CrossEntropy",),
     "tokens": ("TokenBatch", "as_batches", "token_batches"),
     "train": ("TrainingReport", "TrainingResult", "train_dictionaries"),
 }

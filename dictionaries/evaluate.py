@@ -1,8 +1,7 @@
 """One streaming evaluator for all architectures."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,43 +10,13 @@ from torch import Tensor, nn
 
 from dictionaries.activations import Tally, harvest
 from dictionaries.dictionary import Dictionary
-from dictionaries.sites import Site, input_device, intercepted
+from dictionaries.sites import Site, input_device
+from dictionaries.splice import CrossEntropy, Progress, ratio, splicing_costs, watched
 from dictionaries.tokens import TokenBatch
 from policies.errors import DictionaryError
 
-Progress = Callable[[str, int, int | None], None]
-Replacement = Callable[[Float[Tensor, "tokens d"]], Float[Tensor, "tokens d"]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class CrossEntropy:
-    """What the model's prediction loses when a site's activations are replaced, in nats a token.
-
-    Activations are replaced at counted tokens (see `dictionaries.activations`) and left alone elsewhere.
-
-    Attributes:
-        clean: the model as it is.
-        spliced: the dictionary's reconstruction in place of the activation.
-        zero_ablated: 0 in its place.
-        mean_ablated: its mean over the evaluated tokens in its place.
-        targets: predicted tokens.
-    """
-
-    clean: float
-    spliced: float
-    zero_ablated: float
-    mean_ablated: float
-    targets: int
-
-    @property
-    def recovered_from_zero(self) -> float:
-        """(zero - spliced) / (zero - clean): 1 is no loss, 0 is as bad as zero ablation."""
-        return _ratio(self.zero_ablated - self.spliced, self.zero_ablated - self.clean)
-
-    @property
-    def recovered_from_mean(self) -> float:
-        """(mean - spliced) / (mean - clean): the stricter of the two."""
-        return _ratio(self.mean_ablated - self.spliced, self.mean_ablated - self.clean)
+DENSITY_EDGES = tuple(10 ** (exponent / 4) for exponent in range(-24, 1))
+COSINE_ROWS = 2048
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +35,12 @@ class Evaluation:
         alive: features on at least once.
         denser_than_1_percent: share of features on for more than 1% of the tokens.
         denser_than_10_percent: share of features on for more than 10%.
+        density_counts: features by the share of tokens they are on for, between two of `DENSITY_EDGES` each;
+            those on for fewer than a millionth are in the first, those never on in none.
+        entropy_bits: Σ_j -[p_j log₂ p_j + (1 - p_j) log₂(1 - p_j)], p_j the share of tokens on which j is on: the
+            entropy of which features are on, were they independent, and so its upper bound.
+        absorbed_cosine: mean over features on at least once of the largest cosine of a feature's direction with
+            that of another: the nearer to 1, the more features share what one could say (split or absorbed).
         cross_entropy: what splicing costs the model, or None where it was not asked for.
     """
 
@@ -80,6 +55,9 @@ class Evaluation:
     alive: int
     denser_than_1_percent: float
     denser_than_10_percent: float
+    density_counts: tuple[int, ...]
+    entropy_bits: float
+    absorbed_cosine: float
     cross_entropy: CrossEntropy | None = None
 
 
@@ -133,13 +111,13 @@ class Accumulator:
         """See `Evaluation`."""
         square, error, _, _ = (self._sums / self.tokens).tolist()
         mean = self.mean_sum / self.tokens
-        return 1 - _ratio(error, square - float(mean.square().sum()))
+        return 1 - ratio(error, square - float(mean.square().sum()))
 
     @property
     def gamma(self) -> float:
         """See `Evaluation`."""
         _, _, decoded, inner = self._sums.tolist()
-        return _ratio(decoded, inner)
+        return ratio(decoded, inner)
 
     @property
     def l0(self) -> float:
@@ -153,7 +131,26 @@ class Accumulator:
 
     def denser_than(self, share: float) -> float:
         """Share of features that are on for more than this share of the tokens."""
-        return float((self.fired.double() / self.tokens > share).double().mean())
+        return float((self.densities > share).double().mean())
+
+    @property
+    def densities(self) -> Float[Tensor, "F"]:
+        """The share of tokens on which each feature is on, in float64."""
+        return self.fired.double() / self.tokens
+
+    @property
+    def density_counts(self) -> tuple[int, ...]:
+        """See `Evaluation`."""
+        on = self.densities[self.fired > 0].clamp_min(DENSITY_EDGES[0]).cpu()
+        edges = torch.tensor(DENSITY_EDGES[1:-1], dtype=torch.float64)
+        places = torch.bucketize(on, edges, right=True)
+        return tuple(torch.bincount(places, minlength=len(DENSITY_EDGES) - 1).tolist())
+
+    @property
+    def entropy_bits(self) -> float:
+        """See `Evaluation`."""
+        p = self.densities
+        return float(-(torch.xlogy(p, p) + torch.xlogy(1 - p, 1 - p)).sum()) / math.log(2)
 
 
 def evaluate_dictionaries(
@@ -181,12 +178,13 @@ def evaluate_dictionaries(
     device = input_device(model)
     accumulators = {site: Accumulator(dictionaries[site].to(device)) for site in sites}
     tally = Tally()
-    for piece in harvest(model, _watched(listed, "activations", progress), sites, tally):
+    for piece in harvest(model, watched(listed, "activations", progress), sites, tally):
         for site in sites:
             accumulators[site].add(piece.activations[site])
     if not tally.tokens:
         raise DictionaryError("There is not one token to evaluate on", "Give a corpus with text")
-    costs = _cross_entropies(model, listed, accumulators, progress) if cross_entropy else {}
+    means = {site: total.mean for site, total in accumulators.items()}
+    costs = splicing_costs(model, listed, dictionaries, means, progress) if cross_entropy else {}
     return {
         site: Evaluation(
             site=site,
@@ -200,75 +198,24 @@ def evaluate_dictionaries(
             alive=total.alive,
             denser_than_1_percent=total.denser_than(0.01),
             denser_than_10_percent=total.denser_than(0.10),
+            density_counts=total.density_counts,
+            entropy_bits=total.entropy_bits,
+            absorbed_cosine=absorbed_cosine(total.dictionary.directions, total.fired > 0),
             cross_entropy=costs.get(site),
         )
         for site, total in accumulators.items()
     }
 
 
-@contextmanager
-def replaced(
-    model: nn.Module, site: Site, replace: Replacement, where: Bool[Tensor, "batch sequence"]
-) -> Iterator[None]:
-    """Replace a site's activations at the marked tokens while the model runs inside the `with` block."""
-
-    def change(output: Tensor) -> Tensor:
-        changed = output.clone()
-        shaped = changed.view(*where.shape, -1)
-        at = where.to(output.device)
-        shaped[at] = replace(shaped[at].to(where.device, torch.float32)).to(shaped)
-        return changed
-
-    with intercepted(model, site, change):
-        yield
-
-
 @torch.no_grad()
-def _cross_entropies(
-    model: nn.Module,
-    batches: Iterable[TokenBatch],
-    accumulators: Mapping[Site, Accumulator],
-    progress: Progress | None,
-) -> dict[Site, CrossEntropy]:
-    sums = {site: [0.0, 0.0, 0.0] for site in accumulators}
-    clean, targets = 0.0, 0
-    for piece in harvest(model, _watched(batches, "cross-entropy", progress), list(accumulators)):
-        batch_clean, count = _nats(model, piece.batch)
-        clean, targets = clean + batch_clean, targets + count
-        for site, total in accumulators.items():
-            replacements: tuple[Replacement, ...] = (total.dictionary, torch.zeros_like, total.mean.expand_as)
-            for index, replacement in enumerate(replacements):
-                with replaced(model, site, replacement, piece.kept):
-                    sums[site][index] += _nats(model, piece.batch)[0]
-    return {
-        site: CrossEntropy(
-            clean=_ratio(clean, targets),
-            spliced=_ratio(spliced, targets),
-            zero_ablated=_ratio(zero, targets),
-            mean_ablated=_ratio(mean, targets),
-            targets=targets,
-        )
-        for site, (spliced, zero, mean) in sums.items()
-    }
-
-
-def _nats(model: nn.Module, batch: TokenBatch) -> tuple[float, int]:
-    """Summed cross-entropy of every real token behind another, and how many there are."""
-    logits = model(input_ids=batch.tokens, attention_mask=batch.attention.long(), use_cache=False).logits
-    follows = batch.attention[:, 1:] & batch.attention[:, :-1]
-    losses = nn.functional.cross_entropy(
-        logits[:, :-1][follows].float(), batch.tokens[:, 1:][follows], reduction="sum"
-    )
-    return float(losses), int(follows.sum())
-
-
-def _watched(batches: Iterable[TokenBatch], what: str, progress: Progress | None) -> Iterator[TokenBatch]:
-    end = len(batches) if isinstance(batches, Sized) else None
-    for done, batch in enumerate(batches, start=1):
-        yield batch
-        if progress is not None:
-            progress(what, done, end)
-
-
-def _ratio(numerator: float, denominator: float) -> float:
-    return numerator / denominator if denominator else math.nan
+def absorbed_cosine(directions: Float[Tensor, "F d"], alive: Bool[Tensor, "F"]) -> float:
+    """See `Evaluation`; a block of features at a time. NaN for fewer than two."""
+    rows = nn.functional.normalize(directions[alive].float(), dim=1)
+    if len(rows) < 2:
+        return math.nan
+    total = 0.0
+    for start in range(0, len(rows), COSINE_ROWS):
+        cosines = rows[start : start + COSINE_ROWS] @ rows.T
+        cosines.diagonal(offset=start).fill_(-1.0)
+        total += float(cosines.amax(dim=1).sum(dtype=torch.float64))
+    return total / len(rows)

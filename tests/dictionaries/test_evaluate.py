@@ -1,11 +1,15 @@
+import math
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
 
 from dictionaries.architectures import ARCHITECTURES
 from dictionaries.config import DictionaryConfig
-from dictionaries.evaluate import Accumulator, evaluate_dictionaries, replaced
+from dictionaries.evaluate import DENSITY_EDGES, Accumulator, absorbed_cosine, evaluate_dictionaries
 from dictionaries.sites import Site, capture, resolve
+from dictionaries.splice import replaced
 from dictionaries.tokens import token_batches
 from policies.errors import DictionaryError
 
@@ -46,7 +50,33 @@ def test_streaming_sums_against_direct_formulas(dictionary):
     assert total.l0 == pytest.approx(float(on.sum(1).mean()))
     assert total.alive == int((on.sum(0) > 0).sum())
     assert total.denser_than(0.1) == pytest.approx(float((on.mean(0) > 0.1).double().mean()))
+    share = on.mean(0)
+    bits = [-(p * math.log2(p) + (1 - p) * math.log2(1 - p)) for p in share.tolist() if 0 < p < 1]
+    assert total.entropy_bits == pytest.approx(sum(bits))
+    counts = [
+        int(((share >= low) & (share < high)).sum())
+        for low, high in pairwise((*DENSITY_EDGES[:-1], math.inf))
+    ]
+    assert list(total.density_counts) == counts
+    assert sum(counts) == total.alive
     torch.testing.assert_close(total.mean_codes, codes.mean(dim=0), atol=1e-5, rtol=1e-5)
+
+
+def test_the_absorbed_cosine_is_that_of_the_nearest_other_direction():
+    directions = torch.randn(9, 5, generator=torch.Generator().manual_seed(0)) * torch.rand(9, 1)
+    alive = torch.ones(9, dtype=torch.bool)
+    alive[4] = False
+    cosines = [
+        max(
+            float(nn.functional.cosine_similarity(directions[i], directions[j], dim=0))
+            for j in range(9)
+            if j not in (i, 4)
+        )
+        for i in range(9)
+        if i != 4
+    ]
+    assert absorbed_cosine(directions, alive) == pytest.approx(sum(cosines) / 8, rel=1e-5)
+    assert math.isnan(absorbed_cosine(directions, torch.zeros(9, dtype=torch.bool)))
 
 
 def nats(model, batch):
@@ -87,7 +117,25 @@ def test_cross_entropies_against_a_plain_loop(dictionary, speaker, batches, text
         handle.remove()
         expected = sum(nat for nat, _ in sums) / sum(count for _, count in sums)
         assert getattr(result.cross_entropy, name) == pytest.approx(expected, rel=1e-4), name
+    for name in ("spliced", "zero_ablated", "mean_ablated"):
+        variant = variants[name]
+
+        def hook(_, __, output, variant=variant):
+            return torch.cat([output[:, :1], variant(output[:, 1:])], dim=1)
+
+        total = 0.0
+        for batch in batches:
+            for tokens, attention in zip(batch.tokens, batch.attention, strict=True):
+                ids = tokens[attention][None]
+                clean = speaker(ids).logits[0, :-1].double().log_softmax(1)
+                handle = resolve(speaker, site).output.register_forward_hook(hook)
+                changed = speaker(ids).logits[0, :-1].double().log_softmax(1)
+                handle.remove()
+                total += float((clean.exp() * (clean - changed)).sum())
+        got = getattr(result.cross_entropy, f"{name}_kl")
+        assert got == pytest.approx(total / result.cross_entropy.targets, rel=1e-3, abs=1e-6), name
     cost = result.cross_entropy
+    assert cost.kl_recovered_from_mean == pytest.approx(1 - cost.spliced_kl / cost.mean_ablated_kl)
     assert cost.targets == sum(len(tokenizer(text)["input_ids"]) - 1 for text in texts)
     recovered = (cost.zero_ablated - cost.spliced) / (cost.zero_ablated - cost.clean)
     assert cost.recovered_from_zero == pytest.approx(recovered)
@@ -106,6 +154,8 @@ def test_a_perfect_dictionary_recovers_everything(speaker, batches):
     assert result.l0 == pytest.approx(WIDTH)
     assert result.cross_entropy.recovered_from_mean == pytest.approx(1.0, abs=1e-3)
     assert result.cross_entropy.recovered_from_zero == pytest.approx(1.0, abs=1e-3)
+    assert result.cross_entropy.spliced_kl == pytest.approx(0.0, abs=1e-6)
+    assert result.cross_entropy.kl_recovered_from_zero == pytest.approx(1.0, abs=1e-3)
 
 
 def test_replacing_touches_marked_tokens_only_and_leaves_no_hook(gpt2, tokens):

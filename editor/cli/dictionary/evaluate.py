@@ -1,5 +1,9 @@
 """`expunge dictionary evaluate`."""
 
+import json
+import math
+from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +17,7 @@ from editor.cli.dictionary.tables import print_evaluations
 if TYPE_CHECKING:
     from dictionaries import Evaluation, Site, TokenBatch
     from editor.model import LoadedModel
+    from editor.output import OutputFolder
     from editor.progress import Stages
 
 
@@ -23,6 +28,10 @@ if TYPE_CHECKING:
 @MODEL
 @CORPUS
 @click.option("--no-cross-entropy", is_flag=True, help="Leave out the model passes with spliced activations.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="A folder for the figures and evaluation.json."
+)
+@click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists.")
 @CONTEXT
 @DEVICE
 @QUIET
@@ -31,27 +40,81 @@ def evaluate(
     source: str,
     corpus_path: Path,
     no_cross_entropy: bool,
+    output: Path | None,
+    overwrite: bool,
     context: int,
     device: str,
     quiet: bool,
 ) -> None:
     """Measure how well dictionaries stand for a model's activations, best on text kept out of training.
 
-    DICTIONARY is a folder with one dictionary, or with a folder for each layer.
+    DICTIONARY is a folder with one dictionary, or with a folder for each layer. Several are put side by side.
+    OUTPUT gets the table as evaluation.json, and figures: L0 against the cross-entropy recovered from mean
+    ablation, and how many features are on for what share of the tokens.
     """
     from dictionaries import load_dictionaries
     from editor.cli.stages import make_stages
 
     stages = make_stages(quiet=quiet)
-    loaded = load(source, device, stages)
-    found = {path: load_dictionaries(path, loaded.model) for path in dictionary_paths}
-    batches = make_batches(read_texts(corpus_path), loaded, context)
-    rows: dict[str, Evaluation] = {}
-    for path, dictionaries in found.items():
-        results = evaluate_each(loaded, batches, dictionaries, stages, cross_entropy=not no_cross_entropy)
-        label = path.resolve().name if len({one.resolve().name for one in found}) == len(found) else str(path)
-        rows |= {label if label == str(site) else f"{label}/{site}": one for site, one in results.items()}
+    with ExitStack() as stack:
+        folder = _output_folder(stack, output, source, corpus_path, overwrite=overwrite)
+        loaded = load(source, device, stages)
+        found = {path: load_dictionaries(path, loaded.model) for path in dictionary_paths}
+        batches = make_batches(read_texts(corpus_path), loaded, context)
+        rows: dict[str, Evaluation] = {}
+        for path, dictionaries in found.items():
+            results = evaluate_each(loaded, batches, dictionaries, stages, cross_entropy=not no_cross_entropy)
+            names = len({one.resolve().name for one in found}) == len(found)
+            label = path.resolve().name if names else str(path)
+            rows |= {label if label == str(site) else f"{label}/{site}": one for site, one in results.items()}
+        if folder is not None:
+            _write(rows, folder)
     print_evaluations(rows)
+    if output is not None:
+        click.echo(f"Figures: {output}")
+
+
+def _output_folder(
+    stack: ExitStack, output: Path | None, source: str, corpus_path: Path, *, overwrite: bool
+) -> "OutputFolder | None":
+    from editor.output import OutputFolder
+
+    if output is None:
+        return None
+    inputs = {"model": source, "corpus": str(corpus_path)}
+    return stack.enter_context(OutputFolder(output, overwrite=overwrite, inputs=inputs))
+
+
+def _write(rows: "dict[str, Evaluation]", folder: "OutputFolder") -> None:
+    from editor.dictionary_figures import density_figure, recovered_figure, save_figure
+
+    text = json.dumps({name: figures_of(one) for name, one in rows.items()}, indent=2, sort_keys=True)
+    folder.write_text("evaluation.json", text + "\n")
+    recovered = recovered_figure(rows)
+    if recovered is not None:
+        save_figure(recovered, folder.path, "recovered")
+    save_figure(density_figure(rows), folder.path, "density")
+
+
+def figures_of(evaluation: "Evaluation") -> dict[str, Any]:
+    """An evaluation as plain values, shares recovered included, NaN as null."""
+    values: dict[str, Any] = {**asdict(evaluation), "site": str(evaluation.site)}
+    cost = evaluation.cross_entropy
+    if cost is not None:
+        values["cross_entropy"] |= {
+            "recovered_from_mean": cost.recovered_from_mean,
+            "recovered_from_zero": cost.recovered_from_zero,
+            "kl_recovered_from_mean": cost.kl_recovered_from_mean,
+            "kl_recovered_from_zero": cost.kl_recovered_from_zero,
+        }
+    plain: dict[str, Any] = _without_nan(values)
+    return plain
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nan(one) for name, one in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def evaluate_each(

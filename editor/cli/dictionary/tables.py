@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from dictionaries import Evaluation, FeatureView, Site, TrainingReport
+    from dictionaries.hidden_entropy import HiddenEntropy
     from dictionaries.interpret import Promotion
     from dictionaries.training_log import Moment
 
@@ -48,28 +49,37 @@ def figures_table(moments: "list[Moment]") -> "Table":
 
 def print_evaluations(rows: "dict[str, Evaluation]") -> None:
     """How well dictionaries reconstruct and how dense their features are, a row for each dictionary."""
-    costs = {name: one.cross_entropy for name, one in rows.items()}
     _print_table(
         "Reconstruction of activations",
-        ("dictionary", "kind", "tokens", "explained", "γ", "CE mean", "CE zero"),
+        ("dictionary", "kind", "tokens", "explained", "γ"),
         [
-            (
-                name,
-                one.architecture,
-                f"{one.tokens:,}",
-                f"{one.explained_variance:.4f}",
-                f"{one.gamma:.3f}",
-                f"{cost.recovered_from_mean:.3f}" if (cost := costs[name]) else "-",
-                f"{cost.recovered_from_zero:.3f}" if cost else "-",
-            )
+            (name, one.architecture, f"{one.tokens:,}", f"{one.explained_variance:.4f}", f"{one.gamma:.3f}")
             for name, one in rows.items()
         ],
-        "Explained: share of the variance. γ: 1 where strengths are unbiased. CE: share of the cross-entropy that "
-        "the reconstruction recovers, against mean and zero ablation.",
+        "Explained: share of the variance. γ: 1 where strengths are unbiased.",
     )
+    costs = {name: one.cross_entropy for name, one in rows.items() if one.cross_entropy}
+    if costs:
+        _print_table(
+            "Recovered where the reconstruction stands for the activation",
+            ("dictionary", "CE, mean", "CE, zero", "KL, mean", "KL, zero", "KL nats"),
+            [
+                (
+                    name,
+                    f"{cost.recovered_from_mean:.3f}",
+                    f"{cost.recovered_from_zero:.3f}",
+                    f"{cost.kl_recovered_from_mean:.3f}",
+                    f"{cost.kl_recovered_from_zero:.3f}",
+                    f"{cost.spliced_kl:.4f}",
+                )
+                for name, cost in costs.items()
+            ],
+            "CE: cross-entropy, KL: divergence from the model as it is; mean, zero: the ablation that recovers 0. "
+            "KL nats: what the reconstruction costs, a token.",
+        )
     _print_table(
         "Features",
-        ("dictionary", "L0", "alive", "denser than 1%", "denser than 10%"),
+        ("dictionary", "L0", "alive", "> 1%", "> 10%", "bits", "absorbed"),
         [
             (
                 name,
@@ -77,10 +87,30 @@ def print_evaluations(rows: "dict[str, Evaluation]") -> None:
                 f"{one.alive} of {one.features}",
                 f"{one.denser_than_1_percent:.1%}",
                 f"{one.denser_than_10_percent:.1%}",
+                f"{one.entropy_bits:.0f}",
+                f"{one.absorbed_cosine:.3f}",
             )
             for name, one in rows.items()
         ],
-        "L0: features on, a token. Denser: share of features on for more than that share of the tokens.",
+        "L0: features on, a token. > 1%: share of features on for more than 1% of the tokens. Bits: entropy of which "
+        "are on, at most. Absorbed: cosine with the nearest other direction, mean.",
+    )
+
+
+def print_entropies(result: "HiddenEntropy") -> None:
+    """Entropies by layer, and at the first and last positions."""
+    rows = [(f"layer {row.at:.0f}", row.series, row) for row in result.by_layer]
+    for site in dict.fromkeys(row.series for row in result.by_position):
+        own = [row for row in result.by_position if row.series == site]
+        rows += [(f"positions around {row.at:.0f}", site, row) for row in dict.fromkeys((own[0], own[-1]))]
+    _print_table(
+        "Entropy of which features are on",
+        ("where", "read at", "tokens", "bits", "95% interval"),
+        [
+            (where, series, f"{row.tokens:,}", f"{row.bits:.1f}", f"{row.low:.1f} to {row.high:.1f}")
+            for where, series, row in rows
+        ],
+        "Bits: an upper bound, reached where features are independent; too low where there are few tokens.",
     )
 
 

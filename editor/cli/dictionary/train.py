@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from editor.cli.dictionary.evaluate import evaluate_each
+from editor.cli.dictionary.evaluate import evaluate_each, figures_of
 from editor.cli.dictionary.inputs import load, make_batches, parse_layers, read_texts, split_documents
 from editor.cli.dictionary.options import CONTEXT, CORPUS, DEVICE, MODEL, QUIET, Architecture
 from editor.cli.dictionary.progress import showing
@@ -188,7 +188,7 @@ def _save_figures(
     figures = {
         str(site): {
             "training": asdict(report),
-            "held_out": {**asdict(evaluations[site]), "site": str(site)},
+            "held_out": figures_of(evaluations[site]),
         }
         for site, report in reports.items()
     }

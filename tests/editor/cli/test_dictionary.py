@@ -92,6 +92,35 @@ def test_train_evaluate_and_show(train, expunge, tmp_path, architecture):
     assert "example" not in shown
 
 
+def test_dictionaries_side_by_side_with_figures(train, expunge, tmp_path):
+    for name in ("gated", "binary"):
+        train(tmp_path / name, "--architecture", name)
+    output = tmp_path / "evaluation"
+    expunge("evaluate", tmp_path / "gated", tmp_path / "binary", "--output", output)
+    names = [
+        "density.png",
+        "density.svg",
+        "evaluation.json",
+        "manifest.json",
+        "recovered.png",
+        "recovered.svg",
+    ]
+    assert sorted(file.name for file in output.iterdir()) == names
+    figures = json.loads((output / "evaluation.json").read_text())
+    assert list(figures) == [f"{name}/mlp_out.{layer}" for name in ("binary", "gated") for layer in (0, 1)]
+    one = figures["binary/mlp_out.1"]
+    assert one["entropy_bits"] > 0
+    assert {"recovered_from_mean", "kl_recovered_from_zero", "spliced_kl"} <= one["cross_entropy"].keys()
+    assert "gated/mlp_out.0" in (output / "density.svg").read_text()
+    expunge("evaluate", tmp_path / "gated", tmp_path / "binary", "--output", output, "--overwrite")
+    again = tmp_path / "again"
+    expunge("evaluate", tmp_path / "gated", tmp_path / "binary", "--output", again)
+    for name in ("density.svg", "density.png", "recovered.svg", "recovered.png", "evaluation.json"):
+        assert (again / name).read_bytes() == (output / name).read_bytes(), name
+    expunge("evaluate", tmp_path / "gated", "--no-cross-entropy", "--output", tmp_path / "short")
+    assert not (tmp_path / "short" / "recovered.svg").exists()
+
+
 def test_unmask_shows_the_corpus(train, expunge, tmp_path):
     train(tmp_path / "d", "--layers", "1")
     found = [expunge("show", tmp_path / "d", "--feature", feature, "--unmask") for feature in range(6)]
@@ -257,3 +286,23 @@ def test_two_processes_write_one_set_of_dictionaries(lab, tmp_path):
     report = figures["mlp_out.1"]["training"]
     assert report["tokens"] == figures["mlp_out.0"]["training"]["tokens"]
     assert 0 < report["explained_variance"] < 1
+
+
+def test_entropy_by_layer_and_position(lab, train, tmp_path):
+    train(tmp_path / "bits", "--architecture", "binary")
+    given = [lab / "model", tmp_path / "bits", "--corpus", lab / "corpus.jsonl", "--device", "cpu", "--quiet"]
+    for name in ("one", "two"):
+        result = CliRunner().invoke(
+            dictionary,
+            ["entropy", *map(str, given), "--output", str(tmp_path / name)],
+            catch_exceptions=False,
+        )
+        assert result.exit_code == 0
+        assert "layer 1" in result.output
+    values = json.loads((tmp_path / "one" / "entropy.json").read_text())
+    assert [row["at"] for row in values["by_layer"]] == [0, 1]
+    assert all(row["low"] < row["bits"] for row in values["by_layer"])
+    for kind in ("layer", "position"):
+        for suffix in ("svg", "png"):
+            name = f"entropy-by-{kind}.{suffix}"
+            assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()

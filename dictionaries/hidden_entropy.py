@@ -1,0 +1,150 @@
+"""Entropy of hidden states, read by a dictionary: how many bits say which features are on (Cho et al. 2025).
+
+For features that are on with probabilities p_j, H = Σ_j -[p_j log₂ p_j + (1 - p_j) log₂(1 - p_j)] is the entropy
+of the pattern were they independent, and so an upper bound on it. The binary autoencoder is trained to make it
+small at the reconstruction it gives; of other dictionaries it is the entropy of what is on, whatever its strength.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from dictionaries.activations import harvest
+from dictionaries.dictionary import Dictionary
+from dictionaries.sites import Site, input_device
+from dictionaries.splice import Progress, watched
+from dictionaries.tokens import TokenBatch
+from policies.errors import DictionaryError
+
+GROUPS = 64
+"""Documents are dealt into so many groups, which the bootstrap draws: tokens of one document belong together."""
+POSITION_BINS = 16
+CONFIDENCE = 0.95
+
+
+class EntropyRow(NamedTuple):
+    """The entropy of one set of tokens.
+
+    Attributes:
+        series: what the rows of one line in a figure have in common: a stream, or a site.
+        at: the layer, or the mean position of the tokens in the model's input, counted from 0.
+        bits: H. With few tokens it is too low: a feature not seen on adds nothing.
+        low: lower end of the interval.
+        high: upper end.
+        tokens: how many.
+    """
+
+    series: str
+    at: float
+    bits: float
+    low: float
+    high: float
+    tokens: int
+
+
+class HiddenEntropy(NamedTuple):
+    """Entropies by layer, over all tokens, and by position in the model's input, for each site."""
+
+    by_layer: tuple[EntropyRow, ...]
+    by_position: tuple[EntropyRow, ...]
+
+
+class _Counts:
+    """How often each feature is on, by group of documents and bin of positions."""
+
+    def __init__(self, features: int, device: torch.device) -> None:
+        self.fired = torch.zeros(POSITION_BINS * GROUPS, features, dtype=torch.int32, device=device)
+        self.tokens = torch.zeros(POSITION_BINS * GROUPS, dtype=torch.long, device=device)
+        self.positions = torch.zeros(POSITION_BINS, dtype=torch.long, device=device)
+
+    def add(
+        self, codes: Float[Tensor, "n F"], position: Int[Tensor, "n"], group: Int[Tensor, "n"], width: int
+    ) -> None:
+        bins = (position // width).clamp_max(POSITION_BINS - 1)
+        cells = bins * GROUPS + group
+        self.fired.index_add_(0, cells, (codes > 0).int())
+        self.tokens += torch.bincount(cells, minlength=len(self.tokens))
+        self.positions.index_add_(0, bins, position)
+
+
+@torch.no_grad()
+def hidden_entropy(
+    model: nn.Module,
+    batches: Iterable[TokenBatch],
+    dictionaries: Mapping[Site, Dictionary],
+    *,
+    context: int,
+    draws: int = 1000,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> HiddenEntropy:
+    """Entropy by layer and by position, with basic bootstrap intervals over groups of documents.
+
+    An interval is [2H - q_high, 2H - q_low] with the quantiles q of H over draws of groups with replacement: it
+    moves up where few tokens make H too low, as the draws show that they do.
+
+    Args:
+        model: in evaluation mode; the dictionaries are moved to its device.
+        batches: iterated once.
+        dictionaries: by site.
+        context: tokens a row, at most; divided into 16 bins of positions.
+        draws: of the bootstrap.
+        seed: of the draws.
+        progress: called after each batch.
+
+    Raises:
+        DictionaryError: no token counts.
+    """
+    device = input_device(model)
+    counts = {site: _Counts(one.to(device).config.features, device) for site, one in dictionaries.items()}
+    width = max(1, math.ceil(context / POSITION_BINS))
+    for piece in harvest(model, watched(batches, "activations", progress), sorted(dictionaries)):
+        rows, position = piece.kept.nonzero(as_tuple=True)
+        group = piece.batch.documents[rows] % GROUPS
+        for site, count in counts.items():
+            count.add(dictionaries[site].encode(piece.activations[site]), position, group, width)
+    if not any(int(count.tokens.sum()) for count in counts.values()):
+        raise DictionaryError("There is not one token to read", "Give a corpus with text")
+    by_layer, by_position = [], []
+    for site, count in sorted(counts.items()):
+        fired = count.fired.view(POSITION_BINS, GROUPS, -1).double().cpu()
+        tokens = count.tokens.view(POSITION_BINS, GROUPS).double().cpu()
+        by_layer.append(entropy_row(site.stream, site.layer, fired.sum(0), tokens.sum(0), draws, seed))
+        for index in tokens.sum(dim=1).nonzero().flatten().tolist():
+            at = int(count.positions[index]) / float(tokens[index].sum())
+            by_position.append(entropy_row(str(site), at, fired[index], tokens[index], draws, seed))
+    return HiddenEntropy(tuple(by_layer), tuple(by_position))
+
+
+def pattern_entropy(frequencies: Float[Tensor, "*draws F"]) -> Float[Tensor, "*draws"]:
+    """Σ_j -[p_j log₂ p_j + (1 - p_j) log₂(1 - p_j)], in bits."""
+    p = frequencies
+    return -(torch.xlogy(p, p) + torch.xlogy(1 - p, 1 - p)).sum(dim=-1) / math.log(2)
+
+
+def entropy_row(
+    series: str,
+    at: float,
+    fired: Float[Tensor, "groups F"],
+    tokens: Float[Tensor, "groups"],
+    draws: int,
+    seed: int,
+) -> EntropyRow:
+    """One row with its interval; groups without a token are not drawn."""
+    filled = tokens > 0
+    fired, tokens = fired[filled], tokens[filled]
+    bits = float(pattern_entropy(fired.sum(0) / tokens.sum()))
+    count = len(tokens)
+    drawn = np.random.default_rng(seed).multinomial(count, [1 / count] * count, size=draws)
+    sampled = [
+        pattern_entropy((weights @ fired) / (weights @ tokens)[:, None])
+        for weights in torch.split(torch.from_numpy(drawn).double(), 100)
+    ]
+    tail = (1 - CONFIDENCE) / 2
+    low, high = torch.cat(sampled).quantile(torch.tensor([tail, 1 - tail], dtype=torch.float64)).tolist()
+    return EntropyRow(series, at, bits, max(0.0, 2 * bits - high), 2 * bits - low, int(tokens.sum()))

@@ -1,0 +1,172 @@
+"""What it costs a model when a site's activations are replaced by a dictionary's reconstruction."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from dictionaries.activations import harvest
+from dictionaries.sites import Site, intercepted
+from dictionaries.tokens import TokenBatch
+
+Progress = Callable[[str, int, int | None], None]
+Replacement = Callable[[Float[Tensor, "tokens d"]], Float[Tensor, "tokens d"]]
+LOGIT_ROWS = 1024  # positions whose logits are held in float32 at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossEntropy:
+    """What the model's prediction loses when a site's activations are replaced, in nats a token.
+
+    Activations are replaced at counted tokens (see `dictionaries.activations`) and left alone elsewhere.
+
+    Attributes:
+        clean: the model as it is.
+        spliced: the dictionary's reconstruction in place of the activation.
+        zero_ablated: 0 in its place.
+        mean_ablated: its mean over the evaluated tokens in its place.
+        spliced_kl: KL(clean prediction || spliced prediction), nats a token.
+        zero_ablated_kl: the same with 0 in its place.
+        mean_ablated_kl: the same with its mean.
+        targets: predicted tokens.
+    """
+
+    clean: float
+    spliced: float
+    zero_ablated: float
+    mean_ablated: float
+    spliced_kl: float
+    zero_ablated_kl: float
+    mean_ablated_kl: float
+    targets: int
+
+    @property
+    def recovered_from_zero(self) -> float:
+        """(zero - spliced) / (zero - clean): 1 is no loss, 0 is as bad as zero ablation."""
+        return ratio(self.zero_ablated - self.spliced, self.zero_ablated - self.clean)
+
+    @property
+    def recovered_from_mean(self) -> float:
+        """(mean - spliced) / (mean - clean): the stricter of the two."""
+        return ratio(self.mean_ablated - self.spliced, self.mean_ablated - self.clean)
+
+    @property
+    def kl_recovered_from_zero(self) -> float:
+        """1 - KL(clean || spliced) / KL(clean || zero): 1 is the same prediction everywhere."""
+        return 1 - ratio(self.spliced_kl, self.zero_ablated_kl)
+
+    @property
+    def kl_recovered_from_mean(self) -> float:
+        """1 - KL(clean || spliced) / KL(clean || mean)."""
+        return 1 - ratio(self.spliced_kl, self.mean_ablated_kl)
+
+
+@contextmanager
+def replaced(
+    model: nn.Module, site: Site, replace: Replacement, where: Bool[Tensor, "batch sequence"]
+) -> Iterator[None]:
+    """Replace a site's activations at the marked tokens while the model runs inside the `with` block."""
+
+    def change(output: Tensor) -> Tensor:
+        changed = output.clone()
+        shaped = changed.view(*where.shape, -1)
+        at = where.to(output.device)
+        shaped[at] = replace(shaped[at].to(where.device, torch.float32)).to(shaped)
+        return changed
+
+    with intercepted(model, site, change):
+        yield
+
+
+@torch.no_grad()
+def splicing_costs(
+    model: nn.Module,
+    batches: Iterable[TokenBatch],
+    dictionaries: Mapping[Site, Replacement],
+    means: Mapping[Site, Float[Tensor, "d"]],
+    progress: Progress | None = None,
+) -> dict[Site, CrossEntropy]:
+    """Replace one site after another by its reconstruction, by 0 and by its mean: 1 + 3·sites model passes.
+
+    Args:
+        model: in evaluation mode.
+        batches: iterated once.
+        dictionaries: the reconstruction by site.
+        means: the activations' mean by site.
+        progress: called after each batch.
+    """
+    sums = {site: [[0.0, 0.0] for _ in range(3)] for site in dictionaries}
+    clean, targets = 0.0, 0
+    for piece in harvest(model, watched(batches, "cross-entropy", progress), list(dictionaries)):
+        reference = _predictions(model, piece.batch)
+        clean, targets = clean + reference.nats(), targets + len(reference.targets)
+        for site, dictionary in dictionaries.items():
+            ways: tuple[Replacement, ...] = (dictionary, torch.zeros_like, means[site].expand_as)
+            for total, replacement in zip(sums[site], ways, strict=True):
+                with replaced(model, site, replacement, piece.kept):
+                    changed = _predictions(model, piece.batch)
+                total[0] += changed.nats()
+                total[1] += changed.divergence_from(reference)
+    return {
+        site: CrossEntropy(
+            clean=ratio(clean, targets),
+            spliced=ratio(spliced, targets),
+            zero_ablated=ratio(zero, targets),
+            mean_ablated=ratio(mean, targets),
+            spliced_kl=ratio(spliced_kl, targets),
+            zero_ablated_kl=ratio(zero_kl, targets),
+            mean_ablated_kl=ratio(mean_kl, targets),
+            targets=targets,
+        )
+        for site, ((spliced, spliced_kl), (zero, zero_kl), (mean, mean_kl)) in sums.items()
+    }
+
+
+class _Predictions(NamedTuple):
+    """Logits, in the model's dtype, at every real token in front of another, and that other's id."""
+
+    logits: Float[Tensor, "targets vocabulary"]
+    targets: Int[Tensor, "targets"]
+
+    def nats(self) -> float:
+        """Summed cross-entropy."""
+        pieces = zip(torch.split(self.logits, LOGIT_ROWS), torch.split(self.targets, LOGIT_ROWS), strict=True)
+        return sum(
+            float(nn.functional.cross_entropy(logits.float(), targets, reduction="sum"))
+            for logits, targets in pieces
+        )
+
+    def divergence_from(self, clean: "_Predictions") -> float:
+        """Summed KL(clean || this), in nats."""
+        total = 0.0
+        for logits, others in zip(
+            torch.split(self.logits, LOGIT_ROWS), torch.split(clean.logits, LOGIT_ROWS), strict=True
+        ):
+            log_p, log_q = others.float().log_softmax(dim=1), logits.float().log_softmax(dim=1)
+            total += float(nn.functional.kl_div(log_q, log_p, reduction="sum", log_target=True))
+        return total
+
+
+def _predictions(model: nn.Module, batch: TokenBatch) -> _Predictions:
+    logits = model(input_ids=batch.tokens, attention_mask=batch.attention.long(), use_cache=False).logits
+    follows = batch.attention[:, 1:] & batch.attention[:, :-1]
+    return _Predictions(logits[:, :-1][follows], batch.tokens[:, 1:][follows])
+
+
+def watched(batches: Iterable[TokenBatch], what: str, progress: Progress | None) -> Iterator[TokenBatch]:
+    """Batches, each told of once it is used."""
+    end = len(batches) if isinstance(batches, Sized) else None
+    for done, batch in enumerate(batches, start=1):
+        yield batch
+        if progress is not None:
+            progress(what, done, end)
+
+
+def ratio(numerator: float, denominator: float) -> float:
+    """Their ratio, NaN where there is none."""
+    return numerator / denominator if denominator else math.nan

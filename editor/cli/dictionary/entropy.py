@@ -1,0 +1,93 @@
+"""`expunge dictionary entropy`."""
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from editor.cli.dictionary.inputs import load, make_batches, read_texts
+from editor.cli.dictionary.options import CONTEXT, CORPUS, DEVICE, DICTIONARY, QUIET
+from editor.cli.dictionary.progress import showing
+from editor.cli.dictionary.tables import print_entropies
+
+if TYPE_CHECKING:
+    from dictionaries.hidden_entropy import HiddenEntropy
+    from editor.output import OutputFolder
+
+
+@click.command()
+@click.argument("source", metavar="MODEL")
+@DICTIONARY
+@CORPUS
+@click.option(
+    "--draws", type=click.IntRange(min=100), default=1000, show_default=True, help="Of the bootstrap."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), help="A folder for the figures and entropy.json.")
+@click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists.")
+@CONTEXT
+@DEVICE
+@QUIET
+def entropy(
+    source: str,
+    dictionary_path: Path,
+    corpus_path: Path,
+    draws: int,
+    seed: int,
+    output: Path | None,
+    overwrite: bool,
+    context: int,
+    device: str,
+    quiet: bool,
+) -> None:
+    """Measure the entropy of a model's hidden states by layer and position, as binary autoencoders read them.
+
+    In bits: how much it takes, at most, to say which features are on. Intervals are 95%, from a bootstrap over
+    groups of documents. Compare positions and layers only at similar explained variance: see `evaluate`.
+    """
+    from dictionaries import load_dictionaries
+    from dictionaries.hidden_entropy import hidden_entropy
+    from editor.cli.stages import make_stages
+    from editor.output import OutputFolder
+
+    stages = make_stages(quiet=quiet)
+    with ExitStack() as stack:
+        folder = None
+        if output is not None:
+            inputs = {"model": source, "corpus": str(corpus_path), "dictionary": str(dictionary_path)}
+            folder = stack.enter_context(OutputFolder(output, overwrite=overwrite, inputs=inputs, seed=seed))
+        loaded = load(source, device, stages)
+        found = load_dictionaries(dictionary_path, loaded.model)
+        batches = make_batches(read_texts(corpus_path), loaded, context)
+        with showing(stages) as progress:
+            result = hidden_entropy(
+                loaded.model,
+                batches,
+                found,
+                context=min(context, loaded.context_length),
+                draws=draws,
+                seed=seed,
+                progress=progress,
+            )
+        if folder is not None:
+            _write(result, folder)
+    print_entropies(result)
+    if output is not None:
+        click.echo(f"Figures: {output}")
+
+
+def _write(result: "HiddenEntropy", folder: "OutputFolder") -> None:
+    from editor.dictionary_figures import entropy_figure, save_figure
+
+    values = {name: [row._asdict() for row in rows] for name, rows in result._asdict().items()}
+    folder.write_text("entropy.json", json.dumps(values, indent=2) + "\n")
+    by_layer = entropy_figure(result.by_layer, "Entropy of which features are on, by layer", "layer")
+    save_figure(by_layer, folder.path, "entropy-by-layer")
+    by_position = entropy_figure(
+        result.by_position,
+        "Entropy of which features are on, by position",
+        "position in the model's input, tokens",
+    )
+    save_figure(by_position, folder.path, "entropy-by-position")

@@ -1,0 +1,151 @@
+"""Figures of dictionaries as files of their own: SVG and PNG, in the report's colours on white."""
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+if TYPE_CHECKING:
+    from dictionaries import Evaluation
+    from dictionaries.hidden_entropy import EntropyRow
+
+INK, MUTED, RULE = "#16191d", "#59616b", "#dde1e6"
+SERIES = (
+    ("#0b5fb0", "o"),
+    ("#b3500a", "s"),
+    ("#7a8490", "^"),
+    ("#16191d", "D"),
+    ("#0b5fb0", "v"),
+    ("#b3500a", "P"),
+)
+"""Colour and marker of each dictionary: the marker tells them apart without colour."""
+SETTINGS = {"svg.fonttype": "none", "font.size": 10.5, "axes.linewidth": 0.8, "text.parse_math": False}
+WIDTH = 7.2
+PIXELS_PER_INCH = 160
+
+
+def save_figure(figure: Figure, folder: Path, name: str) -> None:
+    """Write NAME.svg and NAME.png; the same figure gives the same bytes."""
+    with rc_context({**SETTINGS, "svg.hashsalt": name}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+        FigureCanvasAgg(figure)
+        figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(folder / f"{name}.png", dpi=PIXELS_PER_INCH, metadata={"Software": None})
+
+
+def recovered_figure(rows: "Mapping[str, Evaluation]") -> Figure | None:
+    """L0 against cross-entropy recovered from mean ablation, a point a dictionary; None where none was spliced."""
+    points = {
+        name: (one.l0, one.cross_entropy.recovered_from_mean)
+        for name, one in rows.items()
+        if one.cross_entropy is not None
+    }
+    if not points:
+        return None
+    groups = _groups(points)
+    figure = _new_figure(4.2)
+    axes = _quiet(figure.add_axes((0.1, 0.14, 0.87, 0.72)))
+    for (colour, marker), (group, names) in zip(_styles(len(groups)), groups.items(), strict=True):
+        x, y = zip(*(points[name] for name in names), strict=True)
+        axes.plot(x, y, marker, color=colour, label=group, markersize=7)
+        for name in names:
+            if "/" in name:
+                axes.annotate(
+                    name.rpartition("/")[2],
+                    points[name],
+                    (6, 3),
+                    textcoords="offset points",
+                    color=MUTED,
+                    size=9,
+                )
+    axes.set_xscale("log")
+    axes.set_xlabel("L0: features on, a token", color=MUTED)
+    axes.set_ylabel("cross-entropy recovered", color=MUTED)
+    _title(axes, "What the model's prediction keeps, against mean ablation")
+    axes.legend(frameon=False, labelcolor=INK, fontsize=9.5)
+    return figure
+
+
+def density_figure(rows: "Mapping[str, Evaluation]") -> Figure:
+    """How many features are on for what share of the tokens, a histogram a dictionary."""
+    from dictionaries.evaluate import DENSITY_EDGES
+
+    height = 1.05
+    figure = _new_figure(0.75 + height * len(rows))
+    whole = figure.get_size_inches()[1]
+    for index, ((colour, _), (name, one)) in enumerate(zip(_styles(len(rows)), rows.items(), strict=True)):
+        bottom = whole - 0.35 - height * (index + 1)
+        axes = _quiet(figure.add_axes((0.1, bottom / whole, 0.87, (height - 0.3) / whole)))
+        axes.stairs(one.density_counts, DENSITY_EDGES, fill=True, color=colour, alpha=0.85)
+        axes.set_xscale("log")
+        axes.set_xlim(DENSITY_EDGES[0], 1)
+        axes.axvline(0.1, color=RULE, zorder=0)
+        axes.axvline(0.01, color=RULE, zorder=0)
+        dead = one.features - one.alive
+        axes.text(0.01, 0.95, name, transform=axes.transAxes, va="top", color=INK, size=9.5)
+        axes.text(0.01, 0.68, f"{dead:,} never on", transform=axes.transAxes, va="top", color=MUTED, size=9)
+        if index < len(rows) - 1:
+            axes.tick_params(labelbottom=False)
+    axes.set_xlabel("share of tokens a feature is on for (lines at 1% and 10%)", color=MUTED)
+    figure.text(0.1, 1 - 0.12 / whole, "Features by density", color=INK, va="top", weight="bold")
+    return figure
+
+
+def entropy_figure(rows: "Sequence[EntropyRow]", title: str, label: str) -> Figure:
+    """Entropy in bits with bootstrap intervals, a point a layer or position; a line for each site that has several."""
+    groups: dict[str, list[EntropyRow]] = {}
+    for row in rows:
+        groups.setdefault(row.series, []).append(row)
+    figure = _new_figure(4.2)
+    axes = _quiet(figure.add_axes((0.1, 0.14, 0.87, 0.72)))
+    for (colour, marker), (name, points) in zip(_styles(len(groups)), groups.items(), strict=True):
+        x = [row.at for row in points]
+        axes.fill_between(
+            x, [row.low for row in points], [row.high for row in points], color=colour, alpha=0.2, linewidth=0
+        )
+        axes.plot(x, [row.bits for row in points], marker=marker, color=colour, label=name, markersize=5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel(label, color=MUTED)
+    axes.set_ylabel("entropy, bits (an upper bound)", color=MUTED)
+    _title(axes, title)
+    if len(groups) > 1:
+        axes.legend(frameon=False, labelcolor=INK, fontsize=9.5)
+    return figure
+
+
+def _groups(points: "Mapping[str, tuple[float, float]]") -> dict[str, list[str]]:
+    """Dictionaries of one folder share colour and marker."""
+    groups: dict[str, list[str]] = {}
+    for name, (_, y) in points.items():
+        if math.isfinite(y):
+            groups.setdefault(name.rpartition("/")[0] or name, []).append(name)
+    return groups
+
+
+def _styles(count: int) -> list[tuple[str, str]]:
+    return [SERIES[index % len(SERIES)] for index in range(count)]
+
+
+def _new_figure(height: float) -> Figure:
+    return Figure(figsize=(WIDTH, height), facecolor="white")
+
+
+def _title(axes: Axes, text: str) -> None:
+    axes.set_title(text, loc="left", color=INK, fontsize=10.5, weight="bold", pad=10)
+
+
+def _quiet(axes: Axes) -> Axes:
+    for side in ("top", "left", "right"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(RULE)
+    axes.grid(axis="y", color=RULE, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=MUTED, labelsize=9, length=3, width=0.8, color=RULE)
+    return axes
