@@ -7,7 +7,7 @@ its pages given back, arrays of the others are handed on as they are.
 import pickle
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -106,9 +106,12 @@ class _Safetensors:
 class _Npz:
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._archive = np.load(path, allow_pickle=False)
-        if not isinstance(self._archive, np.lib.npyio.NpzFile):
-            raise DictionaryError(f"{path} is no npz archive", AGAIN)
+        with ExitStack() as stack:
+            archive: Any = np.load(stack.enter_context(path.open("rb")), allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise DictionaryError(f"{path} is no npz archive", AGAIN)
+            self._archive = stack.enter_context(archive)
+            self._open = stack.pop_all()
         self.names = frozenset(self._archive.files)
 
     def fetch(self, name: str) -> Tensor:
@@ -125,7 +128,7 @@ class _Npz:
         return torch.from_numpy(array).float()
 
     def close(self) -> None:
-        self._archive.close()
+        self._open.close()
 
 
 class _Torch:
