@@ -158,7 +158,7 @@ def load_dictionaries(
         path: a folder that holds one dictionary or folders with one each, a file of one, or a name on the hub
             (`owner/name`, with the folder in it behind a slash).
         model: where given, each dictionary's layer and width are checked against it.
-        site: what the dictionary reads, where its files do not say.
+        site: what the dictionary reads, where its files do not say; of several, the one to return.
         input_scale: by how much its activations were multiplied, where its files do not say.
 
     Raises:
@@ -167,14 +167,15 @@ def load_dictionaries(
         ModelError: the model's structure is not understood.
     """
     folder = _locate(path)
-    asked = Asked(site=site, input_scale=input_scale)
     found = [(place, known) for place in _candidates(folder) if (known := _format_of(place)) is not None]
     if not found:
         raise DictionaryError(f"No dictionary was found in {path}", _remedy(folder))
-    if len(found) > 1 and asked != Asked():
+    if len(found) > 1 and input_scale is not None:
         raise DictionaryError(
-            f"{path} holds {len(found)} dictionaries", "Give the folder of the one that this is said of"
+            f"{path} holds {len(found)} dictionaries",
+            "Give the folder of the one that has this --input-scale",
         )
+    asked = Asked(site=site if len(found) == 1 else None, input_scale=input_scale)
     dictionaries: dict[Site, Dictionary] = {}
     loaded = [known.load(place, asked) for place, known in found]
     for dictionary in sorted(loaded, key=lambda one: one.config.site):
@@ -186,7 +187,10 @@ def load_dictionaries(
         if model is not None:
             check_fit(dictionary, model)
         dictionaries[where] = dictionary
-    return dictionaries
+    if site is not None and site not in dictionaries:
+        names = ", ".join(map(str, dictionaries))
+        raise DictionaryError(f"There is no dictionary for {site} in {path}", f"There is one for {names}")
+    return dictionaries if site is None else {site: dictionaries[site]}
 
 
 def check_fit(dictionary: Dictionary, model: nn.Module) -> None:

@@ -1,7 +1,8 @@
-"""`expunge dictionary`: train, evaluate and look into dictionaries. A command is a file, entered here."""
+"""`expunge dictionary`: train, evaluate, look into and convert dictionaries. A command is a file, entered here."""
 
 import click
 
+from editor.cli.dictionary.convert import convert
 from editor.cli.dictionary.entropy import entropy
 from editor.cli.dictionary.evaluate import evaluate
 from editor.cli.dictionary.show import show
@@ -10,8 +11,8 @@ from editor.cli.dictionary.train import train
 
 @click.group()
 def dictionary() -> None:
-    """Train, evaluate and look into dictionaries of a model's activations."""
+    """Train, evaluate, look into and convert dictionaries of a model's activations."""
 
 
-for command in (train, evaluate, show, entropy):
+for command in (train, evaluate, show, entropy, convert):
     dictionary.add_command(command)

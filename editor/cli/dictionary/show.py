@@ -15,7 +15,9 @@ from editor.cli.dictionary.tables import print_feature
 @MODEL
 @CORPUS
 @click.option("--feature", type=click.IntRange(min=0), required=True, help="Which, counted from 0.")
-@click.option("--site", "site_name", help="Such as mlp_out.3, where DICTIONARY holds several.")
+@click.option(
+    "--site", "site_name", help="Such as mlp_out.3, where DICTIONARY holds several or does not say."
+)
 @click.option(
     "--contexts", type=click.IntRange(min=0), default=10, show_default=True, help="How many to show."
 )
@@ -36,13 +38,14 @@ def show(
     quiet: bool,
 ) -> None:
     """Show where one feature fires most, how often, and which output tokens it promotes."""
-    from dictionaries import load_dictionaries, view_feature
+    from dictionaries import load_dictionaries, parse_site, view_feature
     from dictionaries.sites import input_device
     from editor.cli.stages import make_stages
 
     stages = make_stages(quiet=quiet)
     loaded = load(source, device, stages)
-    found = load_dictionaries(dictionary_path, loaded.model)
+    asked = parse_site(site_name) if site_name is not None else None
+    found = load_dictionaries(dictionary_path, loaded.model, site=asked)
     chosen = found[choose_site(found, site_name)].to(input_device(loaded.model))
     batches = make_batches(read_texts(corpus_path), loaded, context)
     with stages.stage("Reading activations", len(batches)) as advance:

@@ -218,10 +218,13 @@ def test_a_scale_is_asked_for_and_never_guessed(tmp_path):
     refused(makers.standard(tmp_path / "q").path, "does not scale", input_scale=2.0)
 
 
-def test_what_is_said_of_one_dictionary_is_not_said_of_several(tmp_path):
-    for name in ("a", "b"):
-        makers.standard(tmp_path / name)
-    refused(tmp_path, "holds 2 dictionaries", site=Site(3))
+def test_of_several_one_is_chosen_by_its_site(tmp_path):
+    makers.standard(tmp_path / "a")
+    makers.dl_gated(tmp_path / "b")
+    assert list(load_dictionaries(tmp_path)) == [Site(3, "resid_post"), Site(4, "resid_post")]
+    assert list(load_dictionaries(tmp_path, site=Site(4, "resid_post"))) == [Site(4, "resid_post")]
+    refused(tmp_path, r"no dictionary for mlp_out\.3", site=Site(3))
+    refused(tmp_path, "holds 2 dictionaries", input_scale=2.0)
 
 
 def test_a_finetuning_factor_that_the_config_does_not_know(tmp_path):
