@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dictionaries.activations import Tally, harvest
 from dictionaries.dictionary import Dictionary
 from dictionaries.sites import Site, input_device
-from dictionaries.splice import CrossEntropy, Progress, ratio, splicing_costs, watched
+from dictionaries.splice import CrossEntropy, Key, Progress, ratio, splicing_costs, watched
 from dictionaries.tokens import TokenBatch
 from policies.errors import DictionaryError
 
@@ -156,42 +156,45 @@ class Accumulator:
 def evaluate_dictionaries(
     model: nn.Module,
     batches: Iterable[TokenBatch],
-    dictionaries: Mapping[Site, Dictionary],
+    dictionaries: Mapping[Key, Dictionary],
     *,
     cross_entropy: bool = True,
     progress: Progress | None = None,
-) -> dict[Site, Evaluation]:
+) -> dict[Key, Evaluation]:
     """Evaluate dictionaries on documents that training did not see, all of them from the same model passes.
 
     Args:
         model: in evaluation mode; the dictionaries are moved to its device.
         batches: token batches, iterated once for the activations and once for the cross-entropies.
-        dictionaries: by site.
-        cross_entropy: also splice reconstructions into the model: 1 + 3·sites model passes more.
+        dictionaries: by whatever name, such as their sites; several may be of one site.
+        cross_entropy: also splice reconstructions into the model: 1 + dictionaries + 2·sites model passes more.
         progress: called after each batch.
 
     Raises:
         DictionaryError: no token counts.
     """
     listed = batches if not isinstance(batches, Iterator) else list(batches)
-    sites = sorted(dictionaries)
     device = input_device(model)
-    accumulators = {site: Accumulator(dictionaries[site].to(device)) for site in sites}
+    sites = sorted({one.config.site for one in dictionaries.values()})
+    totals = {key: Accumulator(one.to(device)) for key, one in dictionaries.items()}
     tally = Tally()
     for piece in harvest(model, watched(listed, "activations", progress), sites, tally):
-        for site in sites:
-            accumulators[site].add(piece.activations[site])
+        for total in totals.values():
+            total.add(piece.activations[total.dictionary.config.site])
     if not tally.tokens:
         raise DictionaryError("There is not one token to evaluate on", "Give a corpus with text")
-    means = {site: total.mean for site, total in accumulators.items()}
-    costs = splicing_costs(model, listed, dictionaries, means, progress) if cross_entropy else {}
+    costs: dict[Key, CrossEntropy] = {}
+    if cross_entropy:
+        means = {total.dictionary.config.site: total.mean for total in totals.values()}
+        placed = {key: (one.config.site, one) for key, one in dictionaries.items()}
+        costs = splicing_costs(model, listed, placed, means, progress)
     return {
-        site: Evaluation(
-            site=site,
+        key: Evaluation(
+            site=total.dictionary.config.site,
             architecture=total.dictionary.architecture,
             features=total.dictionary.config.features,
             tokens=total.tokens,
-            sinks=tally.sinks[site],
+            sinks=tally.sinks[total.dictionary.config.site],
             explained_variance=total.explained_variance,
             gamma=total.gamma,
             l0=total.l0,
@@ -201,9 +204,9 @@ def evaluate_dictionaries(
             density_counts=total.density_counts,
             entropy_bits=total.entropy_bits,
             absorbed_cosine=absorbed_cosine(total.dictionary.directions, total.fired > 0),
-            cross_entropy=costs.get(site),
+            cross_entropy=costs.get(key),
         )
-        for site, total in accumulators.items()
+        for key, total in totals.items()
     }
 
 

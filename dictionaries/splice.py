@@ -1,10 +1,10 @@
 """What it costs a model when a site's activations are replaced by a dictionary's reconstruction."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -14,6 +14,7 @@ from dictionaries.activations import harvest
 from dictionaries.sites import Site, intercepted
 from dictionaries.tokens import TokenBatch
 
+Key = TypeVar("Key", bound=Hashable)
 Progress = Callable[[str, int, int | None], None]
 Replacement = Callable[[Float[Tensor, "tokens d"]], Float[Tensor, "tokens d"]]
 LOGIT_ROWS = 1024  # positions whose logits are held in float32 at a time
@@ -87,44 +88,59 @@ def replaced(
 def splicing_costs(
     model: nn.Module,
     batches: Iterable[TokenBatch],
-    dictionaries: Mapping[Site, Replacement],
+    dictionaries: Mapping[Key, tuple[Site, Replacement]],
     means: Mapping[Site, Float[Tensor, "d"]],
     progress: Progress | None = None,
-) -> dict[Site, CrossEntropy]:
-    """Replace one site after another by its reconstruction, by 0 and by its mean: 1 + 3·sites model passes.
+) -> dict[Key, CrossEntropy]:
+    """Put one reconstruction after another in its site's place, and at each site 0 and the mean.
+
+    Takes one model pass for the model as it is, one a dictionary, and two a site.
 
     Args:
         model: in evaluation mode.
         batches: iterated once.
-        dictionaries: the reconstruction by site.
+        dictionaries: each one's site and reconstruction.
         means: the activations' mean by site.
         progress: called after each batch.
     """
-    sums = {site: [[0.0, 0.0] for _ in range(3)] for site in dictionaries}
+    spliced = {key: _Loss() for key in dictionaries}
+    zero, mean = ({site: _Loss() for site in means} for _ in range(2))
     clean, targets = 0.0, 0
-    for piece in harvest(model, watched(batches, "cross-entropy", progress), list(dictionaries)):
+    for piece in harvest(model, watched(batches, "cross-entropy", progress), list(means)):
         reference = _predictions(model, piece.batch)
         clean, targets = clean + reference.nats(), targets + len(reference.targets)
-        for site, dictionary in dictionaries.items():
-            ways: tuple[Replacement, ...] = (dictionary, torch.zeros_like, means[site].expand_as)
-            for total, replacement in zip(sums[site], ways, strict=True):
-                with replaced(model, site, replacement, piece.kept):
-                    changed = _predictions(model, piece.batch)
-                total[0] += changed.nats()
-                total[1] += changed.divergence_from(reference)
+        ways = [
+            *((site, replacement, spliced[key]) for key, (site, replacement) in dictionaries.items()),
+            *((site, torch.zeros_like, zero[site]) for site in means),
+            *((site, means[site].expand_as, mean[site]) for site in means),
+        ]
+        for site, replacement, loss in ways:
+            with replaced(model, site, replacement, piece.kept):
+                loss.add(_predictions(model, piece.batch), reference)
     return {
-        site: CrossEntropy(
+        key: CrossEntropy(
             clean=ratio(clean, targets),
-            spliced=ratio(spliced, targets),
-            zero_ablated=ratio(zero, targets),
-            mean_ablated=ratio(mean, targets),
-            spliced_kl=ratio(spliced_kl, targets),
-            zero_ablated_kl=ratio(zero_kl, targets),
-            mean_ablated_kl=ratio(mean_kl, targets),
+            spliced=ratio(spliced[key].nats, targets),
+            zero_ablated=ratio(zero[site].nats, targets),
+            mean_ablated=ratio(mean[site].nats, targets),
+            spliced_kl=ratio(spliced[key].divergence, targets),
+            zero_ablated_kl=ratio(zero[site].divergence, targets),
+            mean_ablated_kl=ratio(mean[site].divergence, targets),
             targets=targets,
         )
-        for site, ((spliced, spliced_kl), (zero, zero_kl), (mean, mean_kl)) in sums.items()
+        for key, (site, _) in dictionaries.items()
     }
+
+
+class _Loss:
+    """Sums over targets: the cross-entropy, and the divergence from the model as it is."""
+
+    def __init__(self) -> None:
+        self.nats = self.divergence = 0.0
+
+    def add(self, changed: "_Predictions", clean: "_Predictions") -> None:
+        self.nats += changed.nats()
+        self.divergence += changed.divergence_from(clean)
 
 
 class _Predictions(NamedTuple):

@@ -15,7 +15,10 @@ from editor.cli.dictionary.progress import showing
 from editor.cli.dictionary.tables import print_evaluations
 
 if TYPE_CHECKING:
-    from dictionaries import Evaluation, Site, TokenBatch
+    from collections.abc import Mapping
+
+    from dictionaries import Dictionary, Evaluation, Site, TokenBatch
+    from dictionaries.splice import Key
     from editor.model import LoadedModel
     from editor.output import OutputFolder
     from editor.progress import Stages
@@ -61,17 +64,23 @@ def evaluate(
         loaded = load(source, device, stages)
         found = {path: load_dictionaries(path, loaded.model) for path in dictionary_paths}
         batches = make_batches(read_texts(corpus_path), loaded, context)
-        rows: dict[str, Evaluation] = {}
-        for path, dictionaries in found.items():
-            results = evaluate_each(loaded, batches, dictionaries, stages, cross_entropy=not no_cross_entropy)
-            names = len({one.resolve().name for one in found}) == len(found)
-            label = path.resolve().name if names else str(path)
-            rows |= {label if label == str(site) else f"{label}/{site}": one for site, one in results.items()}
+        rows = evaluate_each(loaded, batches, _labelled(found), stages, cross_entropy=not no_cross_entropy)
         if folder is not None:
             _write(rows, folder)
     print_evaluations(rows)
     if output is not None:
         click.echo(f"Figures: {output}")
+
+
+def _labelled(found: "dict[Path, dict[Site, Dictionary]]") -> "dict[str, Dictionary]":
+    """Every dictionary by the name of its folder, and its site where the folder holds several."""
+    names = len({path.resolve().name for path in found}) == len(found)
+    labelled = {}
+    for path, dictionaries in found.items():
+        label = path.resolve().name if names else str(path)
+        for site, one in dictionaries.items():
+            labelled[label if label == str(site) else f"{label}/{site}"] = one
+    return labelled
 
 
 def _output_folder(
@@ -120,12 +129,12 @@ def _without_nan(value: Any) -> Any:
 def evaluate_each(
     loaded: "LoadedModel",
     batches: "list[TokenBatch]",
-    dictionaries: "dict[Site, Any]",
+    dictionaries: "Mapping[Key, Dictionary]",
     stages: "Stages",
     *,
     cross_entropy: bool = True,
-) -> "dict[Site, Evaluation]":
-    """Evaluate the dictionaries of one folder while the terminal shows how far it is."""
+) -> "dict[Key, Evaluation]":
+    """Evaluate dictionaries together while the terminal shows how far it is."""
     from dictionaries import evaluate_dictionaries
 
     with showing(stages) as progress:
