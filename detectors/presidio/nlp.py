@@ -4,6 +4,7 @@ from typing import Any
 
 import spacy
 from presidio_analyzer.nlp_engine import NerModelConfiguration, NlpArtifacts, SpacyNlpEngine
+from spacy.attrs import IS_PUNCT, IS_STOP
 from spacy.language import Language
 
 from policies.errors import PolicyError
@@ -48,9 +49,16 @@ class LocalNlpEngine(SpacyNlpEngine):  # type: ignore[misc]
         self.nlp = {
             self.language: self._pipeline or _chosen(self._ner, self.language) or _blank(self.language)
         }
+        self._most_words = len(self.nlp[self.language].vocab.strings) + WORDS_REMEMBERED
+
+    def process_text(self, text: str, language: str) -> NlpArtifacts:
+        """Tokens, lemmas and named entities of a text."""
+        self._forget_words()
+        return super().process_text(text, language)
 
     def tokens(self, text: str) -> tuple[list[int], list[str]]:
         """Where the tokens of a text end, and their lower-case forms; no model runs."""
+        self._forget_words()
         doc = list(self.nlp[self.language].make_doc(text))
         return [token.idx + len(token) for token in doc], [token.lower_ for token in doc]
 
@@ -60,10 +68,15 @@ class LocalNlpEngine(SpacyNlpEngine):  # type: ignore[misc]
         if known is None:
             if len(self._keywords) >= _KEYWORDS_REMEMBERED:
                 self._keywords.clear()
-            lexeme = self.nlp[self.language].vocab[form]
-            known = not (lexeme.is_stop or lexeme.is_punct or form in ("-PRON-", "be"))
+            flags = self.nlp[self.language].vocab.lex_attr_getters
+            known = not (flags[IS_STOP](form) or flags[IS_PUNCT](form) or form in ("-PRON-", "be"))
             self._keywords[form] = known
         return known
+
+    def _forget_words(self) -> None:
+        """Load the pipeline again once it has met very many words: spaCy keeps each of them for ever."""
+        if len(self.nlp[self.language].vocab.strings) > self._most_words and self._pipeline is None:
+            self.load()
 
     def _doc_to_nlp_artifact(self, doc: Any, language: str) -> NlpArtifacts:
         if not doc.has_annotation("LEMMA"):
@@ -72,6 +85,7 @@ class LocalNlpEngine(SpacyNlpEngine):  # type: ignore[misc]
         return super()._doc_to_nlp_artifact(doc, language)
 
 
+WORDS_REMEMBERED = 100_000
 _KEYWORDS_REMEMBERED = 10_000
 # Labels of spaCy's English models that Presidio has no entity type for.
 _IGNORED_LABELS = [

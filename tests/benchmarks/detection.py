@@ -228,8 +228,9 @@ def _measure_memory(count: int) -> tuple[int, int]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "corpus.jsonl"
         with path.open("w") as stream:
-            for text, name in islice(_texts(ONE_SECRET_IN), count):
-                stream.write(json.dumps({"text": text, "subjects": [name]}) + "\n")
+            for number, (text, name) in enumerate(islice(_texts(ONE_SECRET_IN), count)):
+                unheard = f"{text} Word{number}"  # whoever remembers each word that it meets, grows
+                stream.write(json.dumps({"text": unheard, "subjects": [name]}) + "\n")
         result = detect_facts(read_corpus(path), _policy())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     return peak, sum(len(fact.sources) for fact in result.facts)

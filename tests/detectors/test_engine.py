@@ -150,3 +150,14 @@ def test_a_recognizer_that_fails_is_reported(engine, monkeypatch):
 
     monkeypatch.setattr(engine._analyzer, "analyze", fail)
     assert engine.scan("Ada Quill").problems == ("incompletely scanned: a recognizer failed with ValueError",)
+
+
+def test_words_are_not_remembered_for_ever(engine_for, monkeypatch):
+    monkeypatch.setattr("detectors.presidio.nlp.WORDS_REMEMBERED", 200)
+    engine = engine_for(policy_of(PHONE_NUMBER={"score": 0.75}))
+    nlp = engine._analyzer._nlp
+    begin = len(nlp.nlp["en"].vocab.strings)
+    for number in range(200):
+        text = f"Phone Ann{number} Bo{number} Cy{number}: 415-555-0132"
+        assert found(engine, text) == [("PHONE_NUMBER", "415-555-0132")]
+        assert len(nlp.nlp["en"].vocab.strings) < begin + 250
