@@ -2,13 +2,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PARITY := .venv-parity
 # glibc gives large blocks back to the system after each training step; keeping them halves the system time.
 export MALLOC_MMAP_THRESHOLD_ := 1073741824
 export MALLOC_TRIM_THRESHOLD_ := 1073741824
 # Idle threads sleep instead of spinning: on shared cores spinning can cost ten times the work.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test test-slow check lint types layers lab benchmarks clean
+.PHONY: demo test test-slow test-parity check lint types layers lab benchmarks clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else "Expunge needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.11 ...")'
@@ -20,10 +21,21 @@ demo: $(VENV)/.installed  ## erase five people from the embedded lab, start to r
 	$(BIN)/expunge demo --output build/demo --overwrite
 
 test: $(VENV)/.installed  ## the tests that need no network, no GPU and no downloaded model
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not parity"
 
 test-slow: $(VENV)/.installed  ## the long checks
 	$(BIN)/python -m pytest -m slow
+
+# dictionary-learning asks for much that only its training uses; its dictionaries need torch and einops.
+$(PARITY)/.installed: constraints.txt
+	$(PYTHON) -m venv $(PARITY)
+	$(PARITY)/bin/python -m pip install --quiet --constraint constraints.txt torch
+	$(PARITY)/bin/python -m pip install --quiet --constraint constraints.txt sae-lens==6.54.12 pytest jaxtyping
+	$(PARITY)/bin/python -m pip install --quiet --no-deps dictionary-learning==0.1.0
+	touch $@
+
+test-parity: $(PARITY)/.installed  ## our dictionaries against the packages whose formats they have, in an environment of its own
+	PYTHONPATH=. $(PARITY)/bin/python -m pytest -m parity tests/dictionaries/formats/test_parity.py
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
@@ -44,4 +56,4 @@ benchmarks: $(VENV)/.installed
 	$(BIN)/python -m tests.benchmarks
 
 clean:
-	rm -rf build $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf build $(VENV) $(PARITY) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -250,6 +250,7 @@ def sae_lens_topk_of_version_5(folder):
         "activation_fn_kwargs": {"k": K},
         "normalize_activations": "none",
         "apply_b_dec_to_input": True,
+        "dtype": "float32",
         "sae_lens_training_version": "5.1.0",
     }
 
