@@ -63,7 +63,7 @@ class ActivationStore:
         if cache is not None:
             key = activations_key(model, batches, self.sites)
             self._source = CachedSource(self._source, cache, key, self.sites)
-        width = resolve(model, self.sites[0]).width
+        width = _common_width(model, self.sites)
         capacity = budget_bytes // (4 * width * len(self.sites))
         if isinstance(batches, Sequence):
             capacity = min(capacity, sum(int(batch.counted.sum()) for batch in batches))
@@ -244,3 +244,11 @@ class ActivationStore:
                 )
             first = self._ordinal = 0
             yield None
+
+
+def _common_width(model: nn.Module, sites: Sequence[Site]) -> int:
+    widths = {site: resolve(model, site).width for site in sites}
+    if len(set(widths.values())) > 1:
+        found = ", ".join(f"{site} {width}" for site, width in widths.items())
+        raise DictionaryError(f"The sites have different widths ({found})", "Train each stream by itself")
+    return next(iter(widths.values()))

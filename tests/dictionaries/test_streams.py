@@ -12,6 +12,7 @@ from dictionaries.interpret import view_feature
 from dictionaries.sites import STREAMS, Site, capture, intercepted, parse_site, resolve
 from dictionaries.tokens import token_batches
 from dictionaries.train import train_dictionaries
+from policies.errors import DictionaryError
 
 FAMILIES = ("gpt2", "gpt_neox", "llama", "gemma2", "qwen2", "mistral", "phi", "phi3", "opt")
 OTHERS = ("resid_post", "attn_heads", "mlp_hidden")
@@ -166,3 +167,9 @@ def test_streams_parse_print_and_sort():
         Site(1),
         Site(1, "resid_post"),
     ]
+
+
+def test_streams_of_different_widths_are_not_trained_together(speaker, tokenizer, texts):
+    batches = list(token_batches(texts[:5], tokenizer))
+    with pytest.raises(DictionaryError, match=r"different widths \(mlp_hidden\.1 64, mlp_out\.1 16\)"):
+        train_dictionaries(speaker, batches, [Site(1), Site(1, "mlp_hidden")])

@@ -53,8 +53,8 @@ def split_documents(texts: list[str], share: float, seed: int) -> tuple[list[str
     )
 
 
-def parse_layers(layers: str, loaded: "LoadedModel") -> "list[Site]":
-    """`all`, or layers and ranges of layers."""
+def parse_layers(layers: str, stream: Any, loaded: "LoadedModel") -> "list[Site]":
+    """Sites of one stream: `all`, or layers and ranges of layers."""
     from dictionaries import Site, decoder_layers, resolve
 
     count = len(decoder_layers(loaded.model))
@@ -67,7 +67,7 @@ def parse_layers(layers: str, loaded: "LoadedModel") -> "list[Site]":
             wanted |= set(range(int(first), int(last or first) + 1))
         else:
             raise click.BadParameter(f"{part!r} is no layer. Write 0,2,5-7 or all.", param_hint="--layers")
-    sites = [Site(layer) for layer in sorted(wanted)]
+    sites = [Site(layer, stream) for layer in sorted(wanted)]
     for site in sites:
         resolve(loaded.model, site)
     return sites

@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 @CORPUS
 @click.option("--architecture", type=Architecture(), default="gated", show_default=True)
 @click.option("--layers", default="all", show_default=True, help="Such as 0,2,5-7; counted from 0.")
+@click.option(
+    "--stream",
+    type=click.Choice(["mlp_out", "resid_post", "attn_heads", "mlp_hidden"]),
+    default="mlp_out",
+    show_default=True,
+    help="What is read of each layer.",
+)
 @click.option("--features", type=click.IntRange(min=1), help="Features.  [default: the architecture's]")
 @click.option("--steps", type=click.IntRange(min=1), help="Gradient steps.  [default: the architecture's]")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Tokens a step.")
@@ -78,7 +85,7 @@ if TYPE_CHECKING:
 @DEVICE
 @QUIET
 def train(output: Path, overwrite: bool, **options: Any) -> None:
-    """Train one dictionary for the MLP output of each layer, all from the same model passes.
+    """Train one dictionary for each layer, all from the same model passes.
 
     OUTPUT gets a folder for each layer, and training.jsonl with the figures of every 50 steps. What the closing
     table shows is measured on documents that were kept out of training.
@@ -107,7 +114,8 @@ class _Job:
 
         self.output = output
         self.source, self.corpus_path = options.pop("source"), options.pop("corpus_path")
-        self.architecture, self.layers = options.pop("architecture"), options.pop("layers")
+        self.architecture = options.pop("architecture")
+        self.layers, self.stream = options.pop("layers"), options.pop("stream")
         self.store_as, self.held_out = options.pop("store_as"), options.pop("held_out")
         self.budget_bytes = int(options.pop("memory") * 2**30)
         self.context, device = options.pop("context"), options.pop("device")
@@ -128,7 +136,7 @@ class _Job:
         from dictionaries import train_dictionaries
 
         loaded = load(self.source, self.device, self.stages)
-        sites = parse_layers(self.layers, loaded)
+        sites = parse_layers(self.layers, self.stream, loaded)
         seen, unseen = split_documents(read_texts(self.corpus_path), self.held_out, self.config.seed)
         used = self.checkpoints.every or self.checkpoints.resume
         with showing(self.stages) as progress:

@@ -121,6 +121,14 @@ def test_dictionaries_side_by_side_with_figures(train, expunge, tmp_path):
     assert not (tmp_path / "short" / "recovered.svg").exists()
 
 
+@pytest.mark.parametrize("stream", ["resid_post", "attn_heads", "mlp_hidden"])
+def test_streams_beside_the_mlps_output(train, expunge, tmp_path, stream):
+    train(tmp_path / "d", "--layers", "1", "--stream", stream, "--architecture", "topk", "--k", 4)
+    assert [path.name for path in (tmp_path / "d").iterdir() if path.is_dir()] == [f"{stream}.1"]
+    assert "topk" in expunge("evaluate", tmp_path / "d")
+    assert "Promotes" in expunge("show", tmp_path / "d", "--feature", 3)
+
+
 def test_unmask_shows_the_corpus(train, expunge, tmp_path):
     train(tmp_path / "d", "--layers", "1")
     found = [expunge("show", tmp_path / "d", "--feature", feature, "--unmask") for feature in range(6)]
