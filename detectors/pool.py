@@ -20,9 +20,9 @@ from policies.errors import CorpusError
 
 PARALLEL_FROM_DOCUMENTS = 5_000
 """From here on it pays that each process imports Presidio, which takes seconds."""
-BATCH_DOCUMENTS = 64
+BATCH_DOCUMENTS = 256
 BATCH_CHARACTERS = 100_000
-BATCHES_IN_FLIGHT = 3
+BATCHES_IN_FLIGHT = 4
 """For each process; what bounds the memory."""
 
 _worker: tuple[Engine, Register] | None = None

@@ -32,8 +32,8 @@ def test_processes_are_for_large_corpora():
 
 
 def test_batches_are_bounded_by_number_and_length():
-    short = [Document(id="1", text="x")] * 200
-    assert [len(batch) for batch in pool._batches(short)] == [64, 64, 64, 8]
+    short = [Document(id="1", text="x")] * (2 * pool.BATCH_DOCUMENTS + 8)
+    assert [len(batch) for batch in pool._batches(short)] == [pool.BATCH_DOCUMENTS] * 2 + [8]
     long = [Document(id="1", text="x" * 60_000)] * 3
     assert [len(batch) for batch in pool._batches(long)] == [2, 1]
 
@@ -50,7 +50,7 @@ def test_few_batches_are_in_flight(gdpr):
     taken = []
 
     def documents():
-        for document in DOCUMENTS * 4:
+        for document in DOCUMENTS * 20:
             taken.append(1)
             yield document
 
