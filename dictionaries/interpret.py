@@ -7,7 +7,6 @@ Names are not.
 import heapq
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 
 from dictionaries.activations import harvest
 from dictionaries.dictionary import Dictionary
-from dictionaries.sites import resolve
+from dictionaries.sites import Site, resolve
 from dictionaries.tokens import TokenBatch
 from policies.errors import DictionaryError, ModelError
 
@@ -165,13 +164,12 @@ def _written(model: nn.Module, dictionary: Dictionary, feature: int) -> Float[Te
     """What a unit of the feature adds to the residual stream, norms left out."""
     direction = dictionary.directions[feature]
     site = dictionary.config.site
-    if site.stream in {"mlp_out", "resid_post"}:
+    if site.stream not in {"attn_heads", "mlp_hidden"}:
         return direction
-    mlp, attention = resolve(model, replace(site, stream="resid_post")).writers
-    writer = attention if site.stream == "attn_heads" else mlp
-    weight: Tensor = writer.projection.weight  # type: ignore[assignment]
+    found = resolve(model, Site(site.layer, "attn_out" if site.stream == "attn_heads" else "mlp_out"))
+    weight: Tensor = found.projection.weight  # type: ignore[assignment]
     direction = direction.to(weight)
-    return direction @ weight if writer.transposed else weight @ direction
+    return direction @ weight if found.transposed else weight @ direction
 
 
 def mask_text(text: str) -> str:

@@ -4,6 +4,7 @@ A site is one stream of one layer:
 
     mlp_out     what the MLP adds to the residual stream: the output of its last projection, or of the norm behind
                 it where the architecture has one (Gemma-2)
+    attn_out    what attention adds to it, likewise
     resid_post  the residual stream behind the layer
     attn_heads  the heads' outputs side by side: the input of attention's output projection
     mlp_hidden  the MLP's neurons: the input of its output projection
@@ -25,7 +26,7 @@ from torch.utils.hooks import RemovableHandle
 from dictionaries.structure import Writer, attention_writer, mlp_writer, named_layers
 from policies.errors import DictionaryError
 
-Stream = Literal["mlp_out", "resid_post", "attn_heads", "mlp_hidden"]
+Stream = Literal["mlp_out", "attn_out", "resid_post", "attn_heads", "mlp_hidden"]
 STREAMS: tuple[str, ...] = get_args(Stream)
 Change = Callable[[Tensor], Tensor]
 
@@ -54,39 +55,45 @@ class SiteModules:
         module: the module at which the activation is found.
         reads_input: whether the activation is what enters the module, rather than what leaves it.
         width: d, the width of the activation.
-        writers: the projections of this layer whose outputs the activation is a sum of, the MLP's first; none
-            where the activation is computed otherwise (attn_heads, mlp_hidden).
+        writer: the projection whose output the activation is (mlp_out, attn_out), or None.
     """
 
     module: nn.Module
     reads_input: bool
     width: int
-    writers: tuple[Writer, ...]
+    writer: Writer | None
 
     @property
     def output(self) -> nn.Module:
-        """The module whose output is the activation of `mlp_out`."""
+        """The module whose output is the activation of `mlp_out` and `attn_out`."""
         return self.module
 
     @property
     def projection(self) -> nn.Module:
-        """The first writer's projection."""
-        return self.writers[0].projection
+        """The writer's projection."""
+        return self._written().projection
 
     @property
     def projection_name(self) -> str:
         """The name of its weight in `model.named_parameters()`."""
-        return self.writers[0].name
+        return self._written().name
 
     @property
     def transposed(self) -> bool:
         """Whether its weight is stored (m, d)."""
-        return self.writers[0].transposed
+        return self._written().transposed
 
     @property
     def norm(self) -> nn.Module | None:
         """The norm behind it, or None."""
-        return self.writers[0].norm
+        return self._written().norm
+
+    def _written(self) -> Writer:
+        if self.writer is None:
+            raise DictionaryError(
+                "The activation is not the output of one projection", "Ask `writing_sites` for what writes it"
+            )
+        return self.writer
 
 
 @dataclass
@@ -95,7 +102,7 @@ class Taken:
 
     Attributes:
         outputs: (batch, sequence, d) activations by site.
-        keys: (batch, sequence, m) inputs of the projections that write it, side by side, by site.
+        keys: (batch, sequence, m) inputs of the projection that writes it, by site, where one does.
     """
 
     outputs: dict[Site, Float[Tensor, "batch sequence d"]] = field(default_factory=dict)
@@ -137,6 +144,24 @@ def input_device(model: nn.Module) -> torch.device:
     return device
 
 
+def writing_sites(site: Site) -> tuple[Site, ...]:
+    """The sites of the same layer that write what a site reads: one projection each, whose outputs add up.
+
+    The residual stream also carries what earlier layers wrote.
+
+    Raises:
+        DictionaryError: the site is not in the residual stream (attn_heads, mlp_hidden).
+    """
+    if site.stream == "resid_post":
+        return (Site(site.layer, "attn_out"), Site(site.layer, "mlp_out"))
+    if site.stream in {"mlp_out", "attn_out"}:
+        return (site,)
+    raise DictionaryError(
+        f"What {site} reads is computed by the layer, no projection writes it",
+        "Use a dictionary of mlp_out, attn_out or resid_post",
+    )
+
+
 def resolve(model: nn.Module, site: Site) -> SiteModules:
     """Find the modules behind a site.
 
@@ -151,16 +176,13 @@ def resolve(model: nn.Module, site: Site) -> SiteModules:
             f"Use a layer from 0 to {len(layers) - 1}",
         )
     layer, path = layers[site.layer], f"{name}.{site.layer}"
-    if site.stream == "attn_heads":
-        heads = attention_writer(layer, path)
-        return SiteModules(heads.projection, reads_input=True, width=heads.inputs, writers=())
-    mlp = mlp_writer(layer, path)
-    if site.stream == "mlp_hidden":
-        return SiteModules(mlp.projection, reads_input=True, width=mlp.inputs, writers=())
+    of_attention = site.stream in {"attn_heads", "attn_out"}
+    writer = attention_writer(layer, path) if of_attention else mlp_writer(layer, path)
+    if site.stream in {"attn_heads", "mlp_hidden"}:
+        return SiteModules(writer.projection, reads_input=True, width=writer.inputs, writer=None)
     if site.stream == "resid_post":
-        writers = (mlp, attention_writer(layer, path))
-        return SiteModules(layer, reads_input=False, width=mlp.outputs, writers=writers)
-    return SiteModules(mlp.output, reads_input=False, width=mlp.outputs, writers=(mlp,))
+        return SiteModules(layer, reads_input=False, width=writer.outputs, writer=None)
+    return SiteModules(writer.output, reads_input=False, width=writer.outputs, writer=writer)
 
 
 @contextmanager
@@ -198,7 +220,7 @@ def capture(
     Args:
         model: a causal language model, plain, PEFT-wrapped or dispatched.
         sites: what to record.
-        keys: record the inputs of the projections that write the sites.
+        keys: record the inputs of the projections that write sites.
         outputs: record the activations.
         grad: keep tensors in the graph with `retain_grad()`, so that `taken.outputs[site].grad` is there
             after a backward pass even where every parameter is frozen. Otherwise tensors are detached. Not
@@ -220,9 +242,8 @@ def capture(
             # In a layer, streams happen in the order of their names.
             hook = _Recorder(taken, site, grad, stop=stop_early and site == wanted[-1])
             hooks.callback(layers[site.layer].register_forward_pre_hook(hook.shape, with_kwargs=True).remove)
-            for place, writer in enumerate(found.writers if keys else ()):
-                entering = hook.key(place, len(found.writers))
-                hooks.callback(writer.projection.register_forward_pre_hook(entering).remove)
+            if keys and found.writer is not None:
+                hooks.callback(found.projection.register_forward_pre_hook(hook.key).remove)
             if outputs or hook.stop:
                 hooks.callback(_attach(found, hook.output if outputs else hook.end).remove)
         try:
@@ -253,25 +274,16 @@ class _Recorder:
     def __init__(self, taken: Taken, site: Site, grad: bool, *, stop: bool) -> None:
         self.taken, self.site, self.grad, self.stop = taken, site, grad, stop
         self.leading: torch.Size | None = None
-        self._keys: dict[int, Tensor] = {}
 
     def shape(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Note batch and sequence length: OPT flattens them inside its layers."""
         hidden = args[0] if args else kwargs.get("hidden_states")
         self.leading = hidden.shape[:-1] if isinstance(hidden, Tensor) else None
-        self._keys = {}
 
-    def key(self, place: int, count: int) -> Callable[[nn.Module, tuple[Any, ...]], tuple[Any, ...]]:
-        """Record the input of one of the site's projections; those of all stand side by side at the end."""
-
-        def entering(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
-            self._keys[place], value = self._keep(args[0])
-            if len(self._keys) == count:
-                parts = [self._keys[one] for one in range(count)]
-                self.taken.keys[self.site] = parts[0] if count == 1 else torch.cat(parts, dim=-1)
-            return (value, *args[1:])
-
-        return entering
+    def key(self, _: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Record a projection's input."""
+        self.taken.keys[self.site], value = self._keep(args[0])
+        return (value, *args[1:])
 
     def output(self, output: Tensor) -> Tensor:
         """Record a site's activation."""

@@ -64,13 +64,14 @@ def _layer_rows(problem: EditProblem, edit: Edit, attribution: Attribution, unit
     shares = {site: float(attribution.scores[site][index].sum()) for site, index in located.items()}
     total = sum(shares.values())
     for site in problem.sites:
-        delta = edit.deltas.get(problem.parameter(site)[0])
+        names = [problem.parameter(one)[0] for one in problem.writing([site])]
+        squares = [edit.deltas[name].squared_norm() for name in names if name in edit.deltas]
         best = located[site][:TOP_UNITS]
         yield LayerRow(
             site=str(site),
             units=len(located[site]),
             attribution_share=shares[site] / total if total else 0.0,
-            edit_norm=delta.squared_norm() ** 0.5 if delta is not None else 0.0,
+            edit_norm=sum(squares) ** 0.5,
             top_units=tuple(best.tolist()),
             top_scores=tuple(attribution.scores[site][best].tolist()),
         )

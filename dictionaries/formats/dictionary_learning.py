@@ -48,7 +48,11 @@ NAMES: dict[str, tuple[str, bool, dict[str, str]]] = {
 }
 """The library's class -> our architecture, whether b_dec is subtracted, and our names -> the library's."""
 UNUSED = {"AutoEncoderTopK": {"threshold"}}
-SUBMODULES = {"resid_post": "resid_post_layer_{}", "mlp_out": "mlp_out_layer_{}"}
+SUBMODULES = {
+    "resid_post": "resid_post_layer_{}",
+    "mlp_out": "mlp_out_layer_{}",
+    "attn_out": "attn_out_layer_{}",
+}
 
 
 def recognises(path: Path) -> bool:

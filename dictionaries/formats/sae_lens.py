@@ -45,6 +45,7 @@ SCALED = (True, "expected_average_only_in")
 HOOKS = {
     "resid_post": "blocks.{}.hook_resid_post",
     "mlp_out": "blocks.{}.hook_mlp_out",
+    "attn_out": "blocks.{}.hook_attn_out",
     "attn_heads": "blocks.{}.attn.hook_z",
     "mlp_hidden": "blocks.{}.mlp.hook_post",
 }

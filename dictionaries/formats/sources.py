@@ -12,6 +12,7 @@ from policies.errors import DictionaryError
 HOOKS: tuple[tuple[str, str], ...] = (
     (r"blocks\.(\d+)\.hook_resid_post", "resid_post"),
     (r"blocks\.(\d+)\.hook_mlp_out", "mlp_out"),
+    (r"blocks\.(\d+)\.hook_attn_out", "attn_out"),
     (r"blocks\.(\d+)\.attn\.hook_z", "attn_heads"),
     (r"blocks\.(\d+)\.mlp\.hook_post", "mlp_hidden"),
     # Names of transformers' modules, as Gemma Scope 2 and sparsify state them.
@@ -22,6 +23,7 @@ HOOKS: tuple[tuple[str, str], ...] = (
     # Names of dictionary_learning's training scripts.
     (r"resid_(?:post|out)_layer_?(\d+)", "resid_post"),
     (r"mlp_out_layer_?(\d+)", "mlp_out"),
+    (r"attn_out_layer_?(\d+)", "attn_out"),
 )
 """Hooks whose stream is known for every architecture. TransformerLens puts `hook_mlp_out` behind Gemma-2's norm."""
 RESID_PRE = r"blocks\.(\d+)\.hook_resid_pre"

@@ -7,15 +7,17 @@ decoder directions of its dictionary,
     o_l = decode(f̄) + Σ_j (f_j - f̄_j) d_j + e_l,        f̄ = 0 for SAEs, the running mean for the BAE,
     score_j = Σ_positions (f_j - f̄_j) · ⟨g_l, d_j⟩,      g_l = 1/m Σ_k ∂objective/∂o_l at o = (k/m) o_clean,
 
-integrated gradients (Sundararajan et al. 2017, arXiv:1703.01365) along the path that scales all sites' outputs
-together; m = 1 is gradient times activation. With every feature, the remainder decode(f̄) + e_l and enough steps,
-the scores sum to objective(clean) - objective(all sites' outputs zero): `completeness` is their ratio.
+integrated gradients (Sundararajan et al. 2017, arXiv:1703.01365) along the path that scales the outputs of all
+sites of one stream together (`together`); m = 1 is gradient times activation. With every feature, the remainder
+decode(f̄) + e_l and enough steps, the scores sum to objective(clean) - objective(those outputs zero):
+`completeness` is their ratio. On the residual stream itself (resid_post) it is not to be had: an RMS norm behind
+takes the scale away, so that all of the change happens at the very beginning of the path.
 
 The scores of one relation's probes about *other* people are subtracted where they are positive (contrast), so
 that what writes any phone number is not taken for what writes this one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -110,12 +112,13 @@ class FeatureAttribution:
         sums = _Sums({site: torch.zeros(d.config.features) for site, d in dictionaries.items()})
         pad = loaded.tokenizer.pad_token_id or 0
         for batch in batches(sequences, pad=pad, device=loaded.device, budget=GRADIENT_BATCH_TOKENS):
-            clean, objective, gradients = self._gradients(loaded.model, batch, list(dictionaries))
-            sums.total_effect += objective
             mask = batch.inputs["attention_mask"].bool()
-            for site, dictionary in dictionaries.items():
-                x, g = clean[site][mask].float(), gradients[site][mask].float()
-                sums.add(site, dictionary, x, g)
+            for group in together(dictionaries):
+                clean, objective, gradients = self._gradients(loaded.model, batch, group)
+                sums.total_effect += objective
+                for site in group:
+                    x, g = clean[site][mask].float(), gradients[site][mask].float()
+                    sums.add(site, dictionaries[site], x, g)
             if progress is not None:
                 progress(len(batch.indices))
         return sums.mean(len(sequences))
@@ -163,6 +166,18 @@ class _Sums:
         self.remainder /= max(1, count)
         self.total_effect /= max(1, count)
         return self
+
+
+def together(sites: Iterable[Site]) -> list[list[Site]]:
+    """The sites that one path scales together: those of one stream, in the order given.
+
+    What the residual stream holds behind one layer, it holds in part behind the next, and to set one is to hide the
+    other: each of its sites has a path of its own, and the effects add up.
+    """
+    groups: dict[tuple[str, int], list[Site]] = {}
+    for site in sites:
+        groups.setdefault((site.stream, site.layer if site.stream == "resid_post" else 0), []).append(site)
+    return list(groups.values())
 
 
 def objective(model: Any, batch: TokenBatch) -> Float[Tensor, ""]:

@@ -16,6 +16,9 @@ domain that everybody has is left alone. Tokens that identify go below chance by
 edit has not seen give more away than those it has; -floor_nats bounds the target from below. Codes are those of the
 original model, so that a pass goes on in the direction of what was located after the features have gone silent.
 
+k and ΔW belong to the projection that writes the site. The residual stream (resid_post) is written by two of its
+layer, attention's output projection and the MLP's: each is given half of r, with its own keys.
+
 Passes come in rounds. After each round, retained text that the edit damaged is repaired (`editor.methods.repair`);
 the next round takes up what the repair brought back.
 """
@@ -29,7 +32,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dictionaries import Dictionary
-from dictionaries.sites import Site, SiteModules, capture, resolve
+from dictionaries.sites import Site, SiteModules, capture, resolve, writing_sites
 from editor.edit import Edit
 from editor.forward import output_logits
 from editor.locators.features import GRADIENT_BATCH_TOKENS
@@ -86,7 +89,7 @@ class FeatureEdit:
         """
         located = {site: units for site, units in problem.attribution.top(self.units).items() if len(units)}
         _ = problem.retained_reading  # while the model is the original one
-        with Changes(problem, list(located), start) as changes:
+        with Changes(problem, problem.writing(located), start) as changes:
             with changes.suspended():
                 work = [_Work(batch, problem, located) for batch in _erase_batches(problem)]
             repair = Repair(problem, changes, steps=self.repairs)
@@ -127,7 +130,7 @@ class FeatureEdit:
 
 @dataclass(frozen=True, kw_only=True)
 class _Push:
-    """What one pass wants of one batch: keys and targets by site, and how many tokens are not finished."""
+    """What one pass wants of one batch: keys and targets by writing site, and how many tokens are not finished."""
 
     keys: dict[Site, Float[Tensor, "tokens m"]]
     targets: dict[Site, Float[Tensor, "tokens d"]]
@@ -146,6 +149,7 @@ class _Work:
         self.identifying = self.chance < IDENTIFYING
         self.codes: dict[Site, Tensor] = {}
         self.directions: dict[Site, Tensor] = {}
+        self.writing = problem.writing(located)
         with torch.no_grad(), capture(self.model, list(located), keys=False) as taken:
             self.model.base_model(**batch.inputs, use_cache=False)
         for site, units in located.items():
@@ -157,7 +161,7 @@ class _Work:
     def read(self, method: FeatureEdit) -> _Push:
         """Read the model as it stands: how far each token is from its target, and what promotes it."""
         sites, where = list(self.codes), self.batch.predicting
-        with torch.enable_grad(), capture(self.model, sites, grad=True) as taken:
+        with torch.enable_grad(), capture(self.model, {*sites, *self.writing}, grad=True) as taken:
             hidden = self.model.base_model(**self.batch.inputs, use_cache=False).last_hidden_state
             logits = output_logits(self.model, hidden[where])
             log_p = logits.log_softmax(1).gather(1, self.batch.targets[:, None])[:, 0]
@@ -169,15 +173,28 @@ class _Work:
         effect = torch.stack([(gradients[site] * pull[site]).sum(1) for site in sites]).sum(0)
         reach = torch.where(effect > LEAST_EFFECT, need / effect.clamp(min=LEAST_EFFECT), 0.0)
         strength = reach.clamp(max=method.gain)[:, None]
-        keys = {site: taken.keys[site][where].detach() for site in sites}
-        targets = {
-            site: before_norm(resolve(self.model, site), keys[site], -strength * pull[site]) for site in sites
-        }
+        keys = {site: taken.keys[site][where].detach() for site in self.writing}
+        wanted = self._shared({site: -strength * pull[site] for site in sites})
         return _Push(
             keys={site: key.float() for site, key in keys.items()},
-            targets=targets,
+            targets={
+                site: before_norm(resolve(self.model, site), keys[site], change)
+                for site, change in wanted.items()
+            },
             active=int((need > 0).sum()),
         )
+
+    def _shared(
+        self, changes: Mapping[Site, Float[Tensor, "tokens d"]]
+    ) -> dict[Site, Float[Tensor, "tokens d"]]:
+        """What each writing site is to change: a site's change in equal parts, one for each that writes it."""
+        shares: dict[Site, Tensor] = {}
+        for site, change in changes.items():
+            writing = writing_sites(site)
+            for one in writing:
+                share = change / len(writing)
+                shares[one] = shares[one] + share if one in shares else share
+        return shares
 
     def _promoting(self, site: Site, gradient: Float[Tensor, "tokens d"]) -> Float[Tensor, "tokens d"]:
         """c_t: the located features that promote each token, by what they contribute."""

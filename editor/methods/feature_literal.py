@@ -41,16 +41,20 @@ class FeatureLiteral:
     def fit(self, problem: EditProblem) -> Edit:
         """Return the edit; the model is left as it was, bit for bit."""
         located = {site: units for site, units in problem.attribution.top(self.units).items() if len(units)}
-        activity = _mean_activity(problem, list(located))
-        deltas = {}
+        activity = _mean_activity(problem, problem.writing(located))
+        chosen: dict[Site, Tensor] = {}
         for site, units in located.items():
+            rows = self._rows(problem.dictionaries[site].directions[units].cpu())
+            for one in problem.writing([site]):
+                columns = activity[one] > self.neuron_share * activity[one].max()
+                entries = rows[:, None] & columns[None, :]
+                chosen[one] = chosen[one] | entries if one in chosen else entries
+        deltas = {}
+        for site, entries in chosen.items():
             name, transposed = problem.parameter(site)
             weight = problem.loaded.model.get_parameter(name).detach().float().cpu()
-            weight = weight.T if transposed else weight
-            rows = self._rows(problem.dictionaries[site].directions[units].cpu())
-            columns = activity[site] > self.neuron_share * activity[site].max()
-            zeroed = -weight * (rows[:, None] & columns[None, :])
-            deltas[name] = Delta.from_dense(zeroed.T if transposed else zeroed)
+            zeroed = -weight * (entries.T if transposed else entries)
+            deltas[name] = Delta.from_dense(zeroed)
         return Edit(deltas=deltas, method=self.name, settings=asdict(self))
 
     def _rows(self, directions: Float[Tensor, "units d"]) -> Bool[Tensor, " d"]:

@@ -3,7 +3,7 @@
 It is gathered once and handed to every method, so that methods differ in nothing but what they do.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dictionaries import Dictionary
-from dictionaries.sites import Site, capture, resolve
+from dictionaries.sites import Site, capture, resolve, writing_sites
 from editor.forward import marked_logits
 from editor.locators.features import Attribution
 from editor.model import LoadedModel
@@ -26,7 +26,7 @@ class RetainedReading:
     """The retained text as the original model reads it.
 
     Attributes:
-        covariance: C₀ by site.
+        covariance: C₀ by writing site.
         log_p: of each text, the sum of ln p of its marked tokens, in nats.
     """
 
@@ -44,7 +44,7 @@ class EditProblem:
         chance: for each of them, ln p of its answer's tokens by chance alone (`editor.chance`), in nats; 0 where
             format fixes the token.
         retain: text whose marked tokens must stay.
-        dictionaries: one for each site that may be edited.
+        dictionaries: one for each site whose features may be edited.
         attribution: scores of the dictionaries' features.
     """
 
@@ -64,12 +64,20 @@ class EditProblem:
 
     @property
     def sites(self) -> list[Site]:
-        """The sites that may be edited, shallowest first."""
+        """The sites that the dictionaries read, shallowest first."""
         return sorted(self.dictionaries)
+
+    def writing(self, sites: Iterable[Site]) -> list[Site]:
+        """The sites whose projections write what some sites read, shallowest first: where an edit changes weights.
+
+        Raises:
+            DictionaryError: a site is not in the residual stream, so that no projection writes it.
+        """
+        return sorted({one for site in sites for one in writing_sites(site)})
 
     @property
     def retained_covariance(self) -> Mapping[Site, Float[Tensor, "m m"]]:
-        """C₀ = mean of kkᵀ over all tokens of the retained text that predict a marked token."""
+        """C₀ by writing site: mean of kkᵀ over all tokens of the retained text that predict a marked token."""
         return self.retained_reading.covariance
 
     @property
@@ -86,7 +94,7 @@ class EditProblem:
         tokens = 0
         placed = [replace(sequence, index=place) for place, sequence in enumerate(self.retain)]
         for batch in text_batches(self.loaded, placed):
-            with torch.no_grad(), capture(model, self.sites, outputs=False) as taken:
+            with torch.no_grad(), capture(model, self.writing(self.sites), outputs=False) as taken:
                 add_log_p(log_p, batch, marked_logits(model, batch))
             for site, keys in taken.keys.items():
                 chosen = keys[batch.predicting].float()
@@ -97,6 +105,6 @@ class EditProblem:
         )
 
     def parameter(self, site: Site) -> tuple[str, bool]:
-        """The name of the site's output projection, and whether it is stored (m, d)."""
+        """The name of the projection that writes the site, and whether it is stored (m, d)."""
         found = resolve(self.loaded.model, site)
         return found.projection_name, found.transposed

@@ -26,12 +26,12 @@ def encode(loaded, pairs):
     ]
 
 
-def random_dictionaries(loaded, architecture="relu", features=48, layers=(0, 1)):
+def random_dictionaries(loaded, architecture="relu", features=48, layers=(0, 1), stream="mlp_out"):
     """Dictionaries with random weights: unit directions, every feature firing now and then."""
     generator = torch.Generator().manual_seed(0)
     found = {}
     for layer in layers:
-        site = Site(layer)
+        site = Site(layer, stream)
         width = resolve(loaded.model, site).width
         dictionary = ARCHITECTURES[architecture](DictionaryConfig(site=site, width=width, features=features))
         with torch.no_grad():
@@ -41,8 +41,8 @@ def random_dictionaries(loaded, architecture="relu", features=48, layers=(0, 1))
     return found
 
 
-def make_problem(loaded, architecture="relu", steps=1, contrast=0.0):
-    dictionaries = random_dictionaries(loaded, architecture)
+def make_problem(loaded, architecture="relu", steps=1, contrast=0.0, stream="mlp_out"):
+    dictionaries = random_dictionaries(loaded, architecture, stream=stream)
     erase = encode(loaded, ERASE)
     locator = FeatureAttribution(steps=steps, contrast=contrast)
     attribution = locator.fit(loaded, erase, encode(loaded, OTHERS), dictionaries)

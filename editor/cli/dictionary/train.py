@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--layers", default="all", show_default=True, help="Such as 0,2,5-7; counted from 0.")
 @click.option(
     "--stream",
-    type=click.Choice(["mlp_out", "resid_post", "attn_heads", "mlp_hidden"]),
+    type=click.Choice(["mlp_out", "attn_out", "resid_post", "attn_heads", "mlp_hidden"]),
     default="mlp_out",
     show_default=True,
     help="What is read of each layer.",
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 @click.option(
     "--k", type=click.IntRange(min=1), help="Features on, a token, for those that keep the largest."
 )
+@click.option("--clip-norm", type=float, help="Largest norm of a step's gradient; try 1.")
 @click.option("--resample-every", type=click.IntRange(min=0), help="Steps between revivals of dead features.")
 @click.option("--covariance-weight", type=float, help="Weight of binary's covariance term.")
 @click.option(

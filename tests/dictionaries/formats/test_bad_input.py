@@ -172,7 +172,7 @@ def test_what_cannot_be_read_is_said(name, file, changes, message, tmp_path):
     [
         ("standard", "cfg.json", {"metadata": {}}),
         ("standard", "cfg.json", {"metadata": {"hook_name": "blocks.0.hook_resid_pre"}}),
-        ("standard", "cfg.json", {"metadata": {"hook_name": "blocks.3.hook_attn_out"}}),
+        ("standard", "cfg.json", {"metadata": {"hook_name": "blocks.3.hook_resid_mid"}}),
         ("dl_topk", "config.json", {"submodule_name": None}),
         ("dl_topk", "config.json", {"submodule_name": "attention"}),
         (
