@@ -96,6 +96,8 @@ class SiteTrainer:
         losses.total.backward()  # type: ignore[no-untyped-call]
         gradients = (parameter.grad for parameter in self.dictionary.parameters())
         self.processes.average_(gradient for gradient in gradients if gradient is not None)
+        if self.config.clip_norm:
+            nn.utils.clip_grad_norm_(self.dictionary.parameters(), self.config.clip_norm)
         self.dictionary.before_step()
         self._update()
         self.dictionary.after_step()
