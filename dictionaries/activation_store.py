@@ -163,7 +163,7 @@ class ActivationStore:
             slots = by_ordinal.indices[begin:end].to(self._buffer.device)
             taken = (by_ordinal.values[begin:end] - first).to(self._buffer.device)
             for index, site in enumerate(self.sites):
-                self._buffer[index, slots] = piece[site][taken]
+                self._buffer[index, slots] = piece[site].to(self._buffer.device)[taken]
             self.rows += len(slots)
             first = last
             if progress is not None:

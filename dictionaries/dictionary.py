@@ -21,7 +21,7 @@ class Losses(NamedTuple):
     Attributes:
         total: what is minimised.
         terms: its parts by name, unweighted.
-        codes: the batch's features, detached.
+        codes: the batch's features, detached; a sparse tensor (COO) where that is what was computed.
     """
 
     total: Float[Tensor, ""]

@@ -10,7 +10,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 if TYPE_CHECKING:
     from dictionaries import Evaluation
@@ -66,6 +66,12 @@ def recovered_figure(rows: "Mapping[str, Evaluation]") -> Figure | None:
                     size=9,
                 )
     axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    axes.set_xlim(low, high * (high / low) ** 0.12)  # room for the last label
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.minorticks_off()
     axes.set_xlabel("L0: features on, a token", color=MUTED)
     axes.set_ylabel("cross-entropy recovered", color=MUTED)
     _title(axes, "What the model's prediction keeps, against mean ablation")
@@ -78,14 +84,19 @@ def density_figure(rows: "Mapping[str, Evaluation]") -> Figure:
     from dictionaries.evaluate import DENSITY_EDGES
 
     height = 1.05
-    figure = _new_figure(0.75 + height * len(rows))
+    figure = _new_figure(0.85 + height * len(rows))
     whole = figure.get_size_inches()[1]
-    for index, ((colour, _), (name, one)) in enumerate(zip(_styles(len(rows)), rows.items(), strict=True)):
-        bottom = whole - 0.35 - height * (index + 1)
+    families = list(dict.fromkeys(map(_family, rows)))
+    for index, (name, one) in enumerate(rows.items()):
+        colour, _ = SERIES[families.index(_family(name)) % len(SERIES)]
+        bottom = whole - 0.25 - height * (index + 1)
         axes = _quiet(figure.add_axes((0.1, bottom / whole, 0.87, (height - 0.3) / whole)))
+        axes.grid(visible=False)
         axes.stairs(one.density_counts, DENSITY_EDGES, fill=True, color=colour, alpha=0.85)
         axes.set_xscale("log")
         axes.set_xlim(DENSITY_EDGES[0], 1)
+        axes.minorticks_off()
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
         axes.axvline(0.1, color=RULE, zorder=0)
         axes.axvline(0.01, color=RULE, zorder=0)
         dead = one.features - one.alive
@@ -125,8 +136,13 @@ def _groups(points: "Mapping[str, tuple[float, float]]") -> dict[str, list[str]]
     groups: dict[str, list[str]] = {}
     for name, (_, y) in points.items():
         if math.isfinite(y):
-            groups.setdefault(name.rpartition("/")[0] or name, []).append(name)
+            groups.setdefault(_family(name), []).append(name)
     return groups
+
+
+def _family(name: str) -> str:
+    """The folder of a dictionary, by its row's name."""
+    return name.rpartition("/")[0] or name
 
 
 def _styles(count: int) -> list[tuple[str, str]]:

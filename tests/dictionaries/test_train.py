@@ -105,3 +105,17 @@ def test_user_errors_have_a_cause(speaker, batches):
         train_dictionaries(torch.nn.Linear(2, 2), batches, SITES)
     with pytest.raises(DictionaryError, match="not finite"):
         train_dictionaries(speaker, batches, SITES[:1], "gated", quick("gated", learning_rate=1e30))
+
+
+def test_gradients_are_clipped_on_request(speaker, batches, monkeypatch):
+    norms = []
+
+    def record(dictionary):
+        gradients = [parameter.grad.flatten() for parameter in dictionary.parameters()]
+        norms.append(float(torch.linalg.vector_norm(torch.cat(gradients))))
+
+    monkeypatch.setattr(ARCHITECTURES["gated"], "before_step", record)
+    for clip_norm in (0.0, 0.5):
+        train_dictionaries(speaker, batches, SITES[:1], "gated", quick("gated", clip_norm=clip_norm))
+    assert min(norms[:40]) > 0.5
+    assert max(norms[40:]) == pytest.approx(0.5, rel=1e-3)
