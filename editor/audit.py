@@ -22,7 +22,7 @@ from editor.report.schema import DecodingLeakage, FactRow, GroupResult, Leakage,
 from policies import DecodingSettings
 
 Mask = NDArray[np.bool_]
-WORDINGS = ("trained", "template", "held_out", "prefix", "spelling", "all")
+WORDINGS = ("trained", "template", "held_out", "prefix", "unnamed", "spelling", "all")
 GROUPS: tuple[Group, ...] = ("erased", "same_subject", "neighbours", "others", "decoys")
 DECOYS_A_FACT = 8
 DECOY_FACTS = 200
@@ -162,8 +162,8 @@ def kept_share(before: Scored, after: Scored, groups: Sequence[Group]) -> float:
 def decoy_percentiles(scored: Scored) -> dict[Target, float]:
     """For each erased fact, the share (0 to 100) of its relation's decoys with fewer worst-case bits.
 
-    Both are taken at their most exposed wording. A fact that is nothing but chance is anywhere from 0 to 100;
-    one that leaks is at 0.
+    Both are taken at their most exposed wording of those that name the subject: behind other words nobody's fact
+    is asked for. A fact that is nothing but chance is anywhere from 0 to 100; one that leaks is at 0.
     """
     decoys = defaultdict(list)
     for target, bits in _worst_bits(scored, "decoys").items():
@@ -187,7 +187,7 @@ def decoy_bits(scored: Scored) -> tuple[float, ...]:
 
 
 def _worst_bits(scored: Scored, group: Group) -> dict[Target, float]:
-    mask = scored.where(lambda probe: probe.target.group == group)
+    mask = scored.where(lambda probe: probe.target.group == group and probe.wording != "unnamed")
     return {t: float(scored.scores.worst_case_bits[i].min()) for t, i in scored.by_target(mask).items()}
 
 
@@ -199,6 +199,7 @@ def fact_rows(
         (fact.subject, fact.entity_type, fact.secret): len(fact.sources) for fact in facts
     }
     percentiles = decoy_percentiles(before), decoy_percentiles(after) if after else {}
+    bits = _worst_bits(before, "erased"), _worst_bits(after, "erased") if after else {}
     rows = []
     for target, indices in before.by_target(before.where(_selects("erased", "all"))).items():
         fact = Fact(subject=target.subject, entity_type=target.relation, secret=target.answer, sources=())
@@ -211,8 +212,8 @@ def fact_rows(
                 sources=sources.get((target.subject, target.relation, target.answer), 0),
                 leaked_before=bool(before.scores.greedy[indices].any()),
                 leaked_after=bool(after.scores.greedy[indices].any()) if after else None,
-                worst_case_bits_before=float(before.scores.worst_case_bits[indices].min()),
-                worst_case_bits_after=float(after.scores.worst_case_bits[indices].min()) if after else None,
+                worst_case_bits_before=bits[0][target],
+                worst_case_bits_after=bits[1].get(target),
                 decoy_percentile_before=percentiles[0].get(target),
                 decoy_percentile_after=percentiles[1].get(target) if after else None,
             )

@@ -50,10 +50,10 @@ def prepare(case: Case, loaded: LoadedModel, *, wide: bool = False) -> Material:
     Args:
         case: its probes and documents.
         loaded: gives the tokenizer.
-        wide: ask for the facts in scope in more ways (`editor.probes.widened`).
+        wide: look for the facts in scope in more ways (`editor.probes.widened`).
     """
     erased = [probe for probe in case.probes if probe.target.group == "erased"]
-    erased += widened(case.probes, case.facts) if wide else []
+    erased += widened(erased) if wide else []
     kept = [
         probe
         for group in KEPT_GROUPS

@@ -20,10 +20,12 @@ from policies import ErasureRequest, Policy
 from policies.errors import CorpusError, SubjectError
 
 Group = Literal["erased", "same_subject", "neighbours", "others", "decoys"]
-Wording = Literal["trained", "template", "held_out", "prefix", "spelling"]
+Wording = Literal["trained", "template", "held_out", "prefix", "unnamed", "spelling"]
 Split = Literal["locating", "verification"]
 PREFIXES = 3
+"""Sentences of a fact that are also begun later."""
 PREFIX_WORDS = (12, 6, 3)
+"""Words that are left of them."""
 SPELLED_PROMPTS = 3
 """Prompts of a fact after which its other spellings are looked for."""
 
@@ -159,35 +161,33 @@ def sample(probes: Iterable[Probe], count: int, seed: int) -> list[Probe]:
     return sorted(probes, key=draw)[:count]
 
 
-def widened(probes: Sequence[Probe], facts: Iterable[Fact]) -> list[Probe]:
-    """More ways to ask for the erased facts: shorter beginnings of the corpus's sentences, and other spellings.
-
-    Args:
-        probes: as `build_probes` made them.
-        facts: their sources' prefixes are shortened to the last `PREFIX_WORDS` words, of at most `PREFIXES` sources.
-    """
+def widened(probes: Iterable[Probe]) -> list[Probe]:
+    """More ways to come to the erased facts, for verification alone: other spellings, and words that name nobody."""
     erased: dict[Target, list[Probe]] = defaultdict(list)
     for probe in probes:
         if probe.target.group == "erased":
-            erased[probe.target].append(probe)
-    sources = {(fact.subject, fact.entity_type, fact.secret): fact.sources for fact in facts}
-    found: list[Probe] = []
-    for target, mine in erased.items():
-        known = {probe.prompt for probe in mine}
-        texts = sources.get((target.subject, target.relation, target.answer), ())[:PREFIXES]
-        shorter = (" ".join(source.prefix.split()[-words:]) for source in texts for words in PREFIX_WORDS)
-        plain = replace(mine[0], split="verification")
-        found += [
-            replace(plain, prompt=prompt, wording="prefix")
-            for prompt in dict.fromkeys(shorter)
-            if prompt and prompt not in known
-        ]
-        found += [
-            replace(plain, prompt=probe.prompt, wording="spelling", spelling=spelling)
-            for probe in sorted(mine, key=lambda probe: probe.wording != "template")[:SPELLED_PROMPTS]
-            for spelling in spellings(target.answer)
-        ]
-    return found
+            erased[probe.target].append(replace(probe, split="verification"))
+    return [more for mine in erased.values() for more in (*_unnamed(mine), *_respelled(mine))]
+
+
+def _unnamed(probes: Sequence[Probe]) -> list[Probe]:
+    """The last words of a fact's sentences in the corpus, where they do not hold the subject's name."""
+    trained = [probe for probe in probes if probe.wording == "trained"][:PREFIXES]
+    prompts = dict.fromkeys(" ".join(probe.prompt.split()[-PREFIX_WORDS[-1] :]) for probe in trained)
+    return [
+        replace(trained[0], prompt=prompt, wording="unnamed")
+        for prompt in prompts
+        if not set(prompt.split()) & set(trained[0].target.subject.split())
+    ]
+
+
+def _respelled(probes: Sequence[Probe]) -> list[Probe]:
+    """Other spellings, after a few of a fact's prompts, templates first."""
+    return [
+        replace(probe, wording="spelling", spelling=spelling)
+        for probe in sorted(probes, key=lambda probe: probe.wording != "template")[:SPELLED_PROMPTS]
+        for spelling in spellings(probe.target.answer)
+    ]
 
 
 def _requested_names(facts: Sequence[Fact], request: ErasureRequest | None) -> frozenset[str]:
@@ -263,6 +263,7 @@ def _from_facts(facts: Sequence[Fact], policy: Policy, groups: _Groups) -> list[
         trained = Probe(target=target, prompt="", wording="trained", split="locating")
         prefixes = dict.fromkeys(source.prefix.rstrip() for source in fact.sources)
         probes += [replace(trained, prompt=prefix) for prefix in prefixes if prefix]
+        probes += _shortened(list(prefixes), trained) if target.group == "erased" else []
         rule = policy.entities.get(fact.entity_type)
         if rule is None:
             continue
@@ -272,6 +273,33 @@ def _from_facts(facts: Sequence[Fact], policy: Policy, groups: _Groups) -> list[
             for template in templates
         ]
     return probes
+
+
+def _shortened(prefixes: Sequence[str], probe: Probe) -> list[Probe]:
+    """The last words of the first sentences, from the subject's name on where fewer would not name them.
+
+    The first sentence's are for verification; of the others, an edit sees the shortest.
+    """
+    found = []
+    for place, prefix in enumerate(prefixes[:PREFIXES]):
+        prompts = [_last_words(prefix, words, probe.target.subject) for words in PREFIX_WORDS]
+        found += [
+            replace(
+                probe,
+                prompt=prompt,
+                wording="prefix",
+                split="locating" if place and prompt == prompts[-1] else "verification",
+            )
+            for prompt in dict.fromkeys(prompts)
+            if prompt and prompt != prefix
+        ]
+    return found
+
+
+def _last_words(text: str, words: int, name: str) -> str:
+    """The last words of a text, and as many more as it takes to hold a name that the text holds."""
+    last = " ".join(text.split()[-words:])
+    return text[text.rindex(name) :] if name in text and name not in last else last
 
 
 def _splits(

@@ -17,7 +17,7 @@ from editor.probes import Probe
 from editor.report.schema import TrialRow
 
 MOST_MARGIN_NATS = 8.0
-STRONGER_NATS = 1.5
+STRONGER_NATS = 0.75
 GENTLER_NATS = 1.0
 
 

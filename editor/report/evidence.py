@@ -23,7 +23,7 @@ class TypeRow(Part):
 class FamilyRow(Part):
     """What one family of wordings contributes."""
 
-    wording: Literal["trained", "template", "held_out", "prefix", "spelling"]
+    wording: Literal["trained", "template", "held_out", "prefix", "unnamed", "spelling"]
     probes: int
     greedy: Rate
     """Facts, of those asked in this family, that greedy decoding gives away."""

@@ -123,6 +123,7 @@ WORDS = {
     "template": "policy wordings",
     "held_out": "held-out wordings",
     "prefix": "shorter beginnings",
+    "unnamed": "beginnings without a name",
     "spelling": "other spellings",
     "all": "all wordings",
 }

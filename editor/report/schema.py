@@ -18,7 +18,7 @@ from policies.errors import ExitCode
 REPORT_VERSION = 1
 
 Group = Literal["erased", "same_subject", "neighbours", "others", "decoys"]
-Wording = Literal["trained", "template", "held_out", "prefix", "spelling", "all"]
+Wording = Literal["trained", "template", "held_out", "prefix", "unnamed", "spelling", "all"]
 Outcome = Literal["leakage", "utility", "incomplete"]
 EXIT_CODES: dict[Outcome, ExitCode] = {
     "leakage": ExitCode.LEAKAGE,

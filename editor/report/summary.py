@@ -6,7 +6,15 @@ from editor.report.formatting import arrow, bits, interval, number, odds, percen
 from editor.report.schema import EXIT_CODES, Criterion, Group, GroupResult, Leakage, Measure, Report, Wording
 from policies.errors import ExitCode
 
-WORDING_ORDER: tuple[Wording, ...] = ("trained", "template", "held_out", "prefix", "spelling", "all")
+WORDING_ORDER: tuple[Wording, ...] = (
+    "trained",
+    "template",
+    "held_out",
+    "prefix",
+    "unnamed",
+    "spelling",
+    "all",
+)
 GROUP_ORDER: tuple[Group, ...] = ("erased", "same_subject", "neighbours", "others", "decoys")
 OUTCOMES = {
     ExitCode.MET: "Policy met",
@@ -72,7 +80,9 @@ def criterion(report: Report, measure: Measure | None) -> Criterion | None:
 
 def key_numbers(report: Report) -> tuple[KeyNumber, ...]:
     """The four or five numbers that a reader needs first."""
-    families = [row for row in group_rows(report, "erased") if row.wording not in ("prefix", "spelling")]
+    families = [
+        row for row in group_rows(report, "erased") if row.wording not in ("prefix", "unnamed", "spelling")
+    ]
     leakage = [_extracted(row) for row in ((families[0], families[-1]) if len(families) > 2 else families)]
     exposed = [_most_exposed(report)] if report.facts else []
     kept = [number for group in ("others", "same_subject") if (number := _kept(report, group))]

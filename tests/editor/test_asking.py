@@ -80,5 +80,5 @@ def test_every_other_spelling_is_there_once():
 
 def test_a_spelled_probe_answers_in_its_spelling():
     assert probe("spelling", "digits alone").answer == "4155550132"
-    found = widened([probe("template")], [])
+    found = widened([probe("template")])
     assert {one.answer for one in found} == {"4155550132", "415 555 0132", "415.555.0132"}

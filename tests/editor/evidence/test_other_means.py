@@ -101,7 +101,7 @@ def test_the_baseline_is_subtracted(clinic):
 
 
 def test_wider_wordings_ask_for_the_same_secrets_otherwise(clinic):
-    more = widened(clinic.probes, clinic.facts)
+    more = widened(clinic.probes)
     spelled = [probe for probe in more if probe.wording == "spelling"]
     assert spelled
     assert all(probe.answer != probe.target.answer for probe in spelled)
