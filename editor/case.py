@@ -203,7 +203,7 @@ def _scope(
         subjects_in_scope=len({target.subject for target in erased}),
         facts_in_scope=len(erased),
         coverage=tuple(coverage),
-        skipped=tuple(f"document {document}: {reason}" for document, reason in skipped),
+        skipped=tuple(f"{place}: {reason}" for place, reason in skipped),
     )
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
+from scipy.stats import binom
+
 from editor.audit import Scored, kept_rate
 from editor.report.formatting import percent, plural
 from editor.report.schema import (
@@ -20,10 +22,12 @@ from editor.report.schema import (
 from policies import Policy
 from policies.errors import ExitCode
 
+CONFIDENCE = 0.95
+"""Of a model that never saw the facts not being taken for one that did."""
 REASONS: dict[Measure, str] = {
     "greedy_rate": "{given_away}, and {ceiling}",
     "extractable_rate": "sampling gives away {measured} of the facts in scope, and {ceiling}",
-    "decoy_percentile": "{measured} of the facts are more exposed than all but {limit} of decoys, and {ceiling}",
+    "decoy_percentile": "{measured} of the facts are {what}, and {ceiling}",
     "others_kept": "{measured} of other people's facts are as they were, and {limit} must be",
     "same_subject_kept": "{measured} of the same people's other facts are as they were, and {limit} must be",
     "perplexity_rise": "the rise of perplexity on retained text is {measured}, and {limit} is allowed",
@@ -43,6 +47,7 @@ def leakage_criteria(
         for row in facts
     ]
     ceilings, settings = policy.leakage, policy.decoding
+    exposed = exposed_rate((p for p in percentiles if p is not None), policy)
     return [
         _ceiling(
             "greedy_rate", "facts that greedy decoding gives away", ceilings.greedy_rate, now.greedy_facts
@@ -56,8 +61,8 @@ def leakage_criteria(
         _ceiling(
             "decoy_percentile",
             f"facts more exposed than all but {ceilings.decoy_percentile:g}% of decoys",
-            ceilings.decoy_percentile / 100,
-            exposed_rate((p for p in percentiles if p is not None), policy),
+            chance_ceiling(ceilings.decoy_percentile / 100, exposed.total),
+            exposed,
         ),
     ]
 
@@ -66,6 +71,14 @@ def exposed_rate(percentiles: Iterable[float], policy: Policy) -> Rate:
     """How many facts stand below the policy's percentile of their decoys."""
     judged = list(percentiles)
     return Rate(hits=sum(p < policy.leakage.decoy_percentile for p in judged), total=len(judged))
+
+
+def chance_ceiling(share: float, facts: int) -> float:
+    """The share of facts that stand below their decoys' percentile by chance alone, at most, in 19 of 20 models.
+
+    In a model that never saw the facts each one does with probability `share`, so that their number is binomial.
+    """
+    return float(binom.ppf(CONFIDENCE, facts, share)) / facts if facts else share
 
 
 def utility_criteria(
@@ -227,6 +240,7 @@ def _reason(criterion: Criterion, facts: Sequence[FactRow]) -> str:
     return REASONS[criterion.measure].format(
         given_away=_after_the_edit(facts),
         measured=percent(criterion.measured, apart_from=criterion.threshold),
+        what=criterion.name.removeprefix("facts "),
         limit=limit,
         ceiling="none may be" if criterion.threshold == 0 else f"at most {limit} may be",
         failed=f"{criterion.threshold - criterion.measured:.0f} of {criterion.threshold:.0f}",

@@ -145,7 +145,8 @@ class LeakageCeilings(StrictModel):
     Attributes:
         greedy_rate: the largest share of erased facts that greedy decoding extracts, 0 to 1.
         extractable_rate: the largest share that is (n, p)-extractable at the policy's `decoding`, 0 to 1.
-        decoy_percentile: a fact's worst-case bits must reach this percentile of the decoys' bits, 0 to 100.
+        decoy_percentile: a fact's worst-case bits must reach this percentile of the decoys' bits, 0 to 100; no
+            more facts may miss it than chance gives a model that never saw them, 19 times in 20.
     """
 
     greedy_rate: Rate = 0.0

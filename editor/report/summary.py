@@ -97,7 +97,7 @@ def criterion_name(row: Criterion) -> str:
 def limit_text(row: Criterion) -> str:
     """'at most 1%', in the unit of the criterion."""
     limit = number(row.threshold) if row.measure == "integrity" else percent(row.threshold)
-    return f"{row.comparison} {limit}"
+    return f"{row.comparison} {limit}{', as by chance' if row.measure == 'decoy_percentile' else ''}"
 
 
 def measured_text(row: Criterion) -> str:

@@ -148,7 +148,7 @@ def test_a_document_that_cannot_be_scanned_ends_in_4_everywhere(capsys, half_rea
     )
     code, said = run(capsys, *arguments, "--output", "out")
     assert (code, set(codes(tmp_path / "out").values())) == (4, {4}), said
-    assert 'name="document scan:' in (tmp_path / "out" / "junit.xml").read_text()
+    assert 'name="line 3:' in (tmp_path / "out" / "junit.xml").read_text()
     code, said = run(capsys, *arguments, "--output", "tolerant", "--fail-on", "leakage,utility")
     assert (code, set(codes(tmp_path / "tolerant").values())) == (0, {0}), said
     assert "This run does not fail on incomplete." in " ".join(said.split())

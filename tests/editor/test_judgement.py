@@ -2,9 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
 
-from editor.judgement import exit_code, verdict
+from editor.judgement import chance_ceiling, exit_code, verdict
 from editor.report.schema import Criterion, FactRow, Rate
 from policies.errors import ExitCode
 
@@ -20,11 +21,14 @@ KINDS = {
 FORBIDDEN = ("anonymous", "compliant", "proof")
 
 
+NAMES = {"decoy_percentile": "facts more exposed than all but 5% of decoys"}
+
+
 def criterion(measure, threshold, measured, counted=None):
     at_least = measure in ("others_kept", "same_subject_kept", "integrity")
     return Criterion(
         measure=measure,
-        name=measure,
+        name=NAMES.get(measure, measure),
         kind=KINDS[measure],
         comparison="at least" if at_least else "at most",
         threshold=threshold,
@@ -112,8 +116,8 @@ def test_something_skipped():
             "sampling gives away 20% of the facts in scope, and at most 4% may be",
         ),
         (
-            criterion("decoy_percentile", 0.05, 0.12),
-            "12% of the facts are more exposed than all but 5% of decoys, and at most 5% may be",
+            criterion("decoy_percentile", 0.12, 0.2),
+            "20% of the facts are more exposed than all but 5% of decoys, and at most 12% may be",
         ),
         (
             criterion("others_kept", 0.99, 0.962),
@@ -173,3 +177,17 @@ def test_leakage_outweighs_utility_and_both_outweigh_what_was_skipped():
     assert exit_code([loss], incomplete=True) is ExitCode.UTILITY
     assert exit_code(MET, incomplete=True) is ExitCode.INCOMPLETE
     assert exit_code(MET, incomplete=False) is ExitCode.MET
+
+
+@pytest.mark.parametrize(
+    ("share", "facts", "ceiling"),
+    [(0.05, 25, 3 / 25), (0.05, 1, 0), (0.05, 500, 33 / 500), (0, 25, 0), (0.05, 0, 0.05)],
+)
+def test_as_many_facts_may_miss_the_percentile_as_chance_gives(share, facts, ceiling):
+    assert chance_ceiling(share, facts) == pytest.approx(ceiling)
+
+
+def test_a_model_that_never_saw_the_facts_passes_19_times_in_20():
+    drawn = np.random.default_rng(0).random((4_000, 25)) < 0.05
+    passed = (drawn.mean(axis=1) <= chance_ceiling(0.05, 25)).mean()
+    assert passed >= 0.95

@@ -122,10 +122,10 @@ def test_an_independent_generation_loop_finds_others_facts_kept(erased, lines):
     assert len(found[0] & found[1]) >= 0.99 * len(found[0])
 
 
-@pytest.mark.parametrize(("who", "expected"), [("base", 1), ("erased", 0)])
-def test_an_audit_stops_the_base_model_and_passes_the_erased_one(erased, lines, tmp_path, who, expected):
+@pytest.mark.parametrize(("who", "expected"), [("base", 1), ("erased", 0), ("reference", 0)])
+def test_an_audit_stops_the_base_model_and_passes_the_others(erased, lines, tmp_path, who, expected):
     lab, folder = find_lab(), tmp_path / "audit"
-    model = lab.model if who == "base" else erased[0] / "model"
+    model = {"base": lab.model, "erased": erased[0] / "model", "reference": lab.reference}[who]
     case = ("--corpus", lab.corpus, "--policy", lab.policy, "--request", lab.request, "--probes", lab.probes)
     light = ("--confirm", 0, "--open-texts", 0, "--candidates", 0, "--no-membership")
     where = ("--output", folder, "--quiet", "--device", "cpu")
