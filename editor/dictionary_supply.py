@@ -14,7 +14,7 @@ from dictionaries import (
     token_batches,
     train_dictionaries,
 )
-from dictionaries.sites import Site
+from dictionaries.sites import Site, writing_sites
 from editor.case import Case
 from editor.model import LoadedModel
 from editor.progress import Stages
@@ -44,7 +44,8 @@ def supply_dictionaries(
     """Load the dictionaries at `path`; without one, train Gated SAEs of every MLP and keep them in the output.
 
     Raises:
-        DictionaryError: the folder holds no usable dictionary for this model.
+        DictionaryError: the folder holds no usable dictionary for this model, or one of a site that no projection
+            writes.
     """
     if path is None:
         found = _train(case, loaded, stages)
@@ -52,6 +53,8 @@ def supply_dictionaries(
     else:
         with stages.stage("Loading dictionaries"):
             found = load_dictionaries(path, loaded.model)
+            for site in found:
+                writing_sites(site)
     dictionaries = {site: dictionary.to(loaded.device).eval() for site, dictionary in found.items()}
     with stages.stage("Evaluating dictionaries"):
         quality = _quality(case, loaded, dictionaries)

@@ -20,7 +20,8 @@ METHODS = ("feature-edit", "feature-literal")
 @click.option(
     "--dictionary",
     type=click.Path(path_type=Path),
-    help="Dictionaries of the model's mlp_out.  [default: Gated SAEs, trained on the corpus and kept in the output]",
+    help="Dictionaries of the model's mlp_out, attn_out or resid_post, in any format that is read, or a hub name.  "
+    "[default: Gated SAEs of mlp_out, trained on the corpus and kept in the output]",
 )
 @click.option("--method", type=click.Choice(METHODS), default="feature-edit", show_default=True)
 @click.option(

@@ -3,6 +3,7 @@ import torch
 
 from dictionaries.architectures import ARCHITECTURES
 from dictionaries.config import DictionaryConfig
+from dictionaries.evaluate import Accumulator
 from dictionaries.sites import Site
 
 WIDTH, FEATURES = 12, 20
@@ -55,3 +56,12 @@ def test_decoding_alone_is_refused(sae, x):
     sae.input_norm = "layer_norm"
     with pytest.raises(ValueError, match="beside the activations"):
         sae.decode(sae.encode(x))
+
+
+def test_the_evaluator_puts_the_norm_back(sae, x):
+    sae.input_norm = "layer_norm"
+    total = Accumulator(sae)
+    total.add(x)
+    error = (x - sae(x)).double().square().sum(1).mean()
+    variance = (x - x.mean(0)).double().square().sum(1).mean()
+    assert total.explained_variance == pytest.approx(float(1 - error / variance), rel=1e-5)

@@ -151,3 +151,14 @@ def test_streams_that_no_projection_writes_cannot_drive_an_edit(loaded, stream):
     problem = make_problem(loaded("llama"), stream=stream)
     with pytest.raises(DictionaryError, match="no projection writes it"):
         FeatureEdit(units=5).fit(problem)
+
+
+def test_an_erasure_refuses_them_before_it_reads_anything_else(loaded, tmp_path):
+    from dictionaries import save_dictionaries
+    from editor.dictionary_supply import supply_dictionaries
+    from editor.progress import Silent
+
+    model = loaded("llama")
+    save_dictionaries(random_dictionaries(model, stream="mlp_hidden"), tmp_path)
+    with pytest.raises(DictionaryError, match=r"What mlp_hidden\.0 reads is computed"):
+        supply_dictionaries(None, model, tmp_path, tmp_path / "out", Silent())
