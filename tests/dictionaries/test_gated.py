@@ -99,3 +99,19 @@ def test_the_whole_gradient_is_the_papers(dictionary, x, threshold, dtype, toler
         assert float(gradient.abs().max()) > 0
         scale = float(gradient.abs().max())
         torch.testing.assert_close(got[name], gradient, atol=tolerance * scale, rtol=tolerance, msg=name)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 4.0], ids=["dense", "sparse"])
+def test_bfloat16_products_give_about_the_same_gradient(dictionary, x, threshold):
+    with torch.no_grad():
+        dictionary.b_enc.sub_(threshold)
+    _, expected = paper_gradients(dictionary, x, 0.3)
+    dictionary.zero_grad()
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = dictionary.losses(x, dictionary.defaults, 0.3)
+    losses.total.backward()
+    assert losses.codes.is_sparse == (threshold > 0)
+    for name, parameter in dictionary.named_parameters():
+        assert parameter.grad.dtype == torch.float32
+        error = torch.linalg.vector_norm(parameter.grad - expected[name])
+        assert float(error / torch.linalg.vector_norm(expected[name])) < 0.05, name

@@ -1,5 +1,6 @@
 """`expunge dictionary train`."""
 
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -174,6 +175,8 @@ def _train_and_write(job: _Job, *, overwrite: bool) -> None:
     from dictionaries.training_log import TrainingLog
     from editor.output import OutputFolder
 
+    if job.checkpoints.resume:
+        _clear_away(job.output.resolve())
     inputs = {"model": job.source, "corpus": str(job.corpus_path)}
     with OutputFolder(job.output, overwrite=overwrite, inputs=inputs, seed=job.config.seed) as folder:
         events = folder.path / "tensorboard" if job.tensorboard else None
@@ -187,6 +190,13 @@ def _train_and_write(job: _Job, *, overwrite: bool) -> None:
     print_training(reports)
     print_evaluations({str(site): one for site, one in evaluations.items()})
     click.echo(f"Dictionaries: {job.output}")
+
+
+def _clear_away(output: Path) -> None:
+    """Remove what a killed run left of its unfinished output: its log, which the checkpoint holds too."""
+    for partial in output.parent.glob(f".{output.name}.partial-*"):
+        if {file.name for file in partial.iterdir()} <= {"training.jsonl", "tensorboard"}:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _save_figures(
