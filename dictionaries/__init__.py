@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from dictionaries.config import DictionaryConfig, TrainingConfig
     from dictionaries.dictionary import Dictionary
     from dictionaries.evaluate import Evaluation, evaluate_dictionaries
-    from dictionaries.formats import FORMATS, load_dictionaries, save_dictionaries, save_dictionary
+    from dictionaries.formats import (
+        FORMATS,
+        export_dictionaries,
+        load_dictionaries,
+        save_dictionaries,
+        save_dictionary,
+    )
     from dictionaries.interpret import FeatureView, view_feature
     from dictionaries.sites import Site, SiteModules, capture, decoder_layers, parse_site, resolve
     from dictionaries.splice import CrossEntropy
@@ -25,7 +31,13 @@ _HOME = {
     "config": ("DictionaryConfig", "TrainingConfig"),
     "dictionary": ("Dictionary",),
     "evaluate": ("Evaluation", "evaluate_dictionaries"),
-    "formats": ("FORMATS", "load_dictionaries", "save_dictionaries", "save_dictionary"),
+    "formats": (
+        "FORMATS",
+        "export_dictionaries",
+        "load_dictionaries",
+        "save_dictionaries",
+        "save_dictionary",
+    ),
     "interpret": ("FeatureView", "view_feature"),
     "sites": ("Site", "SiteModules", "capture", "decoder_layers", "parse_site", "resolve"),
     "splice": ("CrossEntropy",),
@@ -51,6 +63,7 @@ __all__ = [
     "capture",
     "decoder_layers",
     "evaluate_dictionaries",
+    "export_dictionaries",
     "load_dictionaries",
     "parse_site",
     "resolve",

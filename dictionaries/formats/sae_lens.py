@@ -181,7 +181,7 @@ def _normalisation(config: dict[str, Any], path: Path, asked: Asked) -> tuple[In
         if scale is None:
             raise DictionaryError(
                 f"{file} scales activations to an average norm of √d and does not say by how much",
-                "Say so by --input-scale: √d divided by the mean norm of the activations",
+                "Say so to `expunge dictionary convert` by --input-scale: √d divided by their mean norm",
             )
         return "none", check_scale(float(scale), file)
     if isinstance(named, list | dict) or named not in NORMS:

@@ -102,6 +102,6 @@ def decide_site(stated: Site | None, asked: Asked, source: Path, hook: str | Non
         reads = f"reads {hook}, which is not known by that name" if hook else "does not say what it reads"
         raise DictionaryError(
             f"{source} {reads}",
-            "Say so by --site, such as --site mlp_out.3; `expunge dictionary convert` writes it down for good",
+            "Say so to `expunge dictionary convert`, such as --site mlp_out.3, which writes it down",
         )
     return site

@@ -53,8 +53,7 @@ def convert(
     the BAE reference code, or a name on the hub with the folder in it: owner/name/layer_20/width_16k. Several
     dictionaries get a folder each.
     """
-    from dictionaries import load_dictionaries, parse_site
-    from dictionaries.formats import export_dictionaries
+    from dictionaries import export_dictionaries, load_dictionaries, parse_site
     from editor.cli.closing import shown
 
     site = parse_site(site_name) if site_name is not None else None
