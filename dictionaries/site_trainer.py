@@ -159,7 +159,9 @@ class SiteTrainer:
         return point
 
     def _figures(self, losses: Losses, tokens: int, step: int) -> Point:
-        if not math.isfinite(float(losses.total.detach())):
+        # A gate that is NaN is not open, so the loss alone may not show it.
+        finite = all(bool(torch.isfinite(parameter).all()) for parameter in self.dictionary.parameters())
+        if not (finite and math.isfinite(float(losses.total.detach()))):
             raise DictionaryError(
                 f"The loss at {self.dictionary.config.site} is not finite after {step + 1} steps",
                 "Lower the learning rate",

@@ -119,3 +119,19 @@ def test_gradients_are_clipped_on_request(speaker, batches, monkeypatch):
         train_dictionaries(speaker, batches, SITES[:1], "gated", quick("gated", clip_norm=clip_norm))
     assert min(norms[:40]) > 0.5
     assert max(norms[40:]) == pytest.approx(0.5, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
+def test_weights_that_are_not_finite_are_noticed(name, speaker, batches, monkeypatch):
+    """Also where features that are NaN are never on, so that the loss stays finite."""
+    kind = ARCHITECTURES[name]
+    plain = kind.after_step
+
+    def spoil(dictionary):
+        plain(dictionary)
+        with torch.no_grad():
+            dictionary.W_enc[:, 0] = torch.nan
+
+    monkeypatch.setattr(kind, "after_step", spoil)
+    with pytest.raises(DictionaryError, match="not finite"):
+        train_dictionaries(speaker, batches, SITES[:1], name, quick(name))
