@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
+from transformers import GenerationConfig
 
 from editor.audit import Scored, score_probes
 from editor.lab import find_lab
@@ -139,18 +140,15 @@ def _ids(loaded: LoadedModel, probe: Probe) -> tuple[list[int], list[int]]:
 
 @torch.no_grad()
 def _generate(loaded: LoadedModel, ids: torch.Tensor, length: int, **how: object) -> torch.Tensor:
-    made = loaded.model.generate(
-        input_ids=ids,
-        attention_mask=torch.ones_like(ids),
-        max_new_tokens=length,
-        min_new_tokens=length,
-        pad_token_id=0,
-        **({"do_sample": False} | how),
+    # No end of text: a text that ends early is as long as the others, and wrong.
+    config = GenerationConfig(
+        max_new_tokens=length, eos_token_id=None, pad_token_id=0, **({"do_sample": False} | how)
     )
+    made = loaded.model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=config)
     return made[:, ids.shape[1] :]
 
 
 if __name__ == "__main__":
     model = load_model(str(find_lab().model), device="cpu")
     score_probes(model, _probes(int(sys.argv[1])), SETTINGS)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+    sys.stdout.write(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024))
