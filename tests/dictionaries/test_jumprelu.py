@@ -46,14 +46,15 @@ def test_pseudo_derivatives_are_the_papers():
     of_codes, of_on = torch.randn(40, FEATURES), torch.randn(40, FEATURES)
     codes, on = jump(z, theta, bandwidth)
     ((codes * of_codes).sum() + (on * of_on).sum()).backward()
+    points, thresholds = z.detach(), theta.detach()
     expected_theta, expected_z = torch.zeros(FEATURES), torch.zeros(40, FEATURES)
     for t in range(40):
         for j in range(FEATURES):
-            u = (float(z[t, j]) - float(theta[j])) / bandwidth
+            u = (float(points[t, j]) - float(thresholds[j])) / bandwidth
             kernel = 1.0 if abs(u) < 0.5 else 0.0
-            expected_theta[j] -= float(theta[j]) / bandwidth * kernel * of_codes[t, j]
+            expected_theta[j] -= float(thresholds[j]) / bandwidth * kernel * of_codes[t, j]
             expected_theta[j] -= 1 / bandwidth * kernel * of_on[t, j]
-            expected_z[t, j] = of_codes[t, j] if z[t, j] > theta[j] else 0.0
+            expected_z[t, j] = of_codes[t, j] if points[t, j] > thresholds[j] else 0.0
     torch.testing.assert_close(theta.grad, expected_theta, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(z.grad, expected_z)
 
