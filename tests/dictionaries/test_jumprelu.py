@@ -63,4 +63,4 @@ def test_thresholds_never_fall_below_zero(sae):
     with torch.no_grad():
         sae.threshold.fill_(-0.3)
     sae.after_step()
-    assert float(sae.threshold.max()) == 0.0
+    assert float(sae.threshold.detach().max()) == 0.0
