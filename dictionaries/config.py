@@ -61,7 +61,7 @@ class TrainingConfig:
         estimator: gradient of the binary autoencoder's step function.
         k: features on, a token, in the architectures that keep the largest ones.
         bandwidth: ε of JumpReLU's straight-through kernel.
-        clip_norm: largest Euclidean norm of a step's whole gradient; 0 for any. The first gradients are a hundred
+        clip_norm: largest Euclidean norm of a step's whole gradient; 0 for any. The first gradients are hundreds of
             times those of the end, and Adam's decay of 0.999 remembers them for a thousand steps: in short runs a
             norm of 1 gives sparser and better dictionaries at the same λ.
         resample_every: steps between two revivals of features that were silent since the last; 0 for never.
