@@ -98,9 +98,9 @@ class TrialJudge:
         self.text = self._some(text)
         self.text_before = [marked_logits(loaded.model, batch).log_softmax(1) for batch in self.text]
 
-    def judge(self, problem: EditProblem, method: FeatureEdit) -> TrialResult:
-        """Fit an edit, apply it, measure it, and take it back."""
-        edit = method.fit(problem)
+    def judge(self, problem: EditProblem, method: FeatureEdit, start: Edit | None = None) -> TrialResult:
+        """Fit an edit, going on from `start` if there is one; apply it, measure it, and take it back."""
+        edit = method.fit(problem, start=start)
         with edit.applied(self.loaded.model):
             return self._measure(edit, method)
 

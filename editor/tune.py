@@ -85,10 +85,13 @@ class StrengthSearch:
         results: list[TrialResult] = []
         best: TrialResult | None = None
         for number in range(self.trials):
+            start = None
             if number == 1:
                 study.enqueue_trial(_parameters(_answer(results[0])))
+                # What did not go deep enough goes on from where it stands; what went too deep begins anew.
+                start = best.edit if best and not best.erases else None
             trial = study.ask()
-            result = judge.judge(problem, _suggest(trial))
+            result = judge.judge(problem, _suggest(trial), start)
             study.tell(trial, [result.leakage, result.collateral])
             best = min(best or result, result, key=_preference)
             results.append(replace(result, edit=None))

@@ -47,7 +47,7 @@ IDENTIFYING = -0.5
 """Nats: a token identifies where chance gives it less."""
 LATER_PASSES = 4
 """The most passes of each round after the first."""
-CONTINUED_ROUNDS = 2
+CONTINUED_ROUNDS = 1
 """The most rounds of a fit that goes on from an edit."""
 LEAST_EFFECT = 1e-3
 """Nats: a token on which the located features have less effect than this is not pushed through them."""

@@ -2,7 +2,6 @@
 
 import json
 import random
-import resource
 import subprocess
 import sys
 import time
@@ -13,12 +12,14 @@ from typing import NamedTuple
 import torch
 from transformers import GenerationConfig
 
+from editor.asking import encode_probes
 from editor.audit import Scored, score_probes
 from editor.lab import find_lab
 from editor.leakage import extractable
 from editor.model import LoadedModel, load_model
 from editor.probes import Probe, Target
 from policies import DecodingSettings
+from tests.benchmarks.memory import peak_mib
 
 SECRETS = 20_000
 FEWER = 2_000
@@ -134,8 +135,10 @@ def _against_sampling(loaded: LoadedModel, scored: Scored, seconds: float) -> Ro
 
 
 def _ids(loaded: LoadedModel, probe: Probe) -> tuple[list[int], list[int]]:
-    prompt = loaded.tokenizer(probe.prompt)["input_ids"]
-    return prompt, loaded.tokenizer(f"{probe.prompt} {probe.answer}")["input_ids"][len(prompt) :]
+    """Prompt and answer tokenised together; a space of its own between them is the prompt's."""
+    (sequence,) = encode_probes(loaded, [probe])
+    begin = sequence.marked.index(True)
+    return list(sequence.ids[:begin]), list(sequence.ids[begin:])
 
 
 @torch.no_grad()
@@ -151,4 +154,4 @@ def _generate(loaded: LoadedModel, ids: torch.Tensor, length: int, **how: object
 if __name__ == "__main__":
     model = load_model(str(find_lab().model), device="cpu")
     score_probes(model, _probes(int(sys.argv[1])), SETTINGS)
-    sys.stdout.write(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024))
+    sys.stdout.write(str(peak_mib()))

@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from detectors.engine import Engine
 from detectors.pool import search_in_processes
 from detectors.search import search_document
 from policies import Policy
+from tests.benchmarks.memory import peak_mib
 
 if TYPE_CHECKING:
     from tests.benchmarks.audit import Row
@@ -231,7 +231,7 @@ def _measure_memory(count: int) -> tuple[int, int]:
                 unheard = f"{text} Word{number}"  # whoever remembers each word that it meets, grows
                 stream.write(json.dumps({"text": unheard, "subjects": [name]}) + "\n")
         result = detect_facts(read_corpus(path), _policy())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    peak = peak_mib()
     return peak, sum(len(fact.sources) for fact in result.facts)
 
 

@@ -14,7 +14,7 @@ class Judge:
     def __init__(self, enough):
         self.enough = enough
 
-    def judge(self, _problem, method):
+    def judge(self, _problem, method, start=None):
         erases = method.margin_nats >= self.enough
         return TrialResult(
             method=method,
