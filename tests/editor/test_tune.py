@@ -13,8 +13,10 @@ class Judge:
 
     def __init__(self, enough):
         self.enough = enough
+        self.starts = []
 
     def judge(self, _problem, method, start=None):
+        self.starts.append(start)
         erases = method.margin_nats >= self.enough
         return TrialResult(
             method=method,
@@ -31,7 +33,10 @@ class Judge:
 
 @pytest.mark.parametrize(("enough", "step"), [(3.0, -GENTLER_NATS), (4.5, STRONGER_NATS)])
 def test_the_second_trial_answers_the_first(enough, step):
-    first, second = StrengthSearch(trials=2).fit(None, Judge(enough)).trials
+    judge = Judge(enough)
+    first, second = StrengthSearch(trials=2).fit(None, judge).trials
+    assert judge.starts[0] is None
+    assert (judge.starts[1] is None) is first.erases  # a stronger one goes on from the first
     assert first.method == FeatureEdit()
     assert second.method.margin_nats == pytest.approx(first.method.margin_nats + step)
 
