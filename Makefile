@@ -54,6 +54,7 @@ lab: $(VENV)/.installed  ## rebuild examples/rivermouth from its seed
 
 benchmarks: $(VENV)/.installed
 	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks.dictionaries
 
 clean:
 	rm -rf build $(VENV) $(PARITY) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,4 +1,7 @@
-"""`make benchmarks`: ratios of our code against plain implementations, both in one run."""
+"""`make benchmarks`: ratios of our code against plain implementations, both in one run.
+
+Training of dictionaries has a benchmark of its own (`python -m tests.benchmarks.dictionaries`).
+"""
 
 from itertools import chain
 
