@@ -91,7 +91,7 @@ class StrengthSearch:
                 # What did not go deep enough goes on from where it stands; what went too deep begins anew.
                 start = best.edit if best and not best.erases else None
             trial = study.ask()
-            result = judge.judge(problem, _suggest(trial), start)
+            result = judge.judge(problem, _suggest(trial, self.start), start)
             study.tell(trial, [result.leakage, result.collateral])
             best = min(best or result, result, key=_preference)
             results.append(replace(result, edit=None))
@@ -118,9 +118,10 @@ def _preference(result: TrialResult) -> tuple[bool, float, float]:
     return not result.feasible, 0.0 if result.feasible else result.leakage - result.kept, result.collateral
 
 
-def _suggest(trial: object) -> FeatureEdit:
+def _suggest(trial: object, like: FeatureEdit) -> FeatureEdit:
     suggest = trial.suggest_float  # type: ignore[attr-defined]  # optuna has no stubs here
-    return FeatureEdit(
+    return replace(
+        like,
         units=trial.suggest_int("units", 50, 1000, log=True),  # type: ignore[attr-defined]
         gain=suggest("gain", 0.5, 4.0, log=True),
         ridge=suggest("ridge", 3.0, 100.0, log=True),

@@ -47,7 +47,9 @@ def demo(ctx: click.Context, /, architecture: str, **options: Any) -> None:
                 "dictionary": lab.dictionaries(architecture),
                 "method": "feature-edit",
                 "strength": "auto",
+                # Two short trials: `expunge erase` takes up to eight, of two rounds where they go on.
                 "trials": 2,
+                "continued_rounds": 1,
                 "controls": True,
                 "case_key": None,
                 "seed": None,

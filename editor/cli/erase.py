@@ -82,7 +82,8 @@ def erase_options(options: dict[str, Any]) -> "EraseOptions":
     if options["method"] == FeatureLiteral.name:
         return EraseOptions(method=FeatureLiteral(), search=None, controls=options["controls"])
     if options["strength"] == "auto":
-        search = StrengthSearch(trials=options["trials"], seed=options["seed"] or 0)
+        start = FeatureEdit(continued_rounds=options.get("continued_rounds", FeatureEdit.continued_rounds))
+        search = StrengthSearch(trials=options["trials"], seed=options["seed"] or 0, start=start)
         return EraseOptions(search=search, controls=options["controls"])
     try:
         margin = float(options["strength"])

@@ -47,8 +47,6 @@ IDENTIFYING = -0.5
 """Nats: a token identifies where chance gives it less."""
 LATER_PASSES = 4
 """The most passes of each round after the first."""
-CONTINUED_ROUNDS = 1
-"""The most rounds of a fit that goes on from an edit."""
 LEAST_EFFECT = 1e-3
 """Nats: a token on which the located features have less effect than this is not pushed through them."""
 
@@ -65,6 +63,7 @@ class FeatureEdit:
         floor_nats: a token is finished below minus this, whatever chance gives it.
         passes: the most passes of the first round.
         rounds: how often passes and a repair take turns.
+        continued_rounds: the same for a fit that goes on from an edit.
         repairs: steps of a repair; 0 repairs nothing.
     """
 
@@ -78,6 +77,7 @@ class FeatureEdit:
     floor_nats: float = 14.0
     passes: int = 12
     rounds: int = 3
+    continued_rounds: int = 2
     repairs: int = 2
 
     def fit(self, problem: EditProblem, start: Edit | None = None) -> Edit:
@@ -93,7 +93,7 @@ class FeatureEdit:
             with changes.suspended():
                 work = [_Work(batch, problem, located) for batch in _erase_batches(problem)]
             repair = Repair(problem, changes, steps=self.repairs)
-            for number in range(min(self.rounds, CONTINUED_ROUNDS) if start else self.rounds):
+            for number in range(self.continued_rounds if start else self.rounds):
                 keys = self._push(problem, work, changes, self.passes if number == 0 else LATER_PASSES)
                 if not repair.run(keys):
                     break
