@@ -106,7 +106,7 @@ def test_an_independent_generation_loop_finds_the_same(erased, report, lines):
         assert (found, len(asked)) == (row["hits"], row["total"])
 
 
-@pytest.mark.xfail(reason="seen: 143 of the 149 that the original answers; see README, What was measured")
+@pytest.mark.xfail(reason="seen: 97.8% of all 1,515 held-out questions; see README, What was measured")
 def test_an_independent_generation_loop_finds_others_facts_kept(erased, lines):
     """Wordings that neither training nor the edit saw, one in seven."""
     names = {subject.name for subject in load_request(find_lab().request).subjects}
@@ -122,7 +122,9 @@ def test_an_independent_generation_loop_finds_others_facts_kept(erased, lines):
     assert len(found[0] & found[1]) >= 0.99 * len(found[0])
 
 
-@pytest.mark.parametrize(("who", "expected"), [("base", 1), ("erased", 0), ("reference", 0)])
+@pytest.mark.parametrize(
+    ("who", "expected"), [("base", 1), ("erased", 0), pytest.param("reference", 0, marks=pytest.mark.slow)]
+)
 def test_an_audit_stops_the_base_model_and_passes_the_others(erased, lines, tmp_path, who, expected):
     lab, folder = find_lab(), tmp_path / "audit"
     model = {"base": lab.model, "erased": erased[0] / "model", "reference": lab.reference}[who]

@@ -69,6 +69,7 @@ def planted(checkpoint, tmp_path):
     return fact
 
 
+@pytest.mark.slow
 def test_the_planted_secret_is_found_and_named_by_its_label_alone(planted, tmp_path):
     arguments = ("audit", tmp_path / "model", "--facts", tmp_path / "facts.jsonl")
     more = ("--policy", tmp_path / "policy.yaml", "--output", tmp_path / "out", *LIGHT)
