@@ -174,5 +174,5 @@ def _properties(report: Report) -> dict[str, Any]:
 
 
 def _literal(text: str) -> str:
-    """Text without SARIF's placeholders and links (§3.11.5, §3.11.6)."""
+    """Text escaped so that SARIF shows it as it stands: braces take arguments, brackets make links (§3.11.5-6)."""
     return re.sub(r"([\[\]\\])", r"\\\1", text).replace("{", "{{").replace("}", "}}")

@@ -5,10 +5,9 @@ import pickle
 import zipfile
 
 import numpy as np
-import published as makers
 import pytest
 import torch
-from published import D, F
+from published import MAKERS, D, F, K
 from safetensors.torch import load_file, save_file
 
 from dictionaries.formats import load_dictionaries
@@ -55,7 +54,7 @@ WEIGHTS = {
 def case(request, tmp_path):
     """(what was published, its file of tensors, the encoder's name, the decoder's name)."""
     file, encoder, decoder = WEIGHTS[request.param]
-    made = getattr(makers, request.param)(tmp_path / "p")
+    made = MAKERS[request.param](tmp_path / "p")
     return made, made.path / file, encoder, decoder
 
 
@@ -121,7 +120,7 @@ def test_a_missing_file(case):
         ("standard", "cfg.json", {"d_sae": F + 1}),
         ("dl_topk", "config.json", {"activation_dim": D + 1}),
         ("dl_topk", "config.json", {"dict_size": F - 1}),
-        ("dl_topk", "config.json", {"k": makers.K + 1}),
+        ("dl_topk", "config.json", {"k": K + 1}),
         ("sparsify", "layers.6/cfg.json", {"num_latents": 7}),
         ("sparsify", "layers.6/cfg.json", {"d_in": 7}),
         ("gemma_scope_2", "config.json", {"width": 7}),
@@ -129,7 +128,7 @@ def test_a_missing_file(case):
     ],
 )
 def test_metadata_that_contradict_the_tensors(name, file, changes, tmp_path):
-    made = getattr(makers, name)(tmp_path / "p")
+    made = MAKERS[name](tmp_path / "p")
     change_json(made.path / file, **changes)
     refused(made.path, "state", **made.asked)
 
@@ -162,7 +161,7 @@ def test_metadata_that_contradict_the_tensors(name, file, changes, tmp_path):
     ],
 )
 def test_what_cannot_be_read_is_said(name, file, changes, message, tmp_path):
-    made = getattr(makers, name)(tmp_path / "p")
+    made = MAKERS[name](tmp_path / "p")
     change_json(made.path / file, **changes)
     refused(made.path, message, **made.asked)
 
@@ -184,7 +183,7 @@ def test_what_cannot_be_read_is_said(name, file, changes, message, tmp_path):
     ],
 )
 def test_the_site_is_asked_for_and_never_guessed(name, file, changes, tmp_path):
-    made = getattr(makers, name)(tmp_path / "p")
+    made = MAKERS[name](tmp_path / "p")
     change_json(made.path / file, **changes)
     error = refused(made.path, "does not say what it reads|not known by that name")
     assert "--site mlp_out.3" in error.remedy
@@ -193,34 +192,34 @@ def test_the_site_is_asked_for_and_never_guessed(name, file, changes, tmp_path):
 
 
 def test_folders_that_do_not_say_the_site(tmp_path):
-    gemma = makers.gemma_scope(tmp_path / "g").path
+    gemma = MAKERS["gemma_scope"](tmp_path / "g").path
     moved = tmp_path / "params"
     gemma.rename(moved)
     refused(moved, "does not say what it reads")
-    sparse = makers.sparsify(tmp_path / "s").path
+    sparse = MAKERS["sparsify"](tmp_path / "s").path
     (sparse / "layers.6").rename(sparse / "layers.6.mlp")
     refused(sparse, r"reads layers\.6\.mlp, which is not known")
     assert list(load_dictionaries(sparse, site=Site(6))) == [Site(6)]
 
 
 def test_a_site_that_the_files_contradict(tmp_path):
-    refused(makers.standard(tmp_path / "p").path, r"reads resid_post\.3, not mlp_out\.3", site=Site(3))
+    refused(MAKERS["standard"](tmp_path / "p").path, r"reads resid_post\.3, not mlp_out\.3", site=Site(3))
 
 
 def test_a_scale_is_asked_for_and_never_guessed(tmp_path):
-    made = makers.standard_scaled(tmp_path / "p")
+    made = MAKERS["standard_scaled"](tmp_path / "p")
     error = refused(made.path, "does not say by how much")
     assert "--input-scale" in error.remedy
     refused(made.path, "input_scale of -1", input_scale=-1.0)
     (made.path / "activation_scaler.json").write_text(json.dumps({"scaling_factor": 2.7}))
     (loaded,) = load_dictionaries(made.path).values()
     assert loaded.input_scale == 2.7
-    refused(makers.standard(tmp_path / "q").path, "does not scale", input_scale=2.0)
+    refused(MAKERS["standard"](tmp_path / "q").path, "does not scale", input_scale=2.0)
 
 
 def test_of_several_one_is_chosen_by_its_site(tmp_path):
-    makers.standard(tmp_path / "a")
-    makers.dl_gated(tmp_path / "b")
+    MAKERS["standard"](tmp_path / "a")
+    MAKERS["dl_gated"](tmp_path / "b")
     assert list(load_dictionaries(tmp_path)) == [Site(3, "resid_post"), Site(4, "resid_post")]
     assert list(load_dictionaries(tmp_path, site=Site(4, "resid_post"))) == [Site(4, "resid_post")]
     refused(tmp_path, r"no dictionary for mlp_out\.3", site=Site(3))
@@ -228,13 +227,13 @@ def test_of_several_one_is_chosen_by_its_site(tmp_path):
 
 
 def test_a_finetuning_factor_that_the_config_does_not_know(tmp_path):
-    made = makers.standard_finetuned(tmp_path / "p")
+    made = MAKERS["standard_finetuned"](tmp_path / "p")
     change_json(made.path / "cfg.json", finetuning_scaling_factor=False)
     refused(made.path, "scaling_factor")
 
 
 def test_dictionaries_that_do_not_fit_the_model(tmp_path, gpt2):
-    made = makers.standard(tmp_path / "p")
+    made = MAKERS["standard"](tmp_path / "p")
     change_json(made.path / "cfg.json", metadata={"hook_name": "blocks.1.hook_resid_post"})
     with pytest.raises(DictionaryError, match="width 12, the model has 16"):
         load_dictionaries(made.path, gpt2)
@@ -252,7 +251,7 @@ class Trap:
 
 @pytest.mark.parametrize("name", ["dl_gated", "bae"])
 def test_pickles_are_refused_unopened(name, tmp_path):
-    made = getattr(makers, name)(tmp_path / "p")
+    made = MAKERS[name](tmp_path / "p")
     file = next(made.path.glob("*.pt"))
     file.write_bytes(pickle.dumps(Trap()))
     error = refused(made.path, "plain pickle", **made.asked)
@@ -264,7 +263,7 @@ def test_pickles_are_refused_unopened(name, tmp_path):
 
 
 def test_objects_in_an_npz_are_refused_unopened(tmp_path):
-    made = makers.gemma_scope(tmp_path / "p")
+    made = MAKERS["gemma_scope"](tmp_path / "p")
     with np.load(made.path / "params.npz") as stored:
         arrays = dict(stored)
     arrays["threshold"] = np.array([Trap()], dtype=object)
@@ -273,7 +272,7 @@ def test_objects_in_an_npz_are_refused_unopened(tmp_path):
 
 
 def test_a_damaged_npz(tmp_path):
-    made = makers.gemma_scope(tmp_path / "p")
+    made = MAKERS["gemma_scope"](tmp_path / "p")
     file = made.path / "params.npz"
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])

@@ -2,9 +2,9 @@
 
 import fnmatch
 
-import published as makers
 import pytest
 import torch
+from published import MAKERS
 
 from dictionaries.formats import hub, load_dictionaries, save_dictionary
 from dictionaries.sites import Site
@@ -35,8 +35,8 @@ def repository(tmp_path, monkeypatch):
 
 def test_a_folder_of_a_repository(repository):
     store, served = repository
-    made = makers.standard(store / "owner" / "saes" / "blocks.3" / "small")
-    makers.standard(store / "owner" / "saes" / "blocks.4")
+    made = MAKERS["standard"](store / "owner" / "saes" / "blocks.3" / "small")
+    MAKERS["standard"](store / "owner" / "saes" / "blocks.4")
     (made.path / "runner_cfg.json").write_text("{}")
     (made.path / "sparsity.safetensors").write_bytes(b"large")
     assert list(load_dictionaries("owner/saes/blocks.3/small")) == [Site(3, "resid_post")]
@@ -45,7 +45,7 @@ def test_a_folder_of_a_repository(repository):
 
 def test_a_whole_repository_of_one_dictionary(repository):
     store, served = repository
-    makers.dl_gated(store / "owner" / "one")
+    MAKERS["dl_gated"](store / "owner" / "one")
     (store / "owner" / "one" / "optimizer.pt").write_bytes(b"large")
     assert list(load_dictionaries("owner/one")) == [Site(4, "resid_post")]
     assert served == ["ae.pt", "config.json"]
@@ -53,7 +53,7 @@ def test_a_whole_repository_of_one_dictionary(repository):
 
 def test_gemma_scope_says_its_stream_in_the_repositorys_name(repository):
     store, served = repository
-    made = makers.gemma_scope(store / "else")
+    made = MAKERS["gemma_scope"](store / "else")
     target = store / "google" / "gemma-scope-2b-pt-att" / "layer_7" / "width_16k" / "average_l0_5"
     target.mkdir(parents=True)
     (made.path / "params.npz").rename(target / "params.npz")
@@ -65,14 +65,14 @@ def test_gemma_scope_says_its_stream_in_the_repositorys_name(repository):
 
 def test_llama_scope_with_weights_a_folder_deeper(repository):
     store, served = repository
-    makers.llama_scope(store / "fnlp" / "LXR-8x" / "L9R-8x")
+    MAKERS["llama_scope"](store / "fnlp" / "LXR-8x" / "L9R-8x")
     assert list(load_dictionaries("fnlp/LXR-8x/L9R-8x")) == [Site(9, "resid_post")]
     assert served == ["L9R-8x/checkpoints/final.safetensors", "L9R-8x/hyperparams.json"]
 
 
 def test_a_folder_of_folders_of_our_own(repository, tmp_path):
     store, _ = repository
-    dictionary = load_dictionaries(makers.standard(tmp_path / "p").path)[Site(3, "resid_post")]
+    dictionary = load_dictionaries(MAKERS["standard"](tmp_path / "p").path)[Site(3, "resid_post")]
     save_dictionary(dictionary, store / "owner" / "ours" / "resid_post.3")
     (loaded,) = load_dictionaries("owner/ours").values()
     assert torch.equal(loaded.W_enc, dictionary.W_enc)
@@ -80,7 +80,9 @@ def test_a_folder_of_folders_of_our_own(repository, tmp_path):
 
 def test_a_repository_without_a_dictionary_at_that_place(repository):
     store, served = repository
-    makers.gemma_scope_2(store / "google" / "gemma-scope-2-1b-pt" / "resid_post_all" / "layer_17_width_16k")
+    MAKERS["gemma_scope_2"](
+        store / "google" / "gemma-scope-2-1b-pt" / "resid_post_all" / "layer_17_width_16k"
+    )
     with pytest.raises(DictionaryError, match="No dictionary was found") as caught:
         load_dictionaries("google/gemma-scope-2-1b-pt")
     assert "name the folder behind a slash" in caught.value.remedy

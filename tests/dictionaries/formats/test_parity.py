@@ -6,10 +6,9 @@ Run by `make test-parity`, in an environment of its own that has sae-lens and di
 import sys
 import types
 
-import published as makers
 import pytest
 import torch
-from published import D, F, K
+from published import MAKERS, D, F, K
 
 from dictionaries.architectures import ARCHITECTURES
 from dictionaries.config import DictionaryConfig
@@ -88,7 +87,7 @@ def close(one, other):
 
 @pytest.mark.parametrize("name", OF_SAE_LENS)
 def test_we_read_what_sae_lens_reads(name, sae_lens, tmp_path, x):
-    published = getattr(makers, name)(tmp_path / "p")
+    published = MAKERS[name](tmp_path / "p")
     theirs = sae_lens.SAE.load_from_disk(published.path)
     (ours,) = load_dictionaries(published.path).values()
     close(ours(x), theirs(x).detach())
@@ -129,7 +128,7 @@ def test_sae_lens_reads_what_we_write(name, sae_lens, tmp_path, x):
 
 @pytest.mark.parametrize("name", sorted(OF_DICTIONARY_LEARNING))
 def test_we_read_what_dictionary_learning_reads(name, library, tmp_path, x):
-    published = getattr(makers, name)(tmp_path / "p")
+    published = MAKERS[name](tmp_path / "p")
     theirs = library[OF_DICTIONARY_LEARNING[name]].from_pretrained(str(published.path / "ae.pt"))
     (ours,) = load_dictionaries(published.path, **published.asked).values()
     close(ours(x), theirs(x).detach())

@@ -2,12 +2,10 @@
 
 import pytest
 import torch
-from published import ALL, D, F
+from published import MAKERS, D, F
 
 from dictionaries.formats import export_dictionaries, load_dictionaries, save_dictionary, writable
 from policies.errors import DictionaryError
-
-MAKERS = {make.__name__: make for make in ALL}
 
 
 @pytest.fixture(params=sorted(MAKERS))

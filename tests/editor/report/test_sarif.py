@@ -96,7 +96,7 @@ def test_no_more_results_than_viewers_take():
     )
 
 
-def test_text_is_no_placeholder_and_no_link():
+def test_braces_and_brackets_in_text_are_shown_as_they_stand():
     report = judged("incomplete")
     scope = report.scope.model_copy(update={"skipped": ("document {0} [a](1) \\",)})
     run = run_of(report.model_copy(update={"scope": scope}))
