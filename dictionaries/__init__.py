@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from dictionaries.architectures import ARCHITECTURES
     from dictionaries.config import DictionaryConfig, TrainingConfig
     from dictionaries.dictionary import Dictionary
-    from dictionaries.evaluate import Evaluation, evaluate_dictionaries
+    from dictionaries.evaluation.evaluate import Evaluation, evaluate_dictionaries
+    from dictionaries.evaluation.interpret import FeatureView, view_feature
     from dictionaries.formats import (
         FORMATS,
         export_dictionaries,
@@ -20,17 +21,16 @@ if TYPE_CHECKING:
         save_dictionaries,
         save_dictionary,
     )
-    from dictionaries.interpret import FeatureView, view_feature
-    from dictionaries.sites import Site, SiteModules, capture, decoder_layers, parse_site, resolve
-    from dictionaries.splice import CrossEntropy
-    from dictionaries.tokens import TokenBatch, as_batches, token_batches
-    from dictionaries.train import TrainingReport, TrainingResult, train_dictionaries
+    from dictionaries.model.sites import Site, SiteModules, capture, decoder_layers, parse_site, resolve
+    from dictionaries.model.splice import CrossEntropy
+    from dictionaries.model.tokens import TokenBatch, as_batches, token_batches
+    from dictionaries.training.loop import TrainingReport, TrainingResult, train_dictionaries
 
 _HOME = {
     "architectures": ("ARCHITECTURES",),
     "config": ("DictionaryConfig", "TrainingConfig"),
     "dictionary": ("Dictionary",),
-    "evaluate": ("Evaluation", "evaluate_dictionaries"),
+    "evaluation.evaluate": ("Evaluation", "evaluate_dictionaries"),
     "formats": (
         "FORMATS",
         "export_dictionaries",
@@ -38,11 +38,11 @@ _HOME = {
         "save_dictionaries",
         "save_dictionary",
     ),
-    "interpret": ("FeatureView", "view_feature"),
-    "sites": ("Site", "SiteModules", "capture", "decoder_layers", "parse_site", "resolve"),
-    "splice": ("CrossEntropy",),
-    "tokens": ("TokenBatch", "as_batches", "token_batches"),
-    "train": ("TrainingReport", "TrainingResult", "train_dictionaries"),
+    "evaluation.interpret": ("FeatureView", "view_feature"),
+    "model.sites": ("Site", "SiteModules", "capture", "decoder_layers", "parse_site", "resolve"),
+    "model.splice": ("CrossEntropy",),
+    "model.tokens": ("TokenBatch", "as_batches", "token_batches"),
+    "training.loop": ("TrainingReport", "TrainingResult", "train_dictionaries"),
 }
 
 __all__ = [

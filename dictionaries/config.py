@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-from dictionaries.sites import Site
+from dictionaries.model.sites import Site
 from policies.errors import DictionaryError
 
 GradientEstimator = Literal["sigmoid", "straight_through"]

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from dictionaries.config import DictionaryConfig, TrainingConfig
-from dictionaries.normalisation import InputNorm, normalised
+from dictionaries.training.normalisation import InputNorm, normalised
 
 
 class Losses(NamedTuple):
@@ -34,7 +34,7 @@ class Dictionary(nn.Module, ABC):
 
     Parameters `W_enc` (d, F), `W_dec` (F, d), `b_enc` (F), `b_dec` (d) act on s·x, where s is `input_scale`;
     every public method takes and gives raw units. Published dictionaries may put a norm on each token before
-    (`input_norm`, see `dictionaries.normalisation`); those trained here do not.
+    (`input_norm`, see `dictionaries.training.normalisation`); those trained here do not.
 
     Attributes:
         architecture: its name in `ARCHITECTURES`.

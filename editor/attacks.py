@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from dictionaries.sites import decoder_layers
+from dictionaries.model.sites import decoder_layers
 from editor.edit import preserved
 
 GROUP = 64

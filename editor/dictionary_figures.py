@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 if TYPE_CHECKING:
     from dictionaries import Evaluation
-    from dictionaries.hidden_entropy import EntropyRow
+    from dictionaries.evaluation.hidden_entropy import EntropyRow
 
 INK, MUTED, RULE = "#16191d", "#59616b", "#dde1e6"
 SERIES = (
@@ -81,7 +81,7 @@ def recovered_figure(rows: "Mapping[str, Evaluation]") -> Figure | None:
 
 def density_figure(rows: "Mapping[str, Evaluation]") -> Figure:
     """How many features are on for what share of the tokens, a histogram a dictionary."""
-    from dictionaries.evaluate import DENSITY_EDGES
+    from dictionaries.evaluation.evaluate import DENSITY_EDGES
 
     height = 1.05
     figure = _new_figure(0.85 + height * len(rows))

@@ -14,7 +14,7 @@ from dictionaries import (
     token_batches,
     train_dictionaries,
 )
-from dictionaries.sites import Site, writing_sites
+from dictionaries.model.sites import Site, writing_sites
 from editor.case import Case
 from editor.model import LoadedModel
 from editor.progress import Stages

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dictionaries import Dictionary
-from dictionaries.sites import Site
+from dictionaries.model.sites import Site
 from editor.asking import encode_probes
 from editor.audit import Scored, decoy_bits, decoy_probes, fact_rows, group_results, subject_rows
 from editor.case import Case

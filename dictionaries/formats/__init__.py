@@ -23,7 +23,7 @@ from dictionaries.formats import (
 from dictionaries.formats.own import StorageDtype
 from dictionaries.formats.sources import Asked
 from dictionaries.formats.tensors import NO_PICKLE
-from dictionaries.sites import Site, resolve
+from dictionaries.model.sites import Site, resolve
 from policies.errors import DictionaryError, OutputError
 
 PICKLE_SUFFIXES = {".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt"}

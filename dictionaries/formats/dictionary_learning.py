@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dictionaries.architectures.matryoshka import group_of
 from dictionaries.dictionary import Dictionary
 from dictionaries.formats.layout import Layout, build
 from dictionaries.formats.sources import Asked, decide_site, number, read_json, site_of_hook
 from dictionaries.formats.tensors import AGAIN, open_tensors, read, refuse_pickle
-from dictionaries.matryoshka import group_of
 from policies.errors import DictionaryError
 
 FORMAT = "dictionary-learning"

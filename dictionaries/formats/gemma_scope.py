@@ -11,7 +11,7 @@ from dictionaries.dictionary import Dictionary
 from dictionaries.formats.layout import Layout, build
 from dictionaries.formats.sources import Asked, decide_site, number, read_json, site_of_hook
 from dictionaries.formats.tensors import TensorFile, open_tensors, read
-from dictionaries.sites import Site
+from dictionaries.model.sites import Site
 from policies.errors import DictionaryError
 
 FORMAT, FORMAT_2 = "gemma-scope", "gemma-scope-2"

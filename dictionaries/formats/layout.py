@@ -15,8 +15,8 @@ from dictionaries.architectures import find_architecture
 from dictionaries.config import DictionaryConfig
 from dictionaries.dictionary import Dictionary
 from dictionaries.formats.tensors import AGAIN
-from dictionaries.normalisation import InputNorm
-from dictionaries.sites import Site
+from dictionaries.model.sites import Site
+from dictionaries.training.normalisation import InputNorm
 from policies.errors import DictionaryError
 
 

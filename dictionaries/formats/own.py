@@ -19,8 +19,8 @@ from dictionaries.dictionary import Dictionary
 from dictionaries.formats.layout import check_tensors, fill
 from dictionaries.formats.sources import Asked, decide_site, read_json
 from dictionaries.formats.tensors import open_tensors, read
-from dictionaries.normalisation import INPUT_NORMS
-from dictionaries.sites import parse_site
+from dictionaries.model.sites import parse_site
+from dictionaries.training.normalisation import INPUT_NORMS
 from policies.errors import DictionaryError, OutputError
 
 FORMAT = "expunge-dictionary"

@@ -13,12 +13,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from dictionaries.architectures.matryoshka import group_of
 from dictionaries.dictionary import Dictionary
 from dictionaries.formats.layout import Layout, build, check_scale, fold_decoder_norms
 from dictionaries.formats.sources import Asked, decide_site, number, read_json, site_of_hook
 from dictionaries.formats.tensors import AGAIN, TensorFile, open_tensors, read
-from dictionaries.matryoshka import group_of
-from dictionaries.normalisation import InputNorm
+from dictionaries.training.normalisation import InputNorm
 from policies.errors import DictionaryError
 
 FORMAT = "sae-lens"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dictionaries.sites import Site
+from dictionaries.model.sites import Site
 from policies.errors import DictionaryError
 
 HOOKS: tuple[tuple[str, str], ...] = (

@@ -27,7 +27,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dictionaries import Dictionary
-from dictionaries.sites import Site, capture, intercepted
+from dictionaries.model.sites import Site, capture, intercepted
 from editor.forward import output_logits
 from editor.model import LoadedModel
 from editor.tokens import TokenBatch, TokenSequence, batches

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dictionaries.sites import Site
+from dictionaries.model.sites import Site
 from editor.edit import Delta, Edit
 from editor.methods.problem import EditProblem
 

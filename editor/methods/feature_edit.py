@@ -32,7 +32,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dictionaries import Dictionary
-from dictionaries.sites import Site, SiteModules, capture, resolve, writing_sites
+from dictionaries.model.sites import Site, SiteModules, capture, resolve, writing_sites
 from editor.edit import Edit
 from editor.forward import output_logits
 from editor.locators.features import GRADIENT_BATCH_TOKENS

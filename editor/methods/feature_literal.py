@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from dictionaries.sites import Site, capture
+from dictionaries.model.sites import Site, capture
 from editor.edit import Delta, Edit
 from editor.methods.problem import EditProblem
 from editor.tokens import batches

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dictionaries import Dictionary
-from dictionaries.sites import Site, capture, resolve, writing_sites
+from dictionaries.model.sites import Site, capture, resolve, writing_sites
 from editor.forward import marked_logits
 from editor.locators.features import Attribution
 from editor.model import LoadedModel

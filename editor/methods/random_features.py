@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from dictionaries.sites import Site
+from dictionaries.model.sites import Site
 from editor.edit import Edit
 from editor.locators.features import Attribution
 from editor.methods.feature_edit import FeatureEdit

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dictionaries.sites import Site
+from dictionaries.model.sites import Site
 from editor.forward import marked_logits, output_logits
 from editor.methods.changes import Changes
 from editor.methods.problem import EditProblem

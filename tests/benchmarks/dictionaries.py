@@ -25,9 +25,9 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from dictionaries import ARCHITECTURES, Site, TrainingConfig, token_batches
-from dictionaries.activation_store import ActivationStore
-from dictionaries.activations import Statistics
-from dictionaries.site_trainer import SiteTrainer
+from dictionaries.model.activations import Statistics
+from dictionaries.training.activation_store import ActivationStore
+from dictionaries.training.site_trainer import SiteTrainer
 from editor.lab import find_lab
 
 STEPS = 800

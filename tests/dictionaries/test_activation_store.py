@@ -5,10 +5,10 @@ import json
 import pytest
 import torch
 
-from dictionaries.activation_store import ActivationStore
-from dictionaries.fingerprint import activations_key
-from dictionaries.sites import Site
-from dictionaries.tokens import as_batches
+from dictionaries.model.sites import Site
+from dictionaries.model.tokens import as_batches
+from dictionaries.training.activation_store import ActivationStore
+from dictionaries.training.fingerprint import activations_key
 from policies.errors import DictionaryError, OutputError
 
 SITES = (Site(0), Site(2))

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from dictionaries.activation_store import ActivationStore
-from dictionaries.activations import Tally, harvest, without_sinks
-from dictionaries.sites import Site, capture
-from dictionaries.tokens import as_batches, token_batches
+from dictionaries.model.activations import Tally, harvest, without_sinks
+from dictionaries.model.sites import Site, capture
+from dictionaries.model.tokens import as_batches, token_batches
+from dictionaries.training.activation_store import ActivationStore
 from policies.errors import DictionaryError
 
 SITES = (Site(0), Site(2))

@@ -3,7 +3,13 @@
 import pytest
 import torch
 
-from dictionaries.active import decode, decode_transposed, feature_sums, find_active, inner_products
+from dictionaries.architectures.active import (
+    decode,
+    decode_transposed,
+    feature_sums,
+    find_active,
+    inner_products,
+)
 
 TOKENS, FEATURES, WIDTH = 37, 50, 11
 

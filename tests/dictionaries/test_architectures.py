@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dictionaries.activations import Statistics
 from dictionaries.architectures import ARCHITECTURES, find_architecture
-from dictionaries.binary import bit_entropy
+from dictionaries.architectures.binary import bit_entropy
 from dictionaries.config import DictionaryConfig, TrainingConfig
 from dictionaries.dictionary import remove_radial_gradient
-from dictionaries.evaluate import Accumulator
-from dictionaries.sites import Site
-from dictionaries.train import SiteTrainer
+from dictionaries.evaluation.evaluate import Accumulator
+from dictionaries.model.activations import Statistics
+from dictionaries.model.sites import Site
+from dictionaries.training.loop import SiteTrainer
 from policies.errors import DictionaryError
 
 WIDTH, FEATURES = 24, 40

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dictionaries.binary import BinaryAutoencoder, bit_entropy, covariance_sum, step
+from dictionaries.architectures.binary import BinaryAutoencoder, bit_entropy, covariance_sum, step
 from dictionaries.config import DictionaryConfig
-from dictionaries.sites import Site
+from dictionaries.model.sites import Site
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_the_whole_gradient_is_the_formulas(estimator):
 PEAK = """
 import torch
 from pathlib import Path
-from dictionaries.binary import covariance_sum
+from dictionaries.architectures.binary import covariance_sum
 
 def mebibytes():  # the peak since this program began: ru_maxrss would count the process that started it
     lines = Path("/proc/self/status").read_text().splitlines()

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from dictionaries.architectures import ARCHITECTURES
-from dictionaries.checkpoint import Checkpoints
-from dictionaries.sites import Site
-from dictionaries.tokens import as_batches
-from dictionaries.train import train_dictionaries
+from dictionaries.model.sites import Site
+from dictionaries.model.tokens import as_batches
+from dictionaries.training.checkpoint import Checkpoints
+from dictionaries.training.loop import train_dictionaries
 from policies.errors import DictionaryError, OutputError
 
 SITES = (Site(0), Site(2))

@@ -7,10 +7,15 @@ from torch import nn
 
 from dictionaries.architectures import ARCHITECTURES
 from dictionaries.config import DictionaryConfig
-from dictionaries.evaluate import DENSITY_EDGES, Accumulator, absorbed_cosine, evaluate_dictionaries
-from dictionaries.sites import Site, capture, resolve
-from dictionaries.splice import replaced
-from dictionaries.tokens import token_batches
+from dictionaries.evaluation.evaluate import (
+    DENSITY_EDGES,
+    Accumulator,
+    absorbed_cosine,
+    evaluate_dictionaries,
+)
+from dictionaries.model.sites import Site, capture, resolve
+from dictionaries.model.splice import replaced
+from dictionaries.model.tokens import token_batches
 from policies.errors import DictionaryError
 
 WIDTH, FEATURES = 16, 24

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
+from dictionaries.architectures.gated import GatedSAE
 from dictionaries.config import DictionaryConfig
-from dictionaries.gated import GatedSAE
-from dictionaries.sites import Site
+from dictionaries.model.sites import Site
 
 WIDTH, FEATURES = 12, 20
 

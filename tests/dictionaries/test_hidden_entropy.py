@@ -4,11 +4,11 @@ from itertools import pairwise
 import pytest
 import torch
 
+from dictionaries.architectures.relu import ReluSAE
 from dictionaries.config import DictionaryConfig
-from dictionaries.hidden_entropy import GROUPS, entropy_row, hidden_entropy, pattern_entropy
-from dictionaries.relu import ReluSAE
-from dictionaries.sites import Site, capture
-from dictionaries.tokens import as_batches, token_batches
+from dictionaries.evaluation.hidden_entropy import GROUPS, entropy_row, hidden_entropy, pattern_entropy
+from dictionaries.model.sites import Site, capture
+from dictionaries.model.tokens import as_batches, token_batches
 from policies.errors import DictionaryError
 
 SITES = (Site(0), Site(2))

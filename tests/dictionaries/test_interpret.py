@@ -1,11 +1,11 @@
 import pytest
 import torch
 
+from dictionaries.architectures.relu import ReluSAE
 from dictionaries.config import DictionaryConfig
-from dictionaries.interpret import mask_text, view_feature
-from dictionaries.relu import ReluSAE
-from dictionaries.sites import Site, capture
-from dictionaries.tokens import token_batches
+from dictionaries.evaluation.interpret import mask_text, view_feature
+from dictionaries.model.sites import Site, capture
+from dictionaries.model.tokens import token_batches
 from policies.errors import DictionaryError
 
 

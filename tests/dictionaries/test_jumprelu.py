@@ -1,9 +1,9 @@
 import pytest
 import torch
 
+from dictionaries.architectures.jumprelu import JumpReluSAE, jump
 from dictionaries.config import DictionaryConfig, TrainingConfig
-from dictionaries.jumprelu import JumpReluSAE, jump
-from dictionaries.sites import Site
+from dictionaries.model.sites import Site
 
 WIDTH, FEATURES = 12, 20
 

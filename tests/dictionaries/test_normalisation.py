@@ -3,8 +3,8 @@ import torch
 
 from dictionaries.architectures import ARCHITECTURES
 from dictionaries.config import DictionaryConfig
-from dictionaries.evaluate import Accumulator
-from dictionaries.sites import Site
+from dictionaries.evaluation.evaluate import Accumulator
+from dictionaries.model.sites import Site
 
 WIDTH, FEATURES = 12, 20
 

@@ -10,21 +10,21 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dictionaries.activations import Statistics
 from dictionaries.architectures import ARCHITECTURES
-from dictionaries.processes import ALONE, Processes
-from dictionaries.site_trainer import SiteTrainer
-from dictionaries.sites import Site
+from dictionaries.model.activations import Statistics
+from dictionaries.model.sites import Site
+from dictionaries.training.processes import ALONE, Processes
+from dictionaries.training.site_trainer import SiteTrainer
 from policies.errors import DictionaryError
 
 WORKER = """
 import sys, torch
-from dictionaries.processes import join_processes
+from dictionaries.training.processes import join_processes
 from dictionaries.architectures import ARCHITECTURES
-from dictionaries.activations import Statistics
+from dictionaries.model.activations import Statistics
 from dictionaries.config import TrainingConfig
-from dictionaries.site_trainer import SiteTrainer
-from dictionaries.sites import Site
+from dictionaries.training.site_trainer import SiteTrainer
+from dictionaries.model.sites import Site
 from safetensors.torch import save_file
 from dataclasses import replace
 

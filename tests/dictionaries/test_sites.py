@@ -3,7 +3,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
-from dictionaries.sites import Site, capture, decoder_layers, parse_site, resolve
+from dictionaries.model.sites import Site, capture, decoder_layers, parse_site, resolve
 from policies.errors import DictionaryError, ModelError
 
 FAMILIES = ("gpt2", "gpt_neox", "llama", "gemma2", "qwen2", "mistral", "phi", "opt")

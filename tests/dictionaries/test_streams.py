@@ -7,11 +7,11 @@ import torch
 
 from dictionaries.architectures import ARCHITECTURES
 from dictionaries.config import DictionaryConfig
-from dictionaries.evaluate import evaluate_dictionaries
-from dictionaries.interpret import view_feature
-from dictionaries.sites import STREAMS, Site, capture, intercepted, parse_site, resolve, writing_sites
-from dictionaries.tokens import token_batches
-from dictionaries.train import train_dictionaries
+from dictionaries.evaluation.evaluate import evaluate_dictionaries
+from dictionaries.evaluation.interpret import view_feature
+from dictionaries.model.sites import STREAMS, Site, capture, intercepted, parse_site, resolve, writing_sites
+from dictionaries.model.tokens import token_batches
+from dictionaries.training.loop import train_dictionaries
 from policies.errors import DictionaryError
 
 FAMILIES = ("gpt2", "gpt_neox", "llama", "gemma2", "qwen2", "mistral", "phi", "phi3", "opt")

@@ -1,6 +1,6 @@
 import torch
 
-from dictionaries.tokens import as_batches, token_batches
+from dictionaries.model.tokens import as_batches, token_batches
 
 
 def rows_of(batches):

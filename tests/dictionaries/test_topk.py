@@ -3,13 +3,12 @@
 import pytest
 import torch
 
-from dictionaries import auxk
-from dictionaries.architectures import ARCHITECTURES
-from dictionaries.batch_topk import THRESHOLD_RATE, BatchTopKSAE
+from dictionaries.architectures import ARCHITECTURES, auxk
+from dictionaries.architectures.batch_topk import THRESHOLD_RATE, BatchTopKSAE
+from dictionaries.architectures.matryoshka import MatryoshkaSAE, default_sizes, group_of
+from dictionaries.architectures.topk import TopKSAE
 from dictionaries.config import DictionaryConfig, TrainingConfig
-from dictionaries.matryoshka import MatryoshkaSAE, default_sizes, group_of
-from dictionaries.sites import Site
-from dictionaries.topk import TopKSAE
+from dictionaries.model.sites import Site
 
 WIDTH, FEATURES, K = 12, 32, 5
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from dictionaries.architectures import ARCHITECTURES
-from dictionaries.evaluate import evaluate_dictionaries
-from dictionaries.sites import Site
-from dictionaries.tokens import token_batches
-from dictionaries.train import train_dictionaries
+from dictionaries.evaluation.evaluate import evaluate_dictionaries
+from dictionaries.model.sites import Site
+from dictionaries.model.tokens import token_batches
+from dictionaries.training.loop import train_dictionaries
 from policies.errors import DictionaryError, ModelError
 
 SITES = (Site(0), Site(1), Site(2))
@@ -66,7 +66,7 @@ def test_the_baseline_of_bits_is_their_mean_over_the_corpus(speaker, batches):
     dictionary = train_dictionaries(speaker, batches, SITES[:1], "binary", quick("binary")).dictionaries[
         SITES[0]
     ]
-    from dictionaries.activations import harvest
+    from dictionaries.model.activations import harvest
 
     codes = [dictionary.encode(piece.activations[SITES[0]]) for piece in harvest(speaker, batches, SITES[:1])]
     torch.testing.assert_close(dictionary.baseline, torch.cat(codes).mean(dim=0), atol=1e-3, rtol=0)

@@ -3,8 +3,8 @@ from importlib.util import find_spec
 
 import pytest
 
-from dictionaries.sites import Site
-from dictionaries.training_log import Moment, Point, TrainingLog
+from dictionaries.model.sites import Site
+from dictionaries.training.log import Moment, Point, TrainingLog
 from policies.errors import DictionaryError
 
 MOMENT = Moment(Site(3), Point(50, {"reconstruction": 1.5}, 20.25, 0.5), 1e-3, 2.0, 1234.56)
@@ -50,7 +50,7 @@ def test_tensorboard_gets_every_figure(tmp_path, monkeypatch):
         def close(self):
             written.append("closed")
 
-    monkeypatch.setattr("dictionaries.training_log._tensorboard_writer", lambda _: Writer())
+    monkeypatch.setattr("dictionaries.training.log._tensorboard_writer", lambda _: Writer())
     with TrainingLog(tmp_path / "training.jsonl", tensorboard=tmp_path / "events") as log:
         log(MOMENT)
     assert ("mlp_out.3/l0", 20.25, 50) in written

@@ -3,7 +3,7 @@
 import torch
 
 from dictionaries import ARCHITECTURES, DictionaryConfig
-from dictionaries.sites import Site, resolve
+from dictionaries.model.sites import Site, resolve
 from editor.locators.features import FeatureAttribution
 from editor.methods import EditProblem
 from editor.tokens import encode_answer

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from dictionaries.sites import Site, resolve
+from dictionaries.model.sites import Site, resolve
 from editor.edit import Delta, Edit
 from editor.export import export_checkpoint, save_adapter
 from editor.model import load_model, tensor_digests

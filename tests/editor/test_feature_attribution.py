@@ -4,7 +4,7 @@ import pytest
 import torch
 from problems import ERASE, OTHERS, encode, make_problem, random_dictionaries
 
-from dictionaries.sites import Site, capture
+from dictionaries.model.sites import Site, capture
 from editor.locators.features import FeatureAttribution, objective, substituted
 from editor.tokens import batches
 

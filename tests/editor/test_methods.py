@@ -6,7 +6,7 @@ import pytest
 import torch
 from problems import make_problem
 
-from dictionaries.sites import Site, capture, resolve
+from dictionaries.model.sites import Site, capture, resolve
 from editor.locators.features import objective, substituted
 from editor.methods import METHODS, FeatureEdit, FeatureLiteral, RandomFeatures
 from editor.methods.feature_edit import EPSILON, before_norm

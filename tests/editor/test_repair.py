@@ -6,7 +6,7 @@ import pytest
 import torch
 from problems import make_problem
 
-from dictionaries.sites import Site
+from dictionaries.model.sites import Site
 from editor.methods.changes import Changes
 from editor.methods.repair import Repair, _Divergence
 

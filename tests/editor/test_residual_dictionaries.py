@@ -6,7 +6,7 @@ import pytest
 import torch
 from problems import ERASE, encode, make_problem, random_dictionaries
 
-from dictionaries.sites import Site, capture, resolve, writing_sites
+from dictionaries.model.sites import Site, capture, resolve, writing_sites
 from editor.locators.features import FeatureAttribution, objective, substituted, together
 from editor.methods import METHODS, FeatureEdit, FeatureLiteral, RandomFeatures
 from editor.retained import text_log_p

@@ -13,7 +13,7 @@ from editor.cli.dictionary.progress import showing
 from editor.cli.dictionary.tables import print_entropies
 
 if TYPE_CHECKING:
-    from dictionaries.hidden_entropy import HiddenEntropy
+    from dictionaries.evaluation.hidden_entropy import HiddenEntropy
     from editor.output import OutputFolder
 
 
@@ -48,7 +48,7 @@ def entropy(
     groups of documents. Compare positions and layers only at similar explained variance: see `evaluate`.
     """
     from dictionaries import load_dictionaries
-    from dictionaries.hidden_entropy import hidden_entropy
+    from dictionaries.evaluation.hidden_entropy import hidden_entropy
     from editor.cli.stages import make_stages
     from editor.output import OutputFolder
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dictionaries import Dictionary, Evaluation, Site, TokenBatch
-    from dictionaries.splice import Key
+    from dictionaries.model.splice import Key
     from editor.model import LoadedModel
     from editor.output import OutputFolder
     from editor.progress import Stages

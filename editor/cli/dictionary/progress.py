@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from dictionaries import Site, TokenBatch
-    from dictionaries.training_log import Moment
+    from dictionaries.training.log import Moment
     from editor.progress import Advance, Stages
 
 TITLES = {

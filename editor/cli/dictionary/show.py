@@ -39,7 +39,7 @@ def show(
 ) -> None:
     """Show where one feature fires most, how often, and which output tokens it promotes."""
     from dictionaries import load_dictionaries, parse_site, view_feature
-    from dictionaries.sites import input_device
+    from dictionaries.model.sites import input_device
     from editor.cli.stages import make_stages
 
     stages = make_stages(quiet=quiet)

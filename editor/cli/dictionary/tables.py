@@ -6,9 +6,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from dictionaries import Evaluation, FeatureView, Site, TrainingReport
-    from dictionaries.hidden_entropy import HiddenEntropy
-    from dictionaries.interpret import Promotion
-    from dictionaries.training_log import Moment
+    from dictionaries.evaluation.hidden_entropy import HiddenEntropy
+    from dictionaries.evaluation.interpret import Promotion
+    from dictionaries.training.log import Moment
 
 
 def print_training(reports: "dict[Site, TrainingReport]") -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dictionaries import Evaluation, Site, TrainingConfig, TrainingReport, TrainingResult
-    from dictionaries.training_log import Moment
+    from dictionaries.training.log import Moment
     from editor.model import LoadedModel
 
 
@@ -109,9 +109,9 @@ class _Job:
         from torch import cuda
 
         from dictionaries import ARCHITECTURES
-        from dictionaries.checkpoint import Checkpoints
-        from dictionaries.processes import join_processes
-        from dictionaries.training_log import check_tensorboard
+        from dictionaries.training.checkpoint import Checkpoints
+        from dictionaries.training.log import check_tensorboard
+        from dictionaries.training.processes import join_processes
         from editor.cli.stages import make_stages
 
         self.output = output
@@ -172,7 +172,7 @@ class _Trained(NamedTuple):
 
 def _train_and_write(job: _Job, *, overwrite: bool) -> None:
     from dictionaries import save_dictionaries
-    from dictionaries.training_log import TrainingLog
+    from dictionaries.training.log import TrainingLog
     from editor.output import OutputFolder
 
     if job.checkpoints.resume:

@@ -11,7 +11,7 @@ from published import MAKERS, D, F, K
 from safetensors.torch import load_file, save_file
 
 from dictionaries.formats import load_dictionaries
-from dictionaries.sites import Site
+from dictionaries.model.sites import Site
 from policies.errors import DictionaryError
 
 

@@ -7,7 +7,7 @@ import torch
 from published import MAKERS
 
 from dictionaries.formats import hub, load_dictionaries, save_dictionary
-from dictionaries.sites import Site
+from dictionaries.model.sites import Site
 from policies.errors import DictionaryError
 
 

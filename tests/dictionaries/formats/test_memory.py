@@ -18,7 +18,7 @@ import re, sys
 from pathlib import Path
 import torch
 from dictionaries.formats import load_dictionaries
-from dictionaries.sites import Site
+from dictionaries.model.sites import Site
 
 def peak():
     # The peak since this program began: ru_maxrss would count the process that started it.

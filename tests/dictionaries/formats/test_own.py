@@ -9,7 +9,7 @@ from dictionaries import load_dictionaries, save_dictionaries, save_dictionary
 from dictionaries.architectures import ARCHITECTURES
 from dictionaries.config import DictionaryConfig
 from dictionaries.formats.own import METADATA_FILE, TENSORS_FILE
-from dictionaries.sites import Site
+from dictionaries.model.sites import Site
 from policies.errors import DictionaryError, OutputError
 
 WIDTH, FEATURES = 16, 24

@@ -13,7 +13,7 @@ from published import MAKERS, D, F, K
 from dictionaries.architectures import ARCHITECTURES
 from dictionaries.config import DictionaryConfig
 from dictionaries.formats import export_dictionaries, load_dictionaries
-from dictionaries.sites import Site
+from dictionaries.model.sites import Site
 
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore")]
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from published import MAKERS, D
 
 from dictionaries import load_dictionaries
-from dictionaries.sites import Site
+from dictionaries.model.sites import Site
 from editor.cli.dictionary import dictionary
 from policies.errors import DictionaryError, OutputError
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from dictionaries.sites import Site
+from dictionaries.model.sites import Site
 from published.parts import D, F, K, Published, linear, plain, topk_rows, write_json
 
 

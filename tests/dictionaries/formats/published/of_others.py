@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 
-from dictionaries.sites import Site
+from dictionaries.model.sites import Site
 from published.parts import D, F, K, Published, linear, plain, store, topk_rows, write_json
 
 

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from dictionaries.sites import Site
+from dictionaries.model.sites import Site
 from published.parts import D, F, K, Published, plain, randn, store, topk_rows, write_json
 
 

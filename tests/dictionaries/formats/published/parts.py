@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dictionaries.sites import Site
+from dictionaries.model.sites import Site
 
 D, F = 12, 20
 K = 4

@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from dictionaries.sites import Site, capture, input_device
-from dictionaries.tokens import TokenBatch
+from dictionaries.model.sites import Site, capture, input_device
+from dictionaries.model.tokens import TokenBatch
 from policies.errors import DictionaryError
 
 SINK_RATIO = 10.0

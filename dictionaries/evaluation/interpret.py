@@ -14,10 +14,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from dictionaries.activations import harvest
 from dictionaries.dictionary import Dictionary
-from dictionaries.sites import Site, resolve
-from dictionaries.tokens import TokenBatch
+from dictionaries.model.activations import harvest
+from dictionaries.model.sites import Site, resolve
+from dictionaries.model.tokens import TokenBatch
 from policies.errors import DictionaryError, ModelError
 
 _EMAIL = re.compile(r"[^\s<>()]+\s*@\s*[^\s<>()]*")

@@ -3,13 +3,14 @@
 from typing import ClassVar, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from dictionaries.active import where_positive
+from dictionaries.architectures.active import where_positive
+from dictionaries.architectures.gated_loss import gated_loss, known_gradient
+from dictionaries.architectures.unit_decoder import UnitDecoder
 from dictionaries.config import DictionaryConfig, TrainingConfig
-from dictionaries.dictionary import Dictionary, Losses, remove_radial_gradient, revive_rows, unit_rows
-from dictionaries.gated_loss import gated_loss, known_gradient
+from dictionaries.dictionary import Losses
 
 
 class JumpReLU(NamedTuple):
@@ -26,7 +27,7 @@ class JumpReLU(NamedTuple):
     threshold: Float[Tensor, "F"]
 
 
-class GatedSAE(Dictionary):
+class GatedSAE(UnitDecoder):
     """Which features fire and how strongly are decided apart, so that the penalty does not shrink strengths.
 
     With x_c = x - b_dec:
@@ -37,7 +38,6 @@ class GatedSAE(Dictionary):
 
     architecture = "gated"
     subtract_decoder_bias = True
-    centred = False
     defaults: ClassVar[TrainingConfig] = TrainingConfig()
 
     b_mag: nn.Parameter
@@ -50,7 +50,7 @@ class GatedSAE(Dictionary):
 
     def encode_scaled(self, x: Float[Tensor, "*tokens d"]) -> Float[Tensor, "*tokens F"]:
         """Features f of scaled activations."""
-        pre = self._gate(x)
+        pre = self.pre_activations(x)
         ratio, offset = self._magnitude()
         return where_positive(pre, torch.addcmul(offset, pre, ratio).relu())
 
@@ -59,15 +59,11 @@ class GatedSAE(Dictionary):
         ratio = self.r_mag.exp()
         return JumpReLU(self.W_enc * ratio, self.b_mag, (self.b_mag - ratio * self.b_enc).clamp_min(0.0))
 
-    def initialise(self, generator: torch.Generator, mean: Float[Tensor, "d"]) -> None:
-        """Random unit decoder rows, the encoder their transpose, b_dec the mean."""
-        initialise_tied(self, generator, mean)
-
     def losses(self, x: Float[Tensor, "tokens d"], config: TrainingConfig, sparsity: float) -> Losses:  # noqa: ARG002
         """‖x - x̂‖² + λ Σ relu(π) + ‖x - (relu(π) sg(W_dec) + sg(b_dec))‖², means over tokens.
 
         The auxiliary decode trains the gate alone: both decoder tensors are detached in it. The gradient is
-        worked out with the value, see `dictionaries.gated_loss`.
+        worked out with the value, see `dictionaries.architectures.gated_loss`.
         """
         loss = gated_loss(self, x, sparsity)
         terms = loss.terms
@@ -75,41 +71,7 @@ class GatedSAE(Dictionary):
         parameters = dict(self.named_parameters())
         return Losses(known_gradient(total, parameters, loss.gradients), terms, loss.codes)
 
-    def before_step(self) -> None:
-        """Keep the step of each decoder row tangent to the unit sphere."""
-        remove_radial_gradient(self.W_dec)
-
-    def after_step(self) -> None:
-        """Bring decoder rows back to norm 1 exactly."""
-        unit_rows(self.W_dec)
-
-    def revive(
-        self, dead: Bool[Tensor, "F"], x: Float[Tensor, "tokens d"], generator: torch.Generator
-    ) -> None:
-        """See `revive_rows`."""
-        revive_rows(self, dead, x, generator)
-
-    def _gate(self, x: Tensor) -> Tensor:
-        """π. b_dec enters through b_dec W_enc, so that its gradient needs no product over all tokens."""
-        return nn.functional.linear(x, self.W_enc.T, self.b_enc - self.b_dec @ self.W_enc)
-
     def _magnitude(self) -> tuple[Tensor, Tensor]:
         """(exp(r), b_mag - exp(r)·b_gate): the magnitude before its relu is exp(r)·π plus the latter."""
         ratio = self.r_mag.exp()
         return ratio, self.b_mag - ratio * self.b_enc
-
-
-def initialise_tied(dictionary: Dictionary, generator: torch.Generator, mean: Float[Tensor, "d"]) -> None:
-    """Random unit decoder rows, the encoder their transpose, `b_dec` the mean of scaled activations."""
-    with torch.no_grad():
-        rows = torch.randn(dictionary.W_dec.shape, generator=generator)
-        dictionary.W_dec.copy_(rows)
-        unit_rows(dictionary.W_dec)
-        dictionary.W_enc.copy_(dictionary.W_dec.T)
-        dictionary.b_dec.copy_(mean)
-
-
-def mean_square(x: Tensor, decoded: Tensor, bias: Tensor) -> Float[Tensor, ""]:
-    """‖x - (decoded + bias)‖², mean over tokens."""
-    error = x - decoded - bias
-    return error.square().sum() / len(x)

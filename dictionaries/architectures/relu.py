@@ -5,10 +5,9 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor
 
+from dictionaries.architectures.unit_decoder import UnitDecoder
 from dictionaries.config import TrainingConfig
 from dictionaries.dictionary import Losses
-from dictionaries.gated import mean_square
-from dictionaries.unit_decoder import UnitDecoder
 
 
 class ReluSAE(UnitDecoder):
@@ -28,7 +27,7 @@ class ReluSAE(UnitDecoder):
     def losses(self, x: Float[Tensor, "tokens d"], config: TrainingConfig, sparsity: float) -> Losses:  # noqa: ARG002
         """‖x - x̂‖² + λ Σ f, means over tokens."""
         codes = self.encode_scaled(x)
-        reconstruction = mean_square(x, codes @ self.W_dec, self.b_dec)
+        reconstruction, _ = self.reconstruction(x, codes)
         penalty = codes.sum() / len(x)
         terms = {"reconstruction": reconstruction.detach(), "sparsity": penalty.detach()}
         return Losses(reconstruction + sparsity * penalty, terms, codes.detach())

@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dictionaries.activation_cache import CachedSource
-from dictionaries.activations import ModelSource, Source, Statistics, Tally
-from dictionaries.fingerprint import activations_key
-from dictionaries.sites import Site, input_device, resolve
-from dictionaries.tokens import TokenBatch
+from dictionaries.model.activations import ModelSource, Source, Statistics, Tally
+from dictionaries.model.sites import Site, input_device, resolve
+from dictionaries.model.tokens import TokenBatch
+from dictionaries.training.activation_cache import CachedSource
+from dictionaries.training.fingerprint import activations_key
 from policies.errors import DictionaryError
 
 DEFAULT_BUDGET_BYTES = 2 << 30
@@ -32,7 +32,7 @@ class ActivationStore:
         sites: which to read.
         generator: of the order. On the CPU.
         budget_bytes: of the buffer.
-        cache: a folder where activations are kept for later runs, see `dictionaries.activation_cache`.
+        cache: a folder where activations are kept for later runs, see `dictionaries.training.activation_cache`.
         state: of a store over the same activations, from `state()`; the new one goes on where that one stood.
             Its generator is the caller's to restore.
         progress: called after each model batch of the first filling with (rows held, capacity).

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dictionaries.active import (
+from dictionaries.architectures.active import (
     Active,
     decode,
     decode_transposed,

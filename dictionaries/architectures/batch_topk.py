@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dictionaries.architectures.topk import TopKSAE
 from dictionaries.config import DictionaryConfig, TrainingConfig
 from dictionaries.dictionary import Losses
-from dictionaries.topk import TopKSAE
 
 THRESHOLD_RATE = 0.01
 """Weight of the newest batch in the running threshold."""

@@ -5,7 +5,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from dictionaries.dictionary import Dictionary, remove_radial_gradient, revive_rows, unit_rows
-from dictionaries.gated import initialise_tied
 
 
 class UnitDecoder(Dictionary):
@@ -22,11 +21,21 @@ class UnitDecoder(Dictionary):
         bias = self.b_enc - self.b_dec @ self.W_enc if self.subtract_decoder_bias else self.b_enc
         return nn.functional.linear(x, self.W_enc.T, bias)
 
+    def reconstruction(
+        self, x: Float[Tensor, "tokens d"], codes: Float[Tensor, "tokens F"]
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, "tokens d"]]:
+        """(‖x - x̂‖², mean over tokens; x - x̂)."""
+        error = x - (codes @ self.W_dec + self.b_dec)
+        return error.square().sum() / len(x), error
+
     def initialise(self, generator: torch.Generator, mean: Float[Tensor, "d"]) -> None:
         """Random unit decoder rows, the encoder their transpose, b_dec the mean, which the encoder takes off."""
-        initialise_tied(self, generator, mean)
-        if not self.subtract_decoder_bias:
-            with torch.no_grad():
+        with torch.no_grad():
+            self.W_dec.copy_(torch.randn(self.W_dec.shape, generator=generator))
+            unit_rows(self.W_dec)
+            self.W_enc.copy_(self.W_dec.T)
+            self.b_dec.copy_(mean)
+            if not self.subtract_decoder_bias:
                 self.b_enc.copy_(-(self.b_dec @ self.W_enc))
 
     def before_step(self) -> None:

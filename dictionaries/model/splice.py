@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from dictionaries.activations import harvest
-from dictionaries.sites import Site, intercepted
-from dictionaries.tokens import TokenBatch
+from dictionaries.model.activations import harvest
+from dictionaries.model.sites import Site, intercepted
+from dictionaries.model.tokens import TokenBatch
 
 Key = TypeVar("Key", bound=Hashable)
 Progress = Callable[[str, int, int | None], None]
@@ -24,7 +24,7 @@ LOGIT_ROWS = 1024  # positions whose logits are held in float32 at a time
 class CrossEntropy:
     """What the model's prediction loses when a site's activations are replaced, in nats a token.
 
-    Activations are replaced at counted tokens (see `dictionaries.activations`) and left alone elsewhere.
+    Activations are replaced at counted tokens (see `dictionaries.model.activations`) and left alone elsewhere.
 
     Attributes:
         clean: the model as it is.

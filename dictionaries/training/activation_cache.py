@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dictionaries.activations import Pieces, Source, Tally
-from dictionaries.sites import Site, parse_site
+from dictionaries.model.activations import Pieces, Source, Tally
+from dictionaries.model.sites import Site, parse_site
 from policies.errors import OutputError
 
 INDEX = "cache.json"

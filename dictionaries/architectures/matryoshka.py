@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dictionaries.batch_topk import BatchTopKSAE
+from dictionaries.architectures.batch_topk import BatchTopKSAE
 from dictionaries.config import DictionaryConfig
 
 SHARES = (1 / 32, 1 / 16, 1 / 8, 1 / 4)

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from dictionaries.architectures.unit_decoder import UnitDecoder
 from dictionaries.config import DictionaryConfig, TrainingConfig
 from dictionaries.dictionary import Losses
-from dictionaries.unit_decoder import UnitDecoder
 
 INITIAL_THRESHOLD = 0.1
 
@@ -38,8 +38,7 @@ class JumpReluSAE(UnitDecoder):
     def losses(self, x: Float[Tensor, "tokens d"], config: TrainingConfig, sparsity: float) -> Losses:
         """‖x - x̂‖² + λ ‖f‖₀, means over tokens (the paper's equation 9); gradients by `jump`."""
         codes, on = jump(self.pre_activations(x).relu(), self.threshold, config.bandwidth)
-        error = x - (codes @ self.W_dec + self.b_dec)
-        reconstruction = error.square().sum() / len(x)
+        reconstruction, _ = self.reconstruction(x, codes)
         count = on.sum() / len(x)
         terms = {"reconstruction": reconstruction.detach(), "l0": count.detach()}
         return Losses(reconstruction + sparsity * count, terms, codes.detach())

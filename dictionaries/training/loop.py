@@ -9,19 +9,19 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from dictionaries.activation_store import DEFAULT_BUDGET_BYTES, ActivationStore
-from dictionaries.activations import Statistics
 from dictionaries.architectures import find_architecture
-from dictionaries.checkpoint import Checkpoints
 from dictionaries.config import TrainingConfig
 from dictionaries.dictionary import Dictionary
-from dictionaries.evaluate import Accumulator
-from dictionaries.fingerprint import activations_key
-from dictionaries.processes import ALONE, Processes
-from dictionaries.site_trainer import SiteTrainer
-from dictionaries.sites import Site, resolve
-from dictionaries.tokens import TokenBatch
-from dictionaries.training_log import Moment, Point
+from dictionaries.evaluation.evaluate import Accumulator
+from dictionaries.model.activations import Statistics
+from dictionaries.model.sites import Site, resolve
+from dictionaries.model.tokens import TokenBatch
+from dictionaries.training.activation_store import DEFAULT_BUDGET_BYTES, ActivationStore
+from dictionaries.training.checkpoint import Checkpoints
+from dictionaries.training.fingerprint import activations_key
+from dictionaries.training.log import Moment, Point
+from dictionaries.training.processes import ALONE, Processes
+from dictionaries.training.site_trainer import SiteTrainer
 from policies.errors import DictionaryError
 
 CALIBRATION_ROWS = 4096
@@ -85,7 +85,7 @@ def train_dictionaries(
 
     Args:
         model: a causal language model; it is read, never changed. Dictionaries are trained on its device.
-        batches: of `dictionaries.tokens`; something that can be iterated again, or a one-shot iterator, which
+        batches: of `dictionaries.model.tokens`; something that can be iterated again, or a one-shot iterator, which
             is then listed.
         sites: one dictionary each.
         architecture: a name in `ARCHITECTURES`.

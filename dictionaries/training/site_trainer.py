@@ -9,12 +9,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from dictionaries.activations import Statistics
 from dictionaries.config import DictionaryConfig, TrainingConfig
 from dictionaries.dictionary import Dictionary, Losses
-from dictionaries.processes import ALONE, Processes
-from dictionaries.sites import Site
-from dictionaries.training_log import Point
+from dictionaries.model.activations import Statistics
+from dictionaries.model.sites import Site
+from dictionaries.training.log import Point
+from dictionaries.training.processes import ALONE, Processes
 from policies.errors import DictionaryError
 
 WATCH_EVERY = 8  # steps between two looks at which features fire

@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from dictionaries import auxk
+from dictionaries.architectures import auxk
+from dictionaries.architectures.unit_decoder import UnitDecoder
 from dictionaries.config import DictionaryConfig, TrainingConfig
 from dictionaries.dictionary import Losses
-from dictionaries.unit_decoder import UnitDecoder
 
 
 class TopKSAE(UnitDecoder):
@@ -40,7 +40,7 @@ class TopKSAE(UnitDecoder):
         return torch.zeros_like(features).scatter(-1, largest.indices, largest.values)
 
     def losses(self, x: Float[Tensor, "tokens d"], config: TrainingConfig, sparsity: float) -> Losses:  # noqa: ARG002
-        """‖x - x̂‖² + α ‖e - ê‖², means over tokens; the latter is `dictionaries.auxk`'s. `sparsity` has no part."""
+        """‖x - x̂‖² + α ‖e - ê‖², means over tokens; the latter is `auxk`'s. `sparsity` has no part."""
         self.k.fill_(config.k)
         features = self.pre_activations(x).relu()
         codes = self.keep(features)
@@ -54,10 +54,3 @@ class TopKSAE(UnitDecoder):
             self._silent = torch.zeros(codes.shape[1], dtype=torch.long, device=codes.device)
         auxk.count_silence(self._silent, codes)
         return self._silent >= auxk.SILENT_TOKENS
-
-    def reconstruction(
-        self, x: Float[Tensor, "tokens d"], codes: Float[Tensor, "tokens F"]
-    ) -> tuple[Float[Tensor, ""], Float[Tensor, "tokens d"]]:
-        """(‖x - x̂‖², mean over tokens; x - x̂)."""
-        error = x - (codes @ self.W_dec + self.b_dec)
-        return error.square().sum() / len(x), error

@@ -23,7 +23,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from dictionaries.structure import Writer, attention_writer, mlp_writer, named_layers
+from dictionaries.model.structure import Writer, attention_writer, mlp_writer, named_layers
 from policies.errors import DictionaryError
 
 Stream = Literal["mlp_out", "attn_out", "resid_post", "attn_heads", "mlp_hidden"]

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from dictionaries.sites import Site
-from dictionaries.tokens import TokenBatch
+from dictionaries.model.sites import Site
+from dictionaries.model.tokens import TokenBatch
 
 
 def activations_key(model: nn.Module, batches: Iterable[TokenBatch], sites: Sequence[Site]) -> str:

@@ -1,13 +1,13 @@
 """The table of architectures. A new one is one file and one entry here."""
 
-from dictionaries.batch_topk import BatchTopKSAE
-from dictionaries.binary import BinaryAutoencoder
+from dictionaries.architectures.batch_topk import BatchTopKSAE
+from dictionaries.architectures.binary import BinaryAutoencoder
+from dictionaries.architectures.gated import GatedSAE
+from dictionaries.architectures.jumprelu import JumpReluSAE
+from dictionaries.architectures.matryoshka import MatryoshkaSAE
+from dictionaries.architectures.relu import ReluSAE
+from dictionaries.architectures.topk import TopKSAE
 from dictionaries.dictionary import Dictionary
-from dictionaries.gated import GatedSAE
-from dictionaries.jumprelu import JumpReluSAE
-from dictionaries.matryoshka import MatryoshkaSAE
-from dictionaries.relu import ReluSAE
-from dictionaries.topk import TopKSAE
 from policies.errors import DictionaryError
 
 ARCHITECTURES: dict[str, type[Dictionary]] = {

@@ -14,11 +14,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from dictionaries.activations import harvest
 from dictionaries.dictionary import Dictionary
-from dictionaries.sites import Site, input_device
-from dictionaries.splice import Progress, watched
-from dictionaries.tokens import TokenBatch
+from dictionaries.model.activations import harvest
+from dictionaries.model.sites import Site, input_device
+from dictionaries.model.splice import Progress, watched
+from dictionaries.model.tokens import TokenBatch
 from policies.errors import DictionaryError
 
 GROUPS = 64

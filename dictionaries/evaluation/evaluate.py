@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from dictionaries.activations import Tally, harvest
 from dictionaries.dictionary import Dictionary
-from dictionaries.sites import Site, input_device
-from dictionaries.splice import CrossEntropy, Key, Progress, ratio, splicing_costs, watched
-from dictionaries.tokens import TokenBatch
+from dictionaries.model.activations import Tally, harvest
+from dictionaries.model.sites import Site, input_device
+from dictionaries.model.splice import CrossEntropy, Key, Progress, ratio, splicing_costs, watched
+from dictionaries.model.tokens import TokenBatch
 from policies.errors import DictionaryError
 
 DENSITY_EDGES = tuple(10 ** (exponent / 4) for exponent in range(-24, 1))

@@ -1,0 +1,1 @@
+"""What a dictionary is worth: figures, its features' contexts, the entropy of hidden states."""
