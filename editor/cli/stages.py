@@ -8,12 +8,24 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
 )
 
 from editor.progress import Advance, Silent, Stages
+
+
+def stage_columns() -> tuple[ProgressColumn, ...]:
+    """What a stage's line shows: the title, how far it is, how long it took."""
+    return (
+        SpinnerColumn(finished_text="[green]✓"),
+        TextColumn("{task.description:<42}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
 
 
 class RichStages:
@@ -25,14 +37,7 @@ class RichStages:
     @contextmanager
     def stage(self, title: str, total: int | None = None) -> Iterator[Advance]:
         """Show a stage until the block ends."""
-        columns = (
-            SpinnerColumn(finished_text="[green]✓"),
-            TextColumn("{task.description:<42}"),
-            BarColumn(bar_width=28),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-        )
-        with Progress(*columns, console=self.console) as progress:
+        with Progress(*stage_columns(), console=self.console) as progress:
             task = progress.add_task(title, total=total)
             yield lambda steps: progress.advance(task, steps)
             done = progress.tasks[0].completed or 1

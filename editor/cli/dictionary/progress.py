@@ -4,16 +4,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import Progress
 
 from editor.cli.dictionary.tables import figures_table
+from editor.cli.stages import stage_columns
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -78,14 +72,7 @@ class _TrainingProgress(Progress):
 def _training_stage(
     console: "Console", end: int | None, figures: "dict[Site, Moment]"
 ) -> "Iterator[Advance]":
-    columns = (
-        SpinnerColumn(finished_text="[green]✓"),
-        TextColumn("{task.description:<42}"),
-        BarColumn(bar_width=28),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with _TrainingProgress(*columns, console=console) as progress:
+    with _TrainingProgress(*stage_columns(), console=console) as progress:
         progress.figures = figures
         task = progress.add_task(TITLES["training"], total=end)
         yield lambda steps: progress.advance(task, steps)
