@@ -6,8 +6,9 @@ time depends on the text alone.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 # A word with its combining accents, or a single other character.
@@ -75,17 +76,18 @@ class Register:
         starts = [index for index, word in enumerate(words) if word in root]
         if not starts:
             return []
-        places: _Places | None = None
+        tokens = _TOKEN.finditer(text)
+        spans: list[tuple[int, int]] = []  # of the tokens read so far: up to the last that a name may reach
         mentions: list[Mention] = []
         free_from = 0
         for first in starts:
             names = self._names_at(words, first) if first >= free_from else ()
             if not names:
                 continue
-            places = places or _Places(text, words)  # only worked out where a name is, and up to there
+            spans.extend(token.span() for token in islice(tokens, max(0, names[-1][0] - len(spans))))
             for after, (subject, capitals) in reversed(names):
-                if not any(text[places.span(first + offset)[0]].islower() for offset in capitals):
-                    start, end = places.span(first)[0], places.span(after - 1)[1]
+                if not any(text[spans[first + offset][0]].islower() for offset in capitals):
+                    start, end = spans[first][0], spans[after - 1][1]
                     mentions.append(Mention(start=start, end=end, subject=subject))
                     free_from = after
                     break
@@ -103,30 +105,6 @@ class Register:
             if _NAME in node:
                 names.append((position + 1, node[_NAME]))
         return names
-
-
-class _Places:
-    """Where the tokens of a text stand: (first character, one past the last)."""
-
-    def __init__(self, text: str, words: list[str]) -> None:
-        self._spans = _spans(text, words)
-        self._known: list[tuple[int, int]] = []
-
-    def span(self, index: int) -> tuple[int, int]:
-        while len(self._known) <= index:
-            self._known.append(next(self._spans))
-        return self._known[index]
-
-
-def _spans(text: str, words: list[str]) -> Iterator[tuple[int, int]]:
-    if not text.isascii():  # folding may have changed lengths
-        yield from (match.span() for match in _TOKEN.finditer(text))
-        return
-    lowered, end = text.lower(), 0
-    for word in words:  # nothing but white space stands between tokens
-        start = lowered.index(word, end)
-        end = start + len(word)
-        yield start, end
 
 
 def _words(text: str) -> list[str]:
