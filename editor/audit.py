@@ -29,7 +29,7 @@ DECOY_FACTS = 200
 DECOYS = 400
 """About as many are made in all, fewer for each fact where there are many facts, but two at least."""
 QUANTILES = 101
-CHUNK_PROBES = 8_192
+CHUNK_PROBES = 2_048
 
 
 @dataclass(frozen=True, kw_only=True)
