@@ -1,12 +1,12 @@
 """Dictionaries for a run: loaded and checked, or trained on the corpus where none is named."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dictionaries import (
+    ARCHITECTURES,
     Dictionary,
-    TrainingConfig,
     decoder_layers,
     evaluate_dictionaries,
     load_dictionaries,
@@ -39,9 +39,17 @@ class DictionarySupply:
 
 
 def supply_dictionaries(
-    case: Case, loaded: LoadedModel, path: Path | None, output: Path, stages: Stages
+    case: Case,
+    loaded: LoadedModel,
+    path: Path | None,
+    output: Path,
+    stages: Stages,
+    *,
+    site: Site | None = None,
 ) -> DictionarySupply:
     """Load the dictionaries at `path`; without one, train Gated SAEs of every MLP and keep them in the output.
+
+    `site` is what the one at `path` reads where its files do not say; of several, the one to use.
 
     Raises:
         DictionaryError: the folder holds no usable dictionary for this model, or one of a site that no projection
@@ -52,9 +60,9 @@ def supply_dictionaries(
         save_dictionaries(found, output / "dictionaries")
     else:
         with stages.stage("Loading dictionaries"):
-            found = load_dictionaries(path, loaded.model)
-            for site in found:
-                writing_sites(site)
+            found = load_dictionaries(path, loaded.model, site=site)
+            for read in found:
+                writing_sites(read)
     dictionaries = {site: dictionary.to(loaded.device).eval() for site, dictionary in found.items()}
     with stages.stage("Evaluating dictionaries"):
         quality = _quality(case, loaded, dictionaries)
@@ -66,7 +74,7 @@ def _train(case: Case, loaded: LoadedModel, stages: Stages) -> Mapping[Site, Dic
     texts = [document.text for document in fitting]
     batches = list(token_batches(texts, loaded.tokenizer, context=loaded.context_length))
     sites = [Site(layer) for layer in range(len(decoder_layers(loaded.model)))]
-    config = TrainingConfig(seed=case.seed)
+    config = replace(ARCHITECTURES[DEFAULT_ARCHITECTURE].defaults, seed=case.seed)
     with stages.stage("Training Gated SAEs", config.steps) as advance:
         done = 0
 
@@ -81,6 +89,7 @@ def _train(case: Case, loaded: LoadedModel, stages: Stages) -> Mapping[Site, Dic
             batches,
             sites,
             DEFAULT_ARCHITECTURE,
+            config,
             model_name=loaded.source,
             progress=progress,
         ).dictionaries

@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from editor.cli.options import OVERWRITE
+
 
 @click.command()
 @click.option(
@@ -14,7 +16,7 @@ import click
     show_default=True,
     help="A new folder.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists.")
+@OVERWRITE
 @click.option(
     "--dictionary",
     "architecture",

@@ -23,6 +23,11 @@ METHODS = ("feature-edit", "feature-literal")
     help="Dictionaries of the model's mlp_out, attn_out or resid_post, in any format that is read, or a hub name.  "
     "[default: Gated SAEs of mlp_out, trained on the corpus and kept in the output]",
 )
+@click.option(
+    "--site",
+    "site_name",
+    help="Such as mlp_out.3, where --dictionary does not say; of several, the one to use.",
+)
 @click.option("--method", type=click.Choice(METHODS), default="feature-edit", show_default=True)
 @click.option(
     "--strength",
@@ -47,6 +52,7 @@ def erase(ctx: click.Context, /, model: str, **options: Any) -> None:
 
 def run_erase(model: str, options: dict[str, Any]) -> int:
     """Do what the command says, and return the exit code."""
+    from dictionaries import parse_site
     from editor.cli.closing import close, open_output
     from editor.dictionary_supply import supply_dictionaries
     from editor.model import load_model
@@ -61,7 +67,9 @@ def run_erase(model: str, options: dict[str, Any]) -> int:
         with stages.stage("Loading the model"):
             loaded = load_model(model, device=options["device"])
         case = open_case_from(options, judged_by, stages)
-        supply = supply_dictionaries(case, loaded, options["dictionary"], output.path, stages)
+        name = options.get("site_name")
+        site = parse_site(name) if name is not None else None
+        supply = supply_dictionaries(case, loaded, options["dictionary"], output.path, stages, site=site)
         run = run_info(options)
         report = erase_case(case, loaded, supply, settings, run, output.path, stages)
         report = gate.judge(report, policy, incomplete=case.incomplete)

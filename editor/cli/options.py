@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists.")
+
 
 def case_options(command: F) -> F:
     """Whose data, where it is found and what counts as personal."""
@@ -111,7 +113,7 @@ def run_options(command: F) -> F:
     for option in reversed(
         (
             click.option("--output", type=click.Path(path_type=Path), required=True, help="A new folder."),
-            click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists."),
+            OVERWRITE,
             click.option(
                 "--case-key",
                 type=click.Path(path_type=Path),

@@ -5,13 +5,15 @@ from typing import Any
 
 import click
 
+from editor.cli.options import OVERWRITE
+
 
 @click.command()
 @click.argument("erased", type=click.Path(path_type=Path))
 @click.option(
     "--output", type=click.Path(path_type=Path), required=True, help="A new folder for the checkpoint."
 )
-@click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists.")
+@OVERWRITE
 def revert(erased: Path, **options: Any) -> None:
     """Write the checkpoint as it was before ERASED, an output folder of `erase`, and check it bit for bit."""
     from editor.cli.closing import open_output

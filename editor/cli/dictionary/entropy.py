@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from editor.cli.dictionary.inputs import load, make_batches, read_texts
-from editor.cli.dictionary.options import CONTEXT, CORPUS, DEVICE, DICTIONARY, QUIET
+from editor.cli.dictionary.options import CONTEXT, CORPUS, DEVICE, DICTIONARY, QUIET, SITE
 from editor.cli.dictionary.progress import showing
 from editor.cli.dictionary.tables import print_entropies
+from editor.cli.options import OVERWRITE
 
 if TYPE_CHECKING:
     from dictionaries.evaluation.hidden_entropy import HiddenEntropy
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
 @click.argument("source", metavar="MODEL")
 @DICTIONARY
 @CORPUS
+@SITE
 @click.option(
     "--draws", type=click.IntRange(min=100), default=1000, show_default=True, help="Of the bootstrap."
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), help="A folder for the figures and entropy.json.")
-@click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists.")
+@OVERWRITE
 @CONTEXT
 @DEVICE
 @QUIET
@@ -34,6 +36,7 @@ def entropy(
     source: str,
     dictionary_path: Path,
     corpus_path: Path,
+    site_name: str | None,
     draws: int,
     seed: int,
     output: Path | None,
@@ -47,7 +50,7 @@ def entropy(
     In bits: how much it takes, at most, to say which features are on. Intervals are 95%, from a bootstrap over
     groups of documents. Compare positions and layers only at similar explained variance: see `evaluate`.
     """
-    from dictionaries import load_dictionaries
+    from dictionaries import load_dictionaries, parse_site
     from dictionaries.evaluation.hidden_entropy import hidden_entropy
     from editor.cli.stages import make_stages
     from editor.output import OutputFolder
@@ -59,7 +62,8 @@ def entropy(
             inputs = {"model": source, "corpus": str(corpus_path), "dictionary": str(dictionary_path)}
             folder = stack.enter_context(OutputFolder(output, overwrite=overwrite, inputs=inputs, seed=seed))
         loaded = load(source, device, stages)
-        found = load_dictionaries(dictionary_path, loaded.model)
+        site = parse_site(site_name) if site_name is not None else None
+        found = load_dictionaries(dictionary_path, loaded.model, site=site)
         batches = make_batches(read_texts(corpus_path), loaded, context)
         with showing(stages) as progress:
             result = hidden_entropy(

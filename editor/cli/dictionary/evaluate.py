@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from editor.cli.dictionary.inputs import load, make_batches, read_texts
-from editor.cli.dictionary.options import CONTEXT, CORPUS, DEVICE, MODEL, QUIET
+from editor.cli.dictionary.options import CONTEXT, CORPUS, DEVICE, MODEL, QUIET, SITE
 from editor.cli.dictionary.progress import showing
 from editor.cli.dictionary.tables import print_evaluations
+from editor.cli.options import OVERWRITE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,11 +31,12 @@ if TYPE_CHECKING:
 )
 @MODEL
 @CORPUS
+@SITE
 @click.option("--no-cross-entropy", is_flag=True, help="Leave out the model passes with spliced activations.")
 @click.option(
     "--output", type=click.Path(path_type=Path), help="A folder for the figures and evaluation.json."
 )
-@click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists.")
+@OVERWRITE
 @CONTEXT
 @DEVICE
 @QUIET
@@ -42,6 +44,7 @@ def evaluate(
     dictionary_paths: tuple[Path, ...],
     source: str,
     corpus_path: Path,
+    site_name: str | None,
     no_cross_entropy: bool,
     output: Path | None,
     overwrite: bool,
@@ -55,14 +58,15 @@ def evaluate(
     OUTPUT gets the table as evaluation.json, and figures: L0 against the cross-entropy recovered from mean
     ablation, and how many features are on for what share of the tokens.
     """
-    from dictionaries import load_dictionaries
+    from dictionaries import load_dictionaries, parse_site
     from editor.cli.stages import make_stages
 
     stages = make_stages(quiet=quiet)
     with ExitStack() as stack:
         folder = _output_folder(stack, output, source, corpus_path, overwrite=overwrite)
         loaded = load(source, device, stages)
-        found = {path: load_dictionaries(path, loaded.model) for path in dictionary_paths}
+        site = parse_site(site_name) if site_name is not None else None
+        found = {path: load_dictionaries(path, loaded.model, site=site) for path in dictionary_paths}
         batches = make_batches(read_texts(corpus_path), loaded, context)
         rows = evaluate_each(loaded, batches, _labelled(found), stages, cross_entropy=not no_cross_entropy)
         if folder is not None:

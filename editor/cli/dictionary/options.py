@@ -14,6 +14,11 @@ CORPUS = click.option(
     required=True,
     help="Text like the model's training text.",
 )
+SITE = click.option(
+    "--site",
+    "site_name",
+    help="Such as mlp_out.3, where DICTIONARY does not say; of several, the one to use.",
+)
 CONTEXT = click.option(
     "--context", type=click.IntRange(min=2), default=128, show_default=True, help="Tokens a row, at most."
 )

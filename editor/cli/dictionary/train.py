@@ -12,6 +12,7 @@ from editor.cli.dictionary.inputs import load, make_batches, parse_layers, read_
 from editor.cli.dictionary.options import CONTEXT, CORPUS, DEVICE, MODEL, QUIET, Architecture
 from editor.cli.dictionary.progress import showing
 from editor.cli.dictionary.tables import print_evaluations, print_training
+from editor.cli.options import OVERWRITE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="A new folder.")
-@click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists.")
+@OVERWRITE
 @click.option(
     "--checkpoint-every",
     type=click.IntRange(min=1),
