@@ -1,13 +1,10 @@
 """Training in two processes on one machine, started as a user would."""
 
-import os
-import socket
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
 import torch
+from launching import launch
 from safetensors.torch import load_file
 
 from dictionaries.architectures import ARCHITECTURES
@@ -44,26 +41,6 @@ for name in ("gated", "topk"):
                 f"{sys.argv[1]}/{name}-{step}-{processes.index}.safetensors")
     assert trainer.revived >= 5
 """
-
-
-def launch(*arguments, cwd=None):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = ["--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no"]
-    options += [
-        "--dynamo_backend",
-        "no",
-        "--main_process_port",
-        str(port),
-        "--num_cpu_threads_per_process",
-        "1",
-    ]
-    command = [sys.executable, "-m", "accelerate.commands.launch", *options, *map(str, arguments)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=cwd)
-    assert result.returncode == 0, result.stderr[-3000:]
-    return result
 
 
 @pytest.mark.slow

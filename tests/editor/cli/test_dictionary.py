@@ -1,7 +1,5 @@
 import json
-import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -10,6 +8,7 @@ from importlib.util import find_spec
 import pytest
 import torch
 from click.testing import CliRunner
+from launching import environment, launch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import AutoModelForCausalLM, GPT2Config, PreTrainedTokenizerFast
 
@@ -227,10 +226,6 @@ def weights(folder):
     return [file.read_bytes() for file in sorted(folder.glob("*/dictionary.safetensors"))]
 
 
-def environment():
-    return {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
-
-
 def command(lab, output, *arguments):
     given = ["--model", lab / "model", "--corpus", lab / "corpus.jsonl", "--device", "cpu", "--quiet"]
     settings = ["--features", 64, "--steps", 300, "--checkpoint-every", 40, "--resample-every", 70]
@@ -266,29 +261,9 @@ def test_importing_the_commands_does_not_import_torch():
 @pytest.mark.slow
 def test_two_processes_write_one_set_of_dictionaries(lab, tmp_path):
     """Started by `accelerate launch`, on the CPU, with gradients averaged by gloo."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = ["--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no"]
-    options += [
-        "--dynamo_backend",
-        "no",
-        "--main_process_port",
-        str(port),
-        "--num_cpu_threads_per_process",
-        "1",
-    ]
     given = ["--model", lab / "model", "--corpus", lab / "corpus.jsonl", "--device", "cpu", "--quiet"]
     settings = ["--features", 32, "--steps", 80, "--batch-size", 64, "--output", tmp_path / "d"]
-    launched = [sys.executable, "-m", "accelerate.commands.launch", *options, "-m", "editor.cli"]
-    result = subprocess.run(
-        [*launched, "dictionary", "train", *map(str, given + settings)],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr[-3000:]
+    result = launch("-m", "editor.cli", "dictionary", "train", *given, *settings)
     assert result.stdout.count("Dictionaries:") == 1
     figures = json.loads((tmp_path / "d" / "figures.json").read_text())
     report = figures["mlp_out.1"]["training"]
