@@ -38,6 +38,9 @@ class DictionarySupply:
     quality: tuple[DictionaryRow, ...]
 
 
+NO_DICTIONARIES = DictionarySupply(dictionaries={}, quality=())
+
+
 def supply_dictionaries(
     case: Case,
     loaded: LoadedModel,

@@ -18,7 +18,8 @@ def marked_logits(model: Any, batch: TokenBatch) -> Float[Tensor, "marked vocabu
 
 def output_logits(model: Any, hidden: Float[Tensor, "tokens width"]) -> Float[Tensor, "tokens vocabulary"]:
     """Apply the output head to final hidden states: projection, then the family's scaling or soft cap."""
-    logits: Tensor = model.get_output_embeddings()(hidden).float()
+    logits: Tensor = model.get_output_embeddings()(hidden)
+    logits = logits if logits.dtype == torch.float64 else logits.float()
     config = model.config
     if scale := getattr(config, "logit_scale", None):
         logits = logits * scale

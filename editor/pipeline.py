@@ -3,7 +3,7 @@
 Each value is made once and passed forward. Verification's probes and held-out text reach nothing before it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from editor.asking import encode_probes
 from editor.audit import Scored, decoy_bits, decoy_probes, fact_rows, group_results, subject_rows
 from editor.case import Case
 from editor.chance import chance_levels
-from editor.dictionary_supply import DictionarySupply
+from editor.dictionary_supply import NO_DICTIONARIES, DictionarySupply
 from editor.edit import Edit
 from editor.evidence import EvidenceOptions, gather
 from editor.export import export_checkpoint, save_adapter
@@ -30,9 +30,10 @@ from editor.measure import (
     score_case,
     text_before_after,
 )
-from editor.methods import EditProblem, FeatureEdit, FeatureLiteral, RandomFeatures
+from editor.methods import EditProblem, FeatureEdit, FeatureLiteral, Method, RandomFeatures
+from editor.methods.problem import NOTHING_LOCATED
 from editor.model import LoadedModel, load_model, tensor_digests
-from editor.probes import Probe, sample
+from editor.probes import Probe, Target, sample
 from editor.progress import Stages
 from editor.report.schema import ControlRow, Perplexity, Report
 from editor.retained import perplexity
@@ -74,12 +75,12 @@ class EraseOptions:
 
     Attributes:
         method: the settings where `search` is None, the first trial's otherwise.
-        search: the strength search; None uses `method` as it is.
+        search: the strength search of `feature-edit`; None uses `method` as it is.
         attribution: the locator.
         controls: measure the control edits too.
     """
 
-    method: FeatureEdit | FeatureLiteral = field(default_factory=FeatureEdit)
+    method: Method = field(default_factory=FeatureEdit)
     search: StrengthSearch | None = field(default_factory=StrengthSearch)
     attribution: FeatureAttribution = field(default_factory=FeatureAttribution)
     controls: bool = True
@@ -133,7 +134,7 @@ def audit(
 def erase(
     case: Case,
     loaded: LoadedModel,
-    supply: DictionarySupply,
+    supply: DictionarySupply | None,
     options: EraseOptions,
     run: RunInfo,
     folder: Path,
@@ -141,9 +142,10 @@ def erase(
 ) -> Report:
     """Erase the facts in scope: write `folder`/model and `folder`/edit, and report what the checkpoint does.
 
-    The loaded model is left as it was, bit for bit.
+    `supply` may be None for a method that needs no dictionary. The loaded model is left as it was, bit for bit.
     """
     before = measure_original(case, loaded, stages)
+    supply = supply or NO_DICTIONARIES
     problem = pose(case, before, supply.dictionaries, options.attribution, stages)
     tuning = search(case, before, problem, options.search, stages) if options.search else None
     method = tuning.chosen if tuning else options.method
@@ -158,7 +160,7 @@ def erase(
     return report.model_copy(
         update={
             "kind": "erase",
-            "edit": edit_summary(problem, edit, problem.attribution, method.units),
+            "edit": edit_summary(problem, edit, method.located(problem), method.units),
             "dictionaries": supply.quality,
             "controls": controls,
             "trials": tuning.rows() if tuning else (),
@@ -243,7 +245,7 @@ def pose(
     attribution: FeatureAttribution,
     stages: Stages,
 ) -> EditProblem:
-    """Locate the features, from the locating split alone, and pose the problem that methods solve."""
+    """Pose the problem that methods solve, from the locating split alone, the features located if there are any."""
     locating = [probe for probe in case.probes if probe.split == "locating"]
     erased = [probe for probe in locating if probe.target.group == "erased"]
     relations = {probe.target.relation for probe in erased}
@@ -254,20 +256,31 @@ def pose(
     ]
     mine = encode_probes(before.loaded, erased)
     theirs = encode_probes(before.loaded, sample(others, len(erased), case.seed))
-    with stages.stage("Locating features", len(mine) + len(theirs)) as advance:
-        scores = attribution.fit(before.loaded, mine, theirs, dictionaries, advance)
+    scores = NOTHING_LOCATED
+    if dictionaries:
+        with stages.stage("Locating features", len(mine) + len(theirs)) as advance:
+            scores = attribution.fit(before.loaded, mine, theirs, dictionaries, advance)
     retained = encode_probes(before.loaded, _retained_probes(case))
     problem = EditProblem(
         loaded=before.loaded,
         erase=mine,
         chance=chance_levels(before.loaded, erased, decoy_maker(case).format),
         retain=(*before.material.fitting_text, *retained),
+        facts=fact_numbers(erased),
+        others=theirs,
         dictionaries=dictionaries,
         attribution=scores,
     )
-    with stages.stage("Reading the retained text"):
-        _ = problem.retained_reading
+    if dictionaries:
+        with stages.stage("Reading the retained text"):
+            _ = problem.retained_reading
     return problem
+
+
+def fact_numbers(probes: Sequence[Probe]) -> tuple[int, ...]:
+    """For each probe, the number of the fact that it asks for, in order of appearance."""
+    numbers: dict[Target, int] = {}
+    return tuple(numbers.setdefault(probe.target, len(numbers)) for probe in probes)
 
 
 def _retained_probes(case: Case) -> list[Probe]:
@@ -302,6 +315,7 @@ def search(
     inner = problem.changed(
         erase=encode_probes(before.loaded, fitting),
         chance=chance_levels(before.loaded, fitting, decoy_maker(case).format),
+        facts=fact_numbers(fitting),
     )
     with stages.stage("Searching the gentlest strength", strength.trials) as advance:
         return strength.fit(inner, judge, lambda _: advance(1))
@@ -312,18 +326,23 @@ def control_rows(
     before: Before,
     problem: EditProblem,
     edit: Edit,
-    method: FeatureEdit | FeatureLiteral,
+    method: Method,
     stages: Stages,
 ) -> tuple[ControlRow, ...]:
     """The same change of weights by chance, and the paper's rule taken literally."""
-    like = method if isinstance(method, FeatureEdit) else FeatureEdit(units=method.units)
-    random = RandomFeatures(like=like, norm=edit.norm, seed=case.seed).fit(problem)
-    described = [(random, "as many features a site drawn at random, scaled to the same ‖ΔW‖")]
-    if not isinstance(method, FeatureLiteral):
-        literal = FeatureLiteral().fit(problem)
-        described.append((literal, "entries of the output projection that write the top features, zeroed"))
+    described = [(control.fit(problem), text) for control, text in _controls(method, edit.norm, case.seed)]
     return tuple(
         control_row(case, before.loaded, before.material, before.scored, control, text, stages)
         for control, text in described
         if not control.is_empty
     )
+
+
+def _controls(method: Method, norm: float, seed: int) -> Iterator[tuple[Method, str]]:
+    """Control methods for an edit, and what they are in words."""
+    if isinstance(method, FeatureEdit | FeatureLiteral):
+        like = method if isinstance(method, FeatureEdit) else FeatureEdit(units=method.units)
+        random = RandomFeatures(like=like, norm=norm, seed=seed)
+        yield random, "as many features a site drawn at random, scaled to the same ‖ΔW‖"
+    if isinstance(method, FeatureEdit):
+        yield FeatureLiteral(), "entries of the output projection that write the top features, zeroed"

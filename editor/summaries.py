@@ -45,7 +45,7 @@ def model_summary(loaded: LoadedModel, digests: Mapping[str, str], source: str |
 
 
 def edit_summary(problem: EditProblem, edit: Edit, attribution: Attribution, units: int) -> EditSummary:
-    """Where the facts sat and what was changed."""
+    """Where the facts sat and what was changed; no layers where the method located nothing."""
     model = problem.loaded.model
     weights = sum(float(model.get_parameter(name).float().pow(2).sum()) for name in edit.deltas) ** 0.5
     return EditSummary(
@@ -63,8 +63,8 @@ def _layer_rows(problem: EditProblem, edit: Edit, attribution: Attribution, unit
     located = attribution.top(units)
     shares = {site: float(attribution.scores[site][index].sum()) for site, index in located.items()}
     total = sum(shares.values())
-    for site in problem.sites:
-        names = [problem.parameter(one)[0] for one in problem.writing([site])]
+    for site in sorted(located):
+        names = problem.projections(site)
         squares = [edit.deltas[name].squared_norm() for name in names if name in edit.deltas]
         best = located[site][:TOP_UNITS]
         yield LayerRow(

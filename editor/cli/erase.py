@@ -20,8 +20,8 @@ METHODS = ("feature-edit", "feature-literal")
 @click.option(
     "--dictionary",
     type=click.Path(path_type=Path),
-    help="Dictionaries of the model's mlp_out, attn_out or resid_post, in any format that is read, or a hub name.  "
-    "[default: Gated SAEs of mlp_out, trained on the corpus and kept in the output]",
+    help="For feature methods: of the model's mlp_out, attn_out or resid_post, in any format that is read, or a hub "
+    "name.  [default: Gated SAEs of mlp_out, trained on the corpus and kept in the output]",
 )
 @click.option(
     "--site",
@@ -33,8 +33,8 @@ METHODS = ("feature-edit", "feature-literal")
     "--strength",
     default="auto",
     show_default=True,
-    help="auto searches the gentlest edit that meets the policy; a number is how many nats below chance an edit "
-    "without search pushes what identifies.",
+    help="Of feature-edit: auto searches the gentlest edit that meets the policy; a number is how many nats below "
+    "chance an edit without search pushes what identifies.",
 )
 @click.option(
     "--trials", type=click.IntRange(1, 1000), default=8, show_default=True, help="Of the search, at most."
@@ -69,7 +69,9 @@ def run_erase(model: str, options: dict[str, Any]) -> int:
         case = open_case_from(options, judged_by, stages)
         name = options.get("site_name")
         site = parse_site(name) if name is not None else None
-        supply = supply_dictionaries(case, loaded, options["dictionary"], output.path, stages, site=site)
+        supply = None
+        if settings.method.needs_dictionary:
+            supply = supply_dictionaries(case, loaded, options["dictionary"], output.path, stages, site=site)
         run = run_info(options)
         report = erase_case(case, loaded, supply, settings, run, output.path, stages)
         report = gate.judge(report, policy, incomplete=case.incomplete)
@@ -83,12 +85,12 @@ def erase_options(options: dict[str, Any]) -> "EraseOptions":
     Raises:
         click.UsageError: a strength that is neither "auto" nor a number from 0 to 100.
     """
-    from editor.methods import FeatureEdit, FeatureLiteral
+    from editor.methods import METHODS, FeatureEdit
     from editor.pipeline import EraseOptions
     from editor.tune import StrengthSearch
 
-    if options["method"] == FeatureLiteral.name:
-        return EraseOptions(method=FeatureLiteral(), search=None, controls=options["controls"])
+    if options["method"] != FeatureEdit.name:
+        return EraseOptions(method=METHODS[options["method"]](), search=None, controls=options["controls"])
     if options["strength"] == "auto":
         start = FeatureEdit(continued_rounds=options.get("continued_rounds", FeatureEdit.continued_rounds))
         search = StrengthSearch(trials=options["trials"], seed=options["seed"] or 0, start=start)

@@ -37,13 +37,13 @@ GRADIENT_BATCH_TOKENS = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class Attribution:
-    """Scores of every feature of every site, a mean over probes.
+    """Scores of every unit (feature, neuron) of every site, a mean over probes.
 
     Attributes:
-        scores: site -> (F,), the contrasted scores that rank features.
-        raw: site -> (F,), before the contrast.
-        remainder: what the dictionaries' errors and biases carry of the objective.
-        total_effect: the objective's mean real change when all sites' outputs go to zero.
+        scores: site -> (F,), the scores that rank units: contrasted, or refined; not positive where a unit is out.
+        raw: site -> (F,), before that.
+        remainder: what the dictionaries' errors and biases carry of the objective; 0 for neurons.
+        total_effect: the objective's mean real change when what the scores divide up goes to zero.
     """
 
     scores: Mapping[Site, Float[Tensor, " F"]] = field(repr=False)
@@ -58,8 +58,10 @@ class Attribution:
         return total / self.total_effect if self.total_effect else 0.0
 
     def top(self, count: int) -> dict[Site, Int[Tensor, " units"]]:
-        """The `count` features of highest positive score over all sites, by site, best first."""
+        """The `count` units of highest positive score over all sites, by site, best first."""
         sites = list(self.scores)
+        if not sites:
+            return {}
         flat = torch.cat([self.scores[site] for site in sites])
         best = flat.topk(min(count, len(flat)))
         chosen = best.indices[best.values > 0]

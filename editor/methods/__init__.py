@@ -3,6 +3,7 @@
 from typing import ClassVar, Protocol
 
 from editor.edit import Edit
+from editor.locators.features import Attribution
 from editor.methods.feature_edit import FeatureEdit
 from editor.methods.feature_literal import FeatureLiteral
 from editor.methods.problem import EditProblem
@@ -10,10 +11,24 @@ from editor.methods.random_features import RandomFeatures
 
 
 class Method(Protocol):
-    """Fits an edit to a problem and leaves the model as it was, bit for bit."""
+    """Fits an edit to a problem and leaves the model as it was, bit for bit.
+
+    Attributes:
+        name: in `METHODS` and in reports.
+        needs_dictionary: whether the problem must have dictionaries and their attribution.
+    """
 
     name: ClassVar[str]
     needs_dictionary: ClassVar[bool]
+
+    @property
+    def units(self) -> int:
+        """How many located units are taken at most; 0 where the method locates nothing."""
+        ...
+
+    def located(self, problem: EditProblem) -> Attribution:
+        """Where the facts sit, as the method sees it."""
+        ...
 
     def fit(self, problem: EditProblem) -> Edit:
         """Return the edit."""

@@ -35,7 +35,7 @@ from dictionaries import Dictionary
 from dictionaries.model.sites import Site, SiteModules, capture, resolve, writing_sites
 from editor.edit import Edit
 from editor.forward import output_logits
-from editor.locators.features import GRADIENT_BATCH_TOKENS
+from editor.locators.features import GRADIENT_BATCH_TOKENS, Attribution
 from editor.methods.changes import Changes
 from editor.methods.problem import EditProblem
 from editor.methods.repair import Repair
@@ -79,6 +79,10 @@ class FeatureEdit:
     rounds: int = 3
     continued_rounds: int = 2
     repairs: int = 2
+
+    def located(self, problem: EditProblem) -> Attribution:
+        """The features' attribution."""
+        return problem.attribution
 
     def fit(self, problem: EditProblem, start: Edit | None = None) -> Edit:
         """Return the edit; the model is left as it was, bit for bit.

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from dictionaries.model.sites import Site, capture
 from editor.edit import Delta, Edit
+from editor.locators.features import Attribution
 from editor.methods.problem import EditProblem
 from editor.tokens import batches
 
@@ -37,6 +38,10 @@ class FeatureLiteral:
     units: int = 20
     coordinate_share: float = 0.5
     neuron_share: float = 0.2
+
+    def located(self, problem: EditProblem) -> Attribution:
+        """The features' attribution."""
+        return problem.attribution
 
     def fit(self, problem: EditProblem) -> Edit:
         """Return the edit; the model is left as it was, bit for bit."""

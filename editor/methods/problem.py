@@ -6,19 +6,31 @@ It is gathered once and handed to every method, so that methods differ in nothin
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from dictionaries import Dictionary
-from dictionaries.model.sites import Site, capture, resolve, writing_sites
+from dictionaries.model.sites import Site, Stream, capture, decoder_layers, resolve, writing_sites
 from editor.forward import marked_logits
 from editor.locators.features import Attribution
 from editor.model import LoadedModel
 from editor.retained import add_log_p, text_batches
 from editor.tokens import TokenSequence
+
+NOTHING_LOCATED = Attribution(scores={}, raw={}, remainder=0.0, total_effect=0.0)
+COMPUTED: Mapping[str, Stream] = {"mlp_hidden": "mlp_out", "attn_heads": "attn_out"}
+"""Streams that a layer computes, and those whose projection reads them."""
+
+
+class Locator(Protocol):
+    """Scores units by a problem. A value: equal settings, equal scores."""
+
+    def locate(self, problem: "EditProblem") -> Attribution:
+        """Return the scores; the model is left as it was."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +56,10 @@ class EditProblem:
         chance: for each of them, ln p of its answer's tokens by chance alone (`editor.chance`), in nats; 0 where
             format fixes the token.
         retain: text whose marked tokens must stay.
-        dictionaries: one for each site whose features may be edited.
+        facts: for each of the probes to erase, the number of the fact that it asks for; by default each probe asks
+            for a fact of its own.
+        others: what the same relations' probes ask of other people: what the erased facts are told from.
+        dictionaries: one for each site whose features may be edited; none for methods that need none.
         attribution: scores of the dictionaries' features.
     """
 
@@ -52,8 +67,11 @@ class EditProblem:
     erase: Sequence[TokenSequence] = field(repr=False)
     chance: Sequence[Float[Tensor, " tokens"]] = field(repr=False)
     retain: Sequence[TokenSequence] = field(repr=False)
-    dictionaries: Mapping[Site, Dictionary] = field(repr=False)
-    attribution: Attribution = field(repr=False)
+    facts: Sequence[int] = field(default=(), repr=False)
+    others: Sequence[TokenSequence] = field(default=(), repr=False)
+    dictionaries: Mapping[Site, Dictionary] = field(default_factory=dict, repr=False)
+    attribution: Attribution = field(default=NOTHING_LOCATED, repr=False)
+    _located: dict[Locator, Attribution] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def changed(self, **changes: Any) -> "EditProblem":
         """The same problem with other fields; what was read of the retained text is kept."""
@@ -64,8 +82,27 @@ class EditProblem:
 
     @property
     def sites(self) -> list[Site]:
-        """The sites that the dictionaries read, shallowest first."""
+        """The sites that the dictionaries read, shallowest first; without any, what every layer's MLP writes."""
+        if not self.dictionaries:
+            return [Site(layer) for layer in range(len(decoder_layers(self.loaded.model)))]
         return sorted(self.dictionaries)
+
+    @property
+    def fact_of(self) -> Sequence[int]:
+        """For each of the probes to erase, the number of its fact."""
+        return self.facts or range(len(self.erase))
+
+    def located(self, locator: Locator) -> Attribution:
+        """What a locator finds, found once. The model must be the original one."""
+        if locator not in self._located:
+            self._located[locator] = locator.locate(self)
+        return self._located[locator]
+
+    def projections(self, site: Site) -> list[str]:
+        """The weights that a change of the site's units changes: of what writes it, or of what reads the neurons."""
+        if site.stream in COMPUTED:
+            return [self.parameter(Site(site.layer, COMPUTED[site.stream]))[0]]
+        return [self.parameter(one)[0] for one in self.writing([site])]
 
     def writing(self, sites: Iterable[Site]) -> list[Site]:
         """The sites whose projections write what some sites read, shallowest first: where an edit changes weights.

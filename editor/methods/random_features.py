@@ -34,6 +34,15 @@ class RandomFeatures:
     norm: float | None = None
     seed: int = 0
 
+    @property
+    def units(self) -> int:
+        """How many features are drawn."""
+        return self.like.units
+
+    def located(self, problem: EditProblem) -> Attribution:
+        """The draw."""
+        return self._draw(problem.attribution)
+
     def fit(self, problem: EditProblem) -> Edit:
         """Return the edit; the model is left as it was, bit for bit."""
         drawn = self._draw(problem.attribution)
