@@ -1,6 +1,7 @@
 """Edits: weight changes by parameter name, applied and taken back bit for bit, saved and loaded.
 
-An edit is a value. It never is a runtime hook: what it does, it does to weights.
+An edit is a value. It never is a runtime hook: what it does, it does to weights. A change is either of low rank
+(`Delta`) or confined to chosen entries (`MaskedDelta`), all others staying what they are to the last bit.
 """
 
 import json
@@ -11,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -20,6 +22,9 @@ from torch import Tensor, nn
 from policies.errors import EditError
 
 EDIT_VERSION = 1
+"""Of edits of low rank alone."""
+MASKED_VERSION = 2
+"""Of edits with masked changes, which say of each parameter which kind it is."""
 RANK_TOLERANCE = 1e-6
 
 
@@ -62,6 +67,60 @@ class Delta:
         gram = (self.left.double().T @ self.left.double()) * (self.right.double() @ self.right.double().T)
         return max(0.0, float(gram.sum()))
 
+    def scaled(self, factor: float) -> "Delta":
+        """`factor` times the change."""
+        return Delta(left=self.left * factor, right=self.right)
+
+    def added_to(self, weight: Tensor) -> Tensor:
+        """The changed weight: the sum in float32, rounded once to the weight's dtype."""
+        return (weight.float() + self.dense().to(weight.device)).to(weight.dtype)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskedDelta:
+    """The change of chosen entries of one parameter; the others keep their bits.
+
+    Attributes:
+        mask: which entries may change, of the parameter's shape, on the CPU.
+        values: their changes in row-major order, float32 on the CPU.
+    """
+
+    mask: Bool[Tensor, "..."] = field(repr=False)
+    values: Float[Tensor, " entries"] = field(repr=False)
+
+    @classmethod
+    def from_dense(cls, dense: Float[Tensor, "..."], mask: Bool[Tensor, "..."]) -> "MaskedDelta":
+        """Take the masked entries of a change, and nothing of the others."""
+        mask = mask.detach().cpu()
+        return cls(mask=mask, values=dense.detach().float().cpu()[mask])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The parameter's shape."""
+        return tuple(self.mask.shape)
+
+    def dense(self) -> Float[Tensor, "..."]:
+        """The whole change, 0 outside the mask."""
+        return torch.zeros(self.shape).masked_scatter_(self.mask, self.values)
+
+    def squared_norm(self) -> float:
+        """Sum of squares."""
+        return float(self.values.double().pow(2).sum())
+
+    def scaled(self, factor: float) -> "MaskedDelta":
+        """`factor` times the change."""
+        return MaskedDelta(mask=self.mask, values=self.values * factor)
+
+    def added_to(self, weight: Tensor) -> Tensor:
+        """The changed weight: masked entries in float32, rounded once to its dtype; the others bit for bit."""
+        mask = self.mask.to(weight.device)
+        changed = weight.clone()
+        changed[mask] = (weight[mask].float() + self.values.to(weight.device)).to(weight.dtype)
+        return changed
+
+
+AnyDelta = Delta | MaskedDelta
+
 
 @dataclass(frozen=True, kw_only=True)
 class Edit:
@@ -73,7 +132,7 @@ class Edit:
         settings: the method's settings.
     """
 
-    deltas: Mapping[str, Delta]
+    deltas: Mapping[str, AnyDelta]
     method: str
     settings: Mapping[str, float | str] = field(default_factory=dict)
 
@@ -89,7 +148,7 @@ class Edit:
 
     def scaled(self, factor: float) -> "Edit":
         """The same edit, `factor` times as strong."""
-        deltas = {name: Delta(left=d.left * factor, right=d.right) for name, d in self.deltas.items()}
+        deltas = {name: delta.scaled(factor) for name, delta in self.deltas.items()}
         return Edit(deltas=deltas, method=self.method, settings=self.settings)
 
     def composed(self, other: "Edit") -> "Edit":
@@ -97,7 +156,7 @@ class Edit:
         deltas = dict(self.deltas)
         for name, delta in other.deltas.items():
             mine = deltas.get(name)
-            deltas[name] = delta if mine is None else Delta.from_dense(mine.dense() + delta.dense())
+            deltas[name] = delta if mine is None else _sum(mine, delta)
         method = f"{self.method}+{other.method}"
         return Edit(deltas=deltas, method=method, settings={**self.settings, **other.settings})
 
@@ -122,7 +181,7 @@ class Edit:
                     f"The edit of {name} is {delta.shape}, the model's is {tuple(weight.shape)}",
                     "Apply it to the model it was made for",
                 )
-            weight.copy_((weight.float() + delta.dense().to(weight.device)).to(weight.dtype))
+            weight.copy_(delta.added_to(weight))
 
     def save(self, folder: Path, originals: Mapping[str, Tensor] | None = None) -> None:
         """Write `edit.json` and `deltas.safetensors`, and `originals.safetensors` where they are given.
@@ -132,17 +191,19 @@ class Edit:
             originals: the stored tensors before the edit. Whoever holds them can bring the facts back.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        tensors = {f"{name}.left": d.left.contiguous() for name, d in self.deltas.items()}
-        tensors |= {f"{name}.right": d.right.contiguous() for name, d in self.deltas.items()}
+        tensors: dict[str, Tensor] = {}
+        for name, delta in self.deltas.items():
+            tensors |= _stored(name, delta)
         save_file(tensors, folder / "deltas.safetensors")
         if originals is not None:
             save_file({n: t.contiguous() for n, t in originals.items()}, folder / "originals.safetensors")
+        masked = any(isinstance(delta, MaskedDelta) for delta in self.deltas.values())
         head = {
-            "version": EDIT_VERSION,
+            "version": MASKED_VERSION if masked else EDIT_VERSION,
             "method": self.method,
             "settings": dict(self.settings),
             "norm": self.norm,
-            "parameters": {name: {"rank": d.rank, "shape": d.shape} for name, d in self.deltas.items()},
+            "parameters": {name: _described(delta) for name, delta in self.deltas.items()},
         }
         (folder / "edit.json").write_text(json.dumps(head, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
@@ -155,20 +216,52 @@ class Edit:
         """
         try:
             head: dict[str, Any] = json.loads((folder / "edit.json").read_text(encoding="utf-8"))
-            if head["version"] != EDIT_VERSION:
+            if head["version"] not in (EDIT_VERSION, MASKED_VERSION):
                 raise EditError(
                     f"{folder} is of edit version {head['version']}", "Use the Expunge that wrote it"
                 )
             with safe_open(folder / "deltas.safetensors", framework="pt") as file:
-                deltas = {
-                    name: Delta(left=file.get_tensor(f"{name}.left"), right=file.get_tensor(f"{name}.right"))
-                    for name in head["parameters"]
-                }
+                deltas = {name: _restored(name, about, file) for name, about in head["parameters"].items()}
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise EditError(
                 f"The edit in {folder} cannot be read ({type(error).__name__})", "Use a folder `erase` wrote"
             ) from None
         return cls(deltas=deltas, method=head["method"], settings=head["settings"])
+
+
+def _sum(first: AnyDelta, second: AnyDelta) -> AnyDelta:
+    """Two changes of one parameter in one: masked only where both are."""
+    total = first.dense() + second.dense()
+    if isinstance(first, MaskedDelta) and isinstance(second, MaskedDelta):
+        return MaskedDelta.from_dense(total, first.mask | second.mask)
+    return Delta.from_dense(total)
+
+
+def _described(delta: AnyDelta) -> dict[str, Any]:
+    """What `edit.json` says of a change."""
+    if isinstance(delta, Delta):
+        return {"rank": delta.rank, "shape": delta.shape}
+    return {"kind": "masked", "entries": len(delta.values), "shape": delta.shape}
+
+
+def _stored(name: str, delta: AnyDelta) -> dict[str, Tensor]:
+    """The tensors of a change: its factors, or its mask as bits (first entry highest) and the masked entries."""
+    if isinstance(delta, Delta):
+        return {f"{name}.left": delta.left.contiguous(), f"{name}.right": delta.right.contiguous()}
+    bits = torch.from_numpy(np.packbits(delta.mask.flatten().numpy()))
+    return {f"{name}.mask": bits, f"{name}.values": delta.values.contiguous()}
+
+
+def _restored(name: str, about: Mapping[str, Any], file: Any) -> AnyDelta:
+    """Read back what `_stored` and `_described` gave; ValueError where they do not fit together."""
+    if about.get("kind") != "masked":
+        return Delta(left=file.get_tensor(f"{name}.left"), right=file.get_tensor(f"{name}.right"))
+    shape, values = tuple(about["shape"]), file.get_tensor(f"{name}.values")
+    bits = np.unpackbits(file.get_tensor(f"{name}.mask").numpy(), count=math.prod(shape))
+    mask = torch.from_numpy(bits).bool().view(shape)
+    if int(mask.sum()) != len(values):
+        raise ValueError(name)
+    return MaskedDelta(mask=mask, values=values)
 
 
 def load_originals(folder: Path) -> dict[str, Tensor]:

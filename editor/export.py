@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from editor.edit import Edit, load_originals
+from editor.edit import Delta, Edit, load_originals
 from editor.model import LoadedModel
 from policies.errors import EditError
 
@@ -57,10 +57,15 @@ def save_adapter(edit: Edit, loaded: LoadedModel, folder: Path) -> bool:
 
     Low means at most half of what a full matrix of that shape has in parameters.
     """
-    ranks = {name: delta.rank for name, delta in edit.deltas.items()}
-    small = all(2 * d.rank * sum(d.shape) <= d.shape[0] * d.shape[1] for d in edit.deltas.values())
-    if not small or not all(name.endswith(".weight") for name in ranks):
+    factored = {name: delta for name, delta in edit.deltas.items() if isinstance(delta, Delta)}
+    small = all(2 * d.rank * sum(d.shape) <= d.shape[0] * d.shape[1] for d in factored.values())
+    if (
+        len(factored) < len(edit.deltas)
+        or not small
+        or not all(name.endswith(".weight") for name in factored)
+    ):
         return False
+    ranks = {name: delta.rank for name, delta in factored.items()}
     from peft import LoraConfig
     from safetensors.torch import save_file
 
@@ -76,7 +81,7 @@ def save_adapter(edit: Edit, loaded: LoadedModel, folder: Path) -> bool:
     )
     config.inference_mode = True
     tensors: dict[str, Tensor] = {}
-    for name, delta in edit.deltas.items():
+    for name, delta in factored.items():
         prefix = f"base_model.model.{name.removesuffix('.weight')}"
         out, into = (delta.right.T, delta.left.T) if transposed else (delta.left, delta.right)
         tensors[f"{prefix}.lora_A.weight"] = into.contiguous()
