@@ -17,6 +17,7 @@ from dictionaries.model.sites import Site, Stream, capture, decoder_layers, reso
 from editor.forward import marked_logits
 from editor.locators.features import Attribution
 from editor.model import LoadedModel
+from editor.probes import Probe
 from editor.retained import add_log_p, text_batches
 from editor.tokens import TokenSequence
 
@@ -59,6 +60,9 @@ class EditProblem:
         facts: for each of the probes to erase, the number of the fact that it asks for; by default each probe asks
             for a fact of its own.
         others: what the same relations' probes ask of other people: what the erased facts are told from.
+        asked: the probes to erase before they were tokens, in the same order; for locators that need to know whom
+            they are about.
+        comparable: every probe of the same relations about other people.
         dictionaries: one for each site whose features may be edited; none for methods that need none.
         attribution: scores of the dictionaries' features.
     """
@@ -69,6 +73,8 @@ class EditProblem:
     retain: Sequence[TokenSequence] = field(repr=False)
     facts: Sequence[int] = field(default=(), repr=False)
     others: Sequence[TokenSequence] = field(default=(), repr=False)
+    asked: Sequence[Probe] = field(default=(), repr=False)
+    comparable: Sequence[Probe] = field(default=(), repr=False)
     dictionaries: Mapping[Site, Dictionary] = field(default_factory=dict, repr=False)
     attribution: Attribution = field(default=NOTHING_LOCATED, repr=False)
     _located: dict[Locator, Attribution] = field(default_factory=dict, init=False, repr=False, compare=False)
