@@ -30,7 +30,16 @@ from editor.measure import (
     score_case,
     text_before_after,
 )
-from editor.methods import EditProblem, FeatureEdit, FeatureLiteral, Method, RandomFeatures
+from editor.methods import (
+    EditProblem,
+    FeatureEdit,
+    FeatureLiteral,
+    Method,
+    NeuronDepn,
+    NeuronKn,
+    RandomFeatures,
+    RandomNeurons,
+)
 from editor.methods.problem import NOTHING_LOCATED
 from editor.model import LoadedModel, load_model, tensor_digests
 from editor.probes import Probe, Target, sample
@@ -344,5 +353,8 @@ def _controls(method: Method, norm: float, seed: int) -> Iterator[tuple[Method, 
         like = method if isinstance(method, FeatureEdit) else FeatureEdit(units=method.units)
         random = RandomFeatures(like=like, norm=norm, seed=seed)
         yield random, "as many features a site drawn at random, scaled to the same ‖ΔW‖"
+    if isinstance(method, NeuronKn | NeuronDepn):
+        random_neurons = RandomNeurons(like=method, norm=norm, seed=seed)
+        yield random_neurons, "as many neurons a layer drawn at random, scaled to the same ‖ΔW‖"
     if isinstance(method, FeatureEdit):
         yield FeatureLiteral(), "entries of the output projection that write the top features, zeroed"

@@ -6,8 +6,11 @@ from editor.edit import Edit
 from editor.locators.features import Attribution
 from editor.methods.feature_edit import FeatureEdit
 from editor.methods.feature_literal import FeatureLiteral
+from editor.methods.neuron_depn import NeuronDepn
+from editor.methods.neuron_kn import NeuronKn
 from editor.methods.problem import EditProblem
 from editor.methods.random_features import RandomFeatures
+from editor.methods.random_neurons import RandomNeurons
 
 
 class Method(Protocol):
@@ -36,7 +39,18 @@ class Method(Protocol):
 
 
 METHODS: dict[str, type[Method]] = {
-    method.name: method for method in (FeatureEdit, FeatureLiteral, RandomFeatures)
+    method.name: method
+    for method in (FeatureEdit, FeatureLiteral, RandomFeatures, NeuronKn, NeuronDepn, RandomNeurons)
 }
 
-__all__ = ["METHODS", "EditProblem", "FeatureEdit", "FeatureLiteral", "Method", "RandomFeatures"]
+__all__ = [
+    "METHODS",
+    "EditProblem",
+    "FeatureEdit",
+    "FeatureLiteral",
+    "Method",
+    "NeuronDepn",
+    "NeuronKn",
+    "RandomFeatures",
+    "RandomNeurons",
+]

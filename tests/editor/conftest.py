@@ -14,6 +14,8 @@ from transformers import (
     GPT2Config,
     GPTNeoXConfig,
     LlamaConfig,
+    MistralConfig,
+    Phi3Config,
     Qwen2Config,
 )
 
@@ -38,6 +40,8 @@ FAMILIES = {
     "llama": LlamaConfig(**SIZES, num_key_value_heads=1),
     "gemma2": Gemma2Config(**SIZES, num_key_value_heads=1, head_dim=12, sliding_window=32),
     "qwen2": Qwen2Config(**SIZES, num_key_value_heads=1),
+    "mistral": MistralConfig(**SIZES, num_key_value_heads=1, sliding_window=32),
+    "phi3": Phi3Config(**SIZES, num_key_value_heads=1),
 }
 
 

@@ -8,7 +8,17 @@ from problems import make_problem
 
 from dictionaries.model.sites import Site, capture, resolve
 from editor.locators.features import objective, substituted
-from editor.methods import METHODS, FeatureEdit, FeatureLiteral, RandomFeatures
+from editor.locators.knowledge_neurons import KnowledgeNeurons
+from editor.locators.privacy_neurons import PrivacyNeurons
+from editor.methods import (
+    METHODS,
+    FeatureEdit,
+    FeatureLiteral,
+    NeuronDepn,
+    NeuronKn,
+    RandomFeatures,
+    RandomNeurons,
+)
 from editor.methods.feature_edit import EPSILON, before_norm
 from editor.tokens import batches
 
@@ -19,9 +29,15 @@ ONE_PASS = {"passes": 1, "rounds": 1, "repairs": 0}
 
 def fast(name):
     everything = FeatureEdit(units=20, floor_nats=1e9, passes=2, rounds=2, repairs=1)
-    return {"feature-edit": everything, "random-features": RandomFeatures(like=everything)}.get(
-        name
-    ) or METHODS[name](units=20)
+    few = NeuronKn(units=20, locator=KnowledgeNeurons(steps=2))
+    chosen = {
+        "feature-edit": everything,
+        "random-features": RandomFeatures(like=everything),
+        "neuron-kn": few,
+        "neuron-depn": NeuronDepn(units=20, locator=PrivacyNeurons(steps=2)),
+        "random-neurons": RandomNeurons(like=few),
+    }
+    return chosen.get(name) or METHODS[name](units=20)
 
 
 def margin(loaded, problem):
@@ -155,3 +171,39 @@ def test_literal_zeroes_entries_and_nothing_else(loaded):
         kept = torch.isclose(changed, weight.abs(), rtol=1e-3, atol=1e-4)
         assert bool((kept | (changed < 1e-3)).all())
         assert bool((changed < 1e-3).any())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_neuron_methods_set_columns_of_located_neurons_to_zero_and_nothing_else(loaded, family):
+    model = loaded(family)
+    problem = make_problem(model)
+    method = fast("neuron-depn")
+    edit = method.fit(problem)
+    located = method.located(problem).top(20)
+    assert sum(len(units) for units in located.values()) == 20
+    before = {n: t.clone() for n, t in model.model.state_dict().items()}
+    with edit.applied(model.model):
+        for site, units in located.items():
+            name, transposed = problem.parameter(Site(site.layer))
+            columns = (
+                model.model.get_parameter(name) if transposed else model.model.get_parameter(name).T
+            ).clone()
+            assert not columns[units].any()
+            kept = torch.ones(len(columns), dtype=torch.bool)
+            kept[units] = False
+            original = before.pop(name)
+            assert torch.equal(columns[kept], (original if transposed else original.T)[kept])
+        assert all(torch.equal(model.model.state_dict()[n], t) for n, t in before.items())
+
+
+def test_random_neurons_avoid_the_located_and_match_counts_and_norm(loaded):
+    problem = make_problem(loaded("llama"))
+    like = fast("neuron-depn")
+    method = RandomNeurons(like=like, norm=0.5, seed=1)
+    located, drawn = like.located(problem).top(20), method.located(problem).top(20)
+    for site, units in located.items():
+        assert len(drawn[site]) == len(units)
+        assert not set(units.tolist()) & set(drawn[site].tolist())
+    assert method.fit(problem).norm == pytest.approx(0.5, rel=1e-5)
+    other = RandomNeurons(like=like, seed=2).located(problem).top(20)
+    assert any(not torch.equal(other[site], units) for site, units in drawn.items())

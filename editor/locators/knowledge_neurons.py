@@ -1,0 +1,89 @@
+"""Knowledge neurons (Dai et al. 2022, arXiv:2104.08696): what wordings of a fact share.
+
+For each wording, neurons above `share_of_max` of the highest score in any layer are coarse knowledge neurons of it;
+those that at least `shared` of the fact's wordings have are the fact's. The attribution of a secret of several tokens
+is the mean over its tokens. Where no neuron is shared by so many, fewer wordings are asked for, a step at a time.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dictionaries.model.sites import Site
+from editor.locators.features import Attribution
+from editor.locators.neurons import NeuronScores, neuron_sites, score_neurons
+
+if TYPE_CHECKING:
+    from editor.methods.problem import EditProblem
+
+LESS_SHARED = 0.05
+"""How much `shared` falls where no neuron is left, as in the paper."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnowledgeNeurons:
+    """Neurons that most wordings of a fact are attributed to.
+
+    Attributes:
+        steps: m, points on the path.
+        share_of_max: coarse threshold, relative to the wording's highest score.
+        shared: share of a fact's wordings that must have the neuron, 0 to 1.
+    """
+
+    steps: int = 20
+    share_of_max: float = 0.2
+    shared: float = 0.7
+
+    def locate(self, problem: "EditProblem") -> Attribution:
+        """Score neurons by the mean attribution over the facts they belong to; 0 where they belong to none."""
+        sites = neuron_sites(problem.loaded.model)
+        found = score_neurons(problem.loaded, problem.erase, steps=self.steps, sites=sites)
+        facts = _Facts()
+        for fact, one in zip(problem.fact_of, found, strict=True):
+            facts.add(fact, one, self.share_of_max)
+        return facts.attribution(sites, self.shared)
+
+
+class _Facts:
+    """What is known of each fact, its wordings summed up one by one."""
+
+    def __init__(self) -> None:
+        self.wordings: dict[int, int] = {}
+        self.coarse: dict[int, Tensor] = {}
+        self.sums: dict[int, Tensor] = {}
+        self.effect = 0.0
+        self.widths: list[int] = []
+
+    def add(self, fact: int, one: NeuronScores, share_of_max: float) -> None:
+        """Take in one wording."""
+        flat = torch.cat(list(one.scores.values())) / one.tokens
+        self.widths = [len(score) for score in one.scores.values()]
+        high = (flat > share_of_max * flat.max()).int()
+        self.wordings[fact] = self.wordings.get(fact, 0) + 1
+        self.coarse[fact] = self.coarse[fact] + high if fact in self.coarse else high
+        self.sums[fact] = self.sums[fact] + flat if fact in self.sums else flat
+        self.effect += sum(one.effects.values()) / one.tokens
+
+    def attribution(self, sites: Iterable[Site], shared: float) -> Attribution:
+        """All facts together, a mean over them (raw: over wordings)."""
+        count = sum(self.wordings.values())
+        raw = torch.stack(list(self.sums.values())).sum(0) / count
+        refined = torch.stack([self._refined(fact, shared) for fact in self.wordings]).mean(0)
+        return Attribution(
+            scores=dict(zip(sites, torch.split(refined, self.widths), strict=True)),
+            raw=dict(zip(sites, torch.split(raw, self.widths), strict=True)),
+            remainder=0.0,
+            total_effect=self.effect / count,
+        )
+
+    def _refined(self, fact: int, shared: float) -> Float[Tensor, " neurons"]:
+        wordings = self.wordings[fact]
+        has = self.coarse[fact] / wordings
+        least = shared
+        while least > 0 and not bool((has >= least - 1e-9).any()):
+            least -= LESS_SHARED
+        return (self.sums[fact] / wordings) * (has >= least - 1e-9)
