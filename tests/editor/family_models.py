@@ -1,0 +1,78 @@
+"""Tiny random decoders of all seven families, four heads in two groups where a family shares keys and values."""
+
+from functools import cache
+
+import torch
+from tokenizing import VOCABULARY, make_tokenizer
+from transformers import (
+    AutoModelForCausalLM,
+    Gemma2Config,
+    GPT2Config,
+    GPTNeoXConfig,
+    LlamaConfig,
+    MistralConfig,
+    Phi3Config,
+    Qwen2Config,
+)
+
+from editor.model import LoadedModel
+
+SIZES = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 40,
+    "max_position_embeddings": 96,
+    "bos_token_id": 0,
+    "eos_token_id": 0,
+    "pad_token_id": 0,
+}
+GROUPED = {**SIZES, "num_key_value_heads": 2}
+CONFIGS = {
+    "gpt2": GPT2Config(
+        vocab_size=VOCABULARY, n_embd=24, n_layer=2, n_head=4, n_positions=96, bos_token_id=0, eos_token_id=0
+    ),
+    "gpt_neox": GPTNeoXConfig(**SIZES),
+    "llama": LlamaConfig(**GROUPED),
+    "qwen2": Qwen2Config(**GROUPED),
+    "gemma2": Gemma2Config(**GROUPED, head_dim=6, sliding_window=32),
+    "mistral": MistralConfig(**GROUPED),
+    "phi3": Phi3Config(**GROUPED),
+}
+FAMILIES = tuple(CONFIGS)
+
+
+@cache
+def tokenizer():
+    return make_tokenizer()
+
+
+@cache
+def family(name, dtype=torch.float32):
+    """A loaded model whose predictions are far from uniform. Tests must leave it as it was."""
+    torch.manual_seed(sum(map(ord, name)))
+    model = AutoModelForCausalLM.from_config(CONFIGS[name])
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() == 1:
+                parameter.add_(torch.randn_like(parameter) * 0.1)
+            else:
+                parameter.mul_(2)
+    if dtype == torch.float64:
+        _whole_norms(model)
+    model = model.to(dtype).eval().requires_grad_(requires_grad=False)
+    return LoadedModel(model=model, tokenizer=tokenizer(), source=name, stored_dtype=dtype)
+
+
+def _whole_norms(model):
+    """RMS norms that keep float64, where transformers' own compute in float32 whatever comes in."""
+    for module in model.modules():
+        if type(module).__name__.endswith("RMSNorm"):
+            eps = module.eps if hasattr(module, "eps") else module.variance_epsilon
+            offset = 1.0 if type(module).__name__.startswith("Gemma") else 0.0
+
+            def forward(x, module=module, eps=eps, offset=offset):
+                return (module.weight + offset) * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps)
+
+            module.forward = forward
