@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dictionaries.architectures import ARCHITECTURES
     from dictionaries.config import DictionaryConfig, TrainingConfig
     from dictionaries.dictionary import Dictionary
+    from dictionaries.evaluation.comsem import ComSem, ComSemSettings, comsem
     from dictionaries.evaluation.evaluate import Evaluation, evaluate_dictionaries
     from dictionaries.evaluation.interpret import FeatureView, view_feature
     from dictionaries.formats import (
@@ -30,6 +31,7 @@ _HOME = {
     "architectures": ("ARCHITECTURES",),
     "config": ("DictionaryConfig", "TrainingConfig"),
     "dictionary": ("Dictionary",),
+    "evaluation.comsem": ("ComSem", "ComSemSettings", "comsem"),
     "evaluation.evaluate": ("Evaluation", "evaluate_dictionaries"),
     "formats": (
         "FORMATS",
@@ -48,6 +50,8 @@ _HOME = {
 __all__ = [
     "ARCHITECTURES",
     "FORMATS",
+    "ComSem",
+    "ComSemSettings",
     "CrossEntropy",
     "Dictionary",
     "DictionaryConfig",
@@ -61,6 +65,7 @@ __all__ = [
     "TrainingResult",
     "as_batches",
     "capture",
+    "comsem",
     "decoder_layers",
     "evaluate_dictionaries",
     "export_dictionaries",

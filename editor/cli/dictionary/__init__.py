@@ -2,6 +2,7 @@
 
 import click
 
+from editor.cli.dictionary.comsem import comsem
 from editor.cli.dictionary.convert import convert
 from editor.cli.dictionary.entropy import entropy
 from editor.cli.dictionary.evaluate import evaluate
@@ -14,5 +15,5 @@ def dictionary() -> None:
     """Train, evaluate, look into and convert dictionaries of a model's activations."""
 
 
-for command in (train, evaluate, show, entropy, convert):
+for command in (train, evaluate, show, comsem, entropy, convert):
     dictionary.add_command(command)

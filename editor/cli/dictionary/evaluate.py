@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from editor.cli.dictionary.inputs import load, make_batches, read_texts
+from editor.cli.dictionary.inputs import labelled, load, make_batches, read_texts
 from editor.cli.dictionary.options import CONTEXT, CORPUS, DEVICE, MODEL, QUIET, SITE
 from editor.cli.dictionary.progress import showing
 from editor.cli.dictionary.tables import print_evaluations
@@ -18,7 +18,7 @@ from editor.cli.options import OVERWRITE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dictionaries import Dictionary, Evaluation, Site, TokenBatch
+    from dictionaries import Dictionary, Evaluation, TokenBatch
     from dictionaries.model.splice import Key
     from editor.model import LoadedModel
     from editor.output import OutputFolder
@@ -68,23 +68,12 @@ def evaluate(
         site = parse_site(site_name) if site_name is not None else None
         found = {path: load_dictionaries(path, loaded.model, site=site) for path in dictionary_paths}
         batches = make_batches(read_texts(corpus_path), loaded, context)
-        rows = evaluate_each(loaded, batches, _labelled(found), stages, cross_entropy=not no_cross_entropy)
+        rows = evaluate_each(loaded, batches, labelled(found), stages, cross_entropy=not no_cross_entropy)
         if folder is not None:
             _write(rows, folder)
     print_evaluations(rows)
     if output is not None:
         click.echo(f"Figures: {output}")
-
-
-def _labelled(found: "dict[Path, dict[Site, Dictionary]]") -> "dict[str, Dictionary]":
-    """Every dictionary by the name of its folder, and its site where the folder holds several."""
-    names = len({path.resolve().name for path in found}) == len(found)
-    labelled = {}
-    for path, dictionaries in found.items():
-        label = path.resolve().name if names else str(path)
-        for site, one in dictionaries.items():
-            labelled[label if label == str(site) else f"{label}/{site}"] = one
-    return labelled
 
 
 def _output_folder(

@@ -8,7 +8,7 @@ import click
 from policies.errors import CorpusError, DictionaryError
 
 if TYPE_CHECKING:
-    from dictionaries import Site, TokenBatch
+    from dictionaries import Dictionary, Site, TokenBatch
     from editor.model import LoadedModel
     from editor.progress import Stages
 
@@ -84,3 +84,14 @@ def choose_site(found: "dict[Site, Any]", name: str | None) -> "Site":
     if site not in found:
         raise DictionaryError(f"There is no dictionary for {site}", f"There is one for {names}")
     return site
+
+
+def labelled(found: "dict[Path, dict[Site, Dictionary]]") -> "dict[str, Dictionary]":
+    """Every dictionary by the name of its folder, and its site where the folder holds several."""
+    names = len({path.resolve().name for path in found}) == len(found)
+    labelled = {}
+    for path, dictionaries in found.items():
+        label = path.resolve().name if names else str(path)
+        for site, one in dictionaries.items():
+            labelled[label if label == str(site) else f"{label}/{site}"] = one
+    return labelled

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 TITLES = {
     "activations": "Reading activations",
     "training": "Training",
+    "judging": "Naming features",
     "cross-entropy": "Splicing reconstructions into the model",
 }
 

@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from dictionaries import Evaluation, FeatureView, Site, TrainingReport
+    from dictionaries.evaluation.comsem import ComSem
     from dictionaries.evaluation.hidden_entropy import HiddenEntropy
     from dictionaries.evaluation.interpret import Promotion
     from dictionaries.training.log import Moment
@@ -111,6 +112,28 @@ def print_entropies(result: "HiddenEntropy") -> None:
             for where, series, row in rows
         ],
         "Bits: an upper bound, reached where features are independent; too low where there are few tokens.",
+    )
+
+
+def print_comsem(rows: "dict[str, ComSem]") -> None:
+    """How many features can be named, a row for each dictionary."""
+    _print_table(
+        "Features whose names hold (ComSem)",
+        ("dictionary", "judged", "rare", "named", "of all", "95%", "by chance"),
+        [
+            (
+                name,
+                f"{len(one.judged) - one.rare:,}",
+                f"{one.rare:,}",
+                f"{one.interpretable:,}" + (f", {one.share_of_judged:.0%}" if one.interpretable else ""),
+                f"{one.count:,.0f}",
+                "{:,.0f} to {:,.0f}".format(*one.interval),
+                f"{one.controls_passed} of {one.controls}",
+            )
+            for name, one in rows.items()
+        ],
+        "Rare: too few passages to judge. Named: right answers reach the threshold. Of all: in the whole "
+        "dictionary, rare ones counted as unnamed. By chance: random passages that pass for a feature's.",
     )
 
 

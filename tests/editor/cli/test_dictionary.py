@@ -120,6 +120,22 @@ def test_dictionaries_side_by_side_with_figures(train, expunge, tmp_path):
     assert not (tmp_path / "short" / "recovered.svg").exists()
 
 
+def test_names_of_features_side_by_side(train, expunge, lab, tmp_path):
+    for name in ("gated", "binary"):
+        train(tmp_path / name, "--architecture", name)
+    output = tmp_path / "named"
+    given = [tmp_path / "gated", tmp_path / "binary", "--site", "mlp_out.1", "--shown", 4, "--held-back", 4]
+    said = expunge("comsem", *given, "--features", 9, "--output", output)
+    assert "of 200" in said
+    found = json.loads((output / "comsem.json").read_text())
+    assert list(found) == ["binary/mlp_out.1", "gated/mlp_out.1"]
+    assert all(len(one["judged"]) == 9 for one in found.values())
+    assert "@example" not in json.dumps(found)
+    judge = ["--judge", lab / "model", "--features", 1]
+    with pytest.raises(ModelError, match="reads 64 tokens"):
+        expunge("comsem", *given, *judge)
+
+
 @pytest.mark.parametrize("stream", ["resid_post", "attn_heads", "mlp_hidden"])
 def test_streams_beside_the_mlps_output(train, expunge, tmp_path, stream):
     train(tmp_path / "d", "--layers", "1", "--stream", stream, "--architecture", "topk", "--k", 4)
