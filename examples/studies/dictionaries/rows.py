@@ -1,0 +1,52 @@
+"""Training on activations that come from no model, by the same trainer and settings as on a model's."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dictionaries import Dictionary, Site, TrainingConfig
+from dictionaries.architectures import find_architecture
+from dictionaries.evaluation.evaluate import Accumulator
+from dictionaries.model.activations import Statistics
+from dictionaries.training.site_trainer import SiteTrainer
+
+SITE = Site(0)
+"""Stands for no site of any model."""
+
+
+def train_on_rows(rows: Float[Tensor, "n d"], architecture: str, config: TrainingConfig) -> Dictionary:
+    """A dictionary of these rows, ready for use on such rows; drawn without replacement within an epoch."""
+    order, weights = (torch.Generator().manual_seed(config.seed + offset) for offset in (0, 1))
+    trainer = SiteTrainer(
+        find_architecture(architecture),
+        SITE,
+        statistics=_statistics(rows),
+        config=config,
+        width=rows.shape[1],
+        model_name="planted",
+        generator=weights,
+    )
+    places = torch.empty(0, dtype=torch.long)
+    for step in range(config.steps):
+        if len(places) < config.batch_size:
+            places = torch.randperm(len(rows), generator=order)
+        chosen, places = places[: config.batch_size], places[config.batch_size :]
+        trainer.step(rows[chosen], step)
+    dictionary = trainer.dictionary
+    dictionary.adopt(trainer.shift, trainer.scale)
+    dictionary.requires_grad_(False).eval()
+    dictionary.calibrate(judge_on_rows(dictionary, rows).mean_codes)
+    return dictionary
+
+
+def judge_on_rows(dictionary: Dictionary, rows: Float[Tensor, "n d"]) -> Accumulator:
+    """Sums over the rows: explained variance, entropy, densities."""
+    total = Accumulator(dictionary)
+    total.add(rows)
+    return total
+
+
+def _statistics(rows: Float[Tensor, "n d"]) -> Statistics:
+    mean = rows.double().mean(dim=0)
+    square = float(rows.double().square().sum()) / len(rows)
+    return Statistics(mean.float(), square, square - float(mean.square().sum()))

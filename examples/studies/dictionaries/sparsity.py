@@ -1,0 +1,195 @@
+"""Dense, dead and nameable features of binary autoencoders beside ReLU, TopK and Gated ones (Cho et al. 2025).
+
+All have the same width and read the same site. The price of entropy, α_e, is swept for the binary autoencoder, and
+its default is also trained with the straight-through gradient. What is reconstructed stands beside each figure.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from dictionaries import ARCHITECTURES, Dictionary, Site, evaluate_dictionaries, train_dictionaries
+from dictionaries.evaluation.comsem import ComSem, ComSemSettings, comsem
+from dictionaries.evaluation.evaluate import Accumulator
+from dictionaries.evaluation.judges import TraitJudge
+from dictionaries.model.activations import harvest
+from examples.studies.dictionaries.intervals import estimate, shown
+from examples.studies.dictionaries.lab import (
+    Say,
+    batches_of,
+    judged_texts,
+    lab_model,
+    lab_tokenizer,
+    training_texts,
+)
+from examples.studies.dictionaries.tables import Table
+
+DENSE = 0.1
+SITE = Site(2, "mlp_out")
+
+
+class Arm(NamedTuple):
+    """A way to train: its name in the tables, an architecture, and what differs from the architecture's defaults."""
+
+    name: str
+    architecture: str
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SparsityStudy:
+    """What is trained and compared.
+
+    Attributes:
+        arms: ways to train.
+        site: where.
+        features: F of all.
+        comsem_features: features of each dictionary that are judged, drawn by the seed.
+        steps: in place of the arms' own, where given.
+        texts: training documents, all where None.
+        judged: judging documents, all where None.
+    """
+
+    arms: tuple[Arm, ...] = (
+        Arm("ReLU, λ 1.6", "relu", {"sparsity": 1.6, "clip_norm": 1.0, "steps": 1200}),
+        Arm("TopK, k 16", "topk", {"k": 16, "steps": 1200}),
+        Arm("Gated, λ 2", "gated", {"sparsity": 2.0, "clip_norm": 1.0, "steps": 1200}),
+        Arm("BAE, α_e 0.0005", "binary", {"sparsity": 5e-4, "steps": 800}),
+        Arm("BAE, α_e 0.002", "binary", {"sparsity": 2e-3, "steps": 800}),
+        Arm("BAE, α_e 0.01", "binary", {"sparsity": 1e-2, "steps": 800}),
+        Arm(
+            "BAE, α_e 0.0005, straight-through",
+            "binary",
+            {"sparsity": 5e-4, "steps": 800, "estimator": "straight_through"},
+        ),
+    )
+    site: Site = SITE
+    features: int = 512
+    comsem_features: int | None = 256
+    steps: int | None = None
+    texts: int | None = None
+    judged: int | None = None
+
+
+class Measured(NamedTuple):
+    """One dictionary. Shares are of all its features, on text that its training did not see.
+
+    `dense` are on for more than 10% of the tokens; `dense_rarer` are in the rarer of their two states, on or
+    off, for more than 10%; `dead` never change state. `nameable` is the ComSem count and `nameable_by_chance`
+    what as many pseudo-features of random passages would give.
+    """
+
+    arm: str
+    seed: int
+    explained_variance: float
+    recovered: float
+    l0: float
+    entropy: float
+    dense: float
+    dense_rarer: float
+    dead: float
+    nameable: float
+    nameable_of_judged: float
+    nameable_by_chance: float
+
+
+def measure(study: SparsityStudy, seeds: Sequence[int], say: Say) -> list[Measured]:
+    """Train and judge every dictionary of the study."""
+    measured = []
+    training = batches_of(training_texts(study.texts))
+    judged = batches_of(judged_texts(study.judged))
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in seeds:
+            trained: dict[str, Dictionary] = {}
+            for arm in study.arms:
+                say(f"sparsity: seed {seed}, {arm.name}")
+                config = replace(
+                    ARCHITECTURES[arm.architecture].defaults,
+                    features=study.features,
+                    seed=seed,
+                    **arm.settings | ({"steps": study.steps} if study.steps else {}),
+                )
+                result = train_dictionaries(
+                    lab_model(), training, [study.site], arm.architecture, config, cache=Path(folder)
+                )
+                trained[arm.name] = result.dictionaries[study.site]
+            say(f"sparsity: seed {seed}, judging")
+            settings = ComSemSettings(features=study.comsem_features, seed=seed)
+            named = comsem(lab_model(), lab_tokenizer(), training, trained, TraitJudge(), settings)
+            found = evaluate_dictionaries(lab_model(), judged, trained)
+            counted = _counted(study.site, judged, trained)
+            for arm in study.arms:
+                one = found[arm.name]
+                if one.cross_entropy is None:
+                    raise RuntimeError("the evaluation left out the cross-entropies")
+                p = counted[arm.name].densities
+                rarer = torch.minimum(p, 1 - p)
+                measured.append(
+                    Measured(
+                        arm.name,
+                        seed,
+                        one.explained_variance,
+                        one.cross_entropy.recovered_from_zero,
+                        one.l0,
+                        one.entropy_bits,
+                        one.denser_than_10_percent,
+                        float((rarer > DENSE).double().mean()),
+                        float((rarer == 0).double().mean()),
+                        named[arm.name].count,
+                        named[arm.name].share_of_judged,
+                        _by_chance(named[arm.name]),
+                    )
+                )
+    return measured
+
+
+def tables(measured: Sequence[Measured]) -> list[Table]:
+    """All dictionaries; means over seeds."""
+    columns = (
+        "dictionary",
+        "explained variance",
+        "recovered, %",
+        "L0",
+        "entropy, bits",
+        "denser than 10%, %",
+        "rarer state > 10%, %",
+        "dead, %",
+        "nameable",
+        "by chance",
+    )
+    rows = []
+    for arm in dict.fromkeys(one.arm for one in measured):
+        group = [one for one in measured if one.arm == arm]
+        rows.append(
+            (
+                arm,
+                shown(estimate([one.explained_variance for one in group]), 3),
+                shown(estimate([100 * one.recovered for one in group])),
+                shown(estimate([one.l0 for one in group]), 1),
+                shown(estimate([one.entropy for one in group]), 1),
+                shown(estimate([100 * one.dense for one in group])),
+                shown(estimate([100 * one.dense_rarer for one in group])),
+                shown(estimate([100 * one.dead for one in group]), 1),
+                shown(estimate([one.nameable for one in group]), 0),
+                shown(estimate([one.nameable_by_chance for one in group]), 0),
+            )
+        )
+    return [Table("sparsity-points", Measured._fields, measured), Table("sparsity", columns, rows)]
+
+
+def _counted(site: Site, batches: Sequence[Any], trained: dict[str, Dictionary]) -> dict[str, Accumulator]:
+    totals = {name: Accumulator(one) for name, one in trained.items()}
+    for piece in harvest(lab_model(), batches, [site]):
+        for total in totals.values():
+            total.add(piece.activations[site])
+    return totals
+
+
+def _by_chance(one: ComSem) -> float:
+    """Nameable features of a dictionary whose every judged feature had random passages."""
+    enough = (len(one.judged) - one.rare) / len(one.judged)
+    return one.controls_passed / one.controls * enough * one.features
