@@ -37,6 +37,7 @@ from editor.methods import (
     Method,
     NeuronDepn,
     NeuronKn,
+    NeuronProbe,
     RandomFeatures,
     RandomNeurons,
 )
@@ -353,7 +354,7 @@ def _controls(method: Method, norm: float, seed: int) -> Iterator[tuple[Method, 
         like = method if isinstance(method, FeatureEdit) else FeatureEdit(units=method.units)
         random = RandomFeatures(like=like, norm=norm, seed=seed)
         yield random, "as many features a site drawn at random, scaled to the same ‖ΔW‖"
-    if isinstance(method, NeuronKn | NeuronDepn):
+    if isinstance(method, NeuronKn | NeuronDepn | NeuronProbe):
         random_neurons = RandomNeurons(like=method, norm=norm, seed=seed)
         yield random_neurons, "as many neurons a layer drawn at random, scaled to the same ‖ΔW‖"
     if isinstance(method, FeatureEdit):

@@ -11,7 +11,7 @@ from editor.cli.stages import make_stages
 if TYPE_CHECKING:
     from editor.pipeline import EraseOptions
 
-METHODS = ("feature-edit", "feature-literal", "neuron-kn", "neuron-depn")
+METHODS = ("feature-edit", "feature-literal", "neuron-kn", "neuron-depn", "neuron-probe")
 
 
 @click.command()

@@ -8,6 +8,7 @@ from editor.methods.feature_edit import FeatureEdit
 from editor.methods.feature_literal import FeatureLiteral
 from editor.methods.neuron_depn import NeuronDepn
 from editor.methods.neuron_kn import NeuronKn
+from editor.methods.neuron_probe import NeuronProbe
 from editor.methods.problem import EditProblem
 from editor.methods.random_features import RandomFeatures
 from editor.methods.random_neurons import RandomNeurons
@@ -40,7 +41,15 @@ class Method(Protocol):
 
 METHODS: dict[str, type[Method]] = {
     method.name: method
-    for method in (FeatureEdit, FeatureLiteral, RandomFeatures, NeuronKn, NeuronDepn, RandomNeurons)
+    for method in (
+        FeatureEdit,
+        FeatureLiteral,
+        RandomFeatures,
+        NeuronKn,
+        NeuronDepn,
+        NeuronProbe,
+        RandomNeurons,
+    )
 }
 
 __all__ = [
@@ -51,6 +60,7 @@ __all__ = [
     "Method",
     "NeuronDepn",
     "NeuronKn",
+    "NeuronProbe",
     "RandomFeatures",
     "RandomNeurons",
 ]

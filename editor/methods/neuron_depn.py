@@ -24,7 +24,7 @@ class NeuronDepn:
     name: ClassVar[str] = "neuron-depn"
     needs_dictionary: ClassVar[bool] = False
 
-    units: int = 200
+    units: int = 100
     strength: float = 1.0
     locator: PrivacyNeurons = field(default_factory=PrivacyNeurons)
 

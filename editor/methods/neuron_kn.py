@@ -24,7 +24,7 @@ class NeuronKn:
     name: ClassVar[str] = "neuron-kn"
     needs_dictionary: ClassVar[bool] = False
 
-    units: int = 200
+    units: int = 100
     strength: float = 1.0
     locator: KnowledgeNeurons = field(default_factory=KnowledgeNeurons)
 

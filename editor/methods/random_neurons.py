@@ -12,6 +12,7 @@ from editor.locators.features import Attribution
 from editor.methods.neuron_columns import without_columns
 from editor.methods.neuron_depn import NeuronDepn
 from editor.methods.neuron_kn import NeuronKn
+from editor.methods.neuron_probe import NeuronProbe
 from editor.methods.problem import EditProblem
 from editor.methods.settings import flattened
 
@@ -29,7 +30,7 @@ class RandomNeurons:
     name: ClassVar[str] = "random-neurons"
     needs_dictionary: ClassVar[bool] = False
 
-    like: NeuronKn | NeuronDepn = field(default_factory=NeuronKn)
+    like: NeuronKn | NeuronDepn | NeuronProbe = field(default_factory=NeuronKn)
     norm: float | None = None
     seed: int = 0
 

@@ -51,6 +51,7 @@ def make_problem(loaded, architecture="relu", steps=1, contrast=0.0, stream="mlp
         erase=erase,
         chance=[torch.full((sum(sequence.marked),), -torch.inf) for sequence in erase],
         retain=encode(loaded, RETAIN),
+        others=encode(loaded, [*OTHERS, *RETAIN]),
         dictionaries=dictionaries,
         attribution=attribution,
     )

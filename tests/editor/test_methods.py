@@ -10,12 +10,14 @@ from dictionaries.model.sites import Site, capture, resolve
 from editor.locators.features import objective, substituted
 from editor.locators.knowledge_neurons import KnowledgeNeurons
 from editor.locators.privacy_neurons import PrivacyNeurons
+from editor.locators.sparse_probing import SparseProbing
 from editor.methods import (
     METHODS,
     FeatureEdit,
     FeatureLiteral,
     NeuronDepn,
     NeuronKn,
+    NeuronProbe,
     RandomFeatures,
     RandomNeurons,
 )
@@ -35,6 +37,7 @@ def fast(name):
         "random-features": RandomFeatures(like=everything),
         "neuron-kn": few,
         "neuron-depn": NeuronDepn(units=20, locator=PrivacyNeurons(steps=2)),
+        "neuron-probe": NeuronProbe(locator=SparseProbing(sizes=(8, 1), prefilter=24, exact_among=10)),
         "random-neurons": RandomNeurons(like=few),
     }
     return chosen.get(name) or METHODS[name](units=20)
@@ -54,7 +57,8 @@ def test_every_method_leaves_the_model_as_it_was_and_edits_declared_projections(
     before = {n: t.clone() for n, t in model.model.state_dict().items()}
     edit = fast(name).fit(problem)
     assert all(torch.equal(tensor, before[n]) for n, tensor in model.model.state_dict().items())
-    assert edit.deltas.keys() <= {problem.parameter(site)[0] for site in problem.sites}
+    weights = {problem.parameter(site)[0] for site in problem.sites}
+    assert edit.deltas.keys() <= weights | {name.replace("weight", "bias") for name in weights}
     assert not edit.is_empty
     assert edit.method == name
     again = fast(name).fit(make_problem(model))
