@@ -7,7 +7,6 @@ Names are not.
 import heapq
 import re
 from collections.abc import Iterable
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +14,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from dictionaries.dictionary import Dictionary
+from dictionaries.evaluation.passages import Piece, read_pieces
+from dictionaries.evaluation.top_tokens import Salience
 from dictionaries.model.activations import harvest
 from dictionaries.model.sites import Site, resolve
 from dictionaries.model.tokens import TokenBatch
@@ -23,6 +24,7 @@ from policies.errors import DictionaryError, ModelError
 _EMAIL = re.compile(r"[^\s<>()]+\s*@\s*[^\s<>()]*")
 _DIGIT = re.compile(r"\d")
 MASK = "•"
+BINS = 12
 
 
 class Context(NamedTuple):
@@ -31,16 +33,37 @@ class Context(NamedTuple):
     Attributes:
         document: index of the text, in the order read.
         value: the feature there.
-        before: text to the left.
-        token: the token on which it fires.
-        after: text to the right.
+        pieces: the tokens around it as text, each with the feature on it; at special tokens the text is empty.
+        peak: which of the pieces is the token.
     """
 
     document: int
     value: float
-    before: str
-    token: str
-    after: str
+    pieces: tuple[Piece, ...]
+    peak: int
+
+    @property
+    def before(self) -> str:
+        """The text to the left of the token."""
+        return "".join(piece.text for piece in self.pieces[: self.peak])
+
+    @property
+    def token(self) -> str:
+        """The token on which the feature fires."""
+        return self.pieces[self.peak].text
+
+    @property
+    def after(self) -> str:
+        """The text to the right of the token."""
+        return "".join(piece.text for piece in self.pieces[self.peak + 1 :])
+
+
+class Bin(NamedTuple):
+    """How many tokens have a feature on with a value above `low`, up to `high`."""
+
+    low: float
+    high: float
+    tokens: int
 
 
 class Promotion(NamedTuple):
@@ -62,6 +85,8 @@ class FeatureView(NamedTuple):
         contexts: where it is largest, one for each distinct text around it, largest first.
         promoted: output tokens, most promoted first.
         suppressed: output tokens, most suppressed first.
+        histogram: how large it is where it is on, in equal bins from 0 to its largest value; one bin where it has
+            but one value.
     """
 
     feature: int
@@ -72,13 +97,26 @@ class FeatureView(NamedTuple):
     contexts: tuple[Context, ...]
     promoted: tuple[Promotion, ...]
     suppressed: tuple[Promotion, ...]
+    histogram: tuple[Bin, ...]
+
+    def strength(self, value: float) -> float:
+        """How far a value departs from the baseline, as a share of the largest departure shown: 0 to 1.
+
+        The commoner value of a bit is 0, as a value of 0 is where the baseline is 0.
+        """
+        departure = abs(value - self.baseline)
+        if departure <= min(self.baseline, 1 - self.baseline):
+            return 0.0
+        largest = max((abs(one.value - self.baseline) for one in self.contexts), default=departure)
+        return min(1.0, departure / largest) if largest else 0.0
 
 
 class _Occurrence(NamedTuple):
-    value: float
+    salience: float
     order: int  # breaks ties, so that tensors are never compared
     document: int
     row: Int[Tensor, "sequence"]
+    values: Float[Tensor, "sequence"]
     position: int
 
 
@@ -120,14 +158,27 @@ def view_feature(
     high, low = output_tokens(model, tokenizer, dictionary, feature, promoted)
     return FeatureView(
         feature=feature,
-        density=on / tokens if tokens else 0.0,
+        density=len(on) / tokens if tokens else 0.0,
         tokens=tokens,
-        largest=shown[0].value if shown else 0.0,
+        largest=float(on.max()) if len(on) else 0.0,
         baseline=float(dictionary.baseline[feature]),
         contexts=tuple(shown),
         promoted=high,
         suppressed=low,
+        histogram=value_histogram(on),
     )
+
+
+def value_histogram(values: Float[Tensor, "on"], bins: int = BINS) -> tuple[Bin, ...]:
+    """Values above 0 in equal bins from 0 to the largest; one bin where there is but one value."""
+    if not len(values):
+        return ()
+    largest = float(values.max())
+    if float(values.min()) == largest:
+        return (Bin(largest, largest, len(values)),)
+    places = (values / largest * bins).ceil().long().clamp(1, bins) - 1
+    counts = torch.bincount(places, minlength=bins).tolist()
+    return tuple(Bin(largest * n / bins, largest * (n + 1) / bins, count) for n, count in enumerate(counts))
 
 
 @torch.no_grad()
@@ -184,41 +235,42 @@ def _scan(
     dictionary: Dictionary,
     feature: int,
     contexts: int,
-) -> tuple[int, int, list[_Occurrence]]:
-    """(tokens on, tokens, strongest occurrences): the strongest place of each row, the strongest rows of all."""
-    site = dictionary.config.site
+) -> tuple[Float[Tensor, "on"], int, list[_Occurrence]]:
+    """(values where it is on, tokens, most salient occurrences): the best place of each row, the best rows of all."""
+    site, salience = dictionary.config.site, Salience.of(dictionary, [feature])
     heap: list[_Occurrence] = []
     seen: set[tuple[int, ...]] = set()
-    on = tokens = 0
+    on: list[Tensor] = []
+    tokens = 0
     for piece in harvest(model, batches, [site]):
-        values = torch.zeros(piece.kept.shape, device=piece.kept.device)
-        values[piece.kept] = dictionary.encode(piece.activations[site])[:, feature]
-        on, tokens = on + int(torch.count_nonzero(values)), tokens + int(piece.kept.sum())
+        codes = dictionary.encode(piece.activations[site])
+        values, grid = (torch.zeros(piece.kept.shape, device=piece.kept.device) for _ in range(2))
+        values[piece.kept], grid[piece.kept] = codes[:, feature].float(), salience.departures(codes)[:, 0]
+        on.append(values[values > 0].cpu())
+        tokens += int(piece.kept.sum())
         if not contexts:
             continue
-        for row, (value, position) in enumerate(zip(*(x.tolist() for x in values.max(dim=1)), strict=True)):
-            if value <= (heap[0].value if len(heap) == contexts else 0.0):
+        for row, (found, position) in enumerate(zip(*(x.tolist() for x in grid.max(dim=1)), strict=True)):
+            if found <= (heap[0].salience if len(heap) == contexts else 0.0):
                 continue
-            ids = piece.batch.tokens[row][piece.batch.attention[row]].cpu()
+            real = piece.batch.attention[row]
+            ids = piece.batch.tokens[row][real].cpu()
             if (key := tuple(ids[: position + 1].tolist())) in seen:
                 continue
             seen.add(key)
-            found = _Occurrence(value, -len(seen), int(piece.batch.documents[row]), ids, position)
+            document = int(piece.batch.documents[row])
+            one = _Occurrence(found, -len(seen), document, ids, values[row][real].cpu(), position)
             if len(heap) < contexts:
-                heapq.heappush(heap, found)
+                heapq.heappush(heap, one)
             else:
-                heapq.heapreplace(heap, found)
-    return on, tokens, heap
+                heapq.heapreplace(heap, one)
+    return torch.cat(on) if on else torch.empty(0), tokens, heap
 
 
 def _context(tokenizer: Any, found: _Occurrence, reach: int, *, unmask: bool) -> Context:
-    ids, position = found.row.tolist(), found.position
-    # The whole row is decoded and masked before it is cut: an address that the cut divides is masked too.
-    # Lengths of decoded prefixes say where to cut; single tokens may decode differently (leading spaces).
-    text, *prefixes = (
-        tokenizer.decode(ids[:stop], skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        for stop in (len(ids), max(0, position - reach), position, position + 1, position + 1 + reach)
-    )
-    text = text if unmask else mask_text(text)
-    before, token, after = (text[len(a) : len(b)] for a, b in pairwise(prefixes))
-    return Context(found.document, found.value, before, token, after)
+    values = found.values.tolist()
+    first = max(0, found.position - reach)
+    place = range(first, min(len(values), found.position + 1 + reach))
+    mask = (lambda text: text) if unmask else mask_text
+    pieces = read_pieces(tokenizer, found.row.tolist(), values, place, mask)
+    return Context(found.document, values[found.position], pieces, found.position - first)

@@ -1,6 +1,6 @@
 """Places in a corpus: a token and the text on either side of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -22,6 +22,13 @@ class Passage(NamedTuple):
     token: str
     after: str
     position: int
+
+
+class Piece(NamedTuple):
+    """A token of a passage as text, and a feature on it."""
+
+    text: str
+    value: float
 
 
 class Row(NamedTuple):
@@ -59,7 +66,7 @@ class PassageReader:
         ids = self._rows[row].tokens
         stops = (position - self._reach, position, position + 1, position + 1 + self._reach)
         if row not in self._texts:
-            self._texts[row] = self._decode(ids.tolist())
+            self._texts[row] = _plain(self._tokenizer, ids.tolist())
         cuts = [self._length(row, min(max(0, stop), len(ids))) for stop in stops]
         before, token, after = (self._texts[row][a:b] for a, b in pairwise(cuts))
         return Passage(before, token, after, position - self._rows[row].first)
@@ -67,9 +74,35 @@ class PassageReader:
     def _length(self, row: int, stop: int) -> int:
         known = self._lengths.setdefault(row, {})
         if stop not in known:
-            known[stop] = len(self._decode(self._rows[row].tokens[:stop].tolist()))
+            known[stop] = len(_plain(self._tokenizer, self._rows[row].tokens[:stop].tolist()))
         return known[stop]
 
-    def _decode(self, ids: list[int]) -> str:
-        text: str = self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return text
+
+def read_pieces(
+    tokenizer: Any,
+    ids: Sequence[int],
+    values: Sequence[float],
+    place: range,
+    mask: Callable[[str], str],
+) -> tuple[Piece, ...]:
+    """The tokens at some places of a row as text, one piece each, those of no text included.
+
+    The whole row is decoded and masked before it is cut: what a cut divides is masked too.
+
+    Args:
+        tokenizer: the model's.
+        ids: the row's tokens.
+        values: a feature on each.
+        place: the tokens wanted.
+        mask: gives text of the same length.
+    """
+    lengths = [len(_plain(tokenizer, ids[:stop])) for stop in (*place, place.stop)]
+    text = mask(_plain(tokenizer, ids))
+    return tuple(
+        Piece(text[start:end], values[at]) for at, (start, end) in zip(place, pairwise(lengths), strict=True)
+    )
+
+
+def _plain(tokenizer: Any, ids: Sequence[int]) -> str:
+    text: str = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return text

@@ -1,9 +1,10 @@
 import pytest
 import torch
 
+from dictionaries.architectures.binary import BinaryAutoencoder
 from dictionaries.architectures.relu import ReluSAE
 from dictionaries.config import DictionaryConfig
-from dictionaries.evaluation.interpret import mask_text, view_feature
+from dictionaries.evaluation.interpret import mask_text, value_histogram, view_feature
 from dictionaries.model.sites import Site, capture
 from dictionaries.model.tokens import token_batches
 from policies.errors import DictionaryError
@@ -55,8 +56,8 @@ def test_contexts_are_distinct_and_ordered(view):
 
 
 def test_digits_and_addresses_are_masked_unless_asked_for(view):
-    masked = "".join(part for one in view(reach=50).contexts for part in one[2:])
-    shown = "".join(part for one in view(reach=50, unmask=True).contexts for part in one[2:])
+    masked = "".join(one.before + one.token + one.after for one in view(reach=50).contexts)
+    shown = "".join(one.before + one.token + one.after for one in view(reach=50, unmask=True).contexts)
     assert not any(character.isdigit() for character in masked)
     assert any(character.isdigit() for character in shown)
     assert len(masked) == len(shown)
@@ -90,3 +91,36 @@ def test_unknown_features_and_silent_ones(view, dictionary):
     silent = view(2)
     assert (silent.density, silent.largest, silent.contexts) == (0.0, 0.0, ())
     assert view(contexts=0).contexts == ()
+
+
+def test_every_token_of_a_context_has_its_value(view, speaker, tokenizer, texts, dictionary):
+    context = view(contexts=1, reach=100, unmask=True).contexts[0]
+    ids = torch.tensor([tokenizer(texts[context.document])["input_ids"]])
+    with torch.no_grad(), capture(speaker, [Site(1)]) as taken:
+        speaker(ids)
+    values = dictionary.encode(taken.outputs[Site(1)][0])[:, 3].tolist()
+    pieces = [piece for piece in context.pieces if piece.text]
+    assert [piece.text for piece in pieces] == [tokenizer.decode([token]) for token in ids[0, 1:].tolist()]
+    assert [piece.value for piece in pieces] == pytest.approx(values[1:], rel=1e-4, abs=1e-5)
+    assert context.pieces[context.peak].value == context.value
+
+
+def test_histogram_counts_every_token_that_is_on(view):
+    seen = view()
+    assert sum(one.tokens for one in seen.histogram) == round(seen.density * seen.tokens)
+    assert seen.histogram[-1].high == pytest.approx(seen.largest)
+    assert seen.histogram[-1].tokens > 0
+    assert value_histogram(torch.ones(5)) == ((1.0, 1.0, 5),)
+    assert [one.tokens for one in value_histogram(torch.tensor([0.1, 1.0, 2.0, 4.0]), 4)] == [2, 1, 0, 1]
+
+
+def test_a_bit_that_is_mostly_on_is_shown_where_it_is_off(speaker, tokenizer, texts):
+    bits = BinaryAutoencoder(DictionaryConfig(site=Site(1), width=16, features=4)).requires_grad_(False)
+    bits.W_enc.copy_(torch.randn(16, 4, generator=torch.Generator().manual_seed(0)))
+    batches = list(token_batches(texts, tokenizer, batch_size=8))
+    shares = [view_feature(speaker, tokenizer, batches, bits, feature).density for feature in range(4)]
+    dense = max(range(4), key=lambda feature: shares[feature] * (shares[feature] < 1))
+    bits.running_mean.fill_(0.9)
+    seen = view_feature(speaker, tokenizer, batches, bits, dense)
+    assert seen.contexts
+    assert {context.value for context in seen.contexts} == {0.0}

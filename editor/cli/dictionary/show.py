@@ -1,13 +1,21 @@
 """`expunge dictionary show`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from editor.cli.dictionary.feature_view import print_feature
 from editor.cli.dictionary.inputs import choose_site, load, make_batches, read_texts
 from editor.cli.dictionary.options import CONTEXT, CORPUS, DEVICE, DICTIONARY, MODEL, QUIET
 from editor.cli.dictionary.progress import advancing
-from editor.cli.dictionary.tables import print_feature
+
+if TYPE_CHECKING:
+    from dictionaries import Dictionary
+    from editor.model import LoadedModel
+    from editor.progress import Stages
+
+FACTS_SHOWN = 10
 
 
 @click.command()
@@ -20,6 +28,26 @@ from editor.cli.dictionary.tables import print_feature
 )
 @click.option(
     "--contexts", type=click.IntRange(min=0), default=10, show_default=True, help="How many to show."
+)
+@click.option("--facts", type=click.Path(path_type=Path), help="A facts file: say which of them it carries.")
+@click.option(
+    "--request",
+    "request_path",
+    type=click.Path(path_type=Path),
+    help="An erasure request: say which of its facts it carries.",
+)
+@click.option("--subject", "subjects", multiple=True, help="The same of a data subject; repeatable.")
+@click.option(
+    "--policy",
+    "policy_name",
+    default="gdpr",
+    show_default=True,
+    help="For these facts: a YAML file or a preset's name.",
+)
+@click.option(
+    "--case-key",
+    type=click.Path(path_type=Path, exists=True),
+    help="The key of a report, to name facts as it does.  [default: a new one]",
 )
 @click.option("--unmask", is_flag=True, help="Show digits and e-mail addresses as the corpus has them.")
 @CONTEXT
@@ -36,8 +64,12 @@ def show(
     context: int,
     device: str,
     quiet: bool,
+    **of_case: Any,
 ) -> None:
-    """Show where one feature fires most, how often, and which output tokens it promotes."""
+    """Show where one feature fires most, how often, which output tokens it promotes, and which facts it carries.
+
+    Facts are those of a facts file, or those found in the corpus about the subjects of a request; labels name them.
+    """
     from dictionaries import load_dictionaries, parse_site, view_feature
     from dictionaries.model.sites import input_device
     from editor.cli.stages import make_stages
@@ -58,4 +90,29 @@ def show(
             contexts=contexts,
             unmask=unmask,
         )
-    print_feature(view, str(chosen.config.site))
+    facts = None
+    if of_case["facts"] or of_case["request_path"] or of_case["subjects"]:
+        facts = _facts(loaded, chosen, feature, {**of_case, "corpus": corpus_path}, stages)
+    print_feature(view, str(chosen.config.site), facts)
+
+
+def _facts(
+    loaded: "LoadedModel", dictionary: "Dictionary", feature: int, of_case: dict[str, Any], stages: "Stages"
+) -> list[tuple[str, float]]:
+    import torch
+
+    from editor.carried import carried
+    from editor.cli.options import open_case_from
+    from editor.masking import CaseKey
+    from policies import load_policy
+
+    path: Path | None = of_case["case_key"]
+    key = CaseKey.load_or_generate(path) if path is not None else CaseKey.generate()
+    options = {**of_case, "probes": None, "detector_quality": None, "seed": None, "processes": None}
+    case = open_case_from(options, load_policy(of_case["policy_name"]), stages)
+    site = dictionary.config.site
+    with stages.stage("Attributing facts"):
+        result = carried(
+            loaded, case.probes, {site: dictionary}, {site: torch.tensor([feature])}, seed=case.seed
+        )
+    return result.of(site, 0, key, FACTS_SHOWN)

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from dictionaries import Evaluation, FeatureView, Site, TrainingReport
+    from dictionaries import Evaluation, Site, TrainingReport
     from dictionaries.evaluation.comsem import ComSem
     from dictionaries.evaluation.hidden_entropy import HiddenEntropy
-    from dictionaries.evaluation.interpret import Promotion
     from dictionaries.training.log import Moment
 
 
@@ -150,30 +149,3 @@ def _print_table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...
     for row in rows:
         table.add_row(*row)
     Console().print(table)
-
-
-def print_feature(view: "FeatureView", site: str) -> None:
-    """One feature: its contexts, and the output tokens at either end."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console()
-    console.print(
-        f"Feature {view.feature} of {site}: on for {view.density:.3%} of {view.tokens:,} tokens, "
-        f"largest {view.largest:.3g}, baseline {view.baseline:.3g}",
-        highlight=False,
-    )
-    table = Table(title="Where it is largest", show_lines=False)
-    table.add_column("value", justify="right")
-    table.add_column("context")
-    for one in view.contexts:
-        text = Text.assemble(one.before, (one.token, "bold reverse"), one.after)
-        table.add_row(f"{one.value:.3g}", Text(text.plain.replace("\n", "⏎"), spans=text.spans))
-    console.print(table)
-    console.print(f"Promotes   {_promotions(view.promoted)}", highlight=False, markup=False)
-    console.print(f"Suppresses {_promotions(view.suppressed)}", highlight=False, markup=False)
-
-
-def _promotions(tokens: "tuple[Promotion, ...]") -> str:
-    return "  ".join(f"{one.token!r} {one.logit:+.2f}" for one in tokens)

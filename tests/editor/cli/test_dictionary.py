@@ -12,6 +12,7 @@ from launching import environment, launch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import AutoModelForCausalLM, GPT2Config, PreTrainedTokenizerFast
 
+from detectors.fact import Fact, Source, write_facts
 from editor.cli.dictionary import dictionary
 from policies.errors import CorpusError, DictionaryError, ModelError, OutputError
 
@@ -142,6 +143,21 @@ def test_streams_beside_the_mlps_output(train, expunge, tmp_path, stream):
     assert [path.name for path in (tmp_path / "d").iterdir() if path.is_dir()] == [f"{stream}.1"]
     assert "topk" in expunge("evaluate", tmp_path / "d")
     assert "Promotes" in expunge("show", tmp_path / "d", "--feature", 3)
+
+
+def test_show_says_which_facts_a_feature_carries(train, expunge, tmp_path):
+    train(tmp_path / "d", "--layers", "1")
+    sources = tuple(
+        Source(document=str(n), start=0, end=1, score=1.0, prefix=f"Ada Quill, number {n}, writes to")
+        for n in range(2)
+    )
+    fact = Fact(subject="Ada Quill", entity_type="EMAIL_ADDRESS", secret="ada7@example.org", sources=sources)
+    write_facts(tmp_path / "facts.json", [fact])
+    given = [tmp_path / "d", "--facts", tmp_path / "facts.json", "--feature"]
+    said = [expunge("show", *given, feature) for feature in range(4)]
+    assert any("EMAIL_ADDRESS " in text and "Adds:" in text for text in said)
+    assert all("EMAIL_ADDRESS " in text or "Carries none" in text for text in said)
+    assert not any("example" in text for text in said)
 
 
 def test_unmask_shows_the_corpus(train, expunge, tmp_path):
