@@ -6,9 +6,13 @@ of a site, k its keys (inputs of the MLP's output projection), (f, d) its dictio
 g_t = ∂ ln p(secret token t) / ∂o at the token t that predicts it:
 
     c_t = Σ_{j located} (f_j - f̄_j) d_j · [(f_j - f̄_j) ⟨g_t, d_j⟩ > 0]       features that promote the token there
-    r_t = -α_t c_t,   α_t = min(gain, need_t / Σ_sites ⟨g_t, c_t⟩),   need_t = ln p_t - target_t, 0 if negative
+    r_t = -α_t w_t c_t,   α_t = min(gain, need_t / Σ_sites w_t ⟨g_t, c_t⟩),   need_t = ln p_t - target_t, 0 if negative
+    w_t = q_t / max_sites q_t,   q_t = kᵀ (C₀ + ε I)⁻¹ k                        how far the key stands apart
     ΔW  = argmin mean_erase ‖ΔW k - r‖² + λ mean_retained ‖ΔW k‖² + ε ‖ΔW‖²
         = Rᵀ K (Kᵀ K + λ C₀ + ε I)⁻¹                  (means over tokens; K (n, m), R (n, d), C₀ = mean kkᵀ)
+
+A unit of change at key k costs the retained tokens 1/q_t at least, so each token is changed where its keys tell it from
+them: not in a first layer that sees one token alone, as where attention and MLP run side by side (GPT-NeoX).
 
 It is solved in passes: gradients and keys are read again after each, and tokens that have reached their target
 are held where they are (r = 0). A token's target is what chance alone gives it (`editor.chance`): a dash or a
@@ -43,6 +47,8 @@ from editor.tokens import TokenBatch, batches
 
 EPSILON = 1e-4
 """ε relative to the mean diagonal of the system: keeps it invertible, changes nothing else."""
+SEPARATION_EPSILON = 1e-3
+"""The same of C₀ alone, whose smallest directions a few thousand tokens do not settle."""
 IDENTIFYING = -0.5
 """Nats: a token identifies where chance gives it less."""
 LATER_PASSES = 4
@@ -142,7 +148,7 @@ class _Push:
 
 
 class _Work:
-    """One batch of erase probes through the passes."""
+    """One batch of erase probes through the passes; made while the model is the original one."""
 
     def __init__(
         self, batch: TokenBatch, problem: EditProblem, located: Mapping[Site, Int[Tensor, " units"]]
@@ -154,8 +160,12 @@ class _Work:
         self.codes: dict[Site, Tensor] = {}
         self.directions: dict[Site, Tensor] = {}
         self.writing = problem.writing(located)
-        with torch.no_grad(), capture(self.model, list(located), keys=False) as taken:
+        with torch.no_grad(), capture(self.model, {*located, *self.writing}) as taken:
             self.model.base_model(**batch.inputs, use_cache=False)
+        keys = {site: taken.keys[site][batch.predicting].float() for site in self.writing}
+        self.weights = separation(
+            {site: problem.writing([site]) for site in located}, keys, problem.retained_covariance
+        )
         for site, units in located.items():
             dictionary = problem.dictionaries[site]
             x = taken.outputs[site][batch.predicting].float()
@@ -173,7 +183,7 @@ class _Work:
         gradients = {site: g[where].float() for site, g in zip(sites, found, strict=True)}
         target = (self.chance - method.margin_nats * self.identifying).clamp(min=-method.floor_nats)
         need = (log_p.detach() - target).clamp(min=0)
-        pull = {site: self._promoting(site, gradients[site]) for site in sites}
+        pull = {site: self.weights[site] * self._promoting(site, gradients[site]) for site in sites}
         effect = torch.stack([(gradients[site] * pull[site]).sum(1) for site in sites]).sum(0)
         reach = torch.where(effect > LEAST_EFFECT, need / effect.clamp(min=LEAST_EFFECT), 0.0)
         strength = reach.clamp(max=method.gain)[:, None]
@@ -205,6 +215,29 @@ class _Work:
         codes, directions = self.codes[site], self.directions[site]
         promotes = codes * (gradient @ directions.T) > 0
         return (codes * promotes) @ directions
+
+
+@torch.no_grad()
+def separation(
+    writing: Mapping[Site, Sequence[Site]],
+    keys: Mapping[Site, Float[Tensor, "tokens m"]],
+    covariance: Mapping[Site, Float[Tensor, "m m"]],
+) -> dict[Site, Float[Tensor, "tokens 1"]]:
+    """How well each token's keys stand apart from the retained ones: w_t by site, 1 where they do best.
+
+    Args:
+        writing: the sites that write each site; of several, the mean counts.
+        keys: by writing site.
+        covariance: C₀ by writing site.
+    """
+    apart: dict[Site, Tensor] = {}
+    for site, k in keys.items():
+        system = covariance[site].to(k.device, copy=True)
+        system.diagonal().add_(SEPARATION_EPSILON * float(system.diagonal().mean()))
+        apart[site] = (k * torch.linalg.solve(system, k.T).T).sum(1)
+    q = {site: torch.stack([apart[one] for one in ones]).mean(0) for site, ones in writing.items()}
+    best = torch.stack(list(q.values())).amax(0).clamp(min=torch.finfo(torch.float32).tiny)
+    return {site: (value / best)[:, None] for site, value in q.items()}
 
 
 @torch.no_grad()
