@@ -30,7 +30,7 @@ def test_its_inverse_is_the_least_that_a_unit_of_change_costs_retained_tokens():
     retained, key = torch.randn(TOKENS, WIDTH) * torch.linspace(0.2, 2, WIDTH), torch.randn(WIDTH)
     covariance = covariance_of(retained)
     sites = {Site(0): covariance, Site(1): covariance * 5}
-    weights = separation({s: [s] for s in sites}, {s: key[None] for s in sites}, sites)
+    weights = separation({s: [s] for s in sites}, dict.fromkeys(sites, key[None]), sites)
     ridged = covariance + SEPARATION_EPSILON * covariance.diagonal().mean() * torch.eye(WIDTH)
     solved = torch.linalg.solve(ridged, key)
     best = solved / (key @ solved)  # the row w with w·key = 1 that costs least
