@@ -4,7 +4,7 @@ Each value is made once and passed forward. Verification's probes and held-out t
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dictionaries import Dictionary
@@ -31,6 +31,7 @@ from editor.measure import (
     text_before_after,
 )
 from editor.methods import (
+    CircuitMethod,
     EditProblem,
     FeatureEdit,
     FeatureLiteral,
@@ -278,6 +279,8 @@ def pose(
         retain=(*before.material.fitting_text, *retained),
         facts=fact_numbers(erased),
         others=theirs,
+        asked=erased,
+        comparable=others,
         dictionaries=dictionaries,
         attribution=scores,
     )
@@ -326,6 +329,7 @@ def search(
         erase=encode_probes(before.loaded, fitting),
         chance=chance_levels(before.loaded, fitting, decoy_maker(case).format),
         facts=fact_numbers(fitting),
+        asked=fitting,
     )
     with stages.stage("Searching the gentlest strength", strength.trials) as advance:
         return strength.fit(inner, judge, lambda _: advance(1))
@@ -357,5 +361,11 @@ def _controls(method: Method, norm: float, seed: int) -> Iterator[tuple[Method, 
     if isinstance(method, NeuronKn | NeuronDepn | NeuronProbe):
         random_neurons = RandomNeurons(like=method, norm=norm, seed=seed)
         yield random_neurons, "as many neurons a layer drawn at random, scaled to the same ‖ΔW‖"
+    if isinstance(method, CircuitMethod) and method.part == "circuit":
+        random_part: Method = replace(method, part="random", part_seed=seed)
+        yield (
+            random_part,
+            "as many weights of each kind of module drawn at random, fine-tuned in the same way",
+        )
     if isinstance(method, FeatureEdit):
         yield FeatureLiteral(), "entries of the output projection that write the top features, zeroed"

@@ -11,7 +11,7 @@ from editor.cli.stages import make_stages
 if TYPE_CHECKING:
     from editor.pipeline import EraseOptions
 
-METHODS = ("feature-edit", "feature-literal", "neuron-kn", "neuron-depn", "neuron-probe")
+METHODS = ("feature-edit", "feature-literal", "neuron-kn", "neuron-depn", "neuron-probe", "circuit-node")
 
 
 @click.command()

@@ -4,6 +4,8 @@ from typing import ClassVar, Protocol
 
 from editor.edit import Edit
 from editor.locators.features import Attribution
+from editor.methods.circuit import CircuitMethod
+from editor.methods.circuit_node import CircuitNode
 from editor.methods.feature_edit import FeatureEdit
 from editor.methods.feature_literal import FeatureLiteral
 from editor.methods.neuron_depn import NeuronDepn
@@ -49,11 +51,14 @@ METHODS: dict[str, type[Method]] = {
         NeuronDepn,
         NeuronProbe,
         RandomNeurons,
+        CircuitNode,
     )
 }
 
 __all__ = [
     "METHODS",
+    "CircuitMethod",
+    "CircuitNode",
     "EditProblem",
     "FeatureEdit",
     "FeatureLiteral",

@@ -49,7 +49,7 @@ def margin(loaded, problem):
         return sum(float(objective(loaded.model, batch)) for batch in found)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [name for name in METHODS if not name.startswith("circuit-")])  # by themselves
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_method_leaves_the_model_as_it_was_and_edits_declared_projections(loaded, family, name):
     model = loaded(family)
