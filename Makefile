@@ -52,9 +52,9 @@ check: lint types layers test  ## everything
 lab: $(VENV)/.installed  ## rebuild examples/rivermouth from its seed
 	$(BIN)/python examples/rivermouth/build.py
 
-benchmarks: $(VENV)/.installed
+benchmarks: $(VENV)/.installed $(PARITY)/.installed  ## ratios against plain implementations and other packages, in one run each
 	$(BIN)/python -m tests.benchmarks
-	$(BIN)/python -m tests.benchmarks.dictionaries
+	PYTHONPATH=. $(PARITY)/bin/python -m tests.benchmarks.dictionaries 1000
 
 clean:
 	rm -rf build $(VENV) $(PARITY) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
