@@ -27,7 +27,7 @@ Passes come in rounds. After each round, retained text that the edit damaged is 
 the next round takes up what the repair brought back.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
@@ -102,6 +102,7 @@ class FeatureEdit:
         with Changes(problem, problem.writing(located), start) as changes:
             with changes.suspended():
                 work = [_Work(batch, problem, located) for batch in _erase_batches(problem)]
+            _weigh(work, problem, located)
             repair = Repair(problem, changes, steps=self.repairs)
             for number in range(self.continued_rounds if start else self.rounds):
                 keys = self._push(problem, work, changes, self.passes if number == 0 else LATER_PASSES)
@@ -162,10 +163,8 @@ class _Work:
         self.writing = problem.writing(located)
         with torch.no_grad(), capture(self.model, {*located, *self.writing}) as taken:
             self.model.base_model(**batch.inputs, use_cache=False)
-        keys = {site: taken.keys[site][batch.predicting].float() for site in self.writing}
-        self.weights = separation(
-            {site: problem.writing([site]) for site in located}, keys, problem.retained_covariance
-        )
+        self.original_keys = {site: taken.keys[site][batch.predicting].float() for site in self.writing}
+        self.weights: dict[Site, Tensor] = {}
         for site, units in located.items():
             dictionary = problem.dictionaries[site]
             x = taken.outputs[site][batch.predicting].float()
@@ -215,6 +214,16 @@ class _Work:
         codes, directions = self.codes[site], self.directions[site]
         promotes = codes * (gradient @ directions.T) > 0
         return (codes * promotes) @ directions
+
+
+def _weigh(work: Sequence[_Work], problem: EditProblem, located: Iterable[Site]) -> None:
+    """Tell every batch how well its keys stand apart, all of them from one factorisation of each C₀."""
+    writing = {site: problem.writing([site]) for site in located}
+    keys = {site: torch.cat([item.original_keys[site] for item in work]) for site in problem.writing(writing)}
+    weights = separation(writing, keys, problem.retained_covariance)
+    sizes = [len(item.batch.targets) for item in work]
+    for place, item in enumerate(work):
+        item.weights = {site: torch.split(weight, sizes)[place] for site, weight in weights.items()}
 
 
 @torch.no_grad()
