@@ -1,43 +1,18 @@
 """Figures of dictionaries as files of their own: SVG and PNG, in the report's colours on white."""
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from editor.figure_style import INK, MUTED, RULE, SERIES, new_figure, quiet, titled
+from editor.figure_style import save_figure as save_figure  # noqa: PLC0414  # with the figures that it saves
 
 if TYPE_CHECKING:
     from dictionaries import Evaluation
     from dictionaries.evaluation.hidden_entropy import EntropyRow
-
-INK, MUTED, RULE = "#16191d", "#59616b", "#dde1e6"
-SERIES = (
-    ("#0b5fb0", "o"),
-    ("#b3500a", "s"),
-    ("#7a8490", "^"),
-    ("#16191d", "D"),
-    ("#0b5fb0", "v"),
-    ("#b3500a", "P"),
-)
-"""Colour and marker of each dictionary: the marker tells them apart without colour."""
-SETTINGS = {"svg.fonttype": "none", "font.size": 10.5, "axes.linewidth": 0.8, "text.parse_math": False}
-WIDTH = 7.2
-PIXELS_PER_INCH = 160
-
-
-def save_figure(figure: Figure, folder: Path, name: str) -> None:
-    """Write NAME.svg and NAME.png; the same figure gives the same bytes."""
-    with rc_context({**SETTINGS, "svg.hashsalt": name}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
-        FigureCanvasAgg(figure)
-        figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
-        figure.savefig(folder / f"{name}.png", dpi=PIXELS_PER_INCH, metadata={"Software": None})
 
 
 def recovered_figure(rows: "Mapping[str, Evaluation]") -> Figure | None:
@@ -50,8 +25,8 @@ def recovered_figure(rows: "Mapping[str, Evaluation]") -> Figure | None:
     if not points:
         return None
     groups = _groups(points)
-    figure = _new_figure(4.2)
-    axes = _quiet(figure.add_axes((0.1, 0.14, 0.87, 0.72)))
+    figure = new_figure(4.2)
+    axes = quiet(figure.add_axes((0.1, 0.14, 0.87, 0.72)))
     for (colour, marker), (group, names) in zip(_styles(len(groups)), groups.items(), strict=True):
         x, y = zip(*(points[name] for name in names), strict=True)
         axes.plot(x, y, marker, color=colour, label=group, markersize=7)
@@ -74,7 +49,7 @@ def recovered_figure(rows: "Mapping[str, Evaluation]") -> Figure | None:
     axes.minorticks_off()
     axes.set_xlabel("L0: features on, a token", color=MUTED)
     axes.set_ylabel("cross-entropy recovered", color=MUTED)
-    _title(axes, "What the model's prediction keeps, against mean ablation")
+    titled(axes, "What the model's prediction keeps, against mean ablation")
     axes.legend(frameon=False, labelcolor=INK, fontsize=9.5)
     return figure
 
@@ -84,13 +59,13 @@ def density_figure(rows: "Mapping[str, Evaluation]") -> Figure:
     from dictionaries.evaluation.evaluate import DENSITY_EDGES
 
     height = 1.05
-    figure = _new_figure(0.85 + height * len(rows))
+    figure = new_figure(0.85 + height * len(rows))
     whole = figure.get_size_inches()[1]
     families = list(dict.fromkeys(map(_family, rows)))
     for index, (name, one) in enumerate(rows.items()):
         colour, _ = SERIES[families.index(_family(name)) % len(SERIES)]
         bottom = whole - 0.25 - height * (index + 1)
-        axes = _quiet(figure.add_axes((0.1, bottom / whole, 0.87, (height - 0.3) / whole)))
+        axes = quiet(figure.add_axes((0.1, bottom / whole, 0.87, (height - 0.3) / whole)))
         axes.grid(visible=False)
         axes.stairs(one.density_counts, DENSITY_EDGES, fill=True, color=colour, alpha=0.85)
         axes.set_xscale("log")
@@ -114,8 +89,8 @@ def entropy_figure(rows: "Sequence[EntropyRow]", title: str, label: str) -> Figu
     groups: dict[str, list[EntropyRow]] = {}
     for row in rows:
         groups.setdefault(row.series, []).append(row)
-    figure = _new_figure(4.2)
-    axes = _quiet(figure.add_axes((0.1, 0.14, 0.87, 0.72)))
+    figure = new_figure(4.2)
+    axes = quiet(figure.add_axes((0.1, 0.14, 0.87, 0.72)))
     for (colour, marker), (name, points) in zip(_styles(len(groups)), groups.items(), strict=True):
         x = [row.at for row in points]
         axes.fill_between(
@@ -125,7 +100,7 @@ def entropy_figure(rows: "Sequence[EntropyRow]", title: str, label: str) -> Figu
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(label, color=MUTED)
     axes.set_ylabel("entropy, bits (an upper bound)", color=MUTED)
-    _title(axes, title)
+    titled(axes, title)
     if len(groups) > 1:
         axes.legend(frameon=False, labelcolor=INK, fontsize=9.5)
     return figure
@@ -147,21 +122,3 @@ def _family(name: str) -> str:
 
 def _styles(count: int) -> list[tuple[str, str]]:
     return [SERIES[index % len(SERIES)] for index in range(count)]
-
-
-def _new_figure(height: float) -> Figure:
-    return Figure(figsize=(WIDTH, height), facecolor="white")
-
-
-def _title(axes: Axes, text: str) -> None:
-    axes.set_title(text, loc="left", color=INK, fontsize=10.5, weight="bold", pad=10)
-
-
-def _quiet(axes: Axes) -> Axes:
-    for side in ("top", "left", "right"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(RULE)
-    axes.grid(axis="y", color=RULE, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=MUTED, labelsize=9, length=3, width=0.8, color=RULE)
-    return axes

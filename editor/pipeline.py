@@ -98,11 +98,17 @@ class EraseOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Before:
-    """The original model, measured once."""
+class Prepared:
+    """A model, and a case's probes and texts made ready for it."""
 
     loaded: LoadedModel
     material: Material
+
+
+@dataclass(frozen=True, kw_only=True)
+class Before(Prepared):
+    """The original model, measured once."""
+
     scored: Scored
     digests: Mapping[str, str]
 
@@ -251,7 +257,7 @@ def measure_original(case: Case, loaded: LoadedModel, stages: Stages, *, wide: b
 
 def pose(
     case: Case,
-    before: Before,
+    before: Prepared,
     dictionaries: Mapping[Site, Dictionary],
     attribution: FeatureAttribution,
     stages: Stages,

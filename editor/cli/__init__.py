@@ -12,6 +12,7 @@ COMMANDS = {
     "demo": ("editor.cli.demo", "demo", "Erase five people from the embedded lab, start to report."),
     "detect": ("editor.cli.detect", "detect", "Find personal facts in a corpus."),
     "audit": ("editor.cli.audit", "audit", "Measure what a model gives away."),
+    "locate": ("editor.cli.locate", "locate", "Find the units that carry the facts, and change nothing."),
     "erase": ("editor.cli.erase", "erase", "Erase data subjects from a model and verify it."),
     "verify": ("editor.cli.verify", "verify", "Measure an edited checkpoint against the original."),
     "revert": ("editor.cli.revert", "revert", "Take an edit back, bit for bit."),

@@ -109,7 +109,11 @@ class SparseProbing:
 
     def locate(self, problem: "EditProblem") -> Attribution:
         """Score the chosen probe's neurons by their coefficients; raw holds every neuron's mean difference."""
-        study = self.study(problem)
+        return self.attribution(self.study(problem))
+
+    @staticmethod
+    def attribution(study: ProbeStudy) -> Attribution:
+        """A study as scores."""
         raw = {site: torch.from_numpy(found).float() for site, found in study.differences.items()}
         scores = {site: torch.zeros_like(found) for site, found in raw.items()}
         chosen = study.chosen
