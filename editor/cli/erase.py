@@ -11,7 +11,16 @@ from editor.cli.stages import make_stages
 if TYPE_CHECKING:
     from editor.pipeline import EraseOptions
 
-METHODS = ("feature-edit", "feature-literal", "neuron-kn", "neuron-depn", "neuron-probe", "circuit-node")
+METHODS = (
+    "feature-edit",
+    "feature-literal",
+    "neuron-kn",
+    "neuron-depn",
+    "neuron-probe",
+    "circuit-node",
+    "circuit-mask",
+    "circuit-mlp",
+)
 
 
 @click.command()

@@ -5,6 +5,8 @@ from typing import ClassVar, Protocol
 from editor.edit import Edit
 from editor.locators.features import Attribution
 from editor.methods.circuit import CircuitMethod
+from editor.methods.circuit_mask import CircuitMask
+from editor.methods.circuit_mlp import CircuitMlp
 from editor.methods.circuit_node import CircuitNode
 from editor.methods.feature_edit import FeatureEdit
 from editor.methods.feature_literal import FeatureLiteral
@@ -52,12 +54,16 @@ METHODS: dict[str, type[Method]] = {
         NeuronProbe,
         RandomNeurons,
         CircuitNode,
+        CircuitMask,
+        CircuitMlp,
     )
 }
 
 __all__ = [
     "METHODS",
+    "CircuitMask",
     "CircuitMethod",
+    "CircuitMlp",
     "CircuitNode",
     "EditProblem",
     "FeatureEdit",

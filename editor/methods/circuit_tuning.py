@@ -33,6 +33,8 @@ from editor.retained import LOGIT_ELEMENTS
 from editor.tokens import TokenBatch, TokenSequence, batches, collate
 
 Objective = Literal["npo", "log-one-minus-p"]
+POOL = 4
+"""Sequences for so many steps are sorted by length together, so that little is padded."""
 CERTAIN = 1e-6
 """p is taken to be at most 1 minus this."""
 
@@ -93,8 +95,8 @@ class Tuning:
         """For each step, which probes and which retained texts: a new order each time all were seen."""
         generator = torch.Generator().manual_seed(self.seed)
         sources = [
-            _rounds(len(problem.erase), self.probes, generator),
-            _rounds(len(problem.retain), self.texts, generator),
+            _rounds(problem.erase, self.probes, generator),
+            _rounds(problem.retain, self.texts, generator),
         ]
         for _ in range(self.steps):
             yield next(sources[0]), next(sources[1])
@@ -182,9 +184,12 @@ def _running(sequences: Sequence[TokenSequence]) -> Iterator[int]:
         yield count * longest
 
 
-def _rounds(count: int, size: int, generator: torch.Generator) -> Iterator[list[int]]:
-    """Places 0 to count - 1 in parts of `size`, in a new order each round."""
+def _rounds(sequences: Sequence[TokenSequence], size: int, generator: torch.Generator) -> Iterator[list[int]]:
+    """Places of sequences in parts of `size`, in a new order each round; a part's are of similar length."""
     while True:
-        order = torch.randperm(count, generator=generator).tolist()
-        for start in range(0, count, size):
-            yield order[start : start + size]
+        order = torch.randperm(len(sequences), generator=generator).tolist()
+        for start in range(0, len(order), POOL * size):
+            pool = sorted(order[start : start + POOL * size], key=lambda place: len(sequences[place].ids))
+            parts = [pool[i : i + size] for i in range(0, len(pool), size)]
+            for number in torch.randperm(len(parts), generator=generator).tolist():
+                yield parts[number]

@@ -3,10 +3,10 @@
 It is gathered once and handed to every method, so that methods differ in nothing but what they do.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
 
 import torch
 from jaxtyping import Float
@@ -21,6 +21,7 @@ from editor.probes import Probe
 from editor.retained import add_log_p, text_batches
 from editor.tokens import TokenSequence
 
+T = TypeVar("T")
 NOTHING_LOCATED = Attribution(scores={}, raw={}, remainder=0.0, total_effect=0.0)
 COMPUTED: Mapping[str, Stream] = {"mlp_hidden": "mlp_out", "attn_heads": "attn_out"}
 """Streams that a layer computes, and those whose projection reads them."""
@@ -77,7 +78,7 @@ class EditProblem:
     comparable: Sequence[Probe] = field(default=(), repr=False)
     dictionaries: Mapping[Site, Dictionary] = field(default_factory=dict, repr=False)
     attribution: Attribution = field(default=NOTHING_LOCATED, repr=False)
-    _located: dict[Locator, Attribution] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _located: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def changed(self, **changes: Any) -> "EditProblem":
         """The same problem with other fields; what was read of the retained text is kept."""
@@ -100,9 +101,14 @@ class EditProblem:
 
     def located(self, locator: Locator) -> Attribution:
         """What a locator finds, found once. The model must be the original one."""
-        if locator not in self._located:
-            self._located[locator] = locator.locate(self)
-        return self._located[locator]
+        return self.once(cast(Hashable, locator), lambda: locator.locate(self))
+
+    def once(self, key: Hashable, find: Callable[[], T]) -> T:
+        """What `find` returns, which is called once for equal keys. The model must be the original one."""
+        if key not in self._located:
+            self._located[key] = find()
+        found: T = self._located[key]
+        return found
 
     def projections(self, site: Site) -> list[str]:
         """The weights that a change of the site's units changes: of what writes it, or of what reads the neurons."""

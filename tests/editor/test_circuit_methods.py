@@ -10,8 +10,10 @@ from editor.asking import encode_probes
 from editor.edit import MaskedDelta
 from editor.locators.blocks import Node, block_weights, node_masks
 from editor.locators.circuit_parts import PARTS, composition, part_of
+from editor.locators.fact_layers import FactLayers
 from editor.locators.nodes import NodeAttribution
-from editor.methods import CircuitNode, EditProblem
+from editor.locators.weight_mask import WeightMask
+from editor.methods import CircuitMask, CircuitMlp, CircuitNode, EditProblem
 from editor.methods.circuit_tuning import Tuning
 from editor.methods.confined_weights import ConfinedWeights
 
@@ -31,7 +33,11 @@ def make_problem(loaded):
 
 
 def methods():
-    return [CircuitNode(density=0.2, tuning=FAST, locator=NodeAttribution(steps=1))]
+    return [
+        CircuitNode(density=0.2, tuning=FAST, locator=NodeAttribution(steps=1)),
+        CircuitMask(density=0.3, tuning=FAST, locator=WeightMask(densities=(0.3,), steps=4, probes=2)),
+        CircuitMlp(layers=1, tuning=FAST, locator=FactLayers(wordings=3)),
+    ]
 
 
 def random_masks(model, density=0.2, seed=0):

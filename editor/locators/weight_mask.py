@@ -1,0 +1,195 @@
+"""Circuits by weight mask: which weights of the blocks a model needs to say what it says about the facts.
+
+One logit l for each block weight; a weight outside the mask is 0. In each step
+
+    soft = σ((l + logistic noise) / τ),   hard = [soft > 1/2],   W ∘ hard forward, the gradient of soft backward
+    loss = CE(argmax of the whole model) over the answers' tokens  +  λ mean σ(l)
+
+(straight-through Gumbel sigmoid; Cao et al. 2021, arXiv:2104.03514; Yu et al. 2024, arXiv:2407.03779; used to find the
+circuits that are edited in Ge et al. 2024, arXiv:2406.17241). λ is not chosen but steered: it rises while mean σ is
+above a course that falls geometrically from 1 to the density wanted, and falls while it is below. When the course
+passes a density, the mask of that density is the weights of the highest logits.
+
+It holds a logit, its gradient and two moments for every weight of the blocks: for small models.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from editor.forward import output_logits
+from editor.locators.blocks import BlockWeight, block_weights
+from editor.model import LoadedModel
+from editor.tokens import TokenBatch, TokenSequence, batches, collate
+
+if TYPE_CHECKING:
+    from editor.methods.problem import EditProblem
+
+DENSITIES = (0.5, 0.35, 0.25, 0.15, 0.05)
+FIRST_LOGIT = 4.0
+"""σ = 0.98: masks begin nearly whole."""
+STEERING = 2.0
+"""ln λ moves this much a step where mean σ is off its course by 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundMasks:
+    """Masks of one search.
+
+    Attributes:
+        masks: density -> parameter name -> which entries.
+        agreement: density -> share of the answers' tokens that the masked model predicts as the whole one does.
+    """
+
+    masks: Mapping[float, Mapping[str, Bool[Tensor, "..."]]] = field(repr=False)
+    agreement: Mapping[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightMask:
+    """Searches masks of several densities in one course.
+
+    Attributes:
+        densities: the shares of the block weights that are wanted.
+        steps: until the least of them is reached.
+        temperature: τ.
+        learning_rate: of Adam on the logits.
+        probes: prompts in a step.
+        seed: of the noise and the order of prompts.
+    """
+
+    densities: tuple[float, ...] = DENSITIES
+    steps: int = 300
+    temperature: float = 0.01
+    learning_rate: float = 0.2
+    probes: int = 16
+    seed: int = 0
+
+    def search(self, problem: "EditProblem", progress: Callable[[int], None] | None = None) -> FoundMasks:
+        """Search on the probes to erase. The model is left as it was."""
+        return self.fit(problem.loaded, problem.erase, progress)
+
+    def fit(
+        self,
+        loaded: LoadedModel,
+        sequences: Sequence[TokenSequence],
+        progress: Callable[[int], None] | None = None,
+    ) -> FoundMasks:
+        """Search on some sequences with answers marked."""
+        masked = _MaskedModel(loaded)
+        generator = torch.Generator(device=loaded.device).manual_seed(self.seed)
+        logits = nn.Parameter(torch.full((masked.size,), FIRST_LOGIT, device=loaded.device))
+        optimiser = torch.optim.Adam([logits], lr=self.learning_rate)
+        wanted = sorted(self.densities, reverse=True)
+        found: dict[float, dict[str, Tensor]] = {}
+        price: float | None = None
+        for step, places in enumerate(self._draws(len(sequences))):
+            batch = _collated(loaded, [sequences[place] for place in places])
+            soft = torch.sigmoid((logits + _noise(logits, generator)) / self.temperature)
+            hard = (soft > 0.5).to(soft.dtype)
+            loss = masked.cross_entropy(hard + soft - soft.detach(), batch)
+            (pull,) = torch.autograd.grad(loss, logits)
+            share = torch.sigmoid(logits.detach())
+            weight = share * (1 - share)
+            if price is None:
+                # The price starts where it is felt: at the size of the first gradients.
+                price = float(pull.abs().mean() / weight.mean()) or 1.0
+            logits.grad = pull + price * weight
+            optimiser.step()
+            course = wanted[-1] ** ((step + 1) / self.steps)
+            price *= math.exp(STEERING * (float(share.mean()) - course))
+            while len(found) < len(wanted) and course <= wanted[len(found)] * (1 + 1e-9):
+                density = wanted[len(found)]
+                found[density] = masked.named(_best(logits.detach(), density))
+            if progress is not None:
+                progress(1)
+        agreement = {density: masked.agreement(masks, sequences) for density, masks in found.items()}
+        return FoundMasks(masks=found, agreement=agreement)
+
+    def _draws(self, count: int) -> Iterator[list[int]]:
+        generator = torch.Generator().manual_seed(self.seed)
+        order: list[int] = []
+        for _ in range(self.steps):
+            if not order:
+                order = torch.randperm(count, generator=generator).tolist()
+            yield order[: self.probes]
+            order = order[self.probes :]
+
+
+class _MaskedModel:
+    """A model whose block weights are multiplied by a mask, side by side in one vector."""
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self.loaded = loaded
+        self.weights: list[BlockWeight] = block_weights(loaded.model)
+        self.sizes = [weight.size for weight in self.weights]
+        self.size = sum(self.sizes)
+        self.parameters = [loaded.model.get_parameter(weight.name).detach() for weight in self.weights]
+        self.prefix = f"{loaded.model.base_model_prefix}."
+
+    def cross_entropy(self, mask: Float[Tensor, " weights"], batch: TokenBatch) -> Float[Tensor, ""]:
+        """Mean CE of the masked model against the whole one's argmax, over the marked tokens."""
+        with torch.no_grad():
+            best = self._logits(None, batch).argmax(1)
+        return nn.functional.cross_entropy(self._logits(mask, batch), best)
+
+    @torch.no_grad()
+    def agreement(
+        self, masks: Mapping[str, Bool[Tensor, "..."]], sequences: Sequence[TokenSequence]
+    ) -> float:
+        """Share of the marked tokens for which the masked model's argmax is the whole one's."""
+        mask = torch.cat([masks[weight.name].flatten() for weight in self.weights]).to(self.loaded.device)
+        same, total = 0, 0
+        pad = self.loaded.tokenizer.pad_token_id or 0
+        for batch in batches(sequences, pad=pad, device=self.loaded.device):
+            chosen = [self._logits(m, batch).argmax(1) for m in (None, mask.float())]
+            same += int((chosen[0] == chosen[1]).sum())
+            total += len(batch.targets)
+        return same / max(1, total)
+
+    def named(self, mask: Bool[Tensor, " weights"]) -> dict[str, Bool[Tensor, "..."]]:
+        """The parts of a mask by parameter name, on the CPU."""
+        parts = mask.cpu().split(self.sizes)  # type: ignore[no-untyped-call]
+        return {w.name: part.view(w.shape) for w, part in zip(self.weights, parts, strict=True)}
+
+    def _logits(
+        self, mask: Float[Tensor, " weights"] | None, batch: TokenBatch
+    ) -> Float[Tensor, "marked vocabulary"]:
+        model: Any = self.loaded.model
+        inputs = {**batch.inputs, "use_cache": False}
+        if mask is None:
+            hidden = model.base_model(**inputs).last_hidden_state
+        else:
+            parts = mask.split(self.sizes)  # type: ignore[no-untyped-call]
+            changed = {
+                weight.name.removeprefix(self.prefix): (parameter * part.view(weight.shape)).to(
+                    parameter.dtype
+                )
+                for weight, parameter, part in zip(self.weights, self.parameters, parts, strict=True)
+            }
+            hidden = torch.func.functional_call(
+                model.base_model, changed, args=(), kwargs=inputs
+            ).last_hidden_state
+        return output_logits(model, hidden[batch.predicting])
+
+
+def _noise(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Logistic noise: the difference of two Gumbel variables."""
+    uniform = torch.rand(like.shape, generator=generator, device=like.device)
+    return torch.logit(uniform, eps=1e-7)
+
+
+def _best(logits: Float[Tensor, " weights"], density: float) -> Bool[Tensor, " weights"]:
+    """The share of highest logits, to the weight; of equal ones the first."""
+    mask = torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
+    mask[logits.argsort(descending=True, stable=True)[: round(density * len(logits))]] = True
+    return mask
+
+
+def _collated(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> TokenBatch:
+    return collate(sequences, pad=loaded.tokenizer.pad_token_id or 0, device=loaded.device)
