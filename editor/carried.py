@@ -24,6 +24,10 @@ from editor.probes import Probe, Target, sample
 from editor.tokens import TokenBatch, batches
 
 PROBES_A_FACT = 4
+LEAST_SHARE = 0.1
+"""A feature is said to carry a fact to which it adds at least this share of what it adds to another,"""
+LEAST_LOGITS = 0.01
+"""and at least so much."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +45,12 @@ class Carried:
     def of(self, site: Site, index: int, key: CaseKey, count: int) -> list[tuple[str, float]]:
         """The labels of the facts that a feature adds most to, and how much; `index` counts those looked at."""
         column = self.logits[site][:, index]
-        best = column.topk(min(count, len(column))).indices.tolist()
-        return [(label(self.targets[fact], key), float(column[fact])) for fact in best if column[fact] > 0]
+        if not len(column):
+            return []
+        best = column.topk(min(count, len(column)))
+        least = max(LEAST_SHARE * float(best.values[0]), LEAST_LOGITS)
+        found = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        return [(label(self.targets[fact], key), logits) for fact, logits in found if logits >= least]
 
 
 def label(target: Target, key: CaseKey) -> str:

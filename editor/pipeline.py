@@ -17,6 +17,7 @@ from editor.dictionary_supply import NO_DICTIONARIES, DictionarySupply
 from editor.edit import Edit
 from editor.evidence import EvidenceOptions, gather
 from editor.export import export_checkpoint, save_adapter
+from editor.feature_page import describe_features
 from editor.judge import TrialJudge
 from editor.judgement import exit_code, integrity_criterion, leakage_criteria, utility_criteria, verdict
 from editor.locators.features import FeatureAttribution
@@ -46,6 +47,7 @@ from editor.methods.problem import NOTHING_LOCATED
 from editor.model import LoadedModel, load_model, tensor_digests
 from editor.probes import Probe, Target, sample
 from editor.progress import Stages
+from editor.report.features import FEATURES_HTML, render_features
 from editor.report.schema import ControlRow, Perplexity, Report
 from editor.retained import perplexity
 from editor.summaries import (
@@ -168,6 +170,11 @@ def erase(
     method = tuning.chosen if tuning else options.method
     with stages.stage("Fitting the edit"):
         edit = tuning.chosen.fit(problem, start=tuning.best.edit) if tuning else method.fit(problem)
+    if method.needs_dictionary:
+        with stages.stage("Describing the features"):
+            located = method.located(problem)
+            page = describe_features(case, loaded, supply.dictionaries, located, method.units, run.key)
+        (folder / FEATURES_HTML).write_text(render_features(page), encoding="utf-8", newline="\n")
     with stages.stage("Writing the checkpoint"):
         originals = export_checkpoint(loaded, edit, folder / "model")
         edit.save(folder / "edit", originals)

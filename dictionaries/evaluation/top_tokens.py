@@ -43,8 +43,12 @@ class Salience(NamedTuple):
         return cls(chosen, baseline, torch.minimum(baseline, 1 - baseline))
 
     def departures(self, codes: Float[Tensor, "n F"]) -> Float[Tensor, "n f"]:
-        """|f - f̄|, 0 where it says nothing."""
-        departure = (codes[:, self.features].float() - self.baseline).abs()
+        """|f - f̄| of the features looked at, 0 where it says nothing."""
+        return self.departure(codes[:, self.features])
+
+    def departure(self, codes: Float[Tensor, "n f"]) -> Float[Tensor, "n f"]:
+        """The same of codes of these features alone."""
+        departure = (codes.float() - self.baseline).abs()
         return torch.where(departure > self.floor, departure, 0.0)
 
 

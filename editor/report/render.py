@@ -17,11 +17,11 @@ def render_html(report: Report) -> str:
     """Render a report of any kind; parts that it does not have are left out. The same report, the same bytes."""
     figures = draw_charts(report)
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             report=report,
-            style=_style(),
+            style=stylesheet(),
             title=summary.title(report),
             outcome=summary.outcome(report),
             tone=_tone(report),
@@ -37,7 +37,8 @@ def render_html(report: Report) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates, with what formats numbers as filters."""
     environment = Environment(
         loader=PackageLoader("editor.report", "templates"),
         autoescape=True,
@@ -53,10 +54,11 @@ def _environment() -> Environment:
     return environment
 
 
-def _style() -> Markup:
-    loader = _environment().loader
+def stylesheet() -> Markup:
+    """What every page looks like."""
+    loader = environment().loader
     assert loader is not None
-    return Markup(loader.get_source(_environment(), "style.css")[0])
+    return Markup(loader.get_source(environment(), "style.css")[0])
 
 
 def _tone(report: Report) -> str:

@@ -241,6 +241,8 @@ def test_erase_verify_and_revert_on_a_model_that_is_not_the_labs(here, capsys, m
     everything = b"".join(path.read_bytes() for path in (here / "out").rglob("*") if path.is_file())
     assert not any(fact.secret.encode() in everything for fact in FACTS)
     assert b"Ada Quill" not in everything
+    assert 'href="features.html"' in (here / "out" / "report.html").read_text()
+    assert "feature" in (here / "out" / "features.html").read_text()
     arguments = ("--facts", "facts.jsonl", "--policy", "policy.yaml", *subject, "--quiet", "--seed", "3")
     again, _, _ = run(capsys, "verify", "out", "--against", model, *arguments, "--output", "checked")
     checked = json.loads((here / "checked" / "report.json").read_text())
@@ -258,7 +260,7 @@ def test_the_same_command_gives_the_same_report(here, capsys, memorised):
     for _ in range(2):
         _, _, err = run(capsys, *erase(memorised / "model", *more, "--overwrite"))
         assert (here / "out").exists(), err
-        reports.append((here / "out" / "report.json").read_bytes())
+        reports.append([(here / "out" / name).read_bytes() for name in ("report.json", "features.html")])
     assert reports[0] == reports[1]
 
 

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from editor.report.features import FEATURES_HTML
 from editor.report.render import MOST_FACTS, render_html
 from editor.report.schema import Report
 
@@ -67,6 +68,8 @@ def test_every_kind_renders_well_formed_with_unique_ids(any_page):
     page = _parse(any_page)
     assert len(page.ids) == len(set(page.ids))
     for reference in page.references:
+        if reference == FEATURES_HTML:  # written beside it
+            continue
         assert reference.startswith("#")
         assert reference == "#" or reference[1:] in page.ids
     assert page.elements.count("h1") == 1

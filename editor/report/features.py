@@ -1,0 +1,91 @@
+"""The page about the features that an edit is made of: one HTML file to search and to sort, light and dark."""
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from editor.report.render import environment, stylesheet
+
+FEATURES_HTML = "features.html"
+LEVELS = 4
+"""Shades of a token; 0 is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shaded:
+    """A piece of masked text and how strongly the feature is on there: 0 to `LEVELS`."""
+
+    text: str
+    level: int
+    peak: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureCard:
+    """One feature.
+
+    Attributes:
+        site: what its dictionary reads.
+        feature: its index there.
+        score: its attribution to the facts in scope, in logits.
+        density: share of the retained tokens looked at on which it is on.
+        largest: its largest value on the tokens looked at.
+        facts: labels of the facts it adds to most, and how many logits it adds.
+        contexts: masked text where it says most.
+        promoted: output tokens it promotes most.
+        suppressed: output tokens it suppresses most.
+    """
+
+    site: str
+    feature: int
+    score: float
+    density: float
+    largest: float
+    facts: tuple[tuple[str, float], ...]
+    contexts: tuple[tuple[Shaded, ...], ...]
+    promoted: tuple[str, ...]
+    suppressed: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturePage:
+    """Features chosen by an edit, the highest scores first.
+
+    Attributes:
+        case: its identifier.
+        chosen: how many features the edit may take out.
+        cards: those shown.
+        erased_documents: texts looked at that hold facts in scope.
+        retained_documents: other texts looked at.
+        tokens: tokens of the retained ones, over which density is taken.
+        withheld: contexts left out because they might have disclosed something in spite of the mask.
+    """
+
+    case: str
+    chosen: int
+    cards: tuple[FeatureCard, ...]
+    erased_documents: int
+    retained_documents: int
+    tokens: int
+    withheld: int
+
+    @property
+    def sites(self) -> list[str]:
+        """The sites there are features of, in the order of the model."""
+        return sorted({card.site for card in self.cards}, key=lambda site: int(site.rsplit(".", 1)[1]))
+
+
+def render_features(page: FeaturePage) -> str:
+    """Render the page. No external assets; its script only sorts and filters what is there without it."""
+    made = environment()
+    parts = {name: Markup(made.get_template(name).render()) for name in ("features.css.j2", "features.js.j2")}
+    return made.get_template("features.html.j2").render(
+        page=page,
+        style=stylesheet() + parts["features.css.j2"],
+        script=parts["features.js.j2"],
+        scored=_scored,
+    )
+
+
+def _scored(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
