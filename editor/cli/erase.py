@@ -54,7 +54,8 @@ METHODS = (
 def erase(ctx: click.Context, /, model: str, **options: Any) -> None:
     """Erase data subjects from MODEL, verify the checkpoint written, and report.
 
-    Writes model/ (a plain checkpoint), edit/, report.json, report.html and manifest.json into the output folder.
+    Writes model/ (a plain checkpoint), edit/, report.json, report.html, features.html and manifest.json into the
+    output folder.
     """
     ctx.exit(run_erase(model, options))
 
