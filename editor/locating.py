@@ -11,10 +11,24 @@ from typing import TYPE_CHECKING, Any
 from safetensors.torch import save_file
 
 from dictionaries.model.sites import Site
+from editor.circuit_summaries import (
+    curve_rows,
+    layer_rows,
+    layer_sentences,
+    mask_attribution,
+    mask_rows,
+    mask_sentences,
+    node_rows,
+    node_sentences,
+)
+from editor.locators.fact_layers import FactLayers
+from editor.locators.faithfulness import Faithfulness, faithfulness
 from editor.locators.features import Attribution
 from editor.locators.knowledge_neurons import KnowledgeNeurons
+from editor.locators.nodes import NodeAttribution
 from editor.locators.privacy_neurons import PrivacyNeurons
 from editor.locators.sparse_probing import ProbeScore, ProbeStudy, SparseProbing
+from editor.locators.weight_mask import WeightMask
 from editor.methods.problem import EditProblem
 from editor.methods.settings import flattened
 
@@ -175,10 +189,56 @@ def _probe_figure(study: ProbeStudy) -> "Figure":
     return probe_figure(study)
 
 
+def _nodes(problem: EditProblem, seed: int) -> Finding:
+    locator = NodeAttribution(seed=seed)
+    pairs = locator.make_pairs(problem)
+    found = locator.fit(problem.loaded, pairs)
+    curve = faithfulness(problem.loaded, pairs, found.ranking())
+    return Finding(
+        attribution=found.attribution(),
+        settings=flattened(asdict(locator)),
+        sentences=node_sentences(found, curve, len(pairs)),
+        tables={"nodes": node_rows(found), "faithfulness": curve_rows(curve)},
+        figures={"faithfulness": lambda: _faithfulness_figure(curve)},
+    )
+
+
+def _faithfulness_figure(curve: Faithfulness) -> "Figure":
+    from editor.circuit_figures import faithfulness_figure
+
+    return faithfulness_figure(curve)
+
+
+def _fact_layers(problem: EditProblem, seed: int) -> Finding:
+    locator = FactLayers(seed=seed)
+    reading = locator.read(problem.loaded, (*problem.asked, *problem.comparable))
+    return Finding(
+        attribution=reading.attribution(),
+        settings=flattened(asdict(locator)),
+        sentences=layer_sentences(reading),
+        tables={"layers": layer_rows(reading)},
+    )
+
+
+def _weight_mask(problem: EditProblem, seed: int) -> Finding:
+    locator = WeightMask(seed=seed)
+    found = locator.search(problem)
+    least = min(found.masks)
+    return Finding(
+        attribution=mask_attribution(problem.loaded.model, found.masks[least]),
+        settings={name: value for name, value in flattened(asdict(locator)).items() if name != "densities"},
+        sentences=mask_sentences(found),
+        tables={"composition": mask_rows(problem.loaded.model, found)},
+    )
+
+
 LOCATORS: dict[str, LocatorEntry] = {
     "kn": LocatorEntry(title="knowledge neurons (Dai et al. 2022)", find=_knowledge),
     "depn": LocatorEntry(title="privacy neurons, DEPN (Wu et al. 2023)", find=_privacy),
     "probe": LocatorEntry(title="sparse probing (Gurnee et al. 2023)", find=_probes),
+    "nodes": LocatorEntry(title="circuit of heads and MLPs by node attribution", find=_nodes),
+    "mask": LocatorEntry(title="circuit by weight mask", find=_weight_mask),
+    "mlp": LocatorEntry(title="MLPs that look facts up", find=_fact_layers),
     "features": LocatorEntry(
         title="dictionary features by attribution", find=_features, needs_dictionary=True
     ),

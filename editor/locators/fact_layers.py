@@ -57,6 +57,12 @@ class LayerReading:
             for layer in range(len(self.after["answer"]))
         )
 
+    def attribution(self) -> Attribution:
+        """The scores by site, one unit a layer."""
+        scores = {Site(layer): torch.tensor([rise]) for layer, rise in enumerate(self.rises)}
+        raw = {site: score.clone() for site, score in scores.items()}
+        return Attribution(scores=scores, raw=raw, remainder=0.0, total_effect=0.0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class FactLayers:
@@ -78,9 +84,7 @@ class FactLayers:
 
     def locate(self, problem: "EditProblem") -> Attribution:
         """Score the MLPs for the relations of a problem's facts, one unit a layer."""
-        rises = self.read(problem.loaded, (*problem.asked, *problem.comparable)).rises
-        scores = {Site(layer): torch.tensor([rise]) for layer, rise in enumerate(rises)}
-        return Attribution(scores=scores, raw=scores, remainder=0.0, total_effect=0.0)
+        return self.read(problem.loaded, (*problem.asked, *problem.comparable)).attribution()
 
     def read(self, loaded: LoadedModel, probes: Sequence[Probe]) -> LayerReading:
         """Probe every layer.

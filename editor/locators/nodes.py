@@ -105,10 +105,11 @@ class NodeAttribution:
 
     def score(self, problem: "EditProblem") -> NodeScores:
         """The same, by node."""
-        pairs = make_pairs(
-            problem.loaded, problem.asked, problem.comparable, count=self.pairs, seed=self.seed
-        )
-        return self.fit(problem.loaded, pairs)
+        return self.fit(problem.loaded, self.make_pairs(problem))
+
+    def make_pairs(self, problem: "EditProblem") -> list[PromptPair]:
+        """The prompts that the nodes are scored on."""
+        return make_pairs(problem.loaded, problem.asked, problem.comparable, count=self.pairs, seed=self.seed)
 
     def fit(self, loaded: LoadedModel, pairs: Sequence[PromptPair]) -> NodeScores:
         """Score the nodes on pairs of prompts. The model is left as it was."""

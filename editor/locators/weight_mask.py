@@ -64,7 +64,7 @@ class WeightMask:
     """
 
     densities: tuple[float, ...] = DENSITIES
-    steps: int = 300
+    steps: int = 150
     temperature: float = 0.01
     learning_rate: float = 0.2
     probes: int = 16

@@ -86,7 +86,8 @@ def test_scores_and_figures_are_written_and_are_the_same_again(here, capsys, che
     found = json.loads((here / "one" / "locate.json").read_text())
     scores = load_file(here / "one" / "scores.safetensors")
     assert {f"{row['site']}.{kind}" for row in found["sites"] for kind in ("scores", "raw")} == set(scores)
-    assert 0 < sum(row["units"] for row in found["sites"]) <= 12
+    least = 0 if locator == "mlp" else 1  # no probe need rise in a random model
+    assert least <= sum(row["units"] for row in found["sites"]) <= 12
     for row in found["sites"]:
         best = scores[f"{row['site']}.scores"].topk(min(3, row["units"])).values
         assert row["top_scores"][: len(best)] == pytest.approx(best.tolist())
