@@ -23,7 +23,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from editor.forward import output_logits
-from editor.locators.blocks import BlockWeight, block_weights
+from editor.locators.blocks import BlockWeight, Masks, block_weights
 from editor.model import LoadedModel
 from editor.tokens import TokenBatch, TokenSequence, batches, collate
 
@@ -121,6 +121,11 @@ class WeightMask:
             order = order[self.probes :]
 
 
+def agreement(loaded: LoadedModel, masks: Masks, sequences: Sequence[TokenSequence]) -> float:
+    """Share of the answers' tokens that a model predicts as before with nothing but the masked block weights left."""
+    return _MaskedModel(loaded).agreement(masks, sequences)
+
+
 class _MaskedModel:
     """A model whose block weights are multiplied by a mask, side by side in one vector."""
 
@@ -139,11 +144,13 @@ class _MaskedModel:
         return nn.functional.cross_entropy(self._logits(mask, batch), best)
 
     @torch.no_grad()
-    def agreement(
-        self, masks: Mapping[str, Bool[Tensor, "..."]], sequences: Sequence[TokenSequence]
-    ) -> float:
+    def agreement(self, masks: Masks, sequences: Sequence[TokenSequence]) -> float:
         """Share of the marked tokens for which the masked model's argmax is the whole one's."""
-        mask = torch.cat([masks[weight.name].flatten() for weight in self.weights]).to(self.loaded.device)
+        parts = [
+            masks[w.name].flatten() if w.name in masks else torch.zeros(w.size, dtype=torch.bool)
+            for w in self.weights
+        ]
+        mask = torch.cat(parts).to(self.loaded.device)
         same, total = 0, 0
         pad = self.loaded.tokenizer.pad_token_id or 0
         for batch in batches(sequences, pad=pad, device=self.loaded.device):

@@ -1,0 +1,100 @@
+"""The embedded lab as the study sees it: the problem that edits are given, and what they are judged by."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from editor.audit import kept_share, score_probes
+from editor.case import Case, CaseFiles, open_case
+from editor.edit import Edit
+from editor.lab import find_lab
+from editor.locators.features import FeatureAttribution
+from editor.measure import prepare
+from editor.methods import EditProblem
+from editor.model import load_model
+from editor.pipeline import Prepared, pose
+from editor.probes import Probe, sample
+from editor.progress import Silent
+from editor.retained import perplexity
+from editor.tokens import TokenSequence
+from policies import load_policy, load_request
+
+OTHERS = 200
+"""Probes about other people, of the verification split."""
+TEXTS = 60
+"""Held-out documents for perplexity."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """What a model does after an edit, on prompts and text that the edit did not see.
+
+    Attributes:
+        facts: share of the erased facts that greedy decoding gives away in at least one wording.
+        probes: share of all wordings.
+        others: share of other people's probes still answered, of those answered before.
+        same_subject: the same for public facts of the erased people.
+        perplexity_rise: relative, on held-out documents.
+    """
+
+    facts: float
+    probes: float
+    others: float
+    same_subject: float
+    perplexity_rise: float
+
+
+class Judge:
+    """Scores the original model once and edits against it, on the verification split."""
+
+    def __init__(self, case: Case, problem: EditProblem, text: Sequence[TokenSequence]) -> None:
+        self.loaded, self.decoding = problem.loaded, case.policy.decoding
+        held_out = [probe for probe in case.probes if probe.split == "verification"]
+        self.erased = [p for p in held_out if p.target.group == "erased"]
+        others = [p for p in held_out if p.target.group in ("others", "neighbours")]
+        same = [p for p in held_out if p.target.group == "same_subject"]
+        self.kept = [*sample(others, OTHERS, case.seed), *sample(same, OTHERS, case.seed)]
+        self.text = list(text[:TEXTS])
+        self.before = score_probes(self.loaded, self.kept, self.decoding)
+        self.perplexity = perplexity(self.loaded, self.text)[1]
+
+    def respond(self, edit: Edit | None) -> Response:
+        """Measure an edit; the model is left as it was. None measures the model as it stands."""
+        if edit is None:
+            return self._measure()
+        with edit.applied(self.loaded.model):
+            return self._measure()
+
+    def _measure(self) -> Response:
+        erased = score_probes(self.loaded, self.erased, self.decoding)
+        kept = score_probes(self.loaded, self.kept, self.decoding)
+        by_fact = erased.by_target(range(len(self.erased)))
+        given = [bool(erased.scores.greedy[places].any()) for places in by_fact.values()]
+        return Response(
+            facts=sum(given) / len(given),
+            probes=float(erased.scores.greedy.mean()),
+            others=kept_share(self.before, kept, ("others", "neighbours")),
+            same_subject=kept_share(self.before, kept, ("same_subject",)),
+            perplexity_rise=perplexity(self.loaded, self.text)[1] / self.perplexity - 1,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """The lab's problem and its judge."""
+
+    problem: EditProblem = field(repr=False)
+    judge: Judge = field(repr=False)
+    held_out: tuple[Probe, ...] = field(repr=False)
+
+
+def open_lab(seed: int) -> Setting:
+    """Read the lab, on the CPU."""
+    lab = find_lab()
+    policy = load_policy(str(lab.policy))
+    files = CaseFiles(corpus=lab.corpus, probes=lab.probes)
+    case = open_case(files, policy, load_request(lab.request), seed=seed)
+    loaded = load_model(str(lab.model), device="cpu")
+    prepared = Prepared(loaded=loaded, material=prepare(case, loaded))
+    problem = pose(case, prepared, {}, FeatureAttribution(), Silent())
+    judge = Judge(case, problem, prepared.material.held_out_text)
+    return Setting(problem=problem, judge=judge, held_out=tuple(judge.erased))
