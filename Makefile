@@ -32,7 +32,7 @@ $(PARITY)/.installed: constraints.txt
 	$(PYTHON) -m venv $(PARITY)
 	$(PARITY)/bin/python -m pip install --quiet --constraint constraints.txt torch
 	$(PARITY)/bin/python -m pip install --quiet --constraint constraints.txt sae-lens==6.54.12 pytest jaxtyping
-	$(PARITY)/bin/python -m pip install --quiet --no-deps dictionary-learning==0.1.0
+	$(PARITY)/bin/python -m pip install --quiet --no-deps dictionary-learning==0.1.0 knowledge-neurons==0.0.2
 	touch $@
 
 test-parity: $(PARITY)/.installed  ## our dictionaries against the packages whose formats they have, in an environment of its own
@@ -56,6 +56,7 @@ lab: $(VENV)/.installed  ## rebuild examples/rivermouth from its seed
 benchmarks: $(VENV)/.installed $(PARITY)/.installed  ## ratios against plain implementations and other packages, in one run each
 	$(BIN)/python -m tests.benchmarks
 	PYTHONPATH=. $(PARITY)/bin/python -m tests.benchmarks.dictionaries 1000
+	PYTHONPATH=. $(PARITY)/bin/python -m tests.benchmarks.neurons
 
 clean:
 	rm -rf build $(VENV) $(PARITY) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

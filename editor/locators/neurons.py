@@ -9,13 +9,13 @@ the attribution of Dai et al. (2022, arXiv:2104.08696), which Wu et al. (2023, a
 a secret. In the limit of m a layer's scores sum to P(y | w̄) - P(y | 0), its effect: `completeness`.
 
 Only one position changes and only its own prediction is read, so the tokens before it are run once and kept as keys
-and values. Each layer and step is then one row, of one token, in a common batch: a hook sets the neurons of a layer in
-the rows of that layer alone.
+and values. The position itself is run as a batch that grows: it enters as one row, and each layer adds a row a step,
+copies of the first one, whose neurons a hook sets. What lies below a layer is computed once for all of its steps, and
+no gradient goes there.
 """
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,6 +68,7 @@ def score_neurons(
     *,
     steps: int = 20,
     sites: Sequence[Site] | None = None,
+    points: Sequence[float] | None = None,
 ) -> Iterator[NeuronScores]:
     """Yield the scores of every neuron for one sequence after another.
 
@@ -76,17 +77,21 @@ def score_neurons(
         sequences: prompts with marked answers.
         steps: m.
         sites: neurons of which layers; all by default.
+        points: other places on the path than k/m, from 0 to 1, their gradients' mean being taken.
     """
-    found = neuron_sites(loaded.model) if sites is None else list(sites)
+    found = neuron_sites(loaded.model) if sites is None else sorted(sites)
+    shares = [k / steps for k in range(1, steps + 1)] if points is None else list(points)
     for sequence in sequences:
-        yield _score(loaded, sequence, steps, found)
+        yield _score(loaded, sequence, shares, found)
 
 
-def _score(loaded: LoadedModel, sequence: TokenSequence, steps: int, sites: Sequence[Site]) -> NeuronScores:
+def _score(
+    loaded: LoadedModel, sequence: TokenSequence, points: Sequence[float], sites: Sequence[Site]
+) -> NeuronScores:
     from transformers import DynamicCache
 
-    model, device = loaded.model, loaded.device
-    ids = torch.tensor([sequence.ids], device=device)
+    model = loaded.model
+    ids = torch.tensor([sequence.ids], device=loaded.device)
     places = [place - 1 for place, mark in enumerate(sequence.marked) if mark]
     # Without a configuration every layer keeps all keys, so that they can be cut back behind a sliding window too.
     cache = DynamicCache()
@@ -95,15 +100,15 @@ def _score(loaded: LoadedModel, sequence: TokenSequence, steps: int, sites: Sequ
     clean = {site: taken.outputs[site][0] for site in sites}
     scores = {site: torch.zeros(x.shape[-1], dtype=_working(x), device=x.device) for site, x in clean.items()}
     effects = dict.fromkeys(sites, 0.0)
-    for place in places:
-        paths = {site: x[place] for site, x in clean.items()}
-        for group in _groups(paths, steps, place):
-            path = _Path(model, ids[0, place], int(ids[0, place + 1]), _kept(cache, place))
-            for site, (gradient, effect) in path.gradients(
-                {site: paths[site] for site in group}, steps
-            ).items():
-                scores[site] += gradient * paths[site].to(gradient.dtype)
-                effects[site] += effect
+    with _growing(model, sites) as rows:
+        for place in places:
+            paths = {site: x[place] for site, x in clean.items()}
+            path = _Path(model, ids[:, place : place + 1], int(ids[0, place + 1]), points, rows)
+            for group in _groups(paths, len(points), place):
+                found = path.gradients({site: paths[site] for site in group}, _first(cache, place))
+                for site, (gradient, effect) in found.items():
+                    scores[site] += gradient * paths[site].to(gradient.dtype)
+                    effects[site] += effect
     return NeuronScores(
         scores={site: score.cpu() for site, score in scores.items()}, effects=effects, tokens=len(places)
     )
@@ -123,14 +128,13 @@ def _groups(paths: Mapping[Site, Tensor], steps: int, kept: int) -> Iterator[lis
         yield sites[first : first + size]
 
 
-def _kept(cache: Any, length: int) -> Any | None:
-    """A copy of the first keys and values; None where there are none to keep."""
-    if length == 0:
-        return None
-    kept = copy.deepcopy(cache)
-    if (excess := kept.get_seq_length() - length) > 0:
-        kept.crop(-excess)
-    return kept
+Kept = list[tuple[Tensor, Tensor]]
+"""Keys and values of each layer, (1, heads, positions, width)."""
+
+
+def _first(cache: Any, length: int) -> Kept:
+    """The first keys and values of every layer."""
+    return [(layer[0][:, :, :length], layer[1][:, :, :length]) for layer in cache] if length else []
 
 
 @dataclass(frozen=True)
@@ -139,53 +143,93 @@ class _Path:
 
     Attributes:
         model: as it is.
-        token: the token at that position.
+        token: the token at that position, (1, 1).
         target: the token that it predicts.
-        cache: keys and values of what stands before it, or None. Used up by `gradients`.
+        points: where on the path gradients are taken.
+        rows: the sites' hooks.
     """
 
     model: Any
     token: Tensor
     target: int
-    cache: Any | None
+    points: Sequence[float]
+    rows: "Mapping[Site, _Rows]"
 
     def gradients(
-        self, clean: Mapping[Site, Float[Tensor, " m"]], steps: int
+        self, clean: Mapping[Site, Float[Tensor, " m"]], kept: Kept
     ) -> dict[Site, tuple[Float[Tensor, " m"], float]]:
-        """The mean gradient along each site's path, and what the probability falls by at its beginning."""
-        rows = steps + 1
-        # k = 0 is there for the effect alone: Dai's sum begins behind it.
-        shares = torch.arange(rows, device=self.token.device) / steps
+        """The mean gradient along each site's path, and what the probability falls by at its beginning.
+
+        Args:
+            clean: neurons by site, shallowest first.
+            kept: of the tokens before this one.
+        """
+        # The path's beginning is there for the effect alone.
+        shares = torch.tensor([0.0, *self.points], dtype=torch.float64)
         leaves = {site: (shares.to(x)[:, None] * x).detach().requires_grad_() for site, x in clean.items()}
-        with torch.enable_grad(), ExitStack() as hooks:
-            for number, (site, leaf) in enumerate(leaves.items()):
-                hooks.enter_context(intercepted(self.model, site, _Setting(leaf, number * rows)))
-            probability = self._probability(rows * len(leaves))
+        for site, rows in self.rows.items():
+            rows.leaf = leaves.get(site)
+        with torch.enable_grad():
+            probability = self._probability(self._repeated(kept, list(leaves)))
             found = torch.autograd.grad(probability.sum(), list(leaves.values()))
-        values = probability.detach().view(len(leaves), rows)
+        values = probability.detach()
+        ends = values[1:].view(len(leaves), len(shares))[:, 0]
         return {
-            site: (gradient[1:].to(_working(gradient)).mean(0), float(value[-1] - value[0]))
-            for site, gradient, value in zip(leaves, found, values, strict=True)
+            site: (gradient[1:].to(_working(gradient)).mean(0), float(values[0] - end))
+            for site, gradient, end in zip(leaves, found, ends, strict=True)
         }
 
-    def _probability(self, rows: int) -> Float[Tensor, " rows"]:
-        kept = {}
-        if self.cache is not None:
-            self.cache.batch_repeat_interleave(rows)
-            kept = {"past_key_values": self.cache}
-        tokens = self.token.expand(rows, 1)
-        hidden = self.model.base_model(input_ids=tokens, use_cache=bool(kept), **kept).last_hidden_state
+    def _repeated(self, kept: Kept, sites: Sequence[Site]) -> Any | None:
+        """The kept keys and values for as many rows as each layer will have."""
+        from transformers import DynamicCache
+
+        if not kept:
+            return None
+        cache = DynamicCache()
+        for layer, (keys, values) in enumerate(kept):
+            rows = 1 + (len(self.points) + 1) * sum(site.layer <= layer for site in sites)
+            cache.update(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1), layer)
+        return cache
+
+    def _probability(self, cache: Any | None) -> Float[Tensor, " rows"]:
+        kept = {} if cache is None else {"past_key_values": cache}
+        hidden = self.model.base_model(input_ids=self.token, use_cache=bool(kept), **kept).last_hidden_state
         return output_logits(self.model, hidden[:, -1]).softmax(1)[:, self.target]
 
 
-@dataclass(frozen=True)
-class _Setting:
-    """Sets one layer's neurons in its own rows."""
+@dataclass
+class _Rows:
+    """The hooks of one site: rows that its layer adds to the batch, and what their neurons are set to.
 
-    leaf: Float[Tensor, "rows m"]
-    first: int
+    Attributes:
+        leaf: the neurons of those rows; None adds no row.
+    """
 
-    def __call__(self, neurons: Tensor) -> Tensor:
-        last = self.first + len(self.leaf)
+    leaf: Float[Tensor, "rows m"] | None = None
+
+    def grow(self, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Add copies of the first row, which no leaf has touched, to what enters the layer."""
+        if self.leaf is None:
+            return None
+        hidden = args[0] if args else kwargs["hidden_states"]
+        grown = torch.cat([hidden, hidden[:1].detach().expand(len(self.leaf), *hidden.shape[1:])])
+        return ((grown, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": grown})
+
+    def set(self, neurons: Tensor) -> Tensor:
+        """Set the neurons of the rows that were added last."""
+        if self.leaf is None:
+            return neurons
         own = self.leaf.to(neurons.dtype).view(len(self.leaf), *neurons.shape[1:])
-        return torch.cat([neurons[: self.first], own, neurons[last:]])
+        return torch.cat([neurons[: -len(self.leaf)], own])
+
+
+@contextmanager
+def _growing(model: Any, sites: Sequence[Site]) -> Iterator[dict[Site, _Rows]]:
+    """Hooks for all sites inside the `with` block."""
+    rows = {site: _Rows() for site in sites}
+    layers = decoder_layers(model)
+    with ExitStack() as hooks:
+        for site, one in rows.items():
+            hooks.callback(layers[site.layer].register_forward_pre_hook(one.grow, with_kwargs=True).remove)
+            hooks.enter_context(intercepted(model, site, one.set))
+        yield rows
