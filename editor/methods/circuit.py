@@ -1,7 +1,7 @@
 """What the circuit arms share: locate a part of the model, and fine-tune inside it, its complement or a random part."""
 
-from dataclasses import asdict, dataclass, field
-from typing import ClassVar
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, ClassVar, Self
 
 from editor.edit import Edit
 from editor.locators.blocks import Masks
@@ -33,6 +33,17 @@ class CircuitMethod:
     def units(self) -> int:
         """How many located units reports list at most."""
         return 12
+
+    def tuned(self, **settings: Any) -> Self:
+        """The same method with other settings, its own (density, layers ...) or its tuning's, by name.
+
+        What a search would vary: `margin_nats` (0 to 8), `learning_rate` (1e-4 to 1e-3), `retain` (5 to 100) and the
+        circuit's size.
+        """
+        own = {item.name for item in fields(self)}
+        inner = replace(self.tuning, **{name: value for name, value in settings.items() if name not in own})
+        outer = {name: value for name, value in settings.items() if name in own}
+        return replace(self, **{"tuning": inner, **outer})
 
     def located(self, problem: EditProblem) -> Attribution:
         """Where the facts sit, as the method sees it."""

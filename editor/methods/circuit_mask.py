@@ -1,6 +1,6 @@
 """Fine-tuning inside the weights that a weight mask keeps (`editor.locators.weight_mask`)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from editor.locators.blocks import Masks
@@ -15,14 +15,14 @@ class CircuitMask(CircuitMethod):
     """Erase by changing the weights that the facts need alone.
 
     Attributes:
-        density: the share of the block weights; one of the locator's `densities`.
+        density: the share of the block weights; the locator searches a mask of this size, whatever its `densities`.
         locator: how they are found.
     """
 
     name: ClassVar[str] = "circuit-mask"
 
     density: float = 0.25
-    locator: WeightMask = field(default_factory=lambda: WeightMask(densities=(0.25,)))
+    locator: WeightMask = field(default_factory=WeightMask)
 
     @property
     def units(self) -> int:
@@ -35,5 +35,5 @@ class CircuitMask(CircuitMethod):
 
     def circuit(self, problem: EditProblem) -> Masks:
         """The mask of the density."""
-        found = problem.once(self.locator, lambda: self.locator.search(problem))
-        return found.masks[self.density]
+        locator = replace(self.locator, densities=(self.density,))
+        return problem.once(locator, lambda: locator.search(problem)).masks[self.density]

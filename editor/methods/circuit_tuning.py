@@ -60,13 +60,13 @@ class Tuning:
     objective: Objective = "npo"
     margin_nats: float = 2.0
     floor_nats: float = 14.0
-    steps: int = 80
-    learning_rate: float = 1e-3
-    retain: float = 5.0
+    steps: int = 100
+    learning_rate: float = 3e-4
+    retain: float = 30.0
     beta: float = 0.1
     clip_norm: float = 1.0
     probes: int = 16
-    texts: int = 8
+    texts: int = 16
     seed: int = 0
 
     def fit(self, problem: EditProblem, masks: Masks) -> dict[str, MaskedDelta]:

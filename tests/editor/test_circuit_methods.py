@@ -1,5 +1,7 @@
 """Circuit arms: nothing outside the mask moves by a bit, in the model, in the edit or in the written checkpoint."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from family_models import FAMILIES, family
@@ -35,7 +37,7 @@ def make_problem(loaded):
 def methods():
     return [
         CircuitNode(density=0.2, tuning=FAST, locator=NodeAttribution(steps=1)),
-        CircuitMask(density=0.3, tuning=FAST, locator=WeightMask(densities=(0.3,), steps=4, probes=2)),
+        CircuitMask(density=0.3, tuning=FAST, locator=WeightMask(steps=4, probes=2)),
         CircuitMlp(layers=1, tuning=FAST, locator=FactLayers(wordings=3)),
     ]
 
@@ -140,8 +142,6 @@ def test_what_is_finished_is_not_pushed():
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("method", methods(), ids=lambda method: method.name)
 def test_every_arm_edits_its_part_and_says_so(method, part):
-    from dataclasses import replace
-
     loaded = family("qwen2")
     problem = make_problem(loaded)
     before = {n: t.clone() for n, t in loaded.model.state_dict().items()}
@@ -161,6 +161,15 @@ def test_every_arm_edits_its_part_and_says_so(method, part):
     again = arm.fit(make_problem(loaded))
     assert all(torch.equal(again.deltas[n].values, d.values) for n, d in edit.deltas.items())
     assert not edit.is_empty
+
+
+def test_settings_are_tuned_by_name():
+    method = CircuitNode().tuned(margin_nats=5.0, density=0.5)
+    assert (method.tuning.margin_nats, method.density) == (5.0, 0.5)
+    assert method.tuned(part="random") == replace(method, part="random")
+    assert CircuitMask().tuned(retain=7.0).tuning == replace(Tuning(), retain=7.0)
+    with pytest.raises(TypeError):
+        method.tuned(nonsense=1)
 
 
 def test_a_random_part_has_the_circuits_composition():
