@@ -1,7 +1,7 @@
 """Gated against ReLU: features on at equal cross-entropy recovered, and shrinkage (Rajamanoharan et al. 2024).
 
-Both are trained on the same activations with the same width, steps, batches, learning rate and seeds, at four weights
-of the penalty each. How many features are on at one level of cross-entropy recovered is read between two
+Both are trained on the same activations with the same width, steps, batches, learning rate and seeds, at three
+weights of the penalty each. How many features are on at one level of cross-entropy recovered is read between two
 weights, on straight lines of log L0 over log(1 - recovered). Each seed gives a ratio Gated / ReLU.
 """
 
@@ -39,12 +39,12 @@ class GatedStudy:
 
     sites: tuple[Site, ...] = (Site(2, "mlp_out"), Site(1, "resid_post"))
     weights: tuple[tuple[str, tuple[float, ...]], ...] = (
-        ("relu", (0.4, 0.8, 1.6, 3.0)),
-        ("gated", (1.0, 2.0, 4.0, 7.0)),
+        ("relu", (0.6, 1.2, 2.4)),
+        ("gated", (1.5, 3.0, 6.0)),
     )
     features: int = 512
-    steps: int = 1200
-    levels: tuple[float, ...] = (0.96, 0.97, 0.98, 0.985)
+    steps: int = 1000
+    levels: tuple[float, ...] = (0.96, 0.97, 0.98)
     texts: int | None = None
     judged: int | None = None
 
