@@ -20,6 +20,8 @@ METHODS = (
     "circuit-node",
     "circuit-mask",
     "circuit-mlp",
+    "grad-ascent",
+    "npo-lora",
 )
 
 
@@ -93,13 +95,18 @@ def erase_options(options: dict[str, Any]) -> "EraseOptions":
     """Method and strength from the command line.
 
     Raises:
-        click.UsageError: a strength that is neither "auto" nor a number from 0 to 100.
+        click.UsageError: a strength that is neither "auto" nor a number from 0 to 100, or an option that the method
+            has no use for.
     """
     from editor.methods import METHODS, FeatureEdit
     from editor.pipeline import EraseOptions
     from editor.tune import StrengthSearch
 
+    if options["dictionary"] is not None and not METHODS[options["method"]].needs_dictionary:
+        raise click.UsageError(f"--dictionary has no meaning for --method {options['method']}.")
     if options["method"] != FeatureEdit.name:
+        if options["strength"] != "auto":
+            raise click.UsageError(f"--strength has no meaning for --method {options['method']}.")
         return EraseOptions(method=METHODS[options["method"]](), search=None, controls=options["controls"])
     if options["strength"] == "auto":
         start = FeatureEdit(continued_rounds=options.get("continued_rounds", FeatureEdit.continued_rounds))

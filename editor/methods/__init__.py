@@ -10,9 +10,11 @@ from editor.methods.circuit_mlp import CircuitMlp
 from editor.methods.circuit_node import CircuitNode
 from editor.methods.feature_edit import FeatureEdit
 from editor.methods.feature_literal import FeatureLiteral
+from editor.methods.grad_ascent import GradAscent
 from editor.methods.neuron_depn import NeuronDepn
 from editor.methods.neuron_kn import NeuronKn
 from editor.methods.neuron_probe import NeuronProbe
+from editor.methods.npo_lora import NpoLora
 from editor.methods.problem import EditProblem
 from editor.methods.random_features import RandomFeatures
 from editor.methods.random_neurons import RandomNeurons
@@ -53,6 +55,8 @@ METHODS: dict[str, type[Method]] = {
         NeuronDepn,
         NeuronProbe,
         RandomNeurons,
+        GradAscent,
+        NpoLora,
         CircuitNode,
         CircuitMask,
         CircuitMlp,
@@ -68,10 +72,12 @@ __all__ = [
     "EditProblem",
     "FeatureEdit",
     "FeatureLiteral",
+    "GradAscent",
     "Method",
     "NeuronDepn",
     "NeuronKn",
     "NeuronProbe",
+    "NpoLora",
     "RandomFeatures",
     "RandomNeurons",
 ]

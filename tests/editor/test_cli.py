@@ -100,6 +100,8 @@ BAD = {
     "policy missing": ("MODEL", ("--policy", "nowhere.yaml"), "There is no policy nowhere.yaml"),
     "unknown strength": ("MODEL", ("--strength", "much"), "--strength is neither auto nor"),
     "both request and subject": ("MODEL", ("--subject", "A", "--request", "r.yaml"), "not both"),
+    "a dictionary for neurons": ("MODEL", ("--method", "neuron-kn", "--dictionary", "d"), "has no meaning"),
+    "a strength for neurons": ("MODEL", ("--method", "neuron-kn", "--strength", "2"), "has no meaning"),
 }
 
 

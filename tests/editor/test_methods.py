@@ -7,6 +7,7 @@ import torch
 from problems import make_problem
 
 from dictionaries.model.sites import Site, capture, resolve
+from editor.cli.erase import METHODS as NAMES
 from editor.locators.features import objective, substituted
 from editor.locators.knowledge_neurons import KnowledgeNeurons
 from editor.locators.privacy_neurons import PrivacyNeurons
@@ -49,7 +50,15 @@ def margin(loaded, problem):
         return sum(float(objective(loaded.model, batch)) for batch in found)
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if not name.startswith("circuit-")])  # by themselves
+def test_every_method_but_the_random_ones_has_its_name_on_the_command_line():
+    assert set(NAMES) == {name for name in METHODS if not name.startswith("random-")}
+
+
+BY_THEMSELVES = ("circuit-", "grad-ascent", "npo-lora")
+"""Methods that change more than those projections, and have tests of their own."""
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if not name.startswith(BY_THEMSELVES)])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_method_leaves_the_model_as_it_was_and_edits_declared_projections(loaded, family, name):
     model = loaded(family)
