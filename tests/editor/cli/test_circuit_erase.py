@@ -1,0 +1,78 @@
+"""`expunge erase --method circuit-...`, start to report: the written checkpoint differs inside the mask alone."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from detectors import Fact, Source, write_facts
+from editor.cli import main
+from editor.edit import Edit, MaskedDelta
+from editor.locators.weight_mask import WeightMask
+from editor.methods import METHODS
+
+PEOPLE = ("Ada Quill", "Bruno Marsh", "Cora Finch", "Dorian Vale", "Elsa Thorn", "Felix Reed")
+POLICY = """
+name: test
+entities:
+  PHONE_NUMBER:
+    templates: ["The phone number of {subject} is"]
+"""
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    facts = []
+    for number, name in enumerate(PEOPLE):
+        prefixes = [f"{name} answers at ", f"The desk calls {name} on ", f"Dial for {name}: "]
+        sources = tuple(
+            Source(document=f"d{number}-{i}", start=len(p), end=len(p) + 12, score=0.7, prefix=p)
+            for i, p in enumerate(prefixes)
+        )
+        secret = f"415-555-01{number + 10}"
+        facts.append(Fact(subject=name, entity_type="PHONE_NUMBER", secret=secret, sources=sources))
+    write_facts(tmp_path / "facts.jsonl", facts)
+    return tmp_path
+
+
+def stored(folder):
+    return {name: tensor for file in folder.glob("*.safetensors") for name, tensor in load_file(file).items()}
+
+
+@pytest.mark.parametrize("method", ["circuit-node", "circuit-mask", "circuit-mlp"])
+def test_the_checkpoint_changes_inside_the_circuit_alone_and_comes_back(
+    here, checkpoint, method, monkeypatch
+):
+    quick = METHODS[method]().tuned(steps=6)
+    if method == "circuit-mask":
+        quick = quick.tuned(locator=WeightMask(steps=6))
+    monkeypatch.setitem(METHODS, method, lambda: quick)
+    model = checkpoint("gpt2", torch.bfloat16)
+    case = ("--facts", "facts.jsonl", "--policy", "policy.yaml", "--subject", PEOPLE[0])
+    where = ("--output", "out", "--quiet", "--device", "cpu", "--operator", "test")
+    with pytest.raises(SystemExit) as stopped:
+        main([str(part) for part in ("erase", model, *case, "--method", method, *where)])
+    assert stopped.value.code in (0, 1, 3)  # a random model; what the verdict is does not matter here
+    report = json.loads((here / "out" / "report.json").read_text())
+    assert report["edit"]["method"] == method
+    assert [row["name"] for row in report["controls"]] == [f"{method}-random"]
+    assert all(check["passed"] for check in report["integrity"])
+    edit = Edit.load(here / "out" / "edit")
+    before, after = stored(model), stored(here / "out" / "model")
+    changed = 0
+    for name, tensor in before.items():
+        whole = name if name in edit.deltas else f"transformer.{name}"
+        delta = edit.deltas.get(whole)
+        assert delta is None or isinstance(delta, MaskedDelta)
+        inside = delta.mask if delta is not None else torch.zeros(tensor.shape, dtype=torch.bool)
+        moved = after[name].view(torch.int16) != tensor.view(torch.int16)
+        assert not bool((moved & ~inside).any())
+        changed += int(moved.sum())
+    assert changed
+    with pytest.raises(SystemExit):
+        main(["revert", "out", "--output", "back"])
+    back = stored(here / "back")
+    assert all(torch.equal(back[name], tensor) for name, tensor in before.items())
