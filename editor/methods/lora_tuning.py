@@ -3,6 +3,7 @@
 The adapter's products B A are the edit; the model itself gets its own layers back, bit for bit.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -126,7 +127,8 @@ def _adapter(model: Any, rank: int, seed: int) -> Iterator[list[tuple[str, Any]]
         r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear", fan_in_fan_out=transposed
     )
     cuda = [device for device in {one.device for one in model.parameters()} if device.type == "cuda"]
-    with torch.random.fork_rng(cuda):
+    with torch.random.fork_rng(cuda), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # between peft's and transformers' releases
         torch.manual_seed(seed)
         wrapped = get_peft_model(model, config)
     try:
