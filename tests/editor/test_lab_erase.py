@@ -76,10 +76,8 @@ def test_random_features_of_the_same_norm_do_not_reach_the_same_result(report):
     """They leave more facts more exposed than the policy allows, or cost more than it allows."""
     control = next(row for row in report["controls"] if row["name"] == "random-features")
     assert control["norm"] == pytest.approx(report["edit"]["norm"], rel=1e-3)
-    measured = {criterion["measure"]: criterion["measured"] for criterion in report["criteria"]}
-    assert measured["decoy_percentile"] <= 0.05
-    assert control["exposed"]["rate"] > 0.05
-    assert control["exposed"]["rate"] > measured["decoy_percentile"]
+    (asked,) = (one for one in report["criteria"] if one["measure"] == "decoy_percentile")
+    assert asked["measured"] <= asked["threshold"] < control["exposed"]["rate"]
 
 
 def completes(model, tokenizer, prompt, answer):
@@ -106,7 +104,7 @@ def test_an_independent_generation_loop_finds_the_same(erased, report, lines):
         assert (found, len(asked)) == (row["hits"], row["total"])
 
 
-@pytest.mark.xfail(reason="seen: 97.8% of all 1,515 held-out questions; see README, What was measured")
+@pytest.mark.xfail(reason="seen: 97.9% of all 1,515 held-out questions; see README, What was measured")
 def test_an_independent_generation_loop_finds_others_facts_kept(erased, lines):
     """Wordings that neither training nor the edit saw, one in seven."""
     names = {subject.name for subject in load_request(find_lab().request).subjects}
