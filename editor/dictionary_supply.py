@@ -16,10 +16,10 @@ from dictionaries import (
 )
 from dictionaries.model.sites import Site, writing_sites
 from editor.case import Case
-from editor.model import LoadedModel
+from editor.model.loading import LoadedModel
 from editor.progress import Stages
+from editor.questions.retained import split_documents
 from editor.report.schema import DictionaryRow
-from editor.retained import split_documents
 
 DEFAULT_ARCHITECTURE = "gated"
 QUALITY_DOCUMENTS = 200

@@ -9,20 +9,24 @@ from pathlib import Path
 
 from dictionaries import Dictionary
 from dictionaries.model.sites import Site
-from editor.asking import encode_probes
-from editor.audit import Scored, decoy_bits, decoy_probes, fact_rows, group_results, subject_rows
+from editor.artefacts.masking import CaseKey
 from editor.case import Case
-from editor.chance import chance_levels
 from editor.dictionary_supply import NO_DICTIONARIES, DictionarySupply
-from editor.edit import Edit
+from editor.editing.edit import Edit
+from editor.editing.export import export_checkpoint, save_adapter
+from editor.editing.judge import TrialJudge
+from editor.editing.tune import StrengthSearch, Tuning, split_wordings
 from editor.evidence import EvidenceOptions, gather
-from editor.export import export_checkpoint, save_adapter
-from editor.feature_page import describe_features
-from editor.judge import TrialJudge
-from editor.judgement import exit_code, integrity_criterion, leakage_criteria, utility_criteria, verdict
 from editor.locators.features import FeatureAttribution
-from editor.masking import CaseKey
-from editor.measure import (
+from editor.measuring.audit import Scored, decoy_bits, decoy_probes, fact_rows, group_results, subject_rows
+from editor.measuring.judgement import (
+    exit_code,
+    integrity_criterion,
+    leakage_criteria,
+    utility_criteria,
+    verdict,
+)
+from editor.measuring.measure import (
     Material,
     attack_rows,
     control_row,
@@ -31,6 +35,15 @@ from editor.measure import (
     score_case,
     text_before_after,
 )
+from editor.measuring.summaries import (
+    THREAT_MODEL,
+    edit_summary,
+    model_summary,
+    policy_summary,
+    residual_risk,
+    versions,
+)
+from editor.measuring.verify import integrity_checks
 from editor.methods import (
     CircuitMethod,
     EditProblem,
@@ -44,22 +57,15 @@ from editor.methods import (
     RandomNeurons,
 )
 from editor.methods.problem import NOTHING_LOCATED
-from editor.model import LoadedModel, load_model, tensor_digests
-from editor.probes import Probe, Target, sample
+from editor.model.loading import LoadedModel, load_model, tensor_digests
 from editor.progress import Stages
+from editor.questions.asking import encode_probes
+from editor.questions.chance import chance_levels
+from editor.questions.probes import Probe, Target, sample
+from editor.questions.retained import perplexity
+from editor.report.feature_page import describe_features
 from editor.report.features import FEATURES_HTML, render_features
 from editor.report.schema import ControlRow, Perplexity, Report
-from editor.retained import perplexity
-from editor.summaries import (
-    THREAT_MODEL,
-    edit_summary,
-    model_summary,
-    policy_summary,
-    residual_risk,
-    versions,
-)
-from editor.tune import StrengthSearch, Tuning, split_wordings
-from editor.verify import integrity_checks
 
 INTEGRITY_TEXTS = 8
 RETAINED_PROBES = 800

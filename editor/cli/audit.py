@@ -22,7 +22,7 @@ def audit(ctx: click.Context, /, model: str, **options: Any) -> None:
     """
     from editor.cli.closing import close, open_output
     from editor.evidence import EvidenceOptions
-    from editor.model import load_model
+    from editor.model.loading import load_model
     from editor.pipeline import audit as run_audit
     from policies import load_policy
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from editor.masking import CaseKey
-from editor.output import OutputFolder
+from editor.artefacts.masking import CaseKey
+from editor.artefacts.output import OutputFolder
+from editor.artefacts.scanner import SecretScanner
+from editor.measuring.summaries import versions
 from editor.report import closing_sentence, closing_table, write_report
-from editor.scanner import SecretScanner
-from editor.summaries import versions
 
 if TYPE_CHECKING:
     from editor.case import Case

@@ -67,7 +67,7 @@ def run_erase(model: str, options: dict[str, Any]) -> int:
     from dictionaries import parse_site
     from editor.cli.closing import close, open_output
     from editor.dictionary_supply import supply_dictionaries
-    from editor.model import load_model
+    from editor.model.loading import load_model
     from editor.pipeline import erase as erase_case
     from policies import load_policy
 
@@ -98,9 +98,9 @@ def erase_options(options: dict[str, Any]) -> "EraseOptions":
         click.UsageError: a strength that is neither "auto" nor a number from 0 to 100, or an option that the method
             has no use for.
     """
+    from editor.editing.tune import StrengthSearch
     from editor.methods import METHODS, FeatureEdit
     from editor.pipeline import EraseOptions
-    from editor.tune import StrengthSearch
 
     if options["dictionary"] is not None and not METHODS[options["method"]].needs_dictionary:
         raise click.UsageError(f"--dictionary has no meaning for --method {options['method']}.")

@@ -11,9 +11,9 @@ from editor.cli.options import OVERWRITE, case_options, open_case_from
 from editor.cli.stages import make_stages
 
 if TYPE_CHECKING:
-    from editor.locating import Finding, SiteRow
+    from editor.artefacts.output import OutputFolder
+    from editor.locators.locating import Finding, SiteRow
     from editor.methods import EditProblem
-    from editor.output import OutputFolder
 
 UNITS = 100
 
@@ -25,13 +25,13 @@ class LocatorName(click.ParamType):  # type: ignore[type-arg]  # not generic in 
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002
         """The names, for help."""
-        from editor.locating import LOCATORS
+        from editor.locators.locating import LOCATORS
 
         return f"[{'|'.join(LOCATORS)}]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Check a name."""
-        from editor.locating import LOCATORS
+        from editor.locators.locating import LOCATORS
 
         if value not in LOCATORS:
             self.fail(f"{value!r} is not one of {', '.join(LOCATORS)}.", param, ctx)
@@ -62,9 +62,9 @@ def locate(model: str, **options: Any) -> None:
     Writes locate.json, scores.safetensors and figures (SVG and PNG) into the output folder. Without --subject or
     --request, everybody found is in scope. Only questions that an edit may see are asked: verification's are not.
     """
-    from editor.locating import LOCATORS, site_rows
-    from editor.output import OutputFolder
-    from editor.summaries import versions
+    from editor.artefacts.output import OutputFolder
+    from editor.locators.locating import LOCATORS, site_rows
+    from editor.measuring.summaries import versions
     from policies import load_policy
 
     entry = LOCATORS[options["locator"]]
@@ -93,10 +93,10 @@ def _pose(model: str, options: dict[str, Any], output: "OutputFolder") -> "EditP
     """The problem that an edit would be given."""
     from dictionaries import parse_site
     from editor.dictionary_supply import NO_DICTIONARIES, supply_dictionaries
-    from editor.locating import LOCATORS
     from editor.locators.features import FeatureAttribution
-    from editor.measure import prepare
-    from editor.model import load_model
+    from editor.locators.locating import LOCATORS
+    from editor.measuring.measure import prepare
+    from editor.model.loading import load_model
     from editor.pipeline import Prepared, pose
     from policies import load_policy
 
@@ -115,9 +115,9 @@ def _pose(model: str, options: dict[str, Any], output: "OutputFolder") -> "EditP
 def _write(
     output: "OutputFolder", options: dict[str, Any], finding: "Finding", rows: "list[SiteRow]"
 ) -> None:
-    from editor.figure_style import save_figure
-    from editor.locating import LOCATORS, save_scores
-    from editor.locating_figures import unit_map
+    from editor.figures.locating import unit_map
+    from editor.figures.style import save_figure
+    from editor.locators.locating import LOCATORS, save_scores
 
     content = {
         "locator": options["locator"],

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from editor.artefacts.masking import CaseKey
     from editor.case import Case
-    from editor.gate import FailOn
-    from editor.masking import CaseKey
+    from editor.measuring.gate import FailOn
     from editor.pipeline import RunInfo
     from editor.progress import Stages
     from policies import ErasureRequest, Policy
@@ -171,7 +171,7 @@ def fail_on(options: dict[str, Any]) -> "FailOn":
     Raises:
         PolicyError: `--fail-on` cannot be read.
     """
-    from editor.gate import FailOn
+    from editor.measuring.gate import FailOn
 
     return FailOn.parse(options.get("fail_on", ()))
 
@@ -182,7 +182,7 @@ def case_key(options: dict[str, Any]) -> "CaseKey":
     Raises:
         OutputError: it cannot be read, or it would lie in the output folder, whose labels it resolves.
     """
-    from editor.masking import CaseKey
+    from editor.artefacts.masking import CaseKey
     from policies.errors import OutputError
 
     output: Path = options["output"].resolve()

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from editor.audit import Scored, score_probes
 from editor.evidence.breakdown import by_relation, worst_wordings
-from editor.model import LoadedModel, model_digest, tensor_digests
+from editor.measuring.audit import Scored, score_probes
+from editor.model.loading import LoadedModel, model_digest, tensor_digests
 from editor.report.evidence import Baseline, BaselineRow
 from editor.report.parts import Rate
 from policies import DecodingSettings

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from editor.audit import WORDINGS, Scored, decoy_percentiles
-from editor.leakage import extractable
-from editor.probes import Group, Target
+from editor.measuring.audit import WORDINGS, Scored, decoy_percentiles
+from editor.measuring.leakage import extractable
+from editor.questions.probes import Group, Target
 from editor.report.evidence import FamilyRow, TriesRow, TypeRow
 from editor.report.parts import Rate
 from policies import Policy

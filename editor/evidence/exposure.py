@@ -10,11 +10,11 @@ from statistics import median
 
 import numpy as np
 
-from editor.audit import Scored, score_probes
-from editor.decoys import DecoyMaker
 from editor.evidence.breakdown import by_relation, spread, worst_wordings
-from editor.model import LoadedModel
-from editor.probes import Probe, Target
+from editor.measuring.audit import Scored, score_probes
+from editor.model.loading import LoadedModel
+from editor.questions.decoys import DecoyMaker
+from editor.questions.probes import Probe, Target
 from editor.report.evidence import ExposureRow
 from editor.report.parts import Rate
 from policies import DecodingSettings

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from editor.audit import Scored
 from editor.case import Case
 from editor.evidence.baseline import subtract_baseline
 from editor.evidence.breakdown import family_rows, tries_rows, type_rows
@@ -10,8 +9,9 @@ from editor.evidence.confirmation import SAMPLED, confirm
 from editor.evidence.exposure import exposure_rows
 from editor.evidence.membership import membership_rows
 from editor.evidence.open_text import sample_open_text
-from editor.measure import decoy_maker
-from editor.model import LoadedModel
+from editor.measuring.audit import Scored
+from editor.measuring.measure import decoy_maker
+from editor.model.loading import LoadedModel
 from editor.progress import Stages
 from editor.report.evidence import Baseline, Evidence, MembershipRow, OpenText
 

@@ -18,14 +18,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from editor.asking import encode_probes
-from editor.audit import Scored
-from editor.decoys import DecoyMaker
 from editor.evidence.breakdown import spread, worst_wordings
-from editor.model import LoadedModel
-from editor.probes import Probe
+from editor.measuring.audit import Scored
+from editor.model.loading import LoadedModel
+from editor.model.shared_prefix import answer_passes
+from editor.questions.asking import encode_probes
+from editor.questions.decoys import DecoyMaker
+from editor.questions.probes import Probe
 from editor.report.evidence import MembershipRow
-from editor.shared_prefix import answer_passes
 
 FACTS = 400
 LOWEST = 0.2

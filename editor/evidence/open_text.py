@@ -8,7 +8,7 @@ import torch
 
 from detectors import Fact, Register
 from editor.evidence.confirmation import seeded
-from editor.model import LoadedModel
+from editor.model.loading import LoadedModel
 from editor.report.evidence import OpenText
 from editor.report.parts import Rate
 from policies import Policy

@@ -22,11 +22,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dictionaries.model.sites import Site, capture, decoder_layers
-from editor.asking import encode_probes
 from editor.locators.features import Attribution
-from editor.model import LoadedModel
-from editor.probes import Probe, Target
-from editor.tokens import TokenSequence, batches, joiner
+from editor.model.loading import LoadedModel
+from editor.model.tokens import TokenSequence, batches, joiner
+from editor.questions.asking import encode_probes
+from editor.questions.probes import Probe, Target
 from policies.errors import CorpusError
 
 if TYPE_CHECKING:

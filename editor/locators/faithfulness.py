@@ -18,7 +18,7 @@ import numpy as np
 from editor.locators.blocks import Node
 from editor.locators.nodes import patched_values
 from editor.locators.pairs import PromptPair
-from editor.model import LoadedModel
+from editor.model.loading import LoadedModel
 
 SIZES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 

@@ -28,9 +28,9 @@ from torch import Tensor
 
 from dictionaries import Dictionary
 from dictionaries.model.sites import Site, capture, intercepted
-from editor.forward import output_logits
-from editor.model import LoadedModel
-from editor.tokens import TokenBatch, TokenSequence, batches
+from editor.model.forward import output_logits
+from editor.model.loading import LoadedModel
+from editor.model.tokens import TokenBatch, TokenSequence, batches
 
 GRADIENT_BATCH_TOKENS = 4096
 

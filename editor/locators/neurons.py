@@ -24,9 +24,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dictionaries.model.sites import Site, capture, decoder_layers, intercepted
-from editor.forward import output_logits
-from editor.model import LoadedModel
-from editor.tokens import TokenSequence
+from editor.model.forward import output_logits
+from editor.model.loading import LoadedModel
+from editor.model.tokens import TokenSequence
 
 ELEMENTS = 2**27
 """Floats that one batch of rows may hold on to for its backward pass, roughly: 512 MiB in float32."""

@@ -28,8 +28,8 @@ from dictionaries.model.sites import Site, Taken, capture, intercepted
 from editor.locators.blocks import Node, all_nodes, head_count
 from editor.locators.features import GRADIENT_BATCH_TOKENS, Attribution, objective
 from editor.locators.pairs import PromptPair, make_pairs
-from editor.model import LoadedModel
-from editor.tokens import TokenBatch, TokenSequence, batches, collate
+from editor.model.loading import LoadedModel
+from editor.model.tokens import TokenBatch, TokenSequence, batches, collate
 
 if TYPE_CHECKING:
     from editor.methods.problem import EditProblem

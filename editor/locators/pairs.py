@@ -10,10 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from editor.asking import encode_probes
-from editor.model import LoadedModel
-from editor.probes import Probe, Target
-from editor.tokens import TokenSequence
+from editor.model.loading import LoadedModel
+from editor.model.tokens import TokenSequence
+from editor.questions.asking import encode_probes
+from editor.questions.probes import Probe, Target
 from policies.errors import CorpusError
 
 PAIRS = 100

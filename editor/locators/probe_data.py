@@ -13,8 +13,8 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from dictionaries.model.sites import Site, capture, resolve
-from editor.model import LoadedModel
-from editor.tokens import TokenSequence, batches
+from editor.model.loading import LoadedModel
+from editor.model.tokens import TokenSequence, batches
 from policies.errors import CorpusError
 
 TRAIN, VALIDATION, TEST = 0, 1, 2

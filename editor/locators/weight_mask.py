@@ -22,10 +22,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from editor.forward import output_logits
 from editor.locators.blocks import BlockWeight, Masks, block_weights
-from editor.model import LoadedModel
-from editor.tokens import TokenBatch, TokenSequence, batches, collate
+from editor.model.forward import output_logits
+from editor.model.loading import LoadedModel
+from editor.model.tokens import TokenBatch, TokenSequence, batches, collate
 
 if TYPE_CHECKING:
     from editor.methods.problem import EditProblem

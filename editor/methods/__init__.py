@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Protocol
 
-from editor.edit import Edit
+from editor.editing.edit import Edit
 from editor.locators.features import Attribution
 from editor.methods.circuit import CircuitMethod
 from editor.methods.circuit_mask import CircuitMask

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dictionaries.model.sites import Site
-from editor.edit import Delta, Edit
+from editor.editing.edit import Delta, Edit
 from editor.methods.problem import EditProblem
 
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 
-from editor.edit import Edit
+from editor.editing.edit import Edit
 from editor.locators.blocks import Masks
 from editor.locators.circuit_parts import Part, part_of
 from editor.locators.features import Attribution

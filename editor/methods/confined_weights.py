@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from editor.edit import MaskedDelta
+from editor.editing.edit import MaskedDelta
 from editor.locators.blocks import Masks
-from editor.model import LoadedModel
+from editor.model.loading import LoadedModel
 
 
 class ConfinedWeights:

@@ -15,7 +15,7 @@ A unit of change at key k costs the retained tokens 1/q_t at least, so each toke
 them: not in a first layer that sees one token alone, as where attention and MLP run side by side (GPT-NeoX).
 
 It is solved in passes: gradients and keys are read again after each, and tokens that have reached their target
-are held where they are (r = 0). A token's target is what chance alone gives it (`editor.chance`): a dash or a
+are held where they are (r = 0). A token's target is what chance alone gives it (`editor.questions.chance`): a dash or a
 domain that everybody has is left alone. Tokens that identify go below chance by a margin, because wordings that the
 edit has not seen give more away than those it has; -floor_nats bounds the target from below. Codes are those of the
 original model, so that a pass goes on in the direction of what was located after the features have gone silent.
@@ -37,13 +37,13 @@ from torch import Tensor
 
 from dictionaries import Dictionary
 from dictionaries.model.sites import Site, SiteModules, capture, resolve, writing_sites
-from editor.edit import Edit
-from editor.forward import output_logits
+from editor.editing.edit import Edit
 from editor.locators.features import GRADIENT_BATCH_TOKENS, Attribution
 from editor.methods.changes import Changes
 from editor.methods.problem import EditProblem
 from editor.methods.repair import Repair
-from editor.tokens import TokenBatch, batches
+from editor.model.forward import output_logits
+from editor.model.tokens import TokenBatch, batches
 
 EPSILON = 1e-4
 """ε relative to the mean diagonal of the system: keeps it invertible, changes nothing else."""

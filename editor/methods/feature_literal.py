@@ -15,10 +15,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from dictionaries.model.sites import Site, capture
-from editor.edit import Delta, Edit
+from editor.editing.edit import Delta, Edit
 from editor.locators.features import Attribution
 from editor.methods.problem import EditProblem
-from editor.tokens import batches
+from editor.model.tokens import batches
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor
 
-from editor.edit import Edit
+from editor.editing.edit import Edit
 from editor.locators.features import Attribution
 from editor.methods.lora_tuning import LoraTuning
 from editor.methods.problem import NOTHING_LOCATED, EditProblem

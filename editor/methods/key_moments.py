@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dictionaries.model.sites import Site, capture
 from editor.methods.problem import EditProblem
-from editor.retained import text_batches
+from editor.questions.retained import text_batches
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,11 +14,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from editor.edit import AnyDelta, Delta
-from editor.forward import output_logits
+from editor.editing.edit import AnyDelta, Delta
 from editor.methods.problem import EditProblem
-from editor.retained import LOGIT_ELEMENTS
-from editor.tokens import TokenBatch, TokenSequence, collate
+from editor.model.forward import output_logits
+from editor.model.tokens import TokenBatch, TokenSequence, collate
+from editor.questions.retained import LOGIT_ELEMENTS
 
 Forget = Callable[[Float[Tensor, " probes"], Float[Tensor, " probes"], Tensor], Float[Tensor, ""]]
 """From the sum of ln p of each probe's answer, the original model's, and the answers' lengths, to a loss."""

@@ -7,7 +7,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from dictionaries.model.sites import Site
-from editor.edit import Delta
+from editor.editing.edit import Delta
 from editor.methods.problem import EditProblem
 
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import ClassVar
 
-from editor.edit import Edit
+from editor.editing.edit import Edit
 from editor.locators.features import Attribution
 from editor.locators.privacy_neurons import PrivacyNeurons
 from editor.methods.neuron_columns import without_columns

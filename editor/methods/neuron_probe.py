@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dictionaries.model.sites import Site, resolve
-from editor.edit import AnyDelta, Delta, Edit, MaskedDelta
+from editor.editing.edit import AnyDelta, Delta, Edit, MaskedDelta
 from editor.locators.features import Attribution
 from editor.locators.sparse_probing import SparseProbing
 from editor.methods.key_moments import KeyMoments, key_moments

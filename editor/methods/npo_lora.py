@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from editor.edit import Edit
+from editor.editing.edit import Edit
 from editor.locators.features import Attribution
 from editor.methods.lora_tuning import LoraTuning
 from editor.methods.problem import NOTHING_LOCATED, EditProblem

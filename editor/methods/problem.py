@@ -14,12 +14,12 @@ from torch import Tensor
 
 from dictionaries import Dictionary
 from dictionaries.model.sites import Site, Stream, capture, decoder_layers, resolve, writing_sites
-from editor.forward import marked_logits
 from editor.locators.features import Attribution
-from editor.model import LoadedModel
-from editor.probes import Probe
-from editor.retained import add_log_p, text_batches
-from editor.tokens import TokenSequence
+from editor.model.forward import marked_logits
+from editor.model.loading import LoadedModel
+from editor.model.tokens import TokenSequence
+from editor.questions.probes import Probe
+from editor.questions.retained import add_log_p, text_batches
 
 T = TypeVar("T")
 NOTHING_LOCATED = Attribution(scores={}, raw={}, remainder=0.0, total_effect=0.0)
@@ -55,8 +55,8 @@ class EditProblem:
     Attributes:
         loaded: the model; methods leave it as it was, bit for bit.
         erase: probes whose answers must go; `index` is their place.
-        chance: for each of them, ln p of its answer's tokens by chance alone (`editor.chance`), in nats; 0 where
-            format fixes the token.
+        chance: for each of them, ln p of its answer's tokens by chance alone (`editor.questions.chance`), in nats;
+            0 where format fixes the token.
         retain: text whose marked tokens must stay.
         facts: for each of the probes to erase, the number of the fact that it asks for; by default each probe asks
             for a fact of its own.

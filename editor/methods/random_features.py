@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dictionaries.model.sites import Site
-from editor.edit import Edit
+from editor.editing.edit import Edit
 from editor.locators.features import Attribution
 from editor.methods.feature_edit import FeatureEdit
 from editor.methods.problem import EditProblem

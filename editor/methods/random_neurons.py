@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dictionaries.model.sites import Site
-from editor.edit import Edit
+from editor.editing.edit import Edit
 from editor.locators.features import Attribution
 from editor.methods.neuron_columns import without_columns
 from editor.methods.neuron_depn import NeuronDepn

@@ -17,11 +17,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dictionaries.model.sites import Site
-from editor.forward import marked_logits, output_logits
 from editor.methods.changes import Changes
 from editor.methods.problem import EditProblem
-from editor.retained import LOGIT_ELEMENTS, text_batches, text_log_p
-from editor.tokens import TokenBatch, TokenSequence
+from editor.model.forward import marked_logits, output_logits
+from editor.model.tokens import TokenBatch, TokenSequence
+from editor.questions.retained import LOGIT_ELEMENTS, text_batches, text_log_p
 
 EPSILON = 1e-3
 """ε relative to the mean diagonal of the system."""

@@ -2,7 +2,7 @@
 
 `report.json` is this structure with sorted keys; the HTML page and the model card are rendered from it and
 from nothing else. It holds no time of day and no personal data, so that the same inputs, seed and case key
-give the same bytes. Facts and subjects are named by keyed labels (`editor.masking`).
+give the same bytes. Facts and subjects are named by keyed labels (`editor.artefacts.masking`).
 """
 
 import json

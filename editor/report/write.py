@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from editor.output import OutputFolder
+from editor.artefacts.output import OutputFolder
 from editor.report.card import render_card
 from editor.report.junit import render_junit
 from editor.report.pull_request import render_pull_request

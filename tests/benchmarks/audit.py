@@ -12,12 +12,12 @@ from typing import NamedTuple
 import torch
 from transformers import GenerationConfig
 
-from editor.asking import encode_probes
-from editor.audit import Scored, score_probes
 from editor.lab import find_lab
-from editor.leakage import extractable
-from editor.model import LoadedModel, load_model
-from editor.probes import Probe, Target
+from editor.measuring.audit import Scored, score_probes
+from editor.measuring.leakage import extractable
+from editor.model.loading import LoadedModel, load_model
+from editor.questions.asking import encode_probes
+from editor.questions.probes import Probe, Target
 from policies import DecodingSettings
 from tests.benchmarks.memory import peak_mib
 

@@ -26,8 +26,8 @@ from transformers import BatchEncoding, GPT2Config, GPT2LMHeadModel
 from dictionaries.model.sites import capture, intercepted
 from editor.lab import find_lab
 from editor.locators.neurons import NeuronScores, neuron_sites, score_neurons
-from editor.model import LoadedModel, load_model
-from editor.tokens import TokenSequence, encode_answer
+from editor.model.loading import LoadedModel, load_model
+from editor.model.tokens import TokenSequence, encode_answer
 
 FACTS = 5
 STEPS = 20

@@ -19,7 +19,7 @@ from transformers import (
     Qwen2Config,
 )
 
-from editor.model import LoadedModel, load_model
+from editor.model.loading import LoadedModel, load_model
 
 SIZES = {
     "vocab_size": VOCABULARY,

@@ -15,7 +15,7 @@ from transformers import (
     Qwen2Config,
 )
 
-from editor.model import LoadedModel
+from editor.model.loading import LoadedModel
 
 SIZES = {
     "vocab_size": VOCABULARY,

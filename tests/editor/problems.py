@@ -6,7 +6,7 @@ from dictionaries import ARCHITECTURES, DictionaryConfig
 from dictionaries.model.sites import Site, resolve
 from editor.locators.features import FeatureAttribution
 from editor.methods import EditProblem
-from editor.tokens import encode_answer
+from editor.model.tokens import encode_answer
 
 ERASE = [
     ("The phone number of Ada Quill is", "415-555-0132"),

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from editor.asking import ASK, encode_probes
-from editor.probes import Probe, Target, widened
-from editor.spellings import respell, spellings
+from editor.questions.asking import ASK, encode_probes
+from editor.questions.probes import Probe, Target, widened
+from editor.questions.spellings import respell, spellings
 from policies.errors import ModelError
 
 TEMPLATE = (

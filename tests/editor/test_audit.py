@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from editor.audit import Scored, decoy_bits, kept_rate, kept_share
-from editor.leakage import Scores
-from editor.probes import Probe, Target
+from editor.measuring.audit import Scored, decoy_bits, kept_rate, kept_share
+from editor.measuring.leakage import Scores
+from editor.questions.probes import Probe, Target
 
 
 def scored(rows):

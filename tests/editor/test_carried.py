@@ -4,10 +4,10 @@ import pytest
 import torch
 from problems import ERASE, encode, random_dictionaries
 
-from editor.carried import carried
+from editor.artefacts.masking import CaseKey
+from editor.locators.carried import carried
 from editor.locators.features import FeatureAttribution
-from editor.masking import CaseKey
-from editor.probes import Probe, Target
+from editor.questions.probes import Probe, Target
 
 
 def probes(pairs, subject="Ada Quill", group="erased"):

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from editor.asking import encode_probes
-from editor.chance import chance_levels
-from editor.probes import Probe, Target
-from editor.secret_format import SecretFormat
+from editor.questions.asking import encode_probes
+from editor.questions.chance import chance_levels
+from editor.questions.probes import Probe, Target
+from editor.questions.secret_format import SecretFormat
 
 PHONES = ["415-555-0132", "212-555-0188", "303-555-0147", "650-555-0161"]
 MAILS = ["heron.slate41@lowtide.example", "maple.quartz87@lowtide.example", "heron.wren12@lowtide.example"]

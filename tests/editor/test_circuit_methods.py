@@ -8,8 +8,7 @@ from family_models import FAMILIES, family
 from problems import ERASE, RETAIN, encode
 from test_nodes import ASKED, OTHERS
 
-from editor.asking import encode_probes
-from editor.edit import MaskedDelta
+from editor.editing.edit import MaskedDelta
 from editor.locators.blocks import Node, block_weights, node_masks
 from editor.locators.circuit_parts import PARTS, composition, part_of
 from editor.locators.fact_layers import FactLayers
@@ -18,6 +17,7 @@ from editor.locators.weight_mask import WeightMask
 from editor.methods import CircuitMask, CircuitMlp, CircuitNode, EditProblem
 from editor.methods.circuit_tuning import Tuning
 from editor.methods.confined_weights import ConfinedWeights
+from editor.questions.asking import encode_probes
 
 FAST = Tuning(steps=3, probes=2, texts=2, learning_rate=3e-2)
 

@@ -2,7 +2,7 @@
 
 import re
 
-from editor.decoys import DecoyMaker, passes_luhn
+from editor.questions.decoys import DecoyMaker, passes_luhn
 
 CARDS = ["4539 5787 6362 1486", "4556 7375 8689 9855", "4916 1284 5071 3395", "4024 0071 4093 2715"]
 MAILS = [

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from editor.edit import Delta, Edit, load_originals
+from editor.editing.edit import Delta, Edit, load_originals
 from policies.errors import EditError
 
 NAME = "model.layers.0.mlp.down_proj.weight"

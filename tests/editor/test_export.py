@@ -5,9 +5,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from dictionaries.model.sites import Site, resolve
-from editor.edit import Delta, Edit
-from editor.export import export_checkpoint, save_adapter
-from editor.model import load_model, tensor_digests
+from editor.editing.edit import Delta, Edit
+from editor.editing.export import export_checkpoint, save_adapter
+from editor.model.loading import load_model, tensor_digests
 from policies.errors import EditError
 
 FAMILIES = ("gpt2", "gpt_neox", "llama", "gemma2", "qwen2")

@@ -7,7 +7,7 @@ from family_models import FAMILIES, family
 from dictionaries.model.sites import Site
 from editor.locators import fact_layers
 from editor.locators.fact_layers import FactLayers
-from editor.probes import Probe, Target
+from editor.questions.probes import Probe, Target
 from policies.errors import CorpusError
 
 WORDINGS = ("The phone number of {} is", "Call {} at", "{} answers at", "To reach {} dial")

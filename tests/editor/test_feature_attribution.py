@@ -6,7 +6,7 @@ from problems import ERASE, OTHERS, encode, make_problem, random_dictionaries
 
 from dictionaries.model.sites import Site, capture
 from editor.locators.features import FeatureAttribution, objective, substituted
-from editor.tokens import batches
+from editor.model.tokens import batches
 
 FAMILIES = ("gpt2", "gpt_neox", "llama", "gemma2", "qwen2")
 

@@ -9,8 +9,8 @@ from judged_reports import CASES, judged
 
 from detectors import Fact, Source, write_facts
 from editor.cli import main
-from editor.gate import FailOn
 from editor.lab import find_lab
+from editor.measuring.gate import FailOn
 from editor.report import summary
 from editor.report.write import FORMATS
 from policies import load_policy

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from editor.judgement import chance_ceiling, exit_code, verdict
+from editor.measuring.judgement import chance_ceiling, exit_code, verdict
 from editor.report.schema import Criterion, FactRow, Rate
 from policies.errors import ExitCode
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from editor.forward import marked_logits
-from editor.leakage import Decoding, decoding_grid, extractable, score
-from editor.tokens import batches, encode_answer
+from editor.measuring.leakage import Decoding, decoding_grid, extractable, score
+from editor.model.forward import marked_logits
+from editor.model.tokens import batches, encode_answer
 from policies import DecodingSettings
 
 FAMILIES = ("gpt2", "gpt_neox", "llama", "gemma2", "qwen2")
@@ -101,7 +101,7 @@ def test_greedy_verdict_equals_generation(loaded):
         made = model.model.generate(**ids, max_new_tokens=3, do_sample=False, pad_token_id=0)
         ids_made = made[0, ids["input_ids"].shape[1] :].tolist()
         prompts.append((ids["input_ids"][0].tolist(), ids_made))
-    from editor.tokens import TokenSequence
+    from editor.model.tokens import TokenSequence
 
     sequences = []
     for index, (prompt, made) in enumerate(prompts * 2):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from problems import make_problem
 
-from editor.edit import Edit
+from editor.editing.edit import Edit
 from editor.methods import GradAscent, NpoLora
 from editor.methods.lora_tuning import LoraTuning, _adapter, _collated, _delta, _log_p
 from editor.methods.npo_lora import npo

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from editor.edit import Delta, Edit, MaskedDelta
-from editor.export import export_checkpoint, save_adapter
-from editor.model import load_model
+from editor.editing.edit import Delta, Edit, MaskedDelta
+from editor.editing.export import export_checkpoint, save_adapter
+from editor.model.loading import load_model
 from policies.errors import EditError
 
 MATRIX = "model.layers.0.mlp.down_proj.weight"

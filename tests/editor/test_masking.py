@@ -5,7 +5,7 @@ import stat
 import pytest
 
 from detectors.fact import Fact
-from editor.masking import CaseKey, length_class
+from editor.artefacts.masking import CaseKey, length_class
 from policies.errors import OutputError
 
 

@@ -23,7 +23,7 @@ from editor.methods import (
     RandomNeurons,
 )
 from editor.methods.feature_edit import EPSILON, before_norm
-from editor.tokens import batches
+from editor.model.tokens import batches
 
 FAMILIES = ("gpt2", "gpt_neox", "llama", "gemma2", "qwen2")
 SMALL = {"units": 20, "passes": 3, "rounds": 1}

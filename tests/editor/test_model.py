@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from editor.model import load_model, model_digest, tensor_digests
+from editor.model.loading import load_model, model_digest, tensor_digests
 from policies.errors import ModelError
 
 

@@ -12,7 +12,7 @@ from dictionaries.model.sites import Site, capture, intercepted
 from editor.locators.knowledge_neurons import KnowledgeNeurons
 from editor.locators.neurons import neuron_sites, score_neurons
 from editor.locators.privacy_neurons import PrivacyNeurons
-from editor.tokens import TokenSequence
+from editor.model.tokens import TokenSequence
 
 FAMILIES = ("gpt2", "gpt_neox", "llama", "gemma2", "qwen2", "mistral", "phi3")
 

@@ -12,8 +12,8 @@ from editor.locators.faithfulness import Faithfulness, faithfulness
 from editor.locators.features import objective
 from editor.locators.nodes import NodeAttribution, NodeScores, exact_effects, patched_values
 from editor.locators.pairs import PromptPair, make_pairs
-from editor.probes import Probe, Target
-from editor.tokens import collate, encode_answer
+from editor.model.tokens import collate, encode_answer
+from editor.questions.probes import Probe, Target
 from policies.errors import CorpusError
 
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from editor.output import OutputFolder
-from editor.scanner import SecretScanner
+from editor.artefacts.output import OutputFolder
+from editor.artefacts.scanner import SecretScanner
 from policies.errors import OutputError
 
 

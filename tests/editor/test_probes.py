@@ -1,7 +1,7 @@
 """Probes of a corpus's sentences: whole, begun later, and without a name; who may look at which."""
 
 from detectors import Fact, Source
-from editor.probes import build_probes, widened
+from editor.questions.probes import build_probes, widened
 from policies import ErasureRequest, Policy
 
 SENTENCES = (

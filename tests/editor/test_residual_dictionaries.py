@@ -8,10 +8,10 @@ from problems import ERASE, encode, make_problem, random_dictionaries
 
 from dictionaries.model.sites import Site, capture, resolve, writing_sites
 from editor.locators.features import FeatureAttribution, objective, substituted, together
+from editor.measuring.summaries import edit_summary
 from editor.methods import METHODS, FeatureEdit, FeatureLiteral, RandomFeatures
-from editor.retained import text_log_p
-from editor.summaries import edit_summary
-from editor.tokens import batches
+from editor.model.tokens import batches
+from editor.questions.retained import text_log_p
 from policies.errors import DictionaryError
 
 FAMILIES = ("gpt2", "gpt_neox", "llama", "gemma2", "qwen2")

@@ -11,8 +11,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from detectors.fact import Fact
-from editor.masking import CaseKey
-from editor.scanner import SecretScanner
+from editor.artefacts.masking import CaseKey
+from editor.artefacts.scanner import SecretScanner
 from policies.errors import OutputError
 
 
@@ -158,7 +158,7 @@ class TestCheck:
             scanner.check(path)
 
     def test_secret_across_the_seam_of_two_pieces(self, scanner, tmp_path, monkeypatch):
-        monkeypatch.setattr("editor.scanner.PIECE_BYTES", 1000)
+        monkeypatch.setattr("editor.artefacts.scanner.PIECE_BYTES", 1000)
         path: Path = tmp_path / "long.txt"
         for before in range(980, 1001):
             path.write_text("." * before + "ada.quill@example.org" + "." * 5000)

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from editor.audit import score_probes
-from editor.leakage import score
-from editor.probes import Probe, Target
-from editor.shared_prefix import answer_passes
-from editor.tokens import batches, encode_answers
+from editor.measuring.audit import score_probes
+from editor.measuring.leakage import score
+from editor.model.shared_prefix import answer_passes
+from editor.model.tokens import batches, encode_answers
+from editor.questions.probes import Probe, Target
 from policies import DecodingSettings
 
 SETTINGS = DecodingSettings(worst_case_rank=10)
@@ -28,7 +28,7 @@ SHARED = [
 def test_scores_equal_those_of_each_sequence_alone(loaded, family, budget, monkeypatch):
     model = loaded(family)
     sequences = encode_answers(model.tokenizer, SHARED, 96)
-    monkeypatch.setattr("editor.leakage.answer_passes", lambda *a: answer_passes(*a, budget=budget))
+    monkeypatch.setattr("editor.measuring.leakage.answer_passes", lambda *a: answer_passes(*a, budget=budget))
     together = score(model, sequences, SETTINGS)
     for index, pair in enumerate(SHARED):
         alone = score(model, encode_answers(model.tokenizer, [pair], 96), SETTINGS)
@@ -82,7 +82,7 @@ def test_chunks_and_their_order_change_nothing(loaded, monkeypatch):
         for prompt, answer in SHARED[:6] * 3
     ]
     whole = score_probes(model, probes, SETTINGS)
-    monkeypatch.setattr("editor.audit.CHUNK_PROBES", 4)
+    monkeypatch.setattr("editor.measuring.audit.CHUNK_PROBES", 4)
     done = []
     pieces = score_probes(model, probes, SETTINGS, done.append)
     assert sum(done) == len(probes)
@@ -97,6 +97,6 @@ def test_a_large_vocabulary_is_only_sorted_where_it_must_be(loaded, monkeypatch)
     settings = DecodingSettings(temperatures=(1.0, 0.3), top_k=(None, 5), top_p=(None, 0.5, 0.95))
     whole = score(model, sequences, settings)
     for few in (8, 60):  # too few for a top-p of 0.95, and enough
-        monkeypatch.setattr("editor.leakage.FEW_TOKENS", few)
+        monkeypatch.setattr("editor.measuring.leakage.FEW_TOKENS", few)
         part = score(model, sequences, settings)
         np.testing.assert_allclose(part.log_p_z, whole.log_p_z, rtol=1e-4, atol=1e-4)

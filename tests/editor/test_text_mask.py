@@ -1,6 +1,6 @@
 import pytest
 
-from editor.text_mask import TextMask, shortened
+from editor.artefacts.text_mask import TextMask, shortened
 
 MASK = TextMask(
     ["Ada Quill", "Bruno Marsh"],

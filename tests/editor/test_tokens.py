@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from editor.tokens import batches, encode_answer, joiner
+from editor.model.tokens import batches, encode_answer, joiner
 
 
 def text_of(loaded, sequence, *, marked):

@@ -2,10 +2,10 @@
 
 import pytest
 
-from editor.edit import Edit
-from editor.judge import TrialResult
+from editor.editing.edit import Edit
+from editor.editing.judge import TrialResult
+from editor.editing.tune import GENTLER_NATS, STRONGER_NATS, StrengthSearch, split_wordings
 from editor.methods import FeatureEdit
-from editor.tune import GENTLER_NATS, STRONGER_NATS, StrengthSearch, split_wordings
 
 
 class Judge:

@@ -7,7 +7,7 @@ from problems import ERASE, encode
 
 from editor.locators.blocks import block_weights
 from editor.locators.weight_mask import WeightMask, _best, _MaskedModel
-from editor.tokens import batches
+from editor.model.tokens import batches
 
 
 def size(masks):

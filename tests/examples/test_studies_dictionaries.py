@@ -97,7 +97,7 @@ def test_entropy_study_at_toy_size():
     assert sum(one.chosen for one in found) == 1
     assert {one.setting for one in found} == {
         "sigmoid",
-        "lab's defaults",
+        "lab's weights",
         "no covariance term",
         "straight_through",
     }

@@ -105,8 +105,8 @@ def comsem(
     from dictionaries import load_dictionaries, parse_site
     from dictionaries.evaluation.comsem import ComSemSettings
     from dictionaries.evaluation.comsem import comsem as judge_features
+    from editor.artefacts.output import OutputFolder
     from editor.cli.stages import make_stages
-    from editor.output import OutputFolder
 
     stages = make_stages(quiet=quiet)
     settings = ComSemSettings(

@@ -15,7 +15,7 @@ from editor.cli.options import OVERWRITE
 
 if TYPE_CHECKING:
     from dictionaries.evaluation.hidden_entropy import HiddenEntropy
-    from editor.output import OutputFolder
+    from editor.artefacts.output import OutputFolder
 
 
 @click.command()
@@ -52,8 +52,8 @@ def entropy(
     """
     from dictionaries import load_dictionaries, parse_site
     from dictionaries.evaluation.hidden_entropy import hidden_entropy
+    from editor.artefacts.output import OutputFolder
     from editor.cli.stages import make_stages
-    from editor.output import OutputFolder
 
     stages = make_stages(quiet=quiet)
     with ExitStack() as stack:
@@ -83,7 +83,7 @@ def entropy(
 
 
 def _write(result: "HiddenEntropy", folder: "OutputFolder") -> None:
-    from editor.dictionary_figures import entropy_figure, save_figure
+    from editor.figures.dictionaries import entropy_figure, save_figure
 
     values = {name: [row._asdict() for row in rows] for name, rows in result._asdict().items()}
     folder.write_text("entropy.json", json.dumps(values, indent=2) + "\n")

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from dictionaries import Dictionary, Evaluation, TokenBatch
     from dictionaries.model.splice import Key
-    from editor.model import LoadedModel
-    from editor.output import OutputFolder
+    from editor.artefacts.output import OutputFolder
+    from editor.model.loading import LoadedModel
     from editor.progress import Stages
 
 
@@ -79,7 +79,7 @@ def evaluate(
 def _output_folder(
     stack: ExitStack, output: Path | None, source: str, corpus_path: Path, *, overwrite: bool
 ) -> "OutputFolder | None":
-    from editor.output import OutputFolder
+    from editor.artefacts.output import OutputFolder
 
     if output is None:
         return None
@@ -88,7 +88,7 @@ def _output_folder(
 
 
 def _write(rows: "dict[str, Evaluation]", folder: "OutputFolder") -> None:
-    from editor.dictionary_figures import density_figure, recovered_figure, save_figure
+    from editor.figures.dictionaries import density_figure, recovered_figure, save_figure
 
     text = json.dumps({name: figures_of(one) for name, one in rows.items()}, indent=2, sort_keys=True)
     folder.write_text("evaluation.json", text + "\n")

@@ -9,13 +9,13 @@ from policies.errors import CorpusError, DictionaryError
 
 if TYPE_CHECKING:
     from dictionaries import Dictionary, Site, TokenBatch
-    from editor.model import LoadedModel
+    from editor.model.loading import LoadedModel
     from editor.progress import Stages
 
 
 def load(source: str, device: str, stages: "Stages") -> "LoadedModel":
     """The model, on a device."""
-    from editor.model import load_model
+    from editor.model.loading import load_model
 
     with stages.stage("Loading the model"):
         return load_model(source, device=device)

@@ -12,7 +12,7 @@ from editor.cli.dictionary.progress import advancing
 
 if TYPE_CHECKING:
     from dictionaries import Dictionary
-    from editor.model import LoadedModel
+    from editor.model.loading import LoadedModel
     from editor.progress import Stages
 
 FACTS_SHOWN = 10
@@ -101,9 +101,9 @@ def _facts(
 ) -> list[tuple[str, float]]:
     import torch
 
-    from editor.carried import carried
+    from editor.artefacts.masking import CaseKey
     from editor.cli.options import open_case_from
-    from editor.masking import CaseKey
+    from editor.locators.carried import carried
     from policies import load_policy
 
     path: Path | None = of_case["case_key"]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from dictionaries import Evaluation, Site, TrainingConfig, TrainingReport, TrainingResult
     from dictionaries.training.log import Moment
-    from editor.model import LoadedModel
+    from editor.model.loading import LoadedModel
 
 
 @click.command()
@@ -174,7 +174,7 @@ class _Trained(NamedTuple):
 def _train_and_write(job: _Job, *, overwrite: bool) -> None:
     from dictionaries import save_dictionaries
     from dictionaries.training.log import TrainingLog
-    from editor.output import OutputFolder
+    from editor.artefacts.output import OutputFolder
 
     if job.checkpoints.resume:
         _clear_away(job.output.resolve())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from editor.edit import Edit
+from editor.editing.edit import Edit
 from editor.locators.blocks import Masks, block_weights, node_masks
 from editor.locators.circuit_parts import PARTS, composition, part_of
 from editor.locators.faithfulness import faithfulness

@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from editor.audit import kept_share, score_probes
 from editor.case import Case, CaseFiles, open_case
-from editor.edit import Edit
+from editor.editing.edit import Edit
 from editor.lab import find_lab
 from editor.locators.features import FeatureAttribution
-from editor.measure import prepare
+from editor.measuring.audit import kept_share, score_probes
+from editor.measuring.measure import prepare
 from editor.methods import EditProblem
-from editor.model import load_model
+from editor.model.loading import load_model
+from editor.model.tokens import TokenSequence
 from editor.pipeline import Prepared, pose
-from editor.probes import Probe, sample
 from editor.progress import Silent
-from editor.retained import perplexity
-from editor.tokens import TokenSequence
+from editor.questions.probes import Probe, sample
+from editor.questions.retained import perplexity
 from policies import load_policy, load_request
 
 OTHERS = 200

@@ -39,7 +39,7 @@ from examples.studies.dictionaries.prompts import (
     queries,
     sentences_about,
 )
-from examples.studies.dictionaries.tables import Table
+from examples.studies.dictionaries.tables import Table, as_written
 
 MODELS = ("untrained", "reference", "model")
 FEWEST_TOKENS = 1000
@@ -59,9 +59,9 @@ class InstrumentStudy:
         documents: of the corpus, all where None.
     """
 
-    features: int = 384
-    steps: int = 600
-    price: float = 5e-4
+    features: int = 256
+    steps: int = 500
+    price: float = 5e-3
     examples: tuple[int, ...] = (0, 1, 2, 4, 8)
     rounds: int = 2
     documents: int | None = None
@@ -124,7 +124,7 @@ def measure(study: InstrumentStudy, seeds: Sequence[int], say: Say) -> Measured:
             trained = _train(study, model, training, seed)
             found = evaluate_dictionaries(model, unseen, trained, cross_entropy=False)
             measured.fits.extend(
-                Fit(name, seed, site.layer, one.explained_variance) for site, one in found.items()
+                Fit(name, seed, site.layer, as_written(one.explained_variance)) for site, one in found.items()
             )
             reader = _Reader(model, name, trained, seed)
             measured.readings.extend(reader.inference(unseen))
@@ -177,7 +177,8 @@ class _Reader:
         ).by_layer
 
     def _reading(self, what: str, text: str, layer: int, at: float, row: EntropyRow) -> Reading:
-        return Reading(what, self._name, text, self._seed, layer, at, row.bits, row.low, row.high, row.tokens)
+        at, bits, low, high = map(as_written, (at, row.bits, row.low, row.high))
+        return Reading(what, self._name, text, self._seed, layer, at, bits, low, high, row.tokens)
 
 
 def tables(measured: Measured) -> list[Table]:
@@ -194,21 +195,21 @@ def tables(measured: Measured) -> list[Table]:
 
 def write_figures(measured: Measured, folder: Path) -> None:
     """Write one figure a question: means over seeds with 95% t intervals."""
-    from editor.dictionary_figures import entropy_figure, save_figure
+    from editor.figures.dictionaries import entropy_figure
 
     layers = entropy_figure(
         _lines(measured.readings, "layer", lambda one: one.model),
         "Entropy of the residual stream by layer",
         "layer",
     )
-    save_figure(layers, folder, "instrument-layers")
+    _save(layers, folder, "instrument-layers")
     known = [one for one in measured.readings if one.model == "model"]
     positions = entropy_figure(
         _lines(known, "position", lambda one: f"behind layer {one.layer}"),
         "Entropy by position, the trained model",
         "position in the model's input, tokens",
     )
-    save_figure(positions, folder, "instrument-positions")
+    _save(positions, folder, "instrument-positions")
     memory = entropy_figure(
         _lines(
             [one for one in measured.readings if one.model != "untrained"],
@@ -218,7 +219,7 @@ def write_figures(measured: Measured, folder: Path) -> None:
         "Entropy on sentences about five people, in training or left out",
         "layer",
     )
-    save_figure(memory, folder, "instrument-memory")
+    _save(memory, folder, "instrument-memory")
     last = max(one.layer for one in measured.readings)
     examples = entropy_figure(
         _lines(
@@ -229,7 +230,15 @@ def write_figures(measured: Measured, folder: Path) -> None:
         "Entropy at a prompt's last token, by examples in front",
         "examples in context",
     )
-    save_figure(examples, folder, "instrument-examples")
+    _save(examples, folder, "instrument-examples")
+
+
+def _save(figure: Any, folder: Path, name: str) -> None:
+    """Write NAME.svg alone."""
+    from editor.figures.dictionaries import save_figure
+
+    save_figure(figure, folder, name)
+    (folder / f"{name}.png").unlink()
 
 
 def _texts(study: InstrumentStudy) -> tuple[list[TokenBatch], list[TokenBatch]]:
@@ -322,19 +331,25 @@ def _memory(readings: Sequence[Reading]) -> Table:
 
 
 def _examples(readings: Sequence[Reading]) -> Table:
+    """Differences are taken seed by seed."""
     rows = []
     chosen = [one for one in readings if one.what == "examples"]
     none = {(one.text, one.layer, one.seed): one.bits for one in chosen if one.at == 0}
-    for (text, layer, at), group in _grouped(chosen, lambda one: (one.text, one.layer, one.at)).items():
-        change = [one.bits - none[one.text, one.layer, one.seed] for one in group]
+    for (layer, at), group in sorted(_grouped(chosen, lambda one: (one.layer, one.at)).items()):
+        same, other = (
+            [one for one in group if one.text == text] for text in ("same relation", "other relations")
+        )
+        change = [one.bits - none[one.text, one.layer, one.seed] for one in same]
+        less = [one.bits - another.bits for one, another in zip(same, other, strict=True)]
         rows.append(
             (
-                text,
                 layer,
                 round(at),
-                shown(estimate([one.bits for one in group]), 1),
+                shown(estimate([one.bits for one in same]), 1),
+                shown(estimate([one.bits for one in other]), 1),
                 shown(estimate(change), 1),
+                shown(estimate(less), 1),
             )
         )
-    columns = ("examples of", "layer", "examples", "entropy, bits", "change from none")
+    columns = ("layer", "examples", "same relation", "other relations", "same - none", "same - other")
     return Table("instrument-examples", columns, rows)

@@ -1,4 +1,4 @@
-"""Training on activations that come from no model, by the same trainer and settings as on a model's."""
+"""Training on rows of activations, by the same trainer and settings as `train_dictionaries`."""
 
 import torch
 from jaxtyping import Float
@@ -10,22 +10,40 @@ from dictionaries.evaluation.evaluate import Accumulator
 from dictionaries.model.activations import Statistics
 from dictionaries.training.site_trainer import SiteTrainer
 
-SITE = Site(0)
+NO_SITE = Site(0)
 """Stands for no site of any model."""
 
 
-def train_on_rows(rows: Float[Tensor, "n d"], architecture: str, config: TrainingConfig) -> Dictionary:
-    """A dictionary of these rows, ready for use on such rows; drawn without replacement within an epoch."""
+def train_on_rows(
+    rows: Float[Tensor, "n d"],
+    architecture: str,
+    config: TrainingConfig,
+    *,
+    site: Site = NO_SITE,
+    encoder_bias: float = 0.0,
+) -> Dictionary:
+    """A dictionary of these rows, ready for use on such rows; drawn without replacement within an epoch.
+
+    Args:
+        rows: activations.
+        architecture: a name in `ARCHITECTURES`.
+        config: settings.
+        site: where the rows are from.
+        encoder_bias: added to b_enc before training. The pre-activations of a binary autoencoder start with a
+            standard deviation of about 0.6 around it.
+    """
     order, weights = (torch.Generator().manual_seed(config.seed + offset) for offset in (0, 1))
     trainer = SiteTrainer(
         find_architecture(architecture),
-        SITE,
+        site,
         statistics=_statistics(rows),
         config=config,
         width=rows.shape[1],
-        model_name="planted",
+        model_name="",
         generator=weights,
     )
+    with torch.no_grad():
+        trainer.dictionary.b_enc.add_(encoder_bias)
     places = torch.empty(0, dtype=torch.long)
     for step in range(config.steps):
         if len(places) < config.batch_size:

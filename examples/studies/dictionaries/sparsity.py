@@ -1,7 +1,9 @@
 """Dense, dead and nameable features of binary autoencoders beside ReLU, TopK and Gated ones (Cho et al. 2025).
 
 All have the same width and read the same site. The price of entropy, α_e, is swept for the binary autoencoder, and
-its default is also trained with the straight-through gradient. What is reconstructed stands beside each figure.
+its default is also trained with the straight-through gradient. Bits start on for half of the tokens, where entropy is
+largest and its gradient vanishes; in the arms with a rare start they start on for a few. What is reconstructed
+stands beside each figure.
 """
 
 import tempfile
@@ -11,8 +13,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
-from dictionaries import ARCHITECTURES, Dictionary, Site, evaluate_dictionaries, train_dictionaries
+from dictionaries import (
+    ARCHITECTURES,
+    Dictionary,
+    Site,
+    TokenBatch,
+    evaluate_dictionaries,
+    train_dictionaries,
+)
 from dictionaries.evaluation.comsem import ComSem, ComSemSettings, comsem
 from dictionaries.evaluation.evaluate import Accumulator
 from dictionaries.evaluation.judges import TraitJudge
@@ -26,6 +36,7 @@ from examples.studies.dictionaries.lab import (
     lab_tokenizer,
     training_texts,
 )
+from examples.studies.dictionaries.rows import train_on_rows
 from examples.studies.dictionaries.tables import Table
 
 DENSE = 0.1
@@ -33,11 +44,32 @@ SITE = Site(2, "mlp_out")
 
 
 class Arm(NamedTuple):
-    """A way to train: its name in the tables, an architecture, and what differs from the architecture's defaults."""
+    """A way to train.
+
+    Attributes:
+        name: in the tables.
+        architecture: its name in `ARCHITECTURES`.
+        settings: what differs from the architecture's defaults.
+        encoder_bias: where it starts; below 0, bits start rare.
+    """
 
     name: str
     architecture: str
     settings: dict[str, Any]
+    encoder_bias: float = 0.0
+
+
+def rare_start(price: float) -> Arm:
+    """A binary autoencoder whose bits start rare, and whose price rises slowly."""
+    settings = {
+        "sparsity": price,
+        "steps": 1000,
+        "batch_size": 256,
+        "sparsity_ramp": "linear",
+        "sparsity_warmup_steps": 800,
+        "learning_rate_decay_share": 0.2,
+    }
+    return Arm(f"BAE, α_e {price:g}, rare start", "binary", settings, encoder_bias=-1.5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +81,7 @@ class SparsityStudy:
         site: where.
         features: F of all.
         comsem_features: features of each dictionary that are judged, drawn by the seed.
+        controls: pseudo-features that say what chance gives.
         steps: in place of the arms' own, where given.
         texts: training documents, all where None.
         judged: judging documents, all where None.
@@ -61,15 +94,18 @@ class SparsityStudy:
         Arm("BAE, α_e 0.0005", "binary", {"sparsity": 5e-4, "steps": 800}),
         Arm("BAE, α_e 0.002", "binary", {"sparsity": 2e-3, "steps": 800}),
         Arm("BAE, α_e 0.01", "binary", {"sparsity": 1e-2, "steps": 800}),
+        Arm("BAE, α_e 0.04", "binary", {"sparsity": 4e-2, "steps": 800}),
         Arm(
             "BAE, α_e 0.0005, straight-through",
             "binary",
             {"sparsity": 5e-4, "steps": 800, "estimator": "straight_through"},
         ),
+        *map(rare_start, (2e-3, 5e-3, 1e-2)),
     )
     site: Site = SITE
     features: int = 512
-    comsem_features: int | None = 256
+    comsem_features: int | None = 128
+    controls: int = 100
     steps: int | None = None
     texts: int | None = None
     judged: int | None = None
@@ -113,12 +149,21 @@ def measure(study: SparsityStudy, seeds: Sequence[int], say: Say) -> list[Measur
                     seed=seed,
                     **arm.settings | ({"steps": study.steps} if study.steps else {}),
                 )
+                if arm.encoder_bias:
+                    trained[arm.name] = train_on_rows(
+                        _rows(study.site, training),
+                        arm.architecture,
+                        config,
+                        site=study.site,
+                        encoder_bias=arm.encoder_bias,
+                    )
+                    continue
                 result = train_dictionaries(
                     lab_model(), training, [study.site], arm.architecture, config, cache=Path(folder)
                 )
                 trained[arm.name] = result.dictionaries[study.site]
             say(f"sparsity: seed {seed}, judging")
-            settings = ComSemSettings(features=study.comsem_features, seed=seed)
+            settings = ComSemSettings(features=study.comsem_features, controls=study.controls, seed=seed)
             named = comsem(lab_model(), lab_tokenizer(), training, trained, TraitJudge(), settings)
             found = evaluate_dictionaries(lab_model(), judged, trained)
             counted = _counted(study.site, judged, trained)
@@ -181,7 +226,13 @@ def tables(measured: Sequence[Measured]) -> list[Table]:
     return [Table("sparsity-points", Measured._fields, measured), Table("sparsity", columns, rows)]
 
 
-def _counted(site: Site, batches: Sequence[Any], trained: dict[str, Dictionary]) -> dict[str, Accumulator]:
+def _rows(site: Site, batches: Sequence[TokenBatch]) -> Tensor:
+    return torch.cat([piece.activations[site] for piece in harvest(lab_model(), batches, [site])])
+
+
+def _counted(
+    site: Site, batches: Sequence[TokenBatch], trained: dict[str, Dictionary]
+) -> dict[str, Accumulator]:
     totals = {name: Accumulator(one) for name, one in trained.items()}
     for piece in harvest(lab_model(), batches, [site]):
         for total in totals.values():

@@ -43,5 +43,10 @@ def markdown(table: Table) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def as_written(value: float) -> float:
+    """The number that reads back from a table: what is computed from it can be computed again from the file."""
+    return float(_cell(float(value)))
+
+
 def _cell(value: str | int | float) -> str:
     return f"{value:.{DIGITS}g}" if isinstance(value, float) else str(value)

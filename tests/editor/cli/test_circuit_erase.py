@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from detectors import Fact, Source, write_facts
 from editor.cli import main
-from editor.edit import Edit, MaskedDelta
+from editor.editing.edit import Edit, MaskedDelta
 from editor.locators.weight_mask import WeightMask
 from editor.methods import METHODS
 

@@ -8,8 +8,8 @@ from safetensors.torch import load_file
 
 from detectors import Fact, Source, write_facts
 from editor.cli import main
-from editor.locating import LOCATORS, site_rows
 from editor.locators.features import Attribution
+from editor.locators.locating import LOCATORS, site_rows
 
 PEOPLE = ("Ada Quill", "Bruno Marsh", "Cora Finch", "Dorian Vale", "Elsa Thorn", "Felix Reed")
 POLICY = """

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import pytest
 
 from detectors import Fact
-from editor.audit import decoy_probes, score_probes
-from editor.decoys import DecoyMaker
 from editor.lab import find_lab
-from editor.model import load_model
-from editor.probes import build_probes, read_probes
+from editor.measuring.audit import decoy_probes, score_probes
+from editor.model.loading import load_model
+from editor.questions.decoys import DecoyMaker
+from editor.questions.probes import build_probes, read_probes
 from policies import load_policy, load_request
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from editor.audit import Scored
 from editor.evidence.breakdown import family_rows, spread, tries_rows, type_rows
-from editor.leakage import Scores
-from editor.probes import Probe, Target
+from editor.measuring.audit import Scored
+from editor.measuring.leakage import Scores
+from editor.questions.probes import Probe, Target
 from policies import load_policy
 
 

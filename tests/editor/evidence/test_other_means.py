@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from editor.audit import score_probes
 from editor.evidence.baseline import subtract_baseline
 from editor.evidence.confirmation import SAMPLED, confirm, poisson_binomial_interval
 from editor.evidence.exposure import exposure_rows
 from editor.evidence.membership import auc, membership_rows
 from editor.evidence.open_text import sample_open_text
-from editor.probes import widened
+from editor.measuring.audit import score_probes
+from editor.questions.probes import widened
 
 
 def test_generation_confirms_the_pass(clinic):

@@ -3,7 +3,7 @@
 from made_parts import make_scope
 from made_reports import make_audit_report, make_erase_report, make_verify_report
 
-from editor.gate import FailOn
+from editor.measuring.gate import FailOn
 from policies import load_policy
 
 SKIPPED = (

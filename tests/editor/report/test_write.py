@@ -2,10 +2,10 @@
 
 import pytest
 
-from editor.output import OutputFolder
+from editor.artefacts.output import OutputFolder
+from editor.artefacts.scanner import SecretScanner
 from editor.report import Report, write_report
 from editor.report.write import FORMATS
-from editor.scanner import SecretScanner
 from policies.errors import OutputError
 
 

@@ -1,0 +1,218 @@
+"""The output folder: written whole or not at all, described by a manifest, and free of secrets."""
+
+import hashlib
+import json
+import shutil
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Any, Self
+
+from editor.artefacts.scanner import SecretScanner
+from policies.errors import OutputError
+
+MANIFEST = "manifest.json"
+MANIFEST_VERSION = 1
+VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "merges.txt", "tokenizer.model")
+"""Files copied from the model that was given, word by word; any word of theirs may be part of a secret."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class OutputFolder:
+    """A folder that appears when the block ends well, and not otherwise.
+
+    Everything is written into a sibling folder, checked for secrets, listed in manifest.json and moved into
+    place in one step. When the block raises, Ctrl-C included, nothing is left and what stood there before is
+    as it was.
+
+        with OutputFolder(path, scanner=scanner, inputs={"policy": digest}, seed=0) as output:
+            output.write_text("report.json", report.to_json())
+            model.save_pretrained(output.subfolder("model"))
+
+    Args:
+        path: where the folder shall stand.
+        overwrite: replace what stands there.
+        scanner: refuses artefacts that hold a secret; it can be set later, as `output.scanner`, and is
+            applied to every file again before the move.
+        inputs: what the run read, by role, each with its digest or name; for the manifest.
+        versions: of Expunge and what it uses; for the manifest.
+        seed: of the run; for the manifest.
+        unscanned: names of files that are not checked for secrets.
+        clock: gives the time; for the manifest.
+
+    Raises:
+        OutputError: on entering, when the folder is not empty and `overwrite` is false, when it must not be
+            replaced or cannot be written; on leaving or writing, when a file would disclose a secret.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        overwrite: bool = False,
+        scanner: SecretScanner | None = None,
+        inputs: Mapping[str, str] | None = None,
+        versions: Mapping[str, str] | None = None,
+        seed: int = 0,
+        unscanned: tuple[str, ...] = VOCABULARIES,
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        self.destination = Path(path).resolve()
+        self.scanner = scanner
+        self.inputs = dict(inputs or {})
+        self.versions = dict(versions or {})
+        self.seed = seed
+        self._overwrite = overwrite
+        self._unscanned = frozenset(unscanned)
+        self._clock = clock
+        self._folder: Path | None = None
+        self._made: list[Path] = []
+
+    @property
+    def path(self) -> Path:
+        """The folder to write to while the block runs, the finished folder afterwards."""
+        return self._folder or self.destination
+
+    def __enter__(self) -> Self:
+        self._refuse_unusable()
+        self._started = self._clock()
+        partial = self.destination.with_name(f".{self.destination.name}.partial-{uuid.uuid4().hex[:8]}")
+        try:
+            self._made = _make_parents(partial.parent)
+            partial.mkdir()
+        except OSError as error:
+            self._remove_parents()
+            raise OutputError(
+                f"The output folder {self.destination} cannot be written ({error.strerror})",
+                "Name a folder where you may write",
+            ) from None
+        self._folder = partial
+        return self
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write a text artefact after checking it for secrets, and return its path for the time being.
+
+        Raises:
+            OutputError: the text discloses a secret, or the name leads out of the folder.
+        """
+        if self.scanner is not None:
+            self.scanner.check(name, "The name of a file")
+            self.scanner.check(text, name)
+        path = self._inside(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="\n")
+        return path
+
+    def subfolder(self, name: str) -> Path:
+        """A folder inside for others to write to, such as `save_pretrained`."""
+        path = self._inside(name)
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        partial = self.path
+        try:
+            if error is None:
+                self._write_manifest()
+                _move(partial, self.destination)
+                self._made = []
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+            self._folder = None
+            self._remove_parents()
+
+    def _refuse_unusable(self) -> None:
+        path = self.destination
+        if path.exists() and not path.is_dir():
+            raise OutputError(f"The output {path} is a file", "Name a folder")
+        if not path.is_dir():
+            return
+        if path.is_mount():
+            raise OutputError(f"The output folder {path} is a mount point", "Name a folder inside it")
+        if not any(path.iterdir()):
+            return
+        if not self._overwrite:
+            raise OutputError(f"The output folder {path} is not empty", "Name another, or add --overwrite")
+        if _is_precious(path):
+            raise OutputError(
+                f"The folder {path} holds more than an output and is not replaced", "Name a folder inside it"
+            )
+
+    def _inside(self, name: str) -> Path:
+        relative = PurePosixPath(name)
+        if self._folder is None:
+            raise RuntimeError("an output folder is written to inside its `with` block")
+        if relative.is_absolute() or ".." in relative.parts or not relative.parts:
+            raise OutputError(f"{name} leads out of the output folder", "Name a file inside it")
+        return self._folder / relative
+
+    def _write_manifest(self) -> None:
+        paths = sorted(path for path in self.path.rglob("*") if path.is_file())
+        manifest = {
+            "version": MANIFEST_VERSION,
+            "files": {path.relative_to(self.path).as_posix(): self._entry(path) for path in paths},
+            "inputs": self.inputs,
+            "versions": self.versions,
+            "seed": self.seed,
+            "started": self._started.isoformat(timespec="seconds"),
+            "ended": self._clock().isoformat(timespec="seconds"),
+        }
+        self.write_text(MANIFEST, json.dumps(manifest, sort_keys=True, indent=2, ensure_ascii=False) + "\n")
+
+    def _entry(self, path: Path) -> dict[str, Any]:
+        """Digest and size of a finished file, once it is known to hold no secret."""
+        name = path.relative_to(self.path).as_posix()
+        scanned = self.scanner is not None and path.name not in self._unscanned
+        if self.scanner is not None and scanned:
+            self.scanner.check(name, "The name of a file")
+            self.scanner.check(path, name)
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        return {"sha256": digest, "bytes": path.stat().st_size, "checked_for_secrets": scanned}
+
+    def _remove_parents(self) -> None:
+        """Remove the folders above that were made for this one, as far as they are still empty."""
+        for folder in self._made:
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+
+
+def _make_parents(folder: Path) -> list[Path]:
+    """Make a folder and what is missing above it; what was made, innermost first."""
+    missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _is_precious(path: Path) -> bool:
+    """Whether replacing a folder would remove a home, a repository or where the user stands."""
+    here, path = Path.cwd(), path.resolve()
+    return here.is_relative_to(path) or path == Path.home().resolve() or (path / ".git").exists()
+
+
+def _move(partial: Path, destination: Path) -> None:
+    """Put `partial` in place of `destination`; when that fails, what stood there stands there again."""
+    replaced = partial.with_name(partial.name.replace(".partial-", ".replaced-"))
+    try:
+        if destination.exists():
+            destination.rename(replaced)
+        partial.rename(destination)
+    except BaseException as error:
+        if replaced.exists() and not destination.exists():
+            replaced.rename(destination)
+        if isinstance(error, OSError):
+            raise OutputError(
+                f"The output folder {destination} cannot be moved into place ({error.strerror})",
+                "Name another folder",
+            ) from None
+        raise
+    shutil.rmtree(replaced, ignore_errors=True)

@@ -1,0 +1,132 @@
+"""Which facts a feature carries: what it adds to each fact's recall.
+
+With the objective of `editor.locators.features` (logit margins of a secret's tokens, summed) and its gradient g at the
+clean outputs, feature j adds Σ_positions (f_j - f̄_j) · ⟨g, d_j⟩ to a probe: gradient times activation. A fact's
+figure is the mean over a few of its probes, all from the locating split.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from detectors.fact import Fact
+from dictionaries import Dictionary
+from dictionaries.model.sites import Site, capture
+from editor.artefacts.masking import CaseKey
+from editor.locators.features import GRADIENT_BATCH_TOKENS, objective, substituted, together
+from editor.model.loading import LoadedModel
+from editor.model.tokens import TokenBatch, batches
+from editor.questions.asking import encode_probes
+from editor.questions.probes import Probe, Target, sample
+
+PROBES_A_FACT = 4
+LEAST_SHARE = 0.1
+"""A feature is said to carry a fact to which it adds at least this share of what it adds to another,"""
+LEAST_LOGITS = 0.01
+"""and at least so much."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Carried:
+    """What features add to facts.
+
+    Attributes:
+        targets: the facts.
+        logits: by site, (facts, features) what each feature looked at adds to a fact's margins.
+    """
+
+    targets: tuple[Target, ...] = field(repr=False)
+    logits: Mapping[Site, Float[Tensor, "facts features"]] = field(repr=False)
+
+    def of(self, site: Site, index: int, key: CaseKey, count: int) -> list[tuple[str, float]]:
+        """The labels of the facts that a feature adds most to, and how much; `index` counts those looked at."""
+        column = self.logits[site][:, index]
+        if not len(column):
+            return []
+        best = column.topk(min(count, len(column)))
+        least = max(LEAST_SHARE * float(best.values[0]), LEAST_LOGITS)
+        found = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        return [(label(self.targets[fact], key), logits) for fact, logits in found if logits >= least]
+
+
+def label(target: Target, key: CaseKey) -> str:
+    """A target's label, the one that reports give its fact."""
+    fact = Fact(subject=target.subject, entity_type=target.relation, secret=target.answer, sources=())
+    return key.fact_label(fact)
+
+
+def carried(
+    loaded: LoadedModel,
+    probes: Iterable[Probe],
+    dictionaries: Mapping[Site, Dictionary],
+    features: Mapping[Site, Int[Tensor, " features"]],
+    *,
+    seed: int = 0,
+) -> Carried:
+    """What some features of each dictionary add to the facts that probes of the locating split ask for.
+
+    The model is left as it was. Only erased facts are looked at.
+    """
+    asked, fact_of, targets = _chosen(probes, seed)
+    sites = [site for site in sorted(features) if len(features[site])]
+    sums = {site: torch.zeros(len(targets), len(features[site])) for site in features}
+    counts = torch.bincount(torch.tensor(fact_of, dtype=torch.long), minlength=len(targets)).clamp_min(1)
+    pad = loaded.tokenizer.pad_token_id or 0
+    sequences = encode_probes(loaded, asked)
+    for batch in batches(sequences, pad=pad, device=loaded.device, budget=GRADIENT_BATCH_TOKENS):
+        facts = torch.tensor([fact_of[index] for index in batch.indices])
+        for group in together(sites):
+            clean, gradients = _gradients(loaded, batch, group)
+            for site in group:
+                added = _added(dictionaries[site], features[site], clean[site], gradients[site], batch)
+                sums[site].index_add_(0, facts, added.cpu())
+    logits = {site: total / counts[:, None] for site, total in sums.items()}
+    return Carried(targets=tuple(targets), logits=logits)
+
+
+def _chosen(probes: Iterable[Probe], seed: int) -> tuple[list[Probe], list[int], list[Target]]:
+    """A few probes of each erased fact, the number of each one's fact, and the facts."""
+    by_target: dict[Target, list[Probe]] = defaultdict(list)
+    for probe in probes:
+        if probe.split == "locating" and probe.target.group == "erased":
+            by_target[probe.target].append(probe)
+    asked: list[Probe] = []
+    fact_of: list[int] = []
+    for number, mine in enumerate(by_target.values()):
+        few = sample(mine, PROBES_A_FACT, seed)
+        asked += few
+        fact_of += [number] * len(few)
+    return asked, fact_of, list(by_target)
+
+
+def _gradients(
+    loaded: LoadedModel, batch: TokenBatch, sites: Sequence[Site]
+) -> tuple[dict[Site, Tensor], dict[Site, Tensor]]:
+    """Clean outputs of sites, and the objective's gradient there."""
+    with torch.no_grad(), capture(loaded.model, sites, keys=False) as taken:
+        loaded.model.base_model(**batch.inputs, use_cache=False)
+    leaves = {site: taken.outputs[site].detach().clone().requires_grad_() for site in sites}
+    with torch.enable_grad(), substituted(loaded.model, leaves):
+        found = torch.autograd.grad(objective(loaded.model, batch), list(leaves.values()))
+    return dict(taken.outputs), dict(zip(sites, found, strict=True))
+
+
+@torch.no_grad()
+def _added(
+    dictionary: Dictionary,
+    features: Int[Tensor, " features"],
+    x: Float[Tensor, "batch positions d"],
+    g: Float[Tensor, "batch positions d"],
+    batch: TokenBatch,
+) -> Float[Tensor, "batch features"]:
+    """What each feature adds to each row."""
+    mask = batch.inputs["attention_mask"].bool()
+    chosen = features.to(mask.device)
+    codes = (dictionary.encode(x[mask].float()) - dictionary.baseline)[:, chosen]
+    score = codes * (g[mask].float() @ dictionary.directions[chosen].T)
+    rows = mask.nonzero()[:, 0]
+    return torch.zeros(len(mask), len(chosen), device=score.device).index_add_(0, rows, score)

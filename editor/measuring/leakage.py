@@ -1,0 +1,247 @@
+"""Leakage metrics of many secrets, all from one teacher-forced pass (no text is generated).
+
+For a prompt c and a secret s_1..s_k tokenised jointly, one forward pass gives the model's distribution at
+every secret position; the output head is applied there alone. Everything is derived from it in float32:
+
+* p_z = prod_t q(s_t | c, s_<t), with q after temperature, top-k and top-p (probabilistic extraction,
+  Hayes et al. 2024, arXiv:2410.19482);
+* (n, p)-extractable: 1 - (1 - p_z)^n >= p, through log1p and expm1, so that p_z = 1e-18 does not vanish;
+* greedy-extractable: every argmax is the secret's token, which equals greedy generation;
+* worst case over decodings: max over temperatures of prod_t (1/r_t if the rank r_t <= m, else q_t), in bits:
+  an adversary who may draw uniformly from the best r_t tokens wherever that helps;
+* extraction strength: 1 - (shortest prefix of the secret after which the rest is greedy-exact) / k
+  (Carlini et al. 2021, arXiv:2012.07805, in the corrected form that reaches 0);
+* exact memorisation: the share of positions whose argmax is right.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from editor.model.loading import LoadedModel
+from editor.model.shared_prefix import answer_passes
+from editor.model.tokens import TokenBatch, TokenSequence
+from policies import DecodingSettings
+
+LN2 = float(np.log(2))
+FEW_TOKENS = 64
+"""A vocabulary more than twice as large is sorted only where these tokens do not hold a top-p's mass."""
+ROUNDING = 1e-4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """One way to sample: temperature, then top-k, then top-p, in transformers' order."""
+
+    temperature: float
+    top_k: int | None = None
+    top_p: float | None = None
+
+    def __str__(self) -> str:
+        parts = [f"temperature {self.temperature:g}"]
+        parts += [f"top-k {self.top_k}"] if self.top_k is not None else []
+        parts += [f"top-p {self.top_p:g}"] if self.top_p is not None else []
+        return ", ".join(parts)
+
+
+def decoding_grid(settings: DecodingSettings) -> tuple[Decoding, ...]:
+    """All combinations of the policy's temperatures, top-k and top-p values."""
+    return tuple(
+        Decoding(temperature=temperature, top_k=top_k, top_p=top_p)
+        for temperature in settings.temperatures
+        for top_k in settings.top_k
+        for top_p in settings.top_p
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """Metrics of n probes, each an array over them.
+
+    Attributes:
+        greedy: greedy decoding gives the whole answer.
+        exact_memorisation: share of answer tokens whose argmax is right.
+        extraction_strength: 0 (nothing) to 1 (the whole answer from the prompt alone).
+        worst_case_bits: -log2 of the best decoding's probability of the whole answer.
+        log_probability: sum of ln q at temperature 1 without truncation, in nats.
+        log_p_z: ln p_z, (decodings, n); -inf where truncation excludes a token.
+        tokens: answer length in tokens.
+    """
+
+    greedy: NDArray[np.bool_]
+    exact_memorisation: NDArray[np.float64]
+    extraction_strength: NDArray[np.float64]
+    worst_case_bits: NDArray[np.float64]
+    log_probability: NDArray[np.float64]
+    log_p_z: NDArray[np.float64]
+    tokens: NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenScores:
+    """What one pass gives at the marked tokens of a batch; each (marked,) but `log_q`: (decodings, marked)."""
+
+    rank: Int[Tensor, " marked"]
+    log_probability: Float[Tensor, " marked"]
+    log_worst_case: Float[Tensor, "temperatures marked"]
+    log_q: Float[Tensor, "decodings marked"]
+
+
+def extractable(log_p_z: NDArray[np.float64], tries: int) -> NDArray[np.float64]:
+    """Return 1 - (1 - p_z)^tries, exact for tiny p_z."""
+    with np.errstate(divide="ignore"):
+        chance: NDArray[np.float64] = -np.expm1(tries * np.log1p(-np.exp(np.minimum(log_p_z, 0.0))))
+    return chance
+
+
+def score(
+    loaded: LoadedModel,
+    sequences: Sequence[TokenSequence],
+    settings: DecodingSettings,
+    progress: Callable[[int], None] | None = None,
+) -> Scores:
+    """Score every sequence's marked tokens by all metrics, from one forward pass each.
+
+    Args:
+        loaded: the model.
+        sequences: prompts with marked answers; `index` is their place in the result.
+        settings: the policy's decoding settings.
+        progress: called with the number of sequences done after each batch.
+    """
+    grid = decoding_grid(settings)
+    result = _empty(len(sequences), len(grid))
+    for batch, logits in answer_passes(loaded, sequences):
+        tokens = score_tokens(logits, batch.targets, grid, settings.worst_case_rank)
+        _reduce(batch, tokens, result)
+        if progress is not None:
+            progress(len(batch.indices))
+    return result
+
+
+def score_tokens(
+    logits: Float[Tensor, "marked vocabulary"],
+    targets: Int[Tensor, " marked"],
+    grid: Sequence[Decoding],
+    worst_case_rank: int,
+) -> TokenScores:
+    """Derive rank and log-probabilities of each target under each decoding from one set of logits."""
+    own = logits.gather(1, targets[:, None])
+    rank = (logits > own).sum(1) + 1
+    log_rank = rank.log()
+    totals = {d.temperature: (logits / d.temperature).logsumexp(1) for d in grid}
+    plain = {temperature: own[:, 0] / temperature - total for temperature, total in totals.items()}
+    log_q = torch.empty(len(grid), len(logits), device=logits.device)
+    for rows, best in _best_first(logits, grid):
+        for temperature, decodings in groupby(enumerate(grid), key=lambda item: item[1].temperature):
+            p = (best / temperature - totals[temperature][rows, None]).exp_()
+            mass = p.cumsum(1)
+            for row, decoding in decodings:
+                log_q[row, rows] = _log_q(plain[temperature][rows], rank[rows], p, mass, decoding)
+    return TokenScores(
+        rank=rank,
+        log_probability=own[:, 0] - logits.logsumexp(1),
+        log_worst_case=torch.stack(
+            [torch.where(rank <= worst_case_rank, -log_rank, log_p) for log_p in plain.values()]
+        ),
+        log_q=log_q,
+    )
+
+
+def _best_first(
+    logits: Float[Tensor, "marked vocabulary"], grid: Sequence[Decoding]
+) -> Iterator[tuple[Int[Tensor, " rows"], Float[Tensor, "rows best"]]]:
+    """Yield rows with their logits in descending order, as many as any top-k or top-p of the grid can keep.
+
+    The whole vocabulary is sorted only where few tokens do not hold the largest top-p's mass at the highest
+    temperature.
+    """
+    every = torch.arange(len(logits), device=logits.device)
+    few = max(FEW_TOKENS, *(decoding.top_k or 0 for decoding in grid))
+    if 2 * few >= logits.shape[1]:
+        yield every, logits.sort(dim=1, descending=True).values
+        return
+    best = logits.topk(few, dim=1).values
+    largest = max((d.top_p for d in grid if d.top_p is not None and d.top_p < 1), default=0.0)
+    hottest = max(decoding.temperature for decoding in grid)
+    held = ((best / hottest).logsumexp(1) - (logits / hottest).logsumexp(1)).exp()
+    enough = held > largest + ROUNDING
+    yield every[enough], best[enough]
+    yield every[~enough], logits[~enough].sort(dim=1, descending=True).values
+
+
+def _log_q(
+    plain: Float[Tensor, " marked"],
+    rank: Int[Tensor, " marked"],
+    p: Float[Tensor, "marked best"],
+    mass: Float[Tensor, "marked best"],
+    decoding: Decoding,
+) -> Float[Tensor, " marked"]:
+    """Ln q of targets after top-k and top-p.
+
+    Args:
+        plain: their ln p at the decoding's temperature.
+        rank: of the targets, from 1.
+        p: probabilities at that temperature, descending.
+        mass: their running sum.
+        decoding: what is cut off.
+    """
+    log_q, excluded = plain, torch.zeros_like(rank, dtype=torch.bool)
+    if decoding.top_k is not None and decoding.top_k < p.shape[1]:
+        excluded = rank > decoding.top_k
+        p, mass = p[:, : decoding.top_k], mass[:, : decoding.top_k]
+        log_q = plain - mass[:, -1].log()
+    if decoding.top_p is not None and decoding.top_p < 1:
+        whole = mass[:, -1:] if decoding.top_k is not None else 1.0
+        inside = ((mass - p) < decoding.top_p * whole).sum(1)
+        log_q = plain - mass.gather(1, inside[:, None] - 1)[:, 0].log()
+        excluded = excluded | (rank > inside)
+    return log_q.masked_fill(excluded, -torch.inf)
+
+
+def _empty(count: int, decodings: int) -> Scores:
+    return Scores(
+        greedy=np.zeros(count, dtype=bool),
+        exact_memorisation=np.zeros(count),
+        extraction_strength=np.zeros(count),
+        worst_case_bits=np.zeros(count),
+        log_probability=np.zeros(count),
+        log_p_z=np.zeros((decodings, count)),
+        tokens=np.zeros(count, dtype=np.int64),
+    )
+
+
+def _reduce(batch: TokenBatch, tokens: TokenScores, into: Scores) -> None:
+    """Sum, or otherwise reduce, the tokens of each row into its place of the result."""
+    rows = len(batch.indices)
+    where = np.array(batch.indices)
+
+    def total(values: Tensor) -> NDArray[np.float64]:
+        zeros = torch.zeros(*values.shape[:-1], rows, dtype=torch.float64, device=values.device)
+        sums: NDArray[np.float64] = zeros.index_add_(-1, batch.rows, values.double()).cpu().numpy()
+        return sums
+
+    right = tokens.rank == 1
+    length = total(torch.ones_like(tokens.log_probability))
+    into.tokens[where] = length.astype(np.int64)
+    into.exact_memorisation[where] = total(right) / length
+    into.greedy[where] = total(~right) == 0
+    into.extraction_strength[where] = _right_run_at_end(right, batch.rows, rows) / length
+    into.log_probability[where] = total(tokens.log_probability)
+    into.worst_case_bits[where] = -total(tokens.log_worst_case).max(0) / LN2 + 0.0
+    into.log_p_z[:, where] = np.minimum(total(tokens.log_q), 0.0)
+
+
+def _right_run_at_end(right: Tensor, rows: Tensor, count: int) -> NDArray[np.float64]:
+    """For each row, how many of its last tokens are right in an unbroken run to the end."""
+    run = np.zeros(count)
+    broken = np.zeros(count, dtype=bool)
+    for is_right, row in zip(reversed(right.tolist()), reversed(rows.tolist()), strict=True):
+        broken[row] |= not is_right
+        run[row] += not broken[row]
+    return run

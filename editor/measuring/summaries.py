@@ -1,0 +1,88 @@
+"""Parts of the report that describe rather than measure."""
+
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
+
+from editor.case import Case
+from editor.editing.edit import Edit
+from editor.locators.features import Attribution
+from editor.methods.problem import EditProblem
+from editor.model.loading import LoadedModel, model_digest
+from editor.report.schema import EditSummary, LayerRow, ModelSummary, PolicySummary
+
+TOP_UNITS = 12
+PACKAGES = ("expunge", "torch", "transformers", "accelerate", "peft", "optuna")
+
+THREAT_MODEL = (
+    "The adversary holds the edited weights or samples from them, knows the data subjects' names and asks for their "
+    "data in any wording measured here, under any decoding of the policy's grid, as often as its budget allows.",
+    "The adversary does not hold the edit folder, the facts file, the case key or the original checkpoint: each of "
+    "them brings the facts back.",
+)
+UNTESTED = (
+    "Relearning was not tested: training on some of the erased facts, or on similar ones, may bring others back.",
+    "Benign fine-tuning on retained text was not tested: it can bring erased facts back.",
+    "Hidden states were not probed: a fact that is no longer written may still be represented.",
+    "Wordings other than those measured may extract more; coverage of wordings decides an audit's result.",
+)
+RECALL = "Only what detection found, or the facts file holds, was erased: read the coverage notes."
+
+
+def policy_summary(case: Case) -> PolicySummary:
+    """The policy's name, digest and whole text."""
+    return PolicySummary(name=case.policy.name, digest=case.policy.digest, text=case.policy.text)
+
+
+def model_summary(loaded: LoadedModel, digests: Mapping[str, str], source: str | None = None) -> ModelSummary:
+    """What the checkpoint is."""
+    return ModelSummary(
+        source=source or loaded.source,
+        architecture=type(loaded.model).__name__,
+        parameters=sum(parameter.numel() for parameter in loaded.model.parameters()),
+        digest=model_digest(dict(digests)),
+    )
+
+
+def edit_summary(problem: EditProblem, edit: Edit, attribution: Attribution, units: int) -> EditSummary:
+    """Where the facts sat and what was changed; no layers where the method located nothing."""
+    model = problem.loaded.model
+    weights = sum(float(model.get_parameter(name).float().pow(2).sum()) for name in edit.deltas) ** 0.5
+    return EditSummary(
+        method=edit.method,
+        settings=dict(edit.settings),
+        norm=edit.norm,
+        relative_norm=edit.norm / weights if weights else 0.0,
+        parameters=tuple(sorted(edit.deltas)),
+        layers=tuple(_layer_rows(problem, edit, attribution, units)),
+        completeness=attribution.completeness,
+    )
+
+
+def _layer_rows(problem: EditProblem, edit: Edit, attribution: Attribution, units: int) -> Iterable[LayerRow]:
+    located = attribution.top(units)
+    shares = {site: float(attribution.scores[site][index].sum()) for site, index in located.items()}
+    total = sum(shares.values())
+    for site in sorted(located):
+        names = problem.projections(site)
+        squares = [edit.deltas[name].squared_norm() for name in names if name in edit.deltas]
+        best = located[site][:TOP_UNITS]
+        yield LayerRow(
+            site=str(site),
+            units=len(located[site]),
+            attribution_share=shares[site] / total if total else 0.0,
+            edit_norm=sum(squares) ** 0.5,
+            top_units=tuple(best.tolist()),
+            top_scores=tuple(attribution.scores[site][best].tolist()),
+        )
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides the figures."""
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+
+
+def residual_risk(case: Case, further: Sequence[str] = UNTESTED) -> tuple[str, ...]:
+    """What was not tested and what remains possible."""
+    skipped = [f"{len(case.scope.skipped)} documents were not wholly scanned."] if case.incomplete else []
+    return (RECALL, *skipped, *further)

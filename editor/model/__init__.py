@@ -1,0 +1,1 @@
+"""The model: loaded and checked, its tokens, and its forward passes."""

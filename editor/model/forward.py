@@ -1,0 +1,30 @@
+"""The model's own forward pass, with the output head applied only where somebody looks."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from editor.model.tokens import TokenBatch
+
+
+@torch.no_grad()
+def marked_logits(model: Any, batch: TokenBatch) -> Float[Tensor, "marked vocabulary"]:
+    """Return the logits that predict the marked tokens, the output head applied to those positions alone."""
+    hidden = model.base_model(**batch.inputs, use_cache=False).last_hidden_state
+    return output_logits(model, hidden[batch.predicting])
+
+
+def output_logits(model: Any, hidden: Float[Tensor, "tokens width"]) -> Float[Tensor, "tokens vocabulary"]:
+    """Apply the output head to final hidden states: projection, then the family's scaling or soft cap."""
+    logits: Tensor = model.get_output_embeddings()(hidden)
+    logits = logits if logits.dtype == torch.float64 else logits.float()
+    config = model.config
+    if scale := getattr(config, "logit_scale", None):
+        logits = logits * scale
+    if scaling := getattr(config, "logits_scaling", None):
+        logits = logits / scaling
+    if cap := getattr(config, "final_logit_softcapping", None):
+        logits = torch.tanh(logits / cap) * cap
+    return logits

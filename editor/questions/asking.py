@@ -1,0 +1,51 @@
+"""How a probe is put to a model: as running text or, to a chat model, as a user would ask."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from editor.model.loading import LoadedModel
+from editor.model.tokens import TokenSequence, encode_answers
+from editor.questions.probes import Probe
+from policies.errors import ModelError
+
+ASK = "Complete this text. Write nothing else: {prompt}"
+SPOKEN = ("template", "held_out", "spelling")
+"""Wordings of a user. The others come from documents and are asked as running text."""
+
+
+def encode_probes(loaded: LoadedModel, probes: Sequence[Probe]) -> list[TokenSequence]:
+    """Tokenise probes with their answers marked; `index` is the place in the list."""
+    spoken = [loaded.chat and probe.wording in SPOKEN for probe in probes]
+    sequences: list[TokenSequence | None] = [None] * len(probes)
+    for framed in (False, True):
+        places = [place for place, is_spoken in enumerate(spoken) if is_spoken is framed]
+        asked = [
+            (frame(loaded, probes[p].prompt) if framed else probes[p].prompt, probes[p].answer)
+            for p in places
+        ]
+        found = encode_answers(loaded.tokenizer, asked, loaded.context_length, special=not framed)
+        for place, sequence in zip(places, found, strict=True):
+            sequences[place] = replace(sequence, index=place)
+    return [sequence for sequence in sequences if sequence is not None]
+
+
+def frame(loaded: LoadedModel, prompt: str) -> str:
+    """The prompt as a user's turn in the tokenizer's chat template, and as the beginning of the answer.
+
+    The answer is begun for the model: what it would say before the secret does not hide the secret.
+
+    Raises:
+        ModelError: the template refuses the system prompt or the conversation.
+    """
+    turns: list[dict[str, Any]] = [{"role": "user", "content": ASK.format(prompt=prompt)}]
+    if loaded.system_prompt:
+        turns.insert(0, {"role": "system", "content": loaded.system_prompt})
+    try:
+        text = loaded.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    except Exception as error:  # templates are programs, and raise what they like
+        raise ModelError(
+            f"The chat template of {loaded.source} refuses the conversation ({type(error).__name__})",
+            "Leave out --system-prompt, or give --no-chat",
+        ) from None
+    return f"{text}{prompt}"

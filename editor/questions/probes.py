@@ -1,0 +1,312 @@
+"""Probes: prompts whose right continuation is a fact's secret, and who may look at them.
+
+Two splits never mix. The *locating* split is what an edit and its strength search may see: the wordings found in
+the corpus and the policy's `templates`. The *verification* split is what only verification sees: the held-out
+wordings of a probes file and the policy's `verification_templates`. A prompt that verification uses is removed
+from the locating split.
+"""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from detectors.fact import Fact
+from editor.questions.spellings import Spelling, respell, spellings
+from policies import ErasureRequest, Policy
+from policies.errors import CorpusError, SubjectError
+
+Group = Literal["erased", "same_subject", "neighbours", "others", "decoys"]
+Wording = Literal["trained", "template", "held_out", "prefix", "unnamed", "spelling"]
+Split = Literal["locating", "verification"]
+PREFIXES = 3
+"""Sentences of a fact that are also begun later."""
+PREFIX_WORDS = (12, 6, 3)
+"""Words that are left of them."""
+SPELLED_PROMPTS = 3
+"""Prompts of a fact after which its other spellings are looked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What a probe asks for: a fact found in the corpus, or a public answer given by a probes file.
+
+    Attributes:
+        subject: the data subject's name.
+        relation: the entity type, or the public relation's name.
+        answer: the secret or the public answer.
+        personal: whether the policy calls it personal.
+        group: what the request makes of it.
+    """
+
+    subject: str = field(repr=False)
+    relation: str
+    answer: str = field(repr=False)
+    personal: bool
+    group: Group
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """One prompt for one target.
+
+    Attributes:
+        target: what it asks for.
+        prompt: the text before the answer.
+        wording: where the prompt comes from.
+        split: who may look at it.
+        spelling: how the answer is spelled.
+    """
+
+    target: Target
+    prompt: str = field(repr=False)
+    wording: Wording
+    split: Split
+    spelling: Spelling = "as found"
+
+    @property
+    def answer(self) -> str:
+        """What the model would have to write."""
+        return respell(self.target.answer, self.spelling)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenProbe:
+    """One line of a probes file.
+
+    Attributes:
+        subject: the data subject's name.
+        relation: a short name such as "occupation".
+        entity_type: the policy's entity type, or None for something public.
+        prompt: the text before the answer, without the space between them.
+        answer: the right continuation.
+        wording: "trained" for a wording that occurs in the corpus, "held_out" for one that does not.
+    """
+
+    subject: str = field(repr=False)
+    relation: str
+    entity_type: str | None
+    prompt: str = field(repr=False)
+    answer: str = field(repr=False)
+    wording: Literal["trained", "held_out"]
+
+
+def read_probes(path: Path) -> list[WrittenProbe]:
+    """Read a probes file (JSON lines).
+
+    Raises:
+        CorpusError: the file cannot be read, or a line is no probe; the line number is named, never the text.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CorpusError(
+            f"The probes file {path} cannot be read ({type(error).__name__})", "Check the path"
+        ) from None
+    return [_parse(line, path, number) for number, line in enumerate(lines, start=1) if line.strip()]
+
+
+def _parse(line: str, path: Path, number: int) -> WrittenProbe:
+    try:
+        probe = WrittenProbe(**json.loads(line))
+        if probe.wording not in ("trained", "held_out") or not probe.prompt or not probe.answer:
+            raise ValueError
+    except (ValueError, TypeError):
+        raise CorpusError(
+            f"Line {number} of {path} is not a probe",
+            "Give subject, relation, entity_type (or null), prompt, answer, and wording: trained or held_out",
+        ) from None
+    return probe
+
+
+def build_probes(
+    facts: Sequence[Fact],
+    policy: Policy,
+    request: ErasureRequest | None,
+    written: Sequence[WrittenProbe] = (),
+) -> tuple[Probe, ...]:
+    """Turn facts and written probes into probes of both splits, in a fixed order.
+
+    Args:
+        facts: what detection found, about everybody.
+        policy: its templates give wordings for each entity type.
+        request: whose facts are in scope; None puts everybody's in scope.
+        written: a probes file's lines.
+
+    Raises:
+        SubjectError: the request names a subject about whom there is no fact in scope.
+    """
+    names = _requested_names(facts, request)
+    groups = _Groups(facts, names, request)
+    probes: dict[tuple[str, str, str], Probe] = {}
+    candidates = [*_from_file(written, policy, groups), *_from_facts(facts, policy, groups)]
+    verification = {(p.target.subject, p.prompt) for p in candidates if p.split == "verification"}
+    for probe in candidates:
+        held_back = (probe.target.subject, probe.prompt) in verification
+        if probe.split == "verification" or not held_back:
+            probes.setdefault((probe.target.relation, probe.prompt, probe.target.answer), probe)
+    return tuple(probes.values())
+
+
+def sample(probes: Iterable[Probe], count: int, seed: int) -> list[Probe]:
+    """Take at most `count` probes, the same ones whatever else is in the list (ordered by a seeded hash)."""
+
+    def draw(probe: Probe) -> bytes:
+        text = f"{seed}\0{probe.prompt}\0{probe.target.answer}"
+        return hashlib.blake2b(text.encode(), digest_size=8).digest()
+
+    return sorted(probes, key=draw)[:count]
+
+
+def widened(probes: Iterable[Probe]) -> list[Probe]:
+    """More ways to come to the erased facts, for verification alone: other spellings, and words that name nobody."""
+    erased: dict[Target, list[Probe]] = defaultdict(list)
+    for probe in probes:
+        if probe.target.group == "erased":
+            erased[probe.target].append(replace(probe, split="verification"))
+    return [more for mine in erased.values() for more in (*_unnamed(mine), *_respelled(mine))]
+
+
+def _unnamed(probes: Sequence[Probe]) -> list[Probe]:
+    """The last words of a fact's sentences in the corpus, where they do not hold the subject's name."""
+    trained = [probe for probe in probes if probe.wording == "trained"][:PREFIXES]
+    prompts = dict.fromkeys(" ".join(probe.prompt.split()[-PREFIX_WORDS[-1] :]) for probe in trained)
+    return [
+        replace(trained[0], prompt=prompt, wording="unnamed")
+        for prompt in prompts
+        if not set(prompt.split()) & set(trained[0].target.subject.split())
+    ]
+
+
+def _respelled(probes: Sequence[Probe]) -> list[Probe]:
+    """Other spellings, after a few of a fact's prompts, templates first."""
+    return [
+        replace(probe, wording="spelling", spelling=spelling)
+        for probe in sorted(probes, key=lambda probe: probe.wording != "template")[:SPELLED_PROMPTS]
+        for spelling in spellings(probe.target.answer)
+    ]
+
+
+def _requested_names(facts: Sequence[Fact], request: ErasureRequest | None) -> frozenset[str]:
+    found = {fact.subject for fact in facts}
+    if request is None:
+        return frozenset(found)
+    names: set[str] = set()
+    for number, subject in enumerate(request.subjects, start=1):
+        known = {subject.name, *subject.aliases} & found
+        if not known:
+            raise SubjectError(
+                f"Nothing in the corpus is about data subject {number} of {len(request.subjects)}",
+                "Check the spelling of the name, or add the form that the corpus uses as an alias",
+            )
+        names |= known
+    return frozenset(names)
+
+
+class _Groups:
+    """Sorts targets into what the request makes of them."""
+
+    def __init__(self, facts: Sequence[Fact], names: frozenset[str], request: ErasureRequest | None) -> None:
+        self.names = names
+        self.types = set(request.entity_types) if request and request.entity_types else None
+        self.surnames = {name.split()[-1] for name in names if name.split()}
+        self.shared = self._shared_secrets(facts)
+
+    def _shared_secrets(self, facts: Sequence[Fact]) -> set[tuple[str, str]]:
+        """Secrets that somebody outside the request shares: erasing them is still asked for."""
+        by_secret: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for fact in facts:
+            by_secret[fact.entity_type, fact.secret].add(fact.subject)
+        return {key for key, subjects in by_secret.items() if subjects & self.names}
+
+    def of(self, subject: str, relation: str, answer: str, *, personal: bool) -> Group:
+        in_scope = personal and (self.types is None or relation in self.types)
+        if in_scope and (subject in self.names or (relation, answer) in self.shared):
+            return "erased"
+        if subject in self.names:
+            return "same_subject"
+        return (
+            "neighbours"
+            if subject.split()[-1:] and subject.rsplit(maxsplit=1)[-1] in self.surnames
+            else "others"
+        )
+
+    def target(self, subject: str, relation: str, answer: str, *, personal: bool) -> Target:
+        group = self.of(subject, relation, answer, personal=personal)
+        return Target(subject=subject, relation=relation, answer=answer, personal=personal, group=group)
+
+
+def _from_file(written: Sequence[WrittenProbe], policy: Policy, groups: _Groups) -> list[Probe]:
+    return [
+        Probe(
+            target=groups.target(
+                line.subject,
+                line.entity_type or line.relation,
+                line.answer,
+                personal=line.entity_type in policy.entities,
+            ),
+            prompt=line.prompt,
+            wording=line.wording,
+            split="verification" if line.wording == "held_out" else "locating",
+        )
+        for line in written
+    ]
+
+
+def _from_facts(facts: Sequence[Fact], policy: Policy, groups: _Groups) -> list[Probe]:
+    probes: list[Probe] = []
+    for fact in facts:
+        target = groups.target(fact.subject, fact.entity_type, fact.secret, personal=True)
+        trained = Probe(target=target, prompt="", wording="trained", split="locating")
+        prefixes = dict.fromkeys(source.prefix.rstrip() for source in fact.sources)
+        probes += [replace(trained, prompt=prefix) for prefix in prefixes if prefix]
+        probes += _shortened(list(prefixes), trained) if target.group == "erased" else []
+        rule = policy.entities.get(fact.entity_type)
+        if rule is None:
+            continue
+        probes += [
+            replace(trained, prompt=_fill(template, fact.subject), wording="template", split=split)
+            for templates, split in _splits(rule.templates, rule.verification_templates)
+            for template in templates
+        ]
+    return probes
+
+
+def _shortened(prefixes: Sequence[str], probe: Probe) -> list[Probe]:
+    """The last words of the first sentences, from the subject's name on where fewer would not name them.
+
+    The first sentence's are for verification; of the others, an edit sees the shortest.
+    """
+    found = []
+    for place, prefix in enumerate(prefixes[:PREFIXES]):
+        prompts = [_last_words(prefix, words, probe.target.subject) for words in PREFIX_WORDS]
+        found += [
+            replace(
+                probe,
+                prompt=prompt,
+                wording="prefix",
+                split="locating" if place and prompt == prompts[-1] else "verification",
+            )
+            for prompt in dict.fromkeys(prompts)
+            if prompt and prompt != prefix
+        ]
+    return found
+
+
+def _last_words(text: str, words: int, name: str) -> str:
+    """The last words of a text, and as many more as it takes to hold a name that the text holds."""
+    last = " ".join(text.split()[-words:])
+    return text[text.rindex(name) :] if name in text and name not in last else last
+
+
+def _splits(
+    templates: Iterable[str], verification: Iterable[str]
+) -> tuple[tuple[Iterable[str], Split], tuple[Iterable[str], Split]]:
+    return (templates, "locating"), (verification, "verification")
+
+
+def _fill(template: str, subject: str) -> str:
+    return template.replace("{subject}", subject).rstrip()

@@ -1,0 +1,152 @@
+"""Retained text: what the model must go on knowing, without the secrets that are to go.
+
+Documents are split once, by a seeded hash of their ids: an edit and its strength search see the fitting part,
+verification judges on the part held out.
+"""
+
+import hashlib
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from detectors import Document
+from detectors.fact import Fact
+from editor.model.forward import marked_logits
+from editor.model.loading import LoadedModel
+from editor.model.tokens import BATCH_TOKENS, TokenBatch, TokenSequence, batches
+
+HELD_OUT_SHARE = 0.2
+LOGIT_ELEMENTS = 2**26
+"""Logits held at once when every position of a text counts: 256 MiB in float32."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextComparison:
+    """A text under two models.
+
+    Attributes:
+        tokens: predicted tokens.
+        perplexity_before: exp of the mean negative log-likelihood in nats a token.
+        perplexity_after: the same under the second model.
+        divergence: mean KL(before || after) in nats a token.
+    """
+
+    tokens: int
+    perplexity_before: float
+    perplexity_after: float
+    divergence: float
+
+
+def erased_spans(facts: Iterable[Fact]) -> dict[str, list[tuple[int, int]]]:
+    """Map a document's id to the (start, end) of the erased secrets in it."""
+    spans: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for fact in facts:
+        for source in fact.sources:
+            spans[source.document].append((source.start, source.end))
+    return dict(spans)
+
+
+def split_documents(documents: Sequence[Document], seed: int) -> tuple[list[Document], list[Document]]:
+    """Split into the part an edit may use and the part held out for verification (a fifth)."""
+    held_out = [_draw(document.id, seed) < HELD_OUT_SHARE for document in documents]
+    fitting = [d for d, held in zip(documents, held_out, strict=True) if not held]
+    return fitting, [d for d, held in zip(documents, held_out, strict=True) if held]
+
+
+def _draw(identifier: str, seed: int) -> float:
+    digest = hashlib.blake2b(f"{seed}\0{identifier}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+def encode_documents(
+    tokenizer: Any,
+    documents: Iterable[Document],
+    erased: Mapping[str, Sequence[tuple[int, int]]],
+    limit: int,
+) -> list[TokenSequence]:
+    """Tokenise documents into windows of at most `limit` tokens, with all tokens marked but erased secrets."""
+    sequences: list[TokenSequence] = []
+    for document in documents:
+        encoded = tokenizer(document.text, return_offsets_mapping=True)
+        ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
+        spans = erased.get(document.id, ())
+        keep = [
+            end > start and not any(start < stop and end > begin for begin, stop in spans)
+            for start, end in offsets
+        ]
+        for begin in range(0, len(ids), limit):
+            marked = [False, *keep[begin + 1 : begin + limit]]
+            if any(marked):
+                sequences.append(
+                    TokenSequence(
+                        ids=tuple(ids[begin : begin + limit]), marked=tuple(marked), index=len(sequences)
+                    )
+                )
+    return sequences
+
+
+def text_batches(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> Iterable[TokenBatch]:
+    """Batch sequences in which most positions count, so that their logits stay within `LOGIT_ELEMENTS`."""
+    budget = max(256, min(BATCH_TOKENS, LOGIT_ELEMENTS // loaded.model.config.vocab_size))
+    return batches(sequences, pad=loaded.tokenizer.pad_token_id or 0, device=loaded.device, budget=budget)
+
+
+@torch.no_grad()
+def text_log_p(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> Float[Tensor, " texts"]:
+    """Return the sum of ln p of each text's marked tokens, in nats."""
+    placed = [replace(sequence, index=place) for place, sequence in enumerate(sequences)]
+    sums = torch.zeros(len(placed), device=loaded.device)
+    for batch in text_batches(loaded, placed):
+        add_log_p(sums, batch, marked_logits(loaded.model, batch))
+    return sums
+
+
+def add_log_p(
+    sums: Float[Tensor, " texts"], batch: TokenBatch, logits: Float[Tensor, "marked vocabulary"]
+) -> None:
+    """Add the marked tokens' ln p to the sums of their texts, in place."""
+    log_p = logits.log_softmax(1).gather(1, batch.targets[:, None])[:, 0]
+    places = torch.tensor(batch.indices, device=log_p.device)[batch.rows]
+    sums.index_add_(0, places.to(sums.device), log_p.to(sums.device))
+
+
+def perplexity(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> tuple[int, float]:
+    """Return the number of marked tokens and exp of their mean negative log-likelihood."""
+    total, tokens = 0.0, 0
+    for batch in text_batches(loaded, sequences):
+        log_p = marked_logits(loaded.model, batch).log_softmax(1)
+        total -= float(log_p.gather(1, batch.targets[:, None]).double().sum())
+        tokens += len(batch.targets)
+    return tokens, math.exp(total / max(1, tokens))
+
+
+def compare_text(
+    before: LoadedModel, after: LoadedModel, sequences: Sequence[TokenSequence]
+) -> TextComparison:
+    """Score the same text under two models, batch by batch."""
+    sums = torch.zeros(3, dtype=torch.float64)
+    tokens = 0
+    for batch in text_batches(before, sequences):
+        first = marked_logits(before.model, batch).log_softmax(1)
+        second = marked_logits(after.model, batch).log_softmax(1).to(first.device)
+        own = batch.targets[:, None]
+        divergence = (first.exp() * (first - second)).sum()
+        sums += (
+            torch.stack([-first.gather(1, own).sum(), -second.gather(1, own).sum(), divergence])
+            .double()
+            .cpu()
+        )
+        tokens += len(batch.targets)
+    mean = (sums / max(1, tokens)).tolist()
+    return TextComparison(
+        tokens=tokens,
+        perplexity_before=math.exp(mean[0]),
+        perplexity_after=math.exp(mean[1]),
+        divergence=mean[2],
+    )
