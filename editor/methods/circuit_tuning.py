@@ -7,8 +7,8 @@ With θ₀ the original weights, M a mask of their entries and L the loss below,
 Only the entries of M are held, moved and written, in float32, which is the same and leaves the others untouched. The
 forward pass sees them rounded to the checkpoint's dtype, so that what is trained is what is written.
 
-L has a term over the secrets' tokens that identify (`editor.questions.chance`), as long as one is more probable than its
-target, chance less a margin, and one that retains: KL(original || edited) over marked tokens of the retained text.
+L has a term over the secrets' tokens that identify (`editor.questions.chance`), as long as one is more probable than
+its target, chance less a margin, and one that retains: KL(original || edited) over marked tokens of the retained text.
 
     npo                 2/β ln(1 + (p/p₀)^β), negative preference optimisation (Zhang et al. 2024, arXiv:2404.05868),
                         by token

@@ -69,7 +69,7 @@ def rare_start(price: float) -> Arm:
         "sparsity_warmup_steps": 800,
         "learning_rate_decay_share": 0.2,
     }
-    return Arm(f"BAE, α_e {price:g}, rare start", "binary", settings, encoder_bias=-1.5)
+    return Arm(f"BAE, α_e {price:g}, rare start", "binary", settings, encoder_bias=-2.0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,9 @@ from problems import make_problem
 
 from detectors import Fact, Source, write_facts
 from dictionaries.model.sites import capture
-from editor import feature_page
 from editor.artefacts.masking import CaseKey
 from editor.case import CaseFiles, open_case
+from editor.report import feature_page
 from editor.report.feature_page import describe_features
 from editor.report.features import render_features
 from policies import ErasureRequest, load_policy

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from family_models import FAMILIES, family
+from people import ASKED, OTHERS
 
 from dictionaries.model.sites import capture, intercepted
 from editor.locators.blocks import Node, all_nodes
@@ -13,31 +14,7 @@ from editor.locators.features import objective
 from editor.locators.nodes import NodeAttribution, NodeScores, exact_effects, patched_values
 from editor.locators.pairs import PromptPair, make_pairs
 from editor.model.tokens import collate, encode_answer
-from editor.questions.probes import Probe, Target
 from policies.errors import CorpusError
-
-
-def target(subject, answer, relation="PHONE_NUMBER", group="erased"):
-    return Target(subject=subject, relation=relation, answer=answer, personal=True, group=group)
-
-
-def probe(subject, answer, prompt, **about):
-    return Probe(target=target(subject, answer, **about), prompt=prompt, wording="template", split="locating")
-
-
-ASKED = [
-    probe("Ada Quill", "415-555-0132", "The phone number of Ada Quill is"),
-    probe("Ada Quill", "415-555-0132", "Ada Quill works as a baker in Dover. Her phone number is"),
-    probe("Cora Finch", "212-555-0188", "The phone number of Cora Finch is"),
-]
-OTHERS = [
-    probe("Ada Finch", "310-555-0107", "The phone number of Ada Finch is", group="others"),
-    probe("Ada Finch", "310-555-0107", "Reach Ada Finch by phone under number", group="others"),
-    probe("Ada Marsh", "646-555-0119", "The phone number of Ada Marsh is", group="others"),
-    probe(
-        "Ada Finch", "12 Alder Lane", "The phone number of Ada Finch is", relation="ADDRESS", group="others"
-    ),
-]
 
 
 def pair(loaded, index=0):

@@ -4,8 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 from family_models import family
-from test_circuit_methods import make_problem
-from test_nodes import ASKED
+from people import ASKED, people_problem
 
 from editor.locators.blocks import block_weights
 from editor.locators.circuit_parts import PARTS
@@ -24,7 +23,7 @@ class Judge:
 
 @pytest.fixture
 def setting():
-    return SimpleNamespace(problem=make_problem(family("gpt2")), judge=Judge(), held_out=ASKED)
+    return SimpleNamespace(problem=people_problem(family("gpt2")), judge=Judge(), held_out=ASKED)
 
 
 @pytest.mark.parametrize("locator", [study.NODES, study.MASK])

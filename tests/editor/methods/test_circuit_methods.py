@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 from family_models import FAMILIES, family
-from problems import ERASE, RETAIN, encode
-from test_nodes import ASKED, OTHERS
+from people import people_problem
+from problems import ERASE, encode
 
 from editor.editing.edit import MaskedDelta
 from editor.locators.blocks import Node, block_weights, node_masks
@@ -17,21 +17,8 @@ from editor.locators.weight_mask import WeightMask
 from editor.methods import CircuitMask, CircuitMlp, CircuitNode, EditProblem
 from editor.methods.circuit_tuning import Tuning
 from editor.methods.confined_weights import ConfinedWeights
-from editor.questions.asking import encode_probes
 
 FAST = Tuning(steps=3, probes=2, texts=2, learning_rate=3e-2)
-
-
-def make_problem(loaded):
-    erase = encode_probes(loaded, ASKED)
-    return EditProblem(
-        loaded=loaded,
-        erase=erase,
-        chance=[torch.full((sum(s.marked),), -2.0) for s in erase],
-        retain=encode(loaded, RETAIN),
-        asked=ASKED,
-        comparable=OTHERS,
-    )
 
 
 def methods():
@@ -57,7 +44,7 @@ def test_nothing_outside_the_mask_moves(name, dtype):
     loaded = family(name, dtype)
     before = {n: t.clone() for n, t in loaded.model.state_dict().items()}
     masks = random_masks(loaded.model)
-    deltas = FAST.fit(make_problem(loaded), masks)
+    deltas = FAST.fit(people_problem(loaded), masks)
     assert all(torch.equal(bits(t), bits(before[n])) for n, t in loaded.model.state_dict().items())
     for parameter, delta in deltas.items():
         changed = bits(delta.added_to(before[parameter])) != bits(before[parameter])
@@ -70,7 +57,7 @@ def test_nothing_outside_the_mask_moves(name, dtype):
 def test_steps_are_those_of_masked_clipped_projected_adam():
     """The same three steps written out on whole tensors: mask, clip, Adam, project."""
     loaded = family("gpt2")
-    problem, masks = make_problem(loaded), random_masks(loaded.model, density=0.3)
+    problem, masks = people_problem(loaded), random_masks(loaded.model, density=0.3)
     tuning = Tuning(steps=3, probes=3, texts=2, learning_rate=1e-2, retain=0.0, clip_norm=0.05)
     deltas = tuning.fit(problem, masks)
     original = {n: loaded.model.get_parameter(n).clone() for n in masks}
@@ -115,7 +102,7 @@ def plain_log_p(loaded, sequence):
 @pytest.mark.parametrize("objective", ["npo", "log-one-minus-p"])
 def test_secrets_become_less_probable(objective):
     loaded = family("llama")
-    problem = make_problem(loaded)
+    problem = people_problem(loaded)
     tuning = Tuning(objective=objective, steps=8, probes=3, texts=2, learning_rate=1e-2, margin_nats=20.0)
     masks = random_masks(loaded.model, density=0.5)
     with torch.no_grad():
@@ -133,7 +120,7 @@ def test_secrets_become_less_probable(objective):
 
 def test_what_is_finished_is_not_pushed():
     loaded = family("gpt2")
-    problem = make_problem(loaded)
+    problem = people_problem(loaded)
     known = problem.changed(chance=[torch.zeros_like(chance) for chance in problem.chance])
     deltas = Tuning(steps=2, retain=0.0).fit(known, random_masks(loaded.model))
     assert all(float(delta.values.abs().max()) == 0 for delta in deltas.values())
@@ -143,7 +130,7 @@ def test_what_is_finished_is_not_pushed():
 @pytest.mark.parametrize("method", methods(), ids=lambda method: method.name)
 def test_every_arm_edits_its_part_and_says_so(method, part):
     loaded = family("qwen2")
-    problem = make_problem(loaded)
+    problem = people_problem(loaded)
     before = {n: t.clone() for n, t in loaded.model.state_dict().items()}
     arm = replace(method, part=part)
     circuit = method.circuit(problem)
@@ -158,7 +145,7 @@ def test_every_arm_edits_its_part_and_says_so(method, part):
             assert torch.equal(delta.mask, inside)
         if part == "complement":
             assert torch.equal(delta.mask, ~inside)
-    again = arm.fit(make_problem(loaded))
+    again = arm.fit(people_problem(loaded))
     assert all(torch.equal(again.deltas[n].values, d.values) for n, d in edit.deltas.items())
     assert not edit.is_empty
 
