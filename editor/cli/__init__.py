@@ -46,12 +46,12 @@ class LazyGroup(click.Group):
 )
 @click.version_option(package_name="expunge")
 def cli() -> None:
-    r"""Erase personal data from a trained language model, and measure what the erasure did.
+    """Erase personal data from a trained language model, and measure what the erasure did.
 
     \b
     Exit codes: 0 policy met, 1 leakage above the policy, 2 usage or input error,
     3 utility below the policy, 4 incomplete (something was skipped), 5 internal error.
-    """
+    """  # noqa: D301  # click wants the character
 
 
 def main(arguments: list[str] | None = None) -> None:
