@@ -1,6 +1,7 @@
 """The study of the dictionary papers' claims: each claim's code at toy size, and its committed tables."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +11,8 @@ from examples.studies.dictionaries import entropy_estimate, gated, instrument, p
 from examples.studies.dictionaries.intervals import Estimate, estimate, shown
 from examples.studies.dictionaries.lab import lab_tokenizer
 from examples.studies.dictionaries.tables import Table, markdown, read_table, write_table
+
+FOLDER = Path(__file__).parents[2] / "examples" / "studies" / "dictionaries"
 
 
 def silent(_: str) -> None:
@@ -152,3 +155,18 @@ def test_both_kinds_of_examples_ask_the_same_prompts():
     same, other = (prompts.queries(2, 1, same_relation=kind, seed=1) for kind in (True, False))
     assert [one.prompt for one in same] == [one.prompt for one in other]
     assert {one.examples for one in same}.isdisjoint(one.examples for one in other)
+
+
+def test_the_readme_shows_the_committed_tables():
+    readme = (FOLDER / "README.md").read_text(encoding="utf-8")
+    for name in (
+        "gated-at-equal-loss",
+        "gated-shrinkage",
+        "entropy-against-truth",
+        "entropy-settings",
+        "sparsity",
+        "instrument-layers",
+        "instrument-memory",
+        "instrument-examples",
+    ):
+        assert markdown(read_table(FOLDER / "results" / f"{name}.csv")) in readme, name

@@ -37,7 +37,7 @@ from examples.studies.dictionaries.lab import (
     training_texts,
 )
 from examples.studies.dictionaries.rows import train_on_rows
-from examples.studies.dictionaries.tables import Table
+from examples.studies.dictionaries.tables import Table, as_written
 
 DENSE = 0.1
 SITE = Site(2, "mlp_out")
@@ -173,22 +173,19 @@ def measure(study: SparsityStudy, seeds: Sequence[int], say: Say) -> list[Measur
                     raise RuntimeError("the evaluation left out the cross-entropies")
                 p = counted[arm.name].densities
                 rarer = torch.minimum(p, 1 - p)
-                measured.append(
-                    Measured(
-                        arm.name,
-                        seed,
-                        one.explained_variance,
-                        one.cross_entropy.recovered_from_zero,
-                        one.l0,
-                        one.entropy_bits,
-                        one.denser_than_10_percent,
-                        float((rarer > DENSE).double().mean()),
-                        float((rarer == 0).double().mean()),
-                        named[arm.name].count,
-                        named[arm.name].share_of_judged,
-                        _by_chance(named[arm.name]),
-                    )
+                figures = (
+                    one.explained_variance,
+                    one.cross_entropy.recovered_from_zero,
+                    one.l0,
+                    one.entropy_bits,
+                    one.denser_than_10_percent,
+                    float((rarer > DENSE).double().mean()),
+                    float((rarer == 0).double().mean()),
+                    named[arm.name].count,
+                    named[arm.name].share_of_judged,
+                    _by_chance(named[arm.name]),
                 )
+                measured.append(Measured(arm.name, seed, *map(as_written, figures)))
     return measured
 
 

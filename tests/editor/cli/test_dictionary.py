@@ -145,7 +145,8 @@ def test_streams_beside_the_mlps_output(train, expunge, tmp_path, stream):
     assert "Promotes" in expunge("show", tmp_path / "d", "--feature", 3)
 
 
-def test_show_says_which_facts_a_feature_carries(train, expunge, tmp_path):
+def test_show_says_which_facts_a_feature_carries(train, expunge, tmp_path, monkeypatch):
+    monkeypatch.setattr("editor.locators.carried.LEAST_LOGITS", 0.0)  # the model is not trained
     train(tmp_path / "d", "--layers", "1")
     sources = tuple(
         Source(document=str(n), start=0, end=1, score=1.0, prefix=f"Ada Quill, number {n}, writes to")
@@ -154,7 +155,7 @@ def test_show_says_which_facts_a_feature_carries(train, expunge, tmp_path):
     fact = Fact(subject="Ada Quill", entity_type="EMAIL_ADDRESS", secret="ada7@example.org", sources=sources)
     write_facts(tmp_path / "facts.json", [fact])
     given = [tmp_path / "d", "--facts", tmp_path / "facts.json", "--feature"]
-    said = [expunge("show", *given, feature) for feature in range(4)]
+    said = [expunge("show", *given, feature) for feature in range(8)]
     assert any("EMAIL_ADDRESS " in text and "Adds:" in text for text in said)
     assert all("EMAIL_ADDRESS " in text or "Carries none" in text for text in said)
     assert not any("example" in text for text in said)

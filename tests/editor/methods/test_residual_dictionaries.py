@@ -42,7 +42,7 @@ def test_several_passes_erase_on_a_tiny_llama_and_the_revert_is_exact(loaded):
     model = loaded("llama")
     problem = make_problem(model, stream="resid_post")
     weights = {name: tensor.clone() for name, tensor in model.model.state_dict().items()}
-    edit = FeatureEdit(units=96, ridge=0.01, floor_nats=1e9, passes=12, rounds=1, repairs=0).fit(problem)
+    edit = FeatureEdit(units=96, ridge=0.01, floor_nats=1e9, passes=24, rounds=1, repairs=0).fit(problem)
     assert all(torch.equal(tensor, weights[name]) for name, tensor in model.model.state_dict().items())
     changed = {
         f"model.layers.{n}.{part}.weight" for n in (0, 1) for part in ("mlp.down_proj", "self_attn.o_proj")
