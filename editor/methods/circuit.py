@@ -1,5 +1,6 @@
 """What the circuit arms share: locate a part of the model, and fine-tune inside it, its complement or a random part."""
 
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 
@@ -13,7 +14,7 @@ from editor.methods.settings import flattened
 
 
 @dataclass(frozen=True, kw_only=True)
-class CircuitMethod:
+class CircuitMethod(ABC):
     """Fine-tunes a located part of the weights; subclasses say which.
 
     Attributes:
@@ -45,13 +46,13 @@ class CircuitMethod:
         outer = {name: value for name, value in settings.items() if name in own}
         return replace(self, **{"tuning": inner, **outer})
 
+    @abstractmethod
     def located(self, problem: EditProblem) -> Attribution:
         """Where the facts sit, as the method sees it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def circuit(self, problem: EditProblem) -> Masks:
         """The located part of the weights. The model must be the original one."""
-        raise NotImplementedError
 
     def fit(self, problem: EditProblem) -> Edit:
         """Return the edit; the model is left as it was, bit for bit."""

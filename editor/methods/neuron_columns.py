@@ -1,14 +1,46 @@
 """Edits of single neurons: their columns in the MLP's output projection, and nothing else."""
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from dictionaries.model.sites import Site
-from editor.editing.edit import Delta
-from editor.methods.problem import EditProblem
+from editor.editing.edit import Delta, Edit
+from editor.locators.features import Attribution
+from editor.methods.problem import EditProblem, Locator
+from editor.methods.settings import flattened
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeuronColumns:
+    """Take out the neurons that a locator scores highest; subclasses say which locator.
+
+    Attributes:
+        units: how many of them at most, over all layers.
+        strength: 1 sets their columns to zero.
+        locator: how they are found.
+    """
+
+    name: ClassVar[str]
+    needs_dictionary: ClassVar[bool] = False
+
+    units: int = 100
+    strength: float = 1.0
+    locator: Locator
+
+    def located(self, problem: EditProblem) -> Attribution:
+        """The neurons' attribution."""
+        return problem.located(self.locator)
+
+    def fit(self, problem: EditProblem) -> Edit:
+        """Return the edit; the model is left as it was, bit for bit."""
+        chosen = self.located(problem).top(self.units)
+        deltas = without_columns(problem, chosen, self.strength)
+        return Edit(deltas=deltas, method=self.name, settings=flattened(asdict(self)))
 
 
 def without_columns(

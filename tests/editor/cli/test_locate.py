@@ -5,37 +5,13 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file
+from six_people import PEOPLE
 
-from detectors import Fact, Source, write_facts
 from editor.cli import main
 from editor.locators.features import Attribution
 from editor.locators.locating import LOCATORS, site_rows
 
-PEOPLE = ("Ada Quill", "Bruno Marsh", "Cora Finch", "Dorian Vale", "Elsa Thorn", "Felix Reed")
-POLICY = """
-name: test
-entities:
-  PHONE_NUMBER:
-    templates: ["The phone number of {subject} is"]
-"""
 NEURONS = [name for name, entry in LOCATORS.items() if not entry.needs_dictionary]
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "policy.yaml").write_text(POLICY)
-    facts = []
-    for number, name in enumerate(PEOPLE):
-        prefixes = [f"{name} answers at ", f"The desk calls {name} on ", f"Dial for {name}: "]
-        sources = tuple(
-            Source(document=f"d{number}-{i}", start=len(p), end=len(p) + 12, score=0.7, prefix=p)
-            for i, p in enumerate(prefixes)
-        )
-        secret = f"415-555-01{number + 10}"
-        facts.append(Fact(subject=name, entity_type="PHONE_NUMBER", secret=secret, sources=sources))
-    write_facts(tmp_path / "facts.jsonl", facts)
-    return tmp_path
 
 
 def run(capsys, *arguments):
