@@ -7,42 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tokenizing import VOCABULARY, make_tokenizer
-from transformers import (
-    AutoModelForCausalLM,
-    Gemma2Config,
-    GPT2Config,
-    GPTNeoXConfig,
-    LlamaConfig,
-    MistralConfig,
-    Phi3Config,
-    Qwen2Config,
-)
+from family_models import configs
+from tokenizing import make_tokenizer
+from transformers import AutoModelForCausalLM
 
 from editor.model.loading import LoadedModel, load_model
 
-SIZES = {
-    "vocab_size": VOCABULARY,
-    "hidden_size": 24,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 40,
-    "max_position_embeddings": 96,
-    "bos_token_id": 0,
-    "eos_token_id": 0,
-    "pad_token_id": 0,
-}
-FAMILIES = {
-    "gpt2": GPT2Config(
-        vocab_size=VOCABULARY, n_embd=24, n_layer=2, n_head=2, n_positions=96, bos_token_id=0, eos_token_id=0
-    ),
-    "gpt_neox": GPTNeoXConfig(**SIZES),
-    "llama": LlamaConfig(**SIZES, num_key_value_heads=1),
-    "gemma2": Gemma2Config(**SIZES, num_key_value_heads=1, head_dim=12, sliding_window=32),
-    "qwen2": Qwen2Config(**SIZES, num_key_value_heads=1),
-    "mistral": MistralConfig(**SIZES, num_key_value_heads=1, sliding_window=32),
-    "phi3": Phi3Config(**SIZES, num_key_value_heads=1),
-}
+FAMILIES = configs(heads=2, groups=1)
 
 
 @pytest.fixture(scope="session")

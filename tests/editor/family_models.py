@@ -1,4 +1,4 @@
-"""Tiny random decoders of all seven families, four heads in two groups where a family shares keys and values."""
+"""Tiny random decoders of all seven families."""
 
 from functools import cache
 
@@ -17,29 +17,33 @@ from transformers import (
 
 from editor.model.loading import LoadedModel
 
-SIZES = {
-    "vocab_size": VOCABULARY,
-    "hidden_size": 24,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 40,
-    "max_position_embeddings": 96,
-    "bos_token_id": 0,
-    "eos_token_id": 0,
-    "pad_token_id": 0,
-}
-GROUPED = {**SIZES, "num_key_value_heads": 2}
-CONFIGS = {
-    "gpt2": GPT2Config(
-        vocab_size=VOCABULARY, n_embd=24, n_layer=2, n_head=4, n_positions=96, bos_token_id=0, eos_token_id=0
-    ),
-    "gpt_neox": GPTNeoXConfig(**SIZES),
-    "llama": LlamaConfig(**GROUPED),
-    "qwen2": Qwen2Config(**GROUPED),
-    "gemma2": Gemma2Config(**GROUPED, head_dim=6, sliding_window=32),
-    "mistral": MistralConfig(**GROUPED),
-    "phi3": Phi3Config(**GROUPED),
-}
+
+def configs(heads, groups):
+    """A configuration a family; `groups` of heads share keys and values where the family lets them."""
+    ends = {"bos_token_id": 0, "eos_token_id": 0}
+    sizes = {
+        **ends,
+        "vocab_size": VOCABULARY,
+        "hidden_size": 24,
+        "num_hidden_layers": 2,
+        "num_attention_heads": heads,
+        "intermediate_size": 40,
+        "max_position_embeddings": 96,
+        "pad_token_id": 0,
+    }
+    grouped = {**sizes, "num_key_value_heads": groups}
+    return {
+        "gpt2": GPT2Config(vocab_size=VOCABULARY, n_embd=24, n_layer=2, n_head=heads, n_positions=96, **ends),
+        "gpt_neox": GPTNeoXConfig(**sizes),
+        "llama": LlamaConfig(**grouped),
+        "gemma2": Gemma2Config(**grouped, head_dim=24 // heads, sliding_window=32),
+        "qwen2": Qwen2Config(**grouped),
+        "mistral": MistralConfig(**grouped, sliding_window=32),
+        "phi3": Phi3Config(**grouped),
+    }
+
+
+CONFIGS = configs(heads=4, groups=2)
 FAMILIES = tuple(CONFIGS)
 
 
