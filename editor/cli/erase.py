@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from editor.cli.names import SiteName
 from editor.cli.options import case_options, fail_on, open_case_from, run_info, run_options
 from editor.cli.stages import make_stages
 
@@ -36,7 +37,7 @@ METHODS = (
 )
 @click.option(
     "--site",
-    "site_name",
+    type=SiteName(),
     help="Such as mlp_out.3, where --dictionary does not say; of several, the one to use.",
 )
 @click.option("--method", type=click.Choice(METHODS), default="feature-edit", show_default=True)
@@ -64,7 +65,6 @@ def erase(ctx: click.Context, /, model: str, **options: Any) -> None:
 
 def run_erase(model: str, options: dict[str, Any]) -> int:
     """Do what the command says, and return the exit code."""
-    from dictionaries import parse_site
     from editor.cli.closing import close, open_output
     from editor.dictionary_supply import supply_dictionaries
     from editor.model.loading import load_model
@@ -79,11 +79,10 @@ def run_erase(model: str, options: dict[str, Any]) -> int:
         with stages.stage("Loading the model"):
             loaded = load_model(model, device=options["device"])
         case = open_case_from(options, judged_by, stages)
-        name = options.get("site_name")
-        site = parse_site(name) if name is not None else None
         supply = None
         if settings.method.needs_dictionary:
-            supply = supply_dictionaries(case, loaded, options["dictionary"], output.path, stages, site=site)
+            chosen, site = options["dictionary"], options.get("site")
+            supply = supply_dictionaries(case, loaded, chosen, output.path, stages, site=site)
         run = run_info(options)
         report = erase_case(case, loaded, supply, settings, run, output.path, stages)
         report = gate.judge(report, policy, incomplete=case.incomplete)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from editor.cli.names import NameIn, SiteName, locators
 from editor.cli.options import OVERWRITE, case_options, open_case_from
 from editor.cli.stages import make_stages
 
@@ -18,30 +19,10 @@ if TYPE_CHECKING:
 UNITS = 100
 
 
-class LocatorName(click.ParamType):  # type: ignore[type-arg]  # not generic in older releases
-    """A name in `LOCATORS`, which is imported when it is needed."""
-
-    name = "locator"
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002
-        """The names, for help."""
-        from editor.locators.locating import LOCATORS
-
-        return f"[{'|'.join(LOCATORS)}]"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Check a name."""
-        from editor.locators.locating import LOCATORS
-
-        if value not in LOCATORS:
-            self.fail(f"{value!r} is not one of {', '.join(LOCATORS)}.", param, ctx)
-        return str(value)
-
-
 @click.command()
 @click.argument("model")
 @case_options
-@click.option("--locator", type=LocatorName(), required=True, help="How to look.")
+@click.option("--locator", type=NameIn("locator", locators), required=True, help="How to look.")
 @click.option(
     "--units", type=click.IntRange(min=1), default=UNITS, show_default=True, help="Located, over all layers."
 )
@@ -50,7 +31,7 @@ class LocatorName(click.ParamType):  # type: ignore[type-arg]  # not generic in 
     type=click.Path(path_type=Path),
     help="For features: dictionaries, or a hub name.  [default: Gated SAEs of mlp_out, trained on the corpus]",
 )
-@click.option("--site", "site_name", help="Such as mlp_out.3, where --dictionary does not say.")
+@click.option("--site", type=SiteName(), help="Such as mlp_out.3, where --dictionary does not say.")
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="A new folder.")
 @OVERWRITE
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
@@ -91,7 +72,6 @@ def locate(model: str, **options: Any) -> None:
 
 def _pose(model: str, options: dict[str, Any], output: "OutputFolder") -> "EditProblem":
     """The problem that an edit would be given."""
-    from dictionaries import parse_site
     from editor.dictionary_supply import NO_DICTIONARIES, supply_dictionaries
     from editor.locators.features import FeatureAttribution
     from editor.locators.locating import LOCATORS
@@ -106,8 +86,9 @@ def _pose(model: str, options: dict[str, Any], output: "OutputFolder") -> "EditP
     case = open_case_from(options, load_policy(options["policy_name"]), stages)
     supply = NO_DICTIONARIES
     if LOCATORS[options["locator"]].needs_dictionary:
-        site = parse_site(options["site_name"]) if options["site_name"] is not None else None
-        supply = supply_dictionaries(case, loaded, options["dictionary"], output.path, stages, site=site)
+        supply = supply_dictionaries(
+            case, loaded, options["dictionary"], output.path, stages, site=options["site"]
+        )
     prepared = Prepared(loaded=loaded, material=prepare(case, loaded))
     return pose(case, prepared, supply.dictionaries, FeatureAttribution(), stages)
 

@@ -15,6 +15,7 @@ from editor.cli.dictionary.tables import print_comsem
 from editor.cli.options import OVERWRITE
 
 if TYPE_CHECKING:
+    from dictionaries import Site
     from dictionaries.evaluation.comsem import ComSem
     from dictionaries.evaluation.judges import Judge
     from editor.progress import Stages
@@ -81,7 +82,7 @@ def comsem(
     dictionary_paths: tuple[Path, ...],
     source: str,
     corpus_path: Path,
-    site_name: str | None,
+    site: "Site | None",
     judge_source: str,
     features: int | None,
     shown: int,
@@ -102,7 +103,7 @@ def comsem(
     numerals by length and place, entities by shape, neighbours and positions. Names may quote words of the corpus;
     digits and e-mail addresses they never do.
     """
-    from dictionaries import load_dictionaries, parse_site
+    from dictionaries import load_dictionaries
     from dictionaries.evaluation.comsem import ComSemSettings
     from dictionaries.evaluation.comsem import comsem as judge_features
     from editor.artefacts.output import OutputFolder
@@ -123,7 +124,6 @@ def comsem(
             inputs = {"model": source, "corpus": str(corpus_path), "judge": judge_source}
             folder = stack.enter_context(OutputFolder(output, overwrite=overwrite, inputs=inputs, seed=seed))
         loaded = load(source, device, stages)
-        site = parse_site(site_name) if site_name is not None else None
         found = {path: load_dictionaries(path, loaded.model, site=site) for path in dictionary_paths}
         judge = _judge(judge_source, device, stages)
         batches = make_batches(read_texts(corpus_path), loaded, context)

@@ -1,38 +1,28 @@
 """`expunge dictionary convert`."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
+from editor.cli.names import NameIn, SiteName, formats
 
-class FormatName(click.ParamType):  # type: ignore[type-arg]  # not generic in older releases
-    """A format that can be written; the table of them is imported when it is needed."""
-
-    name = "format"
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002
-        """The names, for help."""
-        from dictionaries.formats import writable
-
-        return f"[{'|'.join(writable())}]"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Check a name."""
-        from dictionaries.formats import writable
-
-        if value not in writable():
-            self.fail(f"{value!r} is not one of {', '.join(writable())}.", param, ctx)
-        return str(value)
+if TYPE_CHECKING:
+    from dictionaries import Site
 
 
 @click.command()
 @click.argument("source", metavar="DICTIONARY")
 @click.option(
-    "--to", "target", type=FormatName(), default="expunge", show_default=True, help="Format to write."
+    "--to",
+    "target",
+    type=NameIn("format", formats),
+    default="expunge",
+    show_default=True,
+    help="Format to write.",
 )
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="The folder to write to.")
-@click.option("--site", "site_name", help="What it reads, such as mlp_out.3, where its files do not say.")
+@click.option("--site", type=SiteName(), help="What it reads, such as mlp_out.3, where its files do not say.")
 @click.option(
     "--input-scale",
     type=float,
@@ -43,7 +33,7 @@ def convert(
     source: str,
     target: str,
     output: Path,
-    site_name: str | None,
+    site: "Site | None",
     input_scale: float | None,
     overwrite: bool,
 ) -> None:
@@ -53,10 +43,9 @@ def convert(
     the BAE reference code, or a name on the hub with the folder in it: owner/name/layer_20/width_16k. Several
     dictionaries get a folder each.
     """
-    from dictionaries import export_dictionaries, load_dictionaries, parse_site
+    from dictionaries import export_dictionaries, load_dictionaries
     from editor.cli.closing import shown
 
-    site = parse_site(site_name) if site_name is not None else None
     found = load_dictionaries(source, site=site, input_scale=input_scale)
     places = export_dictionaries(found, output, target, overwrite=overwrite)
     for where, folder in places.items():

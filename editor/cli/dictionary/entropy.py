@@ -14,6 +14,7 @@ from editor.cli.dictionary.tables import print_entropies
 from editor.cli.options import OVERWRITE
 
 if TYPE_CHECKING:
+    from dictionaries import Site
     from dictionaries.evaluation.hidden_entropy import HiddenEntropy
     from editor.artefacts.output import OutputFolder
 
@@ -36,7 +37,7 @@ def entropy(
     source: str,
     dictionary_path: Path,
     corpus_path: Path,
-    site_name: str | None,
+    site: "Site | None",
     draws: int,
     seed: int,
     output: Path | None,
@@ -50,7 +51,7 @@ def entropy(
     In bits: how much it takes, at most, to say which features are on. Intervals are 95%, from a bootstrap over
     groups of documents. Compare positions and layers only at similar explained variance: see `evaluate`.
     """
-    from dictionaries import load_dictionaries, parse_site
+    from dictionaries import load_dictionaries
     from dictionaries.evaluation.hidden_entropy import hidden_entropy
     from editor.artefacts.output import OutputFolder
     from editor.cli.stages import make_stages
@@ -62,7 +63,6 @@ def entropy(
             inputs = {"model": source, "corpus": str(corpus_path), "dictionary": str(dictionary_path)}
             folder = stack.enter_context(OutputFolder(output, overwrite=overwrite, inputs=inputs, seed=seed))
         loaded = load(source, device, stages)
-        site = parse_site(site_name) if site_name is not None else None
         found = load_dictionaries(dictionary_path, loaded.model, site=site)
         batches = make_batches(read_texts(corpus_path), loaded, context)
         with showing(stages) as progress:

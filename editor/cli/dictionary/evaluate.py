@@ -18,7 +18,7 @@ from editor.cli.options import OVERWRITE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dictionaries import Dictionary, Evaluation, TokenBatch
+    from dictionaries import Dictionary, Evaluation, Site, TokenBatch
     from dictionaries.model.splice import Key
     from editor.artefacts.output import OutputFolder
     from editor.model.loading import LoadedModel
@@ -44,7 +44,7 @@ def evaluate(
     dictionary_paths: tuple[Path, ...],
     source: str,
     corpus_path: Path,
-    site_name: str | None,
+    site: "Site | None",
     no_cross_entropy: bool,
     output: Path | None,
     overwrite: bool,
@@ -58,14 +58,13 @@ def evaluate(
     OUTPUT gets the table as evaluation.json, and figures: L0 against the cross-entropy recovered from mean
     ablation, and how many features are on for what share of the tokens.
     """
-    from dictionaries import load_dictionaries, parse_site
+    from dictionaries import load_dictionaries
     from editor.cli.stages import make_stages
 
     stages = make_stages(quiet=quiet)
     with ExitStack() as stack:
         folder = _output_folder(stack, output, source, corpus_path, overwrite=overwrite)
         loaded = load(source, device, stages)
-        site = parse_site(site_name) if site_name is not None else None
         found = {path: load_dictionaries(path, loaded.model, site=site) for path in dictionary_paths}
         batches = make_batches(read_texts(corpus_path), loaded, context)
         rows = evaluate_each(loaded, batches, labelled(found), stages, cross_entropy=not no_cross_entropy)

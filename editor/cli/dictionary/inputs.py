@@ -8,6 +8,8 @@ import click
 from policies.errors import CorpusError, DictionaryError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dictionaries import Dictionary, Site, TokenBatch
     from editor.model.loading import LoadedModel
     from editor.progress import Stages
@@ -73,17 +75,12 @@ def parse_layers(layers: str, stream: Any, loaded: "LoadedModel") -> "list[Site]
     return sites
 
 
-def choose_site(found: "dict[Site, Any]", name: str | None) -> "Site":
-    """The site asked for, or the only one that there is a dictionary for."""
-    from dictionaries import parse_site
-
-    names = ", ".join(map(str, found))
-    if name is None and len(found) > 1:
+def only_site(found: "Mapping[Site, Any]") -> "Site":
+    """The site of the only dictionary there is."""
+    if len(found) > 1:
+        names = ", ".join(map(str, found))
         raise DictionaryError(f"The folder holds dictionaries for {names}", "Say which by --site")
-    site = parse_site(name) if name is not None else next(iter(found))
-    if site not in found:
-        raise DictionaryError(f"There is no dictionary for {site}", f"There is one for {names}")
-    return site
+    return next(iter(found))
 
 
 def labelled(found: "dict[Path, dict[Site, Dictionary]]") -> "dict[str, Dictionary]":

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from editor.cli.dictionary.feature_view import print_feature
-from editor.cli.dictionary.inputs import choose_site, load, make_batches, read_texts
+from editor.cli.dictionary.inputs import load, make_batches, only_site, read_texts
 from editor.cli.dictionary.options import CONTEXT, CORPUS, DEVICE, DICTIONARY, MODEL, QUIET
 from editor.cli.dictionary.progress import advancing
+from editor.cli.names import SiteName
 
 if TYPE_CHECKING:
-    from dictionaries import Dictionary
+    from dictionaries import Dictionary, Site
     from editor.model.loading import LoadedModel
     from editor.progress import Stages
 
@@ -24,7 +25,7 @@ FACTS_SHOWN = 10
 @CORPUS
 @click.option("--feature", type=click.IntRange(min=0), required=True, help="Which, counted from 0.")
 @click.option(
-    "--site", "site_name", help="Such as mlp_out.3, where DICTIONARY holds several or does not say."
+    "--site", type=SiteName(), help="Such as mlp_out.3, where DICTIONARY holds several or does not say."
 )
 @click.option(
     "--contexts", type=click.IntRange(min=0), default=10, show_default=True, help="How many to show."
@@ -58,7 +59,7 @@ def show(
     source: str,
     corpus_path: Path,
     feature: int,
-    site_name: str | None,
+    site: "Site | None",
     contexts: int,
     unmask: bool,
     context: int,
@@ -70,15 +71,14 @@ def show(
 
     Facts are those of a facts file, or those found in the corpus about the subjects of a request; labels name them.
     """
-    from dictionaries import load_dictionaries, parse_site, view_feature
+    from dictionaries import load_dictionaries, view_feature
     from dictionaries.model.sites import input_device
     from editor.cli.stages import make_stages
 
     stages = make_stages(quiet=quiet)
     loaded = load(source, device, stages)
-    asked = parse_site(site_name) if site_name is not None else None
-    found = load_dictionaries(dictionary_path, loaded.model, site=asked)
-    chosen = found[choose_site(found, site_name)].to(input_device(loaded.model))
+    found = load_dictionaries(dictionary_path, loaded.model, site=site)
+    chosen = found[only_site(found)].to(input_device(loaded.model))
     batches = make_batches(read_texts(corpus_path), loaded, context)
     with stages.stage("Reading activations", len(batches)) as advance:
         view = view_feature(

@@ -9,9 +9,10 @@ import click
 
 from editor.cli.dictionary.evaluate import evaluate_each, figures_of
 from editor.cli.dictionary.inputs import load, make_batches, parse_layers, read_texts, split_documents
-from editor.cli.dictionary.options import CONTEXT, CORPUS, DEVICE, MODEL, QUIET, Architecture
+from editor.cli.dictionary.options import CONTEXT, CORPUS, DEVICE, MODEL, QUIET
 from editor.cli.dictionary.progress import showing
 from editor.cli.dictionary.tables import print_evaluations, print_training
+from editor.cli.names import NameIn, architectures
 from editor.cli.options import OVERWRITE
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 @click.command()
 @MODEL
 @CORPUS
-@click.option("--architecture", type=Architecture(), default="gated", show_default=True)
+@click.option(
+    "--architecture", type=NameIn("architecture", architectures), default="gated", show_default=True
+)
 @click.option("--layers", default="all", show_default=True, help="Such as 0,2,5-7; counted from 0.")
 @click.option(
     "--stream",
