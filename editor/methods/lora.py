@@ -1,0 +1,35 @@
+"""What the arms share that fine-tune all linear layers through a LoRA adapter: they differ in how they forget."""
+
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass, field
+from typing import ClassVar
+
+from editor.editing.edit import Edit
+from editor.methods.lora_tuning import Forget, LoraTuning
+from editor.methods.problem import EditProblem
+from editor.methods.settings import flattened
+from editor.methods.unlocated import Unlocated
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoraMethod(Unlocated, ABC):
+    """Fine-tunes through an adapter; subclasses say by which loss.
+
+    Attributes:
+        tuning: how.
+    """
+
+    name: ClassVar[str]
+    needs_dictionary: ClassVar[bool] = False
+
+    tuning: LoraTuning = field(default_factory=LoraTuning)
+
+    @property
+    @abstractmethod
+    def forget(self) -> Forget:
+        """The loss over the secrets; the retaining term is the tuning's."""
+
+    def fit(self, problem: EditProblem) -> Edit:
+        """Return the edit; the model is left as it was, bit for bit."""
+        deltas = self.tuning.fit(problem, self.forget)
+        return Edit(deltas=deltas, method=self.name, settings=flattened(asdict(self)))
