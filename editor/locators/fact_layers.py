@@ -24,8 +24,8 @@ from torch import Tensor
 from dictionaries.model.sites import Site, capture, decoder_layers
 from editor.locators.features import Attribution
 from editor.model.loading import LoadedModel
-from editor.model.tokens import TokenSequence, batches, joiner
-from editor.questions.asking import encode_probes
+from editor.model.tokens import TokenSequence, batches
+from editor.questions.asking import encode_probes, name_ends
 from editor.questions.probes import Probe, Target
 from policies.errors import CorpusError
 
@@ -187,7 +187,7 @@ def _labelled(loaded: LoadedModel, facts: dict[Target, list[Probe]]) -> list[_Qu
     """Questions of one relation with the first answer token that differs as their label."""
     probes = [probe for mine in facts.values() for probe in mine]
     sequences = encode_probes(loaded, probes)
-    names = _name_ends(loaded, probes, sequences)
+    names = name_ends(loaded, probes, sequences)
     answers = [s.ids[s.marked.index(True) :] for s in sequences]
     shortest = min(map(len, answers), default=0)
     differs = next((i for i in range(shortest) if len({ids[i] for ids in answers}) > 1), None)
@@ -209,18 +209,6 @@ def _labelled(loaded: LoadedModel, facts: dict[Target, list[Probe]]) -> list[_Qu
             )
         )
     return found
-
-
-def _name_ends(loaded: LoadedModel, probes: Sequence[Probe], sequences: Sequence[TokenSequence]) -> list[int]:
-    """The place of the last token of the person's name in each sequence, counted from the sequence's end."""
-    texts = [f"{probe.prompt}{joiner(probe.prompt)}{probe.answer}" for probe in probes]
-    encoded = loaded.tokenizer(texts, return_offsets_mapping=True)["offset_mapping"]
-    places = []
-    for probe, sequence, offsets in zip(probes, sequences, encoded, strict=True):
-        end = probe.prompt.rindex(probe.target.subject) + len(probe.target.subject)
-        after = sum(start >= end for start, _ in offsets)
-        places.append(max(0, len(sequence.ids) - after - 1))
-    return places
 
 
 @torch.no_grad()

@@ -36,17 +36,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dictionaries import Dictionary
-from dictionaries.model.sites import Site, SiteModules, capture, resolve, writing_sites
+from dictionaries.model.sites import Site, capture, resolve, writing_sites
 from editor.editing.edit import Edit
 from editor.locators.features import GRADIENT_BATCH_TOKENS, Attribution
 from editor.methods.changes import Changes
+from editor.methods.keyed import before_norm, keyed_change
 from editor.methods.problem import EditProblem
 from editor.methods.repair import Repair
 from editor.model.forward import output_logits
 from editor.model.tokens import TokenBatch, batches
 
-EPSILON = 1e-4
-"""ε relative to the mean diagonal of the system: keeps it invertible, changes nothing else."""
 SEPARATION_EPSILON = 1e-3
 """The same of C₀ alone, whose smallest directions a few thousand tokens do not settle."""
 IDENTIFYING = -0.5
@@ -122,21 +121,8 @@ class FeatureEdit:
                 break
             for site, k in keys.items():
                 target = torch.cat([push.targets[site] for push in pushes])
-                changes.add(site, self._solve(k, target, problem.retained_covariance[site]))
+                changes.add(site, keyed_change(k, target, problem.retained_covariance[site], self.ridge))
         return keys
-
-    @torch.no_grad()
-    def _solve(
-        self,
-        keys: Float[Tensor, "tokens m"],
-        target: Float[Tensor, "tokens d"],
-        covariance: Float[Tensor, "m m"],
-    ) -> Float[Tensor, "d m"]:
-        count = len(keys)
-        system = keys.T @ keys / count + self.ridge * covariance.to(keys.device)
-        system.diagonal().add_(EPSILON * float(system.diagonal().mean()))
-        solution: Tensor = torch.linalg.solve(system, keys.T @ target / count)
-        return solution.T
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,24 +243,6 @@ def centred_codes(
     units = units.to(x.device)
     codes: Tensor = dictionary.encode(x)[:, units] - dictionary.baseline[units]
     return codes
-
-
-@torch.no_grad()
-def before_norm(
-    found: SiteModules, keys: Float[Tensor, "tokens m"], change: Float[Tensor, "tokens d"]
-) -> Float[Tensor, "tokens d"]:
-    """Map a wanted change of a site's output to one of its projection's output u.
-
-    They are the same but where an RMS norm stands between (Gemma-2): o = gain ∘ u / rms(u), so for small changes
-    δu ≈ rms(u) · δo / gain. Where the gain is small the quotient is damped, gain / (gain² + δ²) with δ a tenth of
-    the mean gain.
-    """
-    if found.norm is None:
-        return change
-    raw: Tensor = found.projection(keys)
-    gain: Tensor = found.norm(torch.ones_like(raw[:1])).float()
-    damped = gain / (gain**2 + (0.1 * gain.abs().mean()) ** 2)
-    return raw.float().pow(2).mean(-1, keepdim=True).sqrt() * change * damped
 
 
 def _erase_batches(problem: EditProblem) -> list[TokenBatch]:

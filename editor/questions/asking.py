@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from editor.model.loading import LoadedModel
-from editor.model.tokens import TokenSequence, encode_answers
+from editor.model.tokens import TokenSequence, encode_answers, joiner
 from editor.questions.probes import Probe
 from policies.errors import ModelError
 
@@ -49,3 +49,17 @@ def frame(loaded: LoadedModel, prompt: str) -> str:
             "Leave out --system-prompt, or give --no-chat",
         ) from None
     return f"{text}{prompt}"
+
+
+def name_ends(loaded: LoadedModel, probes: Sequence[Probe], sequences: Sequence[TokenSequence]) -> list[int]:
+    """The place of the last token of the subject's name in each probe as tokens; every prompt must hold the name."""
+    texts = [f"{probe.prompt}{joiner(probe.prompt)}{probe.answer}" for probe in probes]
+    encoded = loaded.tokenizer(texts, return_offsets_mapping=True)["offset_mapping"]
+    places = []
+    for probe, sequence, offsets in zip(probes, sequences, encoded, strict=True):
+        end = probe.prompt.rindex(probe.target.subject) + len(probe.target.subject)
+        after = sum(
+            start >= end for start, _ in offsets
+        )  # counted from the end: beginnings are framed and cut
+        places.append(max(0, len(sequence.ids) - after - 1))
+    return places

@@ -22,7 +22,7 @@ from editor.methods import (
     RandomFeatures,
     RandomNeurons,
 )
-from editor.methods.feature_edit import EPSILON, before_norm
+from editor.methods.keyed import EPSILON, before_norm
 from editor.model.tokens import batches
 
 FAMILIES = ("gpt2", "gpt_neox", "llama", "gemma2", "qwen2")

@@ -1,0 +1,65 @@
+"""Changes of output projections that act at some keys and spare others, also where a norm stands behind them.
+
+ΔW = argmin mean_edited ‖ΔW k - r‖² + λ mean_retained ‖ΔW k‖² + ε ‖ΔW‖²
+   = Rᵀ K (KᵀK/n + λ C₀ + ε I)⁻¹ / n            K (n, m), R (n, d), C₀ = mean kkᵀ over retained tokens
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dictionaries.model.sites import SiteModules
+
+EPSILON = 1e-4
+"""ε relative to the mean diagonal of the system: keeps it invertible, changes nothing else."""
+
+
+@torch.no_grad()
+def keyed_change(
+    keys: Float[Tensor, "tokens m"],
+    target: Float[Tensor, "tokens d"],
+    covariance: Float[Tensor, "m m"],
+    ridge: float,
+) -> Float[Tensor, "d m"]:
+    """Solve for ΔW.
+
+    Args:
+        keys: K, the projection's inputs at the edited tokens.
+        target: R, the change that is wanted of its output there.
+        covariance: C₀.
+        ridge: λ.
+    """
+    count = len(keys)
+    system = keys.T @ keys / count + ridge * covariance.to(keys.device)
+    system.diagonal().add_(EPSILON * float(system.diagonal().mean()))
+    solution: Tensor = torch.linalg.solve(system, keys.T @ target / count)
+    return solution.T
+
+
+@torch.no_grad()
+def before_norm(
+    found: SiteModules, keys: Float[Tensor, "tokens m"], change: Float[Tensor, "tokens d"]
+) -> Float[Tensor, "tokens d"]:
+    """Map a wanted change of a site's output to one of its projection's output u.
+
+    They are the same but where an RMS norm stands between (Gemma-2): o = gain ∘ u / rms(u), so for small changes
+    δu ≈ rms(u) · δo / gain, the quotient damped (`damped_inverse`).
+    """
+    if found.norm is None:
+        return change
+    raw: Tensor = found.projection(keys)
+    return raw.float().pow(2).mean(-1, keepdim=True).sqrt() * change * damped_inverse(norm_gain(found))
+
+
+@torch.no_grad()
+def norm_gain(found: SiteModules) -> Float[Tensor, " d"]:
+    """The gain of the norm behind a projection; 1 where there is none."""
+    weight = next(found.projection.parameters())
+    ones = weight.new_ones(1, found.width)
+    gain: Tensor = ones if found.norm is None else found.norm(ones)
+    return gain[0].float()
+
+
+def damped_inverse(gain: Float[Tensor, " d"]) -> Float[Tensor, " d"]:
+    """1 / gain, but gain / (gain² + δ²) with δ a tenth of the mean gain, so that small gains give no large changes."""
+    return gain / (gain**2 + (0.1 * gain.abs().mean()) ** 2)
