@@ -57,6 +57,7 @@ from editor.methods import (
     RandomNeurons,
 )
 from editor.methods.problem import NOTHING_LOCATED
+from editor.methods.searching import fitted
 from editor.model.loading import LoadedModel, load_model, tensor_digests
 from editor.progress import Stages
 from editor.questions.asking import encode_probes
@@ -94,7 +95,7 @@ class EraseOptions:
 
     Attributes:
         method: the settings where `search` is None, the first trial's otherwise.
-        search: the strength search of `feature-edit`; None uses `method` as it is.
+        search: the strength search; None uses `method` as it is.
         attribution: the locator.
         controls: measure the control edits too.
     """
@@ -175,7 +176,7 @@ def erase(
     tuning = search(case, before, problem, options.search, stages) if options.search else None
     method = tuning.chosen if tuning else options.method
     with stages.stage("Fitting the edit"):
-        edit = tuning.chosen.fit(problem, start=tuning.best.edit) if tuning else method.fit(problem)
+        edit = fitted(method, problem, tuning.best.edit if tuning else None)
     if method.needs_dictionary:
         with stages.stage("Describing the features"):
             located = method.located(problem)

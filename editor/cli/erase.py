@@ -1,5 +1,6 @@
 """`expunge erase`: the main job."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from editor.cli.options import case_options, fail_on, open_case_from, run_info, 
 from editor.cli.stages import make_stages
 
 if TYPE_CHECKING:
+    from editor.methods import Method
     from editor.pipeline import EraseOptions
 
 METHODS = (
@@ -45,8 +47,9 @@ METHODS = (
     "--strength",
     default="auto",
     show_default=True,
-    help="Of feature-edit: auto searches the gentlest edit that meets the policy; a number is how many nats below "
-    "chance an edit without search pushes what identifies.",
+    help="auto searches the gentlest edit that meets the policy; default takes the method's settings as they are; a "
+    "number is its strength in an edit without search: for feature-edit and the circuits how many nats below chance "
+    "they push what identifies, for neurons and feature-literal how many units they take.",
 )
 @click.option(
     "--trials", type=click.IntRange(1, 1000), default=8, show_default=True, help="Of the search, at most."
@@ -94,27 +97,38 @@ def erase_options(options: dict[str, Any]) -> "EraseOptions":
     """Method and strength from the command line.
 
     Raises:
-        click.UsageError: a strength that is neither "auto" nor a number from 0 to 100, or an option that the method
-            has no use for.
+        click.UsageError: a strength that is neither "auto", "default" nor a number in the method's range, or a
+            dictionary that the method has no use for.
     """
     from editor.editing.tune import StrengthSearch
-    from editor.methods import METHODS, FeatureEdit
+    from editor.methods import METHODS
+    from editor.methods.searching import tuned
     from editor.pipeline import EraseOptions
 
-    if options["dictionary"] is not None and not METHODS[options["method"]].needs_dictionary:
-        raise click.UsageError(f"--dictionary has no meaning for --method {options['method']}.")
-    if options["method"] != FeatureEdit.name:
-        if options["strength"] != "auto":
-            raise click.UsageError(f"--strength has no meaning for --method {options['method']}.")
-        return EraseOptions(method=METHODS[options["method"]](), search=None, controls=options["controls"])
-    if options["strength"] == "auto":
-        start = FeatureEdit(continued_rounds=options.get("continued_rounds", FeatureEdit.continued_rounds))
-        search = StrengthSearch(trials=options["trials"], seed=options["seed"] or 0, start=start)
-        return EraseOptions(search=search, controls=options["controls"])
+    method, strength, controls = METHODS[options["method"]](), options["strength"], options["controls"]
+    if options["dictionary"] is not None and not method.needs_dictionary:
+        raise click.UsageError(f"--dictionary has no meaning for --method {method.name}.")
+    if "continued_rounds" in options:
+        method = tuned(method, {"continued_rounds": options["continued_rounds"]})
+    if strength == "auto":
+        search = StrengthSearch(trials=options["trials"], seed=options["seed"] or 0, start=method)
+        return EraseOptions(method=method, search=search, controls=controls)
+    if strength != "default":
+        method = tuned(method, {method.space.strength: _strength(strength, method)})
+    return EraseOptions(method=method, search=None, controls=controls)
+
+
+def _strength(given: str, method: "Method") -> float:
+    """A number that is the method's strength."""
+    allowed = method.space.ranges[method.space.strength]
     try:
-        margin = float(options["strength"])
+        value = int(given) if allowed.whole else float(given)
     except ValueError:
-        margin = -1.0
-    if not 0 <= margin <= 100:
-        raise click.UsageError("--strength is neither auto nor a number of nats from 0 to 100.")
-    return EraseOptions(method=FeatureEdit(margin_nats=margin), search=None, controls=options["controls"])
+        value = math.nan
+    if not allowed.low <= value <= allowed.high:
+        what = "a whole number" if allowed.whole else "a number"
+        raise click.UsageError(
+            f"--strength is neither auto, default nor {what} from {allowed.low:g} to {allowed.high:g}, "
+            f"the {method.space.strength.replace('_', ' ')} of {method.name}."
+        )
+    return value

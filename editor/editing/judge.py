@@ -11,8 +11,8 @@ from torch import Tensor
 from editor.editing.edit import Edit
 from editor.measuring.audit import Scored, decoy_percentiles, kept_share, score_probes
 from editor.measuring.leakage import extractable
-from editor.methods.feature_edit import FeatureEdit
-from editor.methods.problem import EditProblem
+from editor.methods import EditProblem, Method
+from editor.methods.searching import fitted
 from editor.model.forward import marked_logits
 from editor.model.loading import LoadedModel
 from editor.model.tokens import TokenBatch, TokenSequence
@@ -41,7 +41,7 @@ class TrialResult:
         feasible: whether it meets the policy's floors too.
     """
 
-    method: FeatureEdit
+    method: Method
     edit: Edit | None = field(repr=False)
     leakage: float
     collateral: float
@@ -98,18 +98,23 @@ class TrialJudge:
         self.text = self._some(text)
         self.text_before = [marked_logits(loaded.model, batch).log_softmax(1) for batch in self.text]
 
-    def judge(self, problem: EditProblem, method: FeatureEdit, start: Edit | None = None) -> TrialResult:
-        """Fit an edit, going on from `start` if there is one; apply it, measure it, and take it back."""
-        edit = method.fit(problem, start=start)
-        with edit.applied(self.loaded.model):
-            return self._measure(edit, method)
+    def judge(self, problem: EditProblem, method: Method, start: Edit | None = None) -> TrialResult:
+        """Fit an edit, going on from `start` if there is one and the method can; measure it, and take it back."""
+        return self.measure(fitted(method, problem, start), method)
 
-    def _measure(self, edit: Edit, method: FeatureEdit) -> TrialResult:
-        erased = score_probes(self.loaded, self.erased, self.policy.decoding)
-        after = score_probes(self.loaded, self.kept, self.policy.decoding)
+    def divergence(self, edit: Edit) -> float:
+        """The collateral of an edit alone: mean KL(original || edited) on retained text, nats a token."""
+        with edit.applied(self.loaded.model):
+            return self._text()[0]
+
+    def measure(self, edit: Edit, method: Method) -> TrialResult:
+        """Apply an edit, measure it, and take it back."""
+        with edit.applied(self.loaded.model):
+            erased = score_probes(self.loaded, self.erased, self.policy.decoding)
+            after = score_probes(self.loaded, self.kept, self.policy.decoding)
+            divergence, rise = self._text()
         others = kept_share(self.kept_before, after, ("neighbours", "others"))
         same = kept_share(self.kept_before, after, ("same_subject",))
-        divergence, rise = self._text()
         leaks = self.leaks(erased)
         floors, ceilings = self.policy.utility, self.policy.leakage
         erases = (

@@ -11,14 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from editor.editing.judge import TrialJudge, TrialResult
-from editor.methods.feature_edit import FeatureEdit
-from editor.methods.problem import EditProblem
+from editor.methods import EditProblem, FeatureEdit, Method
+from editor.methods.searching import tuned
 from editor.questions.probes import Probe
 from editor.report.schema import TrialRow
-
-MOST_MARGIN_NATS = 8.0
-STRONGER_NATS = 0.75
-GENTLER_NATS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,14 +23,14 @@ class Tuning:
 
     Attributes:
         best: the chosen trial, with its edit.
-        trials: every trial, without.
+        trials: every trial; without its edit, unless the search keeps them.
     """
 
     best: TrialResult
     trials: tuple[TrialResult, ...]
 
     @property
-    def chosen(self) -> FeatureEdit:
+    def chosen(self) -> Method:
         """The chosen settings."""
         return self.best.method
 
@@ -43,7 +39,7 @@ class Tuning:
         return tuple(
             TrialRow(
                 number=number,
-                settings={name: float(value) for name, value in _parameters(trial.method).items()},
+                settings=trial.method.space.values(trial.method),
                 leakage=trial.leakage,
                 collateral=trial.collateral,
                 norm=trial.norm,
@@ -55,19 +51,21 @@ class Tuning:
 
 @dataclass(frozen=True, kw_only=True)
 class StrengthSearch:
-    """Searches units, gain, ridge and margin.
+    """Searches the settings in a method's search space.
 
     Attributes:
         trials: how many edits are tried at most.
         patience: the search ends after this many trials without a gentler edit that meets the policy.
         seed: of the sampler.
         start: the first trial.
+        keep_edits: keep every trial's edit in memory.
     """
 
     trials: int = 8
     patience: int = 3
     seed: int = 0
-    start: FeatureEdit = field(default_factory=FeatureEdit)
+    start: Method = field(default_factory=FeatureEdit)
+    keep_edits: bool = False
 
     def fit(
         self,
@@ -81,20 +79,23 @@ class StrengthSearch:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         sampler = optuna.samplers.TPESampler(seed=self.seed, n_startup_trials=4)
         study = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
-        study.enqueue_trial(_parameters(self.start))
+        space = self.start.space
+        study.enqueue_trial(space.values(self.start))
         results: list[TrialResult] = []
         best: TrialResult | None = None
         for number in range(self.trials):
             start = None
             if number == 1:
-                study.enqueue_trial(_parameters(_answer(results[0])))
+                answer = space.moved(results[0].method, stronger=not results[0].erases)
+                study.enqueue_trial(space.values(answer))
                 # What did not go deep enough goes on from where it stands; what went too deep begins anew.
                 start = best.edit if best and not best.erases else None
             trial = study.ask()
-            result = judge.judge(problem, _suggest(trial, self.start), start)
+            settings = {name: values.suggested(trial, name) for name, values in space.ranges.items()}
+            result = judge.judge(problem, tuned(self.start, settings), start)
             study.tell(trial, [result.leakage, result.collateral])
-            best = min(best or result, result, key=_preference)
-            results.append(replace(result, edit=None))
+            best = min(best or result, result, key=preference)
+            results.append(result if self.keep_edits else replace(result, edit=None))
             if progress is not None:
                 progress(result)
             if self._stalled(results):
@@ -103,39 +104,13 @@ class StrengthSearch:
         return Tuning(best=best, trials=tuple(results))
 
     def _stalled(self, results: Sequence[TrialResult]) -> bool:
-        best = min(range(len(results)), key=lambda number: _preference(results[number]))
+        best = min(range(len(results)), key=lambda number: preference(results[number]))
         return results[best].feasible and len(results) - 1 - best >= self.patience
 
 
-def _answer(first: TrialResult) -> FeatureEdit:
-    """A stronger edit where the first does not erase, a gentler one where it does."""
-    margin = first.method.margin_nats + (-GENTLER_NATS if first.erases else STRONGER_NATS)
-    return replace(first.method, margin_nats=min(MOST_MARGIN_NATS, max(0.0, margin)))
-
-
-def _preference(result: TrialResult) -> tuple[bool, float, float]:
+def preference(result: TrialResult) -> tuple[bool, float, float]:
     """Policy first, then leakage where no edit meets it, then gentleness."""
     return not result.feasible, 0.0 if result.feasible else result.leakage - result.kept, result.collateral
-
-
-def _suggest(trial: object, like: FeatureEdit) -> FeatureEdit:
-    suggest = trial.suggest_float  # type: ignore[attr-defined]  # optuna has no stubs here
-    return replace(
-        like,
-        units=trial.suggest_int("units", 50, 1000, log=True),  # type: ignore[attr-defined]
-        gain=suggest("gain", 0.5, 4.0, log=True),
-        ridge=suggest("ridge", 3.0, 100.0, log=True),
-        margin_nats=suggest("margin_nats", 0.0, MOST_MARGIN_NATS),
-    )
-
-
-def _parameters(method: FeatureEdit) -> dict[str, float]:
-    return {
-        "units": method.units,
-        "gain": method.gain,
-        "ridge": method.ridge,
-        "margin_nats": method.margin_nats,
-    }
 
 
 def split_wordings(probes: Sequence[Probe]) -> tuple[list[Probe], list[Probe]]:

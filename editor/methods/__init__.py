@@ -18,6 +18,7 @@ from editor.methods.npo_lora import NpoLora
 from editor.methods.problem import EditProblem
 from editor.methods.random_features import RandomFeatures
 from editor.methods.random_neurons import RandomNeurons
+from editor.methods.searching import SearchSpace
 
 
 class Method(Protocol):
@@ -26,10 +27,12 @@ class Method(Protocol):
     Attributes:
         name: in `METHODS` and in reports.
         needs_dictionary: whether the problem must have dictionaries and their attribution.
+        space: the settings that a search varies.
     """
 
     name: ClassVar[str]
     needs_dictionary: ClassVar[bool]
+    space: ClassVar[SearchSpace]
 
     @property
     def units(self) -> int:

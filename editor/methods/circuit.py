@@ -1,8 +1,8 @@
 """What the circuit arms share: locate a part of the model, and fine-tune inside it, its complement or a random part."""
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, ClassVar, Self
+from dataclasses import asdict, dataclass, field
+from typing import ClassVar
 
 from editor.editing.edit import Edit
 from editor.locators.blocks import Masks
@@ -10,7 +10,19 @@ from editor.locators.circuit_parts import Part, part_of
 from editor.locators.features import Attribution
 from editor.methods.circuit_tuning import Tuning
 from editor.methods.problem import EditProblem
+from editor.methods.searching import Range, SearchSpace
 from editor.methods.settings import flattened
+
+CIRCUIT_SPACE = SearchSpace(
+    ranges={
+        "margin_nats": Range(low=0.0, high=8.0),
+        "learning_rate": Range(low=1e-4, high=1e-3, log=True),
+        "retain": Range(low=5.0, high=100.0, log=True),
+    },
+    strength="margin_nats",
+    stronger=2.0,
+    gentler=-1.0,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +37,7 @@ class CircuitMethod(ABC):
 
     name: ClassVar[str]
     needs_dictionary: ClassVar[bool] = False
+    space: ClassVar[SearchSpace] = CIRCUIT_SPACE
 
     part: Part = "circuit"
     part_seed: int = 0
@@ -34,17 +47,6 @@ class CircuitMethod(ABC):
     def units(self) -> int:
         """How many located units reports list at most."""
         return 12
-
-    def tuned(self, **settings: Any) -> Self:
-        """The same method with other settings, its own (density, layers ...) or its tuning's, by name.
-
-        What a search would vary: `margin_nats` (0 to 8), `learning_rate` (1e-4 to 1e-3), `retain` (5 to 100) and the
-        circuit's size.
-        """
-        own = {item.name for item in fields(self)}
-        inner = replace(self.tuning, **{name: value for name, value in settings.items() if name not in own})
-        outer = {name: value for name, value in settings.items() if name in own}
-        return replace(self, **{"tuning": inner, **outer})
 
     @abstractmethod
     def located(self, problem: EditProblem) -> Attribution:

@@ -1,13 +1,14 @@
 """Fine-tuning inside the MLPs that look the facts up (`editor.locators.fact_layers`)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from editor.locators.blocks import Masks, Node, node_masks
 from editor.locators.fact_layers import FactLayers
 from editor.locators.features import Attribution
-from editor.methods.circuit import CircuitMethod
+from editor.methods.circuit import CIRCUIT_SPACE, CircuitMethod
 from editor.methods.problem import EditProblem
+from editor.methods.searching import Range, SearchSpace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,9 @@ class CircuitMlp(CircuitMethod):
     """
 
     name: ClassVar[str] = "circuit-mlp"
+    space: ClassVar[SearchSpace] = replace(
+        CIRCUIT_SPACE, ranges={**CIRCUIT_SPACE.ranges, "layers": Range(low=1, high=4, whole=True)}
+    )
 
     layers: int = 2
     locator: FactLayers = field(default_factory=FactLayers)

@@ -1,13 +1,14 @@
 """Fine-tuning inside the heads and MLPs that node attribution finds (`editor.locators.nodes`)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from editor.locators.blocks import Masks, Node, node_masks
 from editor.locators.features import Attribution
 from editor.locators.nodes import NodeAttribution
-from editor.methods.circuit import CircuitMethod
+from editor.methods.circuit import CIRCUIT_SPACE, CircuitMethod
 from editor.methods.problem import EditProblem
+from editor.methods.searching import Range, SearchSpace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,9 @@ class CircuitNode(CircuitMethod):
     """
 
     name: ClassVar[str] = "circuit-node"
+    space: ClassVar[SearchSpace] = replace(
+        CIRCUIT_SPACE, ranges={**CIRCUIT_SPACE.ranges, "density": Range(low=0.05, high=0.5, log=True)}
+    )
 
     density: float = 0.25
     locator: NodeAttribution = field(default_factory=NodeAttribution)

@@ -43,6 +43,7 @@ from editor.methods.changes import Changes
 from editor.methods.keyed import before_norm, keyed_change
 from editor.methods.problem import EditProblem
 from editor.methods.repair import Repair
+from editor.methods.searching import Range, SearchSpace
 from editor.model.forward import output_logits
 from editor.model.tokens import TokenBatch, batches
 
@@ -74,6 +75,17 @@ class FeatureEdit:
 
     name: ClassVar[str] = "feature-edit"
     needs_dictionary: ClassVar[bool] = True
+    space: ClassVar[SearchSpace] = SearchSpace(
+        ranges={
+            "units": Range(low=50, high=1000, log=True, whole=True),
+            "gain": Range(low=0.5, high=4.0, log=True),
+            "ridge": Range(low=3.0, high=100.0, log=True),
+            "margin_nats": Range(low=0.0, high=8.0),
+        },
+        strength="margin_nats",
+        stronger=0.75,
+        gentler=-1.0,
+    )
 
     units: int = 400
     gain: float = 3.0
@@ -89,13 +101,15 @@ class FeatureEdit:
         """The features' attribution."""
         return problem.attribution
 
-    def fit(self, problem: EditProblem, start: Edit | None = None) -> Edit:
-        """Return the edit; the model is left as it was, bit for bit.
+    def fit(self, problem: EditProblem) -> Edit:
+        """Return the edit; the model is left as it was, bit for bit."""
+        return self._fit(problem, None)
 
-        Args:
-            problem: what to erase and what to retain.
-            start: an edit of the same sites, fitted by the same settings to part of the problem, to go on from.
-        """
+    def go_on(self, problem: EditProblem, start: Edit) -> Edit:
+        """Return the edit, begun at one of the same sites, fitted by the same settings to part of the problem."""
+        return self._fit(problem, start)
+
+    def _fit(self, problem: EditProblem, start: Edit | None) -> Edit:
         located = {site: units for site, units in problem.attribution.top(self.units).items() if len(units)}
         _ = problem.retained_reading  # while the model is the original one
         with Changes(problem, problem.writing(located), start) as changes:

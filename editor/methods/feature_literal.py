@@ -18,6 +18,7 @@ from dictionaries.model.sites import Site, capture
 from editor.editing.edit import Delta, Edit
 from editor.locators.features import Attribution
 from editor.methods.problem import EditProblem
+from editor.methods.searching import Range, SearchSpace
 from editor.model.tokens import batches
 
 
@@ -34,6 +35,16 @@ class FeatureLiteral:
 
     name: ClassVar[str] = "feature-literal"
     needs_dictionary: ClassVar[bool] = True
+    space: ClassVar[SearchSpace] = SearchSpace(
+        ranges={
+            "units": Range(low=5, high=400, log=True, whole=True),
+            "coordinate_share": Range(low=0.1, high=0.9),
+            "neuron_share": Range(low=0.02, high=0.6, log=True),
+        },
+        strength="units",
+        stronger=3.0,
+        gentler=1 / 3,
+    )
 
     units: int = 20
     coordinate_share: float = 0.5

@@ -7,6 +7,7 @@ from typing import ClassVar
 from editor.editing.edit import Edit
 from editor.methods.lora_tuning import Forget, LoraTuning
 from editor.methods.problem import EditProblem
+from editor.methods.searching import Range, SearchSpace
 from editor.methods.settings import flattened
 from editor.methods.unlocated import Unlocated
 
@@ -21,6 +22,16 @@ class LoraMethod(Unlocated, ABC):
 
     name: ClassVar[str]
     needs_dictionary: ClassVar[bool] = False
+    space: ClassVar[SearchSpace] = SearchSpace(
+        ranges={
+            "learning_rate": Range(low=1e-4, high=5e-3, log=True),
+            "retain": Range(low=0.3, high=30.0, log=True),
+            "steps": Range(low=20, high=200, log=True, whole=True),
+        },
+        strength="learning_rate",
+        stronger=2.0,
+        gentler=0.5,
+    )
 
     tuning: LoraTuning = field(default_factory=LoraTuning)
 

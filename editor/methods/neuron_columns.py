@@ -12,7 +12,18 @@ from dictionaries.model.sites import Site
 from editor.editing.edit import Delta, Edit
 from editor.locators.features import Attribution
 from editor.methods.problem import EditProblem, Locator
+from editor.methods.searching import Range, SearchSpace
 from editor.methods.settings import flattened
+
+NEURON_SPACE = SearchSpace(
+    ranges={
+        "units": Range(low=10, high=1000, log=True, whole=True),
+        "strength": Range(low=0.5, high=3.0),
+    },
+    strength="units",
+    stronger=2.5,
+    gentler=0.4,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +38,7 @@ class NeuronColumns:
 
     name: ClassVar[str]
     needs_dictionary: ClassVar[bool] = False
+    space: ClassVar[SearchSpace] = NEURON_SPACE
 
     units: int = 100
     strength: float = 1.0

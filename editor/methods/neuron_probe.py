@@ -17,8 +17,9 @@ from editor.editing.edit import AnyDelta, Delta, Edit, MaskedDelta
 from editor.locators.features import Attribution
 from editor.locators.sparse_probing import SparseProbing
 from editor.methods.key_moments import KeyMoments, key_moments
-from editor.methods.neuron_columns import without_columns
+from editor.methods.neuron_columns import NEURON_SPACE, without_columns
 from editor.methods.problem import EditProblem
+from editor.methods.searching import SearchSpace
 from editor.methods.settings import flattened
 
 EPSILON = 1e-4
@@ -37,6 +38,7 @@ class NeuronProbe:
 
     name: ClassVar[str] = "neuron-probe"
     needs_dictionary: ClassVar[bool] = False
+    space: ClassVar[SearchSpace] = NEURON_SPACE
 
     units: int = 100
     strength: float = 1.0

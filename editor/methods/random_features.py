@@ -15,6 +15,7 @@ from editor.editing.edit import Edit
 from editor.locators.features import Attribution
 from editor.methods.feature_edit import FeatureEdit
 from editor.methods.problem import EditProblem
+from editor.methods.searching import SearchSpace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class RandomFeatures:
 
     name: ClassVar[str] = "random-features"
     needs_dictionary: ClassVar[bool] = True
+    space: ClassVar[SearchSpace] = FeatureEdit.space
 
     like: FeatureEdit = field(default_factory=FeatureEdit)
     norm: float | None = None

@@ -9,11 +9,12 @@ from torch import Tensor
 from dictionaries.model.sites import Site
 from editor.editing.edit import Edit
 from editor.locators.features import Attribution
-from editor.methods.neuron_columns import without_columns
+from editor.methods.neuron_columns import NEURON_SPACE, without_columns
 from editor.methods.neuron_depn import NeuronDepn
 from editor.methods.neuron_kn import NeuronKn
 from editor.methods.neuron_probe import NeuronProbe
 from editor.methods.problem import EditProblem
+from editor.methods.searching import SearchSpace
 from editor.methods.settings import flattened
 
 
@@ -29,6 +30,7 @@ class RandomNeurons:
 
     name: ClassVar[str] = "random-neurons"
     needs_dictionary: ClassVar[bool] = False
+    space: ClassVar[SearchSpace] = NEURON_SPACE
 
     like: NeuronKn | NeuronDepn | NeuronProbe = field(default_factory=NeuronKn)
     norm: float | None = None

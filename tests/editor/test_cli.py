@@ -98,10 +98,14 @@ BAD = {
     "facts file missing": ("MODEL", ("--facts", "nowhere.jsonl"), "nowhere.jsonl cannot be read"),
     "subject not in the corpus": ("MODEL", ("--subject", "Nobody Known"), "data subject 1 of 1"),
     "policy missing": ("MODEL", ("--policy", "nowhere.yaml"), "There is no policy nowhere.yaml"),
-    "unknown strength": ("MODEL", ("--strength", "much"), "--strength is neither auto nor"),
+    "unknown strength": ("MODEL", ("--strength", "much"), "--strength is neither auto, default nor"),
     "both request and subject": ("MODEL", ("--subject", "A", "--request", "r.yaml"), "not both"),
     "a dictionary for neurons": ("MODEL", ("--method", "neuron-kn", "--dictionary", "d"), "has no meaning"),
-    "a strength for neurons": ("MODEL", ("--method", "neuron-kn", "--strength", "2"), "has no meaning"),
+    "too few neurons": (
+        "MODEL",
+        ("--method", "neuron-kn", "--strength", "2"),
+        "a whole number from 10 to 1000",
+    ),
 }
 
 

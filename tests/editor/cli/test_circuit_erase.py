@@ -11,6 +11,7 @@ from editor.cli import main
 from editor.editing.edit import Edit, MaskedDelta
 from editor.locators.weight_mask import WeightMask
 from editor.methods import METHODS
+from editor.methods.searching import tuned
 
 
 def stored(folder):
@@ -21,13 +22,13 @@ def stored(folder):
 def test_the_checkpoint_changes_inside_the_circuit_alone_and_comes_back(
     here, checkpoint, method, monkeypatch
 ):
-    quick = METHODS[method]().tuned(steps=6)
+    quick = tuned(METHODS[method](), {"steps": 6})
     if method == "circuit-mask":
-        quick = quick.tuned(locator=WeightMask(steps=6))
+        quick = tuned(quick, {"locator": WeightMask(steps=6)})
     monkeypatch.setitem(METHODS, method, lambda: quick)
     model = checkpoint("gpt2", torch.bfloat16)
     case = ("--facts", "facts.jsonl", "--policy", "policy.yaml", "--subject", PEOPLE[0])
-    where = ("--output", "out", "--quiet", "--device", "cpu", "--operator", "test")
+    where = ("--output", "out", "--quiet", "--device", "cpu", "--operator", "test", "--strength", "default")
     with pytest.raises(SystemExit) as stopped:
         main([str(part) for part in ("erase", model, *case, "--method", method, *where)])
     assert stopped.value.code in (0, 1, 3)  # a random model; what the verdict is does not matter here

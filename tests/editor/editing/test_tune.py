@@ -4,7 +4,7 @@ import pytest
 
 from editor.editing.edit import Edit
 from editor.editing.judge import TrialResult
-from editor.editing.tune import GENTLER_NATS, STRONGER_NATS, StrengthSearch, split_wordings
+from editor.editing.tune import StrengthSearch, split_wordings
 from editor.methods import FeatureEdit
 
 
@@ -31,7 +31,7 @@ class Judge:
         )
 
 
-@pytest.mark.parametrize(("enough", "step"), [(3.0, -GENTLER_NATS), (4.5, STRONGER_NATS)])
+@pytest.mark.parametrize(("enough", "step"), [(3.0, -1.0), (4.5, 0.75)])
 def test_the_second_trial_answers_the_first(enough, step):
     judge = Judge(enough)
     first, second = StrengthSearch(trials=2).fit(None, judge).trials

@@ -17,6 +17,7 @@ from editor.locators.weight_mask import WeightMask
 from editor.methods import CircuitMask, CircuitMlp, CircuitNode, EditProblem
 from editor.methods.circuit_tuning import Tuning
 from editor.methods.confined_weights import ConfinedWeights
+from editor.methods.searching import tuned
 
 FAST = Tuning(steps=3, probes=2, texts=2, learning_rate=3e-2)
 
@@ -151,12 +152,12 @@ def test_every_arm_edits_its_part_and_says_so(method, part):
 
 
 def test_settings_are_tuned_by_name():
-    method = CircuitNode().tuned(margin_nats=5.0, density=0.5)
+    method = tuned(CircuitNode(), {"margin_nats": 5.0, "density": 0.5})
     assert (method.tuning.margin_nats, method.density) == (5.0, 0.5)
-    assert method.tuned(part="random") == replace(method, part="random")
-    assert CircuitMask().tuned(retain=7.0).tuning == replace(Tuning(), retain=7.0)
-    with pytest.raises(TypeError):
-        method.tuned(nonsense=1)
+    assert tuned(method, {"part": "random"}) == replace(method, part="random")
+    assert tuned(CircuitMask(), {"retain": 7.0}).tuning == replace(Tuning(), retain=7.0)
+    with pytest.raises(AttributeError, match="nonsense"):
+        tuned(method, {"nonsense": 1})
 
 
 def test_a_random_part_has_the_circuits_composition():
