@@ -3,22 +3,20 @@
 Each value is made once and passed forward. Verification's probes and held-out text reach nothing before it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from dictionaries import Dictionary
-from dictionaries.model.sites import Site
 from editor.artefacts.masking import CaseKey
 from editor.case import Case
 from editor.dictionary_supply import NO_DICTIONARIES, DictionarySupply
 from editor.editing.edit import Edit
 from editor.editing.export import export_checkpoint, save_adapter
-from editor.editing.judge import TrialJudge
-from editor.editing.tune import StrengthSearch, Tuning, split_wordings
+from editor.editing.posing import Prepared, pose, trials
+from editor.editing.tune import StrengthSearch, Tuning
 from editor.evidence import EvidenceOptions, gather
 from editor.locators.features import FeatureAttribution
-from editor.measuring.audit import Scored, decoy_bits, decoy_probes, fact_rows, group_results, subject_rows
+from editor.measuring.audit import Scored, decoy_bits, fact_rows, group_results, subject_rows
 from editor.measuring.judgement import (
     exit_code,
     integrity_criterion,
@@ -27,10 +25,8 @@ from editor.measuring.judgement import (
     verdict,
 )
 from editor.measuring.measure import (
-    Material,
     attack_rows,
     control_row,
-    decoy_maker,
     prepare,
     score_case,
     text_before_after,
@@ -56,22 +52,15 @@ from editor.methods import (
     RandomFeatures,
     RandomNeurons,
 )
-from editor.methods.problem import NOTHING_LOCATED
 from editor.methods.searching import fitted
 from editor.model.loading import LoadedModel, load_model, tensor_digests
 from editor.progress import Stages
-from editor.questions.asking import encode_probes
-from editor.questions.chance import chance_levels
-from editor.questions.probes import Probe, Target, sample
 from editor.questions.retained import perplexity
 from editor.report.feature_page import describe_features
 from editor.report.features import FEATURES_HTML, render_features
 from editor.report.schema import ControlRow, Perplexity, Report
 
 INTEGRITY_TEXTS = 8
-RETAINED_PROBES = 800
-"""Questions about what must stay that are retained beside the text: there, facts stand mostly behind others."""
-TRIAL_KEPT_PROBES = 400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,14 +93,6 @@ class EraseOptions:
     search: StrengthSearch | None = field(default_factory=StrengthSearch)
     attribution: FeatureAttribution = field(default_factory=FeatureAttribution)
     controls: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """A model, and a case's probes and texts made ready for it."""
-
-    loaded: LoadedModel
-    material: Material
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,88 +250,11 @@ def measure_original(case: Case, loaded: LoadedModel, stages: Stages, *, wide: b
     return Before(loaded=loaded, material=material, scored=scored, digests=digests)
 
 
-def pose(
-    case: Case,
-    before: Prepared,
-    dictionaries: Mapping[Site, Dictionary],
-    attribution: FeatureAttribution,
-    stages: Stages,
-) -> EditProblem:
-    """Pose the problem that methods solve, from the locating split alone, the features located if there are any."""
-    locating = [probe for probe in case.probes if probe.split == "locating"]
-    erased = [probe for probe in locating if probe.target.group == "erased"]
-    relations = {probe.target.relation for probe in erased}
-    others = [
-        probe
-        for probe in locating
-        if probe.target.group in ("neighbours", "others") and probe.target.relation in relations
-    ]
-    mine = encode_probes(before.loaded, erased)
-    theirs = encode_probes(before.loaded, sample(others, len(erased), case.seed))
-    scores = NOTHING_LOCATED
-    if dictionaries:
-        with stages.stage("Locating features", len(mine) + len(theirs)) as advance:
-            scores = attribution.fit(before.loaded, mine, theirs, dictionaries, advance)
-    retained = encode_probes(before.loaded, _retained_probes(case))
-    problem = EditProblem(
-        loaded=before.loaded,
-        erase=mine,
-        chance=chance_levels(before.loaded, erased, decoy_maker(case).format),
-        retain=(*before.material.fitting_text, *retained),
-        facts=fact_numbers(erased),
-        others=theirs,
-        asked=erased,
-        comparable=others,
-        dictionaries=dictionaries,
-        attribution=scores,
-    )
-    if dictionaries:
-        with stages.stage("Reading the retained text"):
-            _ = problem.retained_reading
-    return problem
-
-
-def fact_numbers(probes: Sequence[Probe]) -> tuple[int, ...]:
-    """For each probe, the number of the fact that it asks for, in order of appearance."""
-    numbers: dict[Target, int] = {}
-    return tuple(numbers.setdefault(probe.target, len(numbers)) for probe in probes)
-
-
-def _retained_probes(case: Case) -> list[Probe]:
-    """Namesakes are the likeliest to be hit: two thirds of their wordings, and a sample of everyone's; the search
-    judges on what is left.
-    """
-    kept = [p for p in case.probes if p.split == "locating" and p.target.group != "erased"]
-    namesakes = [p for p in kept if p.target.group == "neighbours"]
-    near = sample(namesakes, min(RETAINED_PROBES, len(namesakes) * 2 // 3), case.seed)
-    taken = {id(probe) for probe in near}
-    rest = sample((p for p in kept if id(p) not in taken), RETAINED_PROBES - len(near), case.seed)
-    return [*near, *rest]
-
-
 def search(
     case: Case, before: Before, problem: EditProblem, strength: StrengthSearch, stages: Stages
 ) -> Tuning:
     """Search the settings on an inner split of the locating wordings."""
-    locating = [probe for probe in case.probes if probe.split == "locating"]
-    fitting, judging = split_wordings(locating)
-    everything = [*fitting, *judging]
-    kept = [probe for probe in locating if probe.target.group != "erased"]
-    retained = {id(probe) for probe in _retained_probes(case)}
-    unseen = [probe for probe in kept if id(probe) not in retained]
-    judge = TrialJudge(
-        before.loaded,
-        case.policy,
-        erased=[*everything, *decoy_probes(everything, decoy_maker(case), seed=case.seed)],
-        kept=sample(unseen or kept, TRIAL_KEPT_PROBES, case.seed),
-        text=before.material.fitting_text,
-    )
-    inner = problem.changed(
-        erase=encode_probes(before.loaded, fitting),
-        chance=chance_levels(before.loaded, fitting, decoy_maker(case).format),
-        facts=fact_numbers(fitting),
-        asked=fitting,
-    )
+    inner, judge = trials(case, before, problem)
     with stages.stage("Searching the gentlest strength", strength.trials) as advance:
         return strength.fit(inner, judge, lambda _: advance(1))
 

@@ -73,11 +73,11 @@ def locate(model: str, **options: Any) -> None:
 def _pose(model: str, options: dict[str, Any], output: "OutputFolder") -> "EditProblem":
     """The problem that an edit would be given."""
     from editor.dictionary_supply import NO_DICTIONARIES, supply_dictionaries
+    from editor.editing.posing import Prepared, pose
     from editor.locators.features import FeatureAttribution
     from editor.locators.locating import LOCATORS
     from editor.measuring.measure import prepare
     from editor.model.loading import load_model
-    from editor.pipeline import Prepared, pose
     from policies import load_policy
 
     stages = make_stages(quiet=options["quiet"])

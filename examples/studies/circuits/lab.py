@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from editor.case import Case, CaseFiles, open_case
 from editor.editing.edit import Edit
+from editor.editing.posing import Prepared, pose
 from editor.lab import find_lab
 from editor.locators.features import FeatureAttribution
 from editor.measuring.audit import kept_share, score_probes
@@ -12,7 +13,6 @@ from editor.measuring.measure import prepare
 from editor.methods import EditProblem
 from editor.model.loading import load_model
 from editor.model.tokens import TokenSequence
-from editor.pipeline import Prepared, pose
 from editor.progress import Silent
 from editor.questions.probes import Probe, sample
 from editor.questions.retained import perplexity
