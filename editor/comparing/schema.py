@@ -14,6 +14,8 @@ COMPARISON_VERSION = 1
 
 Family = Literal["features", "neurons", "circuits", "weights", "random"]
 PointName = Literal["policy", "norm", "collateral"]
+Measure = Literal["gen", "exposed", "bits"]
+"""What arms are tested by; bits above `statistics.MOST_BITS` count as that many."""
 POINTS: dict[PointName, str] = {
     "policy": "tuned to the policy",
     "norm": "same ‖ΔW‖",
@@ -115,7 +117,7 @@ class Cost(Part):
 
 
 class Interval(Part):
-    """A mean with its 95% interval from a bootstrap over facts (or questions), seeds averaged."""
+    """A mean with its ends: of a 95% bootstrap interval, or the least and the most of the seeds."""
 
     mean: float
     low: float
@@ -123,7 +125,11 @@ class Interval(Part):
 
 
 class SummaryRow(Part):
-    """One arm at one operating point over all seeds."""
+    """One arm at one operating point over all seeds; None where nothing was tested.
+
+    Intervals of rel, gen, exposed and extractable are from a bootstrap over facts, seeds averaged; that of loc from
+    one over questions. All others are the least and the most of the seeds.
+    """
 
     arm: str
     family: Family
@@ -131,17 +137,17 @@ class SummaryRow(Part):
     seeds: int
     rel: Interval
     gen: Interval
-    loc: Interval
+    loc: Interval | None
     exposed: Interval
     extractable: Interval
-    same_subject: Interval
+    same_subject: Interval | None
     perplexity_rise: Interval
-    """Over seeds alone: mean, least and most."""
-    four_bit: Interval
-    relearned: Interval
+    four_bit: Interval | None
+    relearned: Interval | None
     bits: float
     """Median worst-case bits over facts and seeds."""
     norm: float
+    """A mean over seeds, as collateral."""
     collateral: float
     meets_policy: int
     """In how many of the seeds."""
@@ -151,7 +157,7 @@ class PairedTest(Part):
     """The reference arm against another on the same facts, at one operating point."""
 
     point: PointName
-    measure: Literal["gen", "exposed", "bits"]
+    measure: Measure
     arm: str
     difference: Interval
     """Reference less the other arm, better is positive for gen and bits, negative for exposed."""

@@ -1,0 +1,179 @@
+"""What a comparison comes to: everything that follows from its arms, and one sentence that claims no more."""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+
+from editor.comparing.schema import ArmRun, Comparison, Interval, Measure, PointName
+from editor.comparing.statistics import (
+    MEASURES,
+    bootstrapped,
+    by_arm,
+    by_fact,
+    differences_of,
+    holm,
+    overlaps,
+    paired_tests,
+    points_of,
+    sign_flip_p,
+    summarise,
+)
+from editor.report.formatting import percent, plural
+from editor.report.schema import ModelSummary, PolicySummary, Scope
+
+JUDGED_AT: PointName = "collateral"
+"""The operating point that the verdict is about."""
+SIGNIFICANT = 0.05
+SAME = 1e-9
+"""Means no further apart are a tie."""
+DIRECTION: dict[Measure, int] = {"gen": 1, "exposed": -1, "bits": 1}
+"""1 where more is better."""
+
+Runs = Mapping[str, Sequence[ArmRun]]
+
+
+def concluded(
+    *,
+    case: str,
+    command: str,
+    versions: dict[str, str],
+    policy: PolicySummary,
+    model: ModelSummary,
+    scope: Scope,
+    reference: str,
+    trials: int,
+    arms: Sequence[ArmRun],
+    seed: int = 0,
+) -> Comparison:
+    """The comparison of these arms; its seeds are theirs, and `seed` is that of bootstraps and permutations."""
+    return Comparison(
+        case=case,
+        command=command,
+        versions=versions,
+        policy=policy,
+        model=model,
+        scope=scope,
+        reference=reference,
+        seeds=tuple(sorted({run.seed for run in arms})),
+        trials=trials,
+        arms=tuple(arms),
+        summary=summarise(arms, seed),
+        tests=paired_tests(arms, reference, seed),
+        overlaps=overlaps(arms),
+        verdict=verdict(arms, seed),
+    )
+
+
+def verdict(arms: Sequence[ArmRun], seed: int = 0) -> str:
+    """Which arm forgot most at the same collateral, by how much, and whether the difference is significant.
+
+    The arm of the highest Gen leads; of several that share it, that of the fewest exposed facts; of several again,
+    that of the most bits. Who leads is known only once it is seen, so the difference to the next best is tested with
+    Holm's correction for all pairs of the arms that are still in question. Random controls neither lead nor are next
+    best; the best of them is named.
+    """
+    runs = {arm: own for arm, own in by_arm(arms).items() if points_of(own, JUDGED_AT)}
+    controls = {arm: own for arm, own in runs.items() if own[0].family == "random"}
+    methods = {arm: own for arm, own in runs.items() if arm not in controls}
+    if not methods:
+        return "No method was measured at the same collateral, so the comparison has no winner."
+    facts = max(len(_values(own, "gen")) for own in methods.values())
+    seeds = len({run.seed for own in methods.values() for run in own})
+    measured_on = f"{plural(facts, 'fact')}, {plural(seeds, 'seed')}"
+    return f"At the same collateral ({measured_on}), {_contest(methods, seed)}{_beside(methods, controls)}."
+
+
+def p_text(p: float) -> str:
+    """'p = 0.012', 'p < 0.001'."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
+def _contest(methods: Runs, seed: int) -> str:
+    """Names who leads by the first measure that tells the methods apart."""
+    left, said = methods, ""
+    for measure in MEASURES:
+        means = {arm: _mean(own, measure) for arm, own in left.items()}
+        ranked = sorted(left, key=lambda arm: -DIRECTION[measure] * means[arm])
+        first = [arm for arm in ranked if abs(means[arm] - means[ranked[0]]) <= SAME]
+        if len(first) == 1:
+            return said + ("; of these, " if said else "") + _leads(measure, ranked, left, seed)
+        if said and len(first) == len(left):
+            said += f" and at {_worded(measure, means[first[0]])}"
+        else:
+            said += ("; of these, " if said else "") + f"{', '.join(first[:-1])} and {first[-1]} tie at "
+            said += _worded(measure, means[first[0]])
+        left = {arm: own for arm, own in left.items() if arm in first}
+    return f"{said}, so none of them is ahead"
+
+
+def _leads(measure: Measure, ranked: Sequence[str], runs: Runs, seed: int) -> str:
+    """The first against the next best, and whether that may be chance."""
+    leader, *others = ranked
+    own = _amount(measure, _mean(runs[leader], measure))
+    if not others:
+        return f"{leader} forgot {own} of unseen wordings; there was no other method to compare it with"
+    difference, p = _against_next(measure, {arm: runs[arm] for arm in ranked}, seed)
+    chance = "significant" if p < SIGNIFICANT else "not significant"
+    pairs = plural(len(ranked) * (len(ranked) - 1) // 2, "pair")
+    return (
+        f"{leader} {LED[measure].format(own)}, against {_amount(measure, _mean(runs[others[0]], measure))} by "
+        f"{others[0]}, the next best; the difference ({_between(measure, difference)}) is {chance} at 5% "
+        f"({p_text(p)}, Holm's correction for {pairs})"
+    )
+
+
+LED: dict[Measure, str] = {
+    "gen": "forgot most: {} of unseen wordings",
+    "exposed": "left the fewest facts exposed: {}",
+    "bits": "left facts hardest to guess: {} on average",
+}
+
+
+def _against_next(measure: Measure, ranked: Runs, seed: int) -> tuple[Interval, float]:
+    """By how much the first is better than the second, and the p of that, corrected for all pairs."""
+    pairs = list(combinations(ranked, 2))
+    differences = [
+        DIRECTION[measure] * np.array(differences_of(ranked[one], ranked[other], JUDGED_AT, measure))
+        for one, other in pairs
+    ]
+    corrected = holm([sign_flip_p(one, seed) for one in differences])
+    return bootstrapped(differences[0], seed), corrected[0]
+
+
+def _beside(methods: Runs, controls: Runs) -> str:
+    """What the best of the random controls forgot."""
+    if not controls:
+        return ""
+    best = max(controls, key=lambda arm: _mean(controls[arm], "gen"))
+    forgot = _mean(controls[best], "gen")
+    no_less = forgot >= max(_mean(own, "gen") for own in methods.values()) - SAME
+    end = ", no less than any method" if no_less else ""
+    return f"; {best}, a random control, forgot {percent(forgot)}{end}"
+
+
+def _values(runs: Sequence[ArmRun], measure: Measure) -> list[float]:
+    return list(by_fact(points_of(runs, JUDGED_AT), measure).values())
+
+
+def _mean(runs: Sequence[ArmRun], measure: Measure) -> float:
+    return float(np.mean(_values(runs, measure)))
+
+
+def _amount(measure: Measure, value: float) -> str:
+    return f"{value:.1f} bits" if measure == "bits" else percent(value)
+
+
+def _worded(measure: Measure, value: float) -> str:
+    of = {"gen": " of unseen wordings", "exposed": " of facts exposed", "bits": " a fact"}
+    return _amount(measure, value) + of[measure]
+
+
+def _between(measure: Measure, difference: Interval) -> str:
+    """'3.2 points, 95% interval −0.4 to 6.8'."""
+    factor, unit = (1, "bits") if measure == "bits" else (100, "points")
+    mean, low, high = (
+        f"{factor * value:.1f}".replace("-", "\N{MINUS SIGN}")
+        for value in (difference.mean, difference.low, difference.high)
+    )
+    return f"{mean} {unit}, 95% interval {low} to {high}"

@@ -1,0 +1,104 @@
+"""The verdict: names who leads, says when that may be chance, and claims no more."""
+
+import pytest
+from made_arms import make_arms, make_comparison, runs_of
+
+from editor.comparing.conclusion import p_text, verdict
+from editor.comparing.schema import Comparison
+from editor.comparing.statistics import overlaps, paired_tests, summarise
+
+
+def test_a_clear_winner_is_named_with_its_difference():
+    found = verdict([runs_of("best", [1.0] * 12), runs_of("next", [0.5] * 12), runs_of("last", [0.0] * 12)])
+    assert "(12 facts, 1 seed), best forgot most: 100% of unseen wordings, against 50% by next" in found
+    assert "50.0 points" in found
+    assert "is significant at 5% (p = 0.0015, Holm's correction for 3 pairs)" in found
+
+
+def test_a_small_lead_is_not_called_significant():
+    gens = [1.0, 1.0, 0.75, 0.5, 1.0, 0.25, 1.0, 0.5]
+    found = verdict([runs_of("a", gens), runs_of("b", [*gens[:-1], 0.25])])
+    assert found.startswith("At the same collateral (8 facts, 1 seed), a forgot most: 75%")
+    assert "is not significant at 5% (p = 1," in found
+
+
+def test_too_few_facts_are_never_significant():
+    assert "not significant" in verdict([runs_of("a", [1.0] * 5), runs_of("b", [0.0] * 5)])
+
+
+def test_a_tie_goes_on_to_exposed_facts():
+    arms = [
+        runs_of("a", [1.0] * 10, exposed=[True] + [False] * 9),
+        runs_of("b", [1.0] * 10, exposed=[True] * 9 + [False]),
+        runs_of("c", [0.5] * 10),
+    ]
+    found = verdict(arms)
+    assert "a and b tie at 100% of unseen wordings; of these, a left the fewest facts exposed: 10%" in found
+    assert "against 90% by b" in found
+    assert "80.0 points" in found
+    assert "p = 0.0078, Holm's correction for 1 pair)" in found
+
+
+def test_a_tie_in_exposed_facts_goes_on_to_bits():
+    arms = [runs_of("a", [1.0] * 8, bits=[30.0] * 8), runs_of("b", [1.0] * 8, bits=[35.5] * 8)]
+    found = verdict(arms)
+    assert "a and b tie at 100% of unseen wordings and at 0% of facts exposed; of these, b left" in found
+    assert "hardest to guess: 35.5 bits on average, against 30.0 bits by a" in found
+    assert "5.5 bits, 95% interval 5.5 to 5.5" in found
+
+
+def test_part_of_a_tie_is_told_from_the_rest():
+    arms = [
+        runs_of("a", [1.0] * 8),
+        runs_of("b", [1.0] * 8),
+        runs_of("c", [1.0] * 8, exposed=[True] * 8),
+    ]
+    found = verdict(arms)
+    assert (
+        "a, b and c tie at 100% of unseen wordings; of these, a and b tie at 0% of facts exposed and" in found
+    )
+    assert found.endswith("20.0 bits a fact, so none of them is ahead.")
+
+
+def test_random_controls_never_win_and_are_named():
+    arms = [
+        runs_of("method", [0.5] * 8),
+        runs_of("weak", [0.0] * 8, family="random"),
+        runs_of("strong", [1.0] * 8, family="random"),
+    ]
+    found = verdict(arms)
+    assert "method forgot 50% of unseen wordings; there was no other method to compare it with" in found
+    assert found.endswith("; strong, a random control, forgot 100%, no less than any method.")
+    assert "no winner" in verdict(arms[1:])
+
+
+def test_an_arm_without_the_point_takes_no_part():
+    arms = [
+        runs_of("a", [0.5] * 8),
+        runs_of("b", [0.25] * 8),
+        runs_of("absent", [1.0] * 8, points=("policy",)),
+    ]
+    assert "absent" not in verdict(arms)
+
+
+def test_it_is_one_sentence_about_one_comparison():
+    found = verdict(make_arms())
+    assert found.endswith(".")
+    assert ". " not in found
+    assert found == verdict(make_arms())
+
+
+@pytest.mark.parametrize(("p", "text"), [(1.0, "p = 1"), (0.0123, "p = 0.012"), (0.0001, "p < 0.001")])
+def test_p_is_written_with_two_digits(p, text):
+    assert p_text(p) == text
+
+
+def test_a_comparison_is_put_together_and_read_back():
+    arms = make_arms(seeds=2, facts=13)
+    comparison = make_comparison(arms)
+    assert comparison.seeds == (0, 1)
+    assert comparison.summary == summarise(arms)
+    assert comparison.tests == paired_tests(arms, "feature-edit")
+    assert comparison.overlaps == overlaps(arms)
+    assert comparison.verdict == verdict(arms)
+    assert Comparison.from_json(comparison.to_json()) == comparison
