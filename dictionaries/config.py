@@ -66,6 +66,8 @@ class TrainingConfig:
             norm of 1 gives sparser and better dictionaries at the same λ.
         resample_every: steps between two revivals of features that were silent since the last; 0 for never.
             None happens in the last third of training.
+        removal_every: steps between two removals of bits that lower the loss by being gone, the decoder fitted anew,
+            from the sparsity weight's warm-up on; 0 for never. Of the binary autoencoder: F³ operations each time.
         precision: `bfloat16` runs the products under autocast; parameters stay in float32.
         seed: of initial weights, of the order of activations and of revivals.
     """
@@ -87,6 +89,7 @@ class TrainingConfig:
     bandwidth: float = 1.0
     clip_norm: float = 0.0
     resample_every: int = 0
+    removal_every: int = 0
     precision: Precision = "float32"
     seed: int = 0
 
@@ -95,7 +98,7 @@ class TrainingConfig:
         for name in positive:
             if not getattr(self, name) > 0:
                 raise DictionaryError(f"`{name}` is {getattr(self, name)}", f"Give a {name} above 0")
-        for name in ("sparsity", "covariance_weight", "clip_norm", "resample_every"):
+        for name in ("sparsity", "covariance_weight", "clip_norm", "resample_every", "removal_every"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise DictionaryError(
                     f"`{name}` is {getattr(self, name)}", f"Give a finite {name}, 0 or more"
@@ -107,6 +110,12 @@ class TrainingConfig:
         decay_steps = max(1.0, self.learning_rate_decay_share * self.steps)
         fall = min(1.0, (self.steps - step) / decay_steps)
         return self.learning_rate * rise * fall
+
+    def removal_due(self, done: int) -> bool:
+        """Whether bits are removed behind this many steps."""
+        return (
+            self.removal_every > 0 and done % self.removal_every == 0 and done >= self.sparsity_warmup_steps
+        )
 
     def sparsity_at(self, step: int) -> float:
         """The sparsity weight of a step, counted from 0."""

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from dictionaries.dictionary import Dictionary
+from dictionaries.evaluation.tree_entropy import PairCounts
 from dictionaries.model.activations import Tally, harvest
 from dictionaries.model.sites import Site, input_device
 from dictionaries.model.splice import CrossEntropy, Key, Progress, ratio, splicing_costs, watched
@@ -17,6 +18,8 @@ from policies.errors import DictionaryError
 
 DENSITY_EDGES = tuple(10 ** (exponent / 4) for exponent in range(-24, 1))
 COSINE_ROWS = 2048
+MOST_PAIRED = 8192
+"""Features whose pairs are counted, at most: F² int32 counts, here 256 MiB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,8 @@ class Evaluation:
             those on for fewer than a millionth are in the first, those never on in none.
         entropy_bits: Σ_j -[p_j log₂ p_j + (1 - p_j) log₂(1 - p_j)], p_j the share of tokens on which j is on: the
             entropy of which features are on, were they independent, and so its upper bound.
+        tree_bits: the same less the information between bits along the best tree (Chow and Liu 1968): an upper bound
+            too, which counts a copied bit once. Of binary dictionaries of up to 8,192 features; None of others.
         absorbed_cosine: mean over features on at least once of the largest cosine of a feature's direction with
             that of another: the nearer to 1, the more features share what one could say (split or absorbed).
         cross_entropy: what splicing costs the model, or None where it was not asked for.
@@ -57,6 +62,7 @@ class Evaluation:
     denser_than_10_percent: float
     density_counts: tuple[int, ...]
     entropy_bits: float
+    tree_bits: float | None
     absorbed_cosine: float
     cross_entropy: CrossEntropy | None = None
 
@@ -66,11 +72,13 @@ class Accumulator:
 
     Args:
         dictionary: the dictionary, on the device of the activations.
+        pairs: also count how often each two features are on together.
     """
 
-    def __init__(self, dictionary: Dictionary) -> None:
+    def __init__(self, dictionary: Dictionary, *, pairs: bool = False) -> None:
         self.dictionary = dictionary
         device = dictionary.W_enc.device
+        self.pairs = PairCounts(dictionary.config.features, device) if pairs else None
         self.tokens = 0
         self.mean_sum = torch.zeros(dictionary.config.width, dtype=torch.float64, device=device)
         self.fired = torch.zeros(dictionary.config.features, dtype=torch.long, device=device)
@@ -89,6 +97,8 @@ class Accumulator:
         self.fired += (codes > 0).sum(dim=0)
         self.code_sum += codes.sum(dim=0, dtype=torch.float64)
         self.tokens += len(x)
+        if self.pairs is not None:
+            self.pairs.add(codes)
 
     def gather(self, total: Callable[[Tensor], Tensor]) -> None:
         """Add up what several processes counted; `total` gives a tensor's sum over them."""
@@ -152,6 +162,11 @@ class Accumulator:
         p = self.densities
         return float(-(torch.xlogy(p, p) + torch.xlogy(1 - p, 1 - p)).sum()) / math.log(2)
 
+    @property
+    def tree_bits(self) -> float | None:
+        """See `Evaluation`; None where pairs were not counted."""
+        return self.pairs.tree_bits() if self.pairs is not None else None
+
 
 def evaluate_dictionaries(
     model: nn.Module,
@@ -176,7 +191,7 @@ def evaluate_dictionaries(
     listed = batches if not isinstance(batches, Iterator) else list(batches)
     device = input_device(model)
     sites = sorted({one.config.site for one in dictionaries.values()})
-    totals = {key: Accumulator(one.to(device)) for key, one in dictionaries.items()}
+    totals = {key: Accumulator(one.to(device), pairs=_paired(one)) for key, one in dictionaries.items()}
     tally = Tally()
     for piece in harvest(model, watched(listed, "activations", progress), sites, tally):
         for total in totals.values():
@@ -203,6 +218,7 @@ def evaluate_dictionaries(
             denser_than_10_percent=total.denser_than(0.10),
             density_counts=total.density_counts,
             entropy_bits=total.entropy_bits,
+            tree_bits=total.tree_bits,
             absorbed_cosine=absorbed_cosine(total.dictionary.directions, total.fired > 0),
             cross_entropy=costs.get(key),
         )
@@ -222,3 +238,8 @@ def absorbed_cosine(directions: Float[Tensor, "F d"], alive: Bool[Tensor, "F"]) 
         cosines.diagonal(offset=start).fill_(-1.0)
         total += float(cosines.amax(dim=1).sum(dtype=torch.float64))
     return total / len(rows)
+
+
+def _paired(dictionary: Dictionary) -> bool:
+    # Other architectures are on to a degree, which pairs of on and off say nothing of; counting costs F² a token.
+    return dictionary.architecture == "binary" and dictionary.config.features <= MOST_PAIRED

@@ -224,6 +224,9 @@ class _Run:
                 if point is not None:
                     self._tell(site, point)
             self.done = step + 1
+            if self.config.removal_due(self.done):
+                for site, trainer in self.trainers.items():
+                    trainer.remove(piece[site] for piece in self.store.held(CALIBRATION_ROWS))
             if self.progress is not None:
                 self.progress("training", self.done, self.config.steps)
             if (

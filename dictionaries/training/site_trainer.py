@@ -1,7 +1,7 @@
 """One dictionary in training."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -9,12 +9,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from dictionaries.architectures.binary import BinaryAutoencoder
 from dictionaries.config import DictionaryConfig, TrainingConfig
 from dictionaries.dictionary import Dictionary, Losses
 from dictionaries.model.activations import Statistics
 from dictionaries.model.sites import Site
 from dictionaries.training.log import Point
 from dictionaries.training.processes import ALONE, Processes
+from dictionaries.training.removal import BitMoments, remove_unpaid
 from policies.errors import DictionaryError
 
 WATCH_EVERY = 8  # steps between two looks at which features fire
@@ -49,6 +51,10 @@ class SiteTrainer:
         processes: Processes = ALONE,
     ) -> None:
         device = statistics.mean.device
+        if config.removal_every and not issubclass(kind, BinaryAutoencoder):
+            raise DictionaryError(
+                f"A {kind.architecture} dictionary has no bits to remove", "Give a `removal_every` of 0"
+            )
         self.config, self.generator, self.processes = config, generator, processes
         spread = statistics.variance if kind.centred else statistics.mean_square
         if not (math.isfinite(spread) and spread > 0):
@@ -102,6 +108,21 @@ class SiteTrainer:
         self._update()
         self.dictionary.after_step()
         return self._watch(losses, x, step)
+
+    @torch.no_grad()
+    def remove(self, rows: Iterable[Float[Tensor, "n d"]]) -> None:
+        """Remove bits that do not pay for themselves on these raw activations, at the full sparsity weight."""
+        dictionary, config = self.dictionary, self.config
+        if not isinstance(dictionary, BinaryAutoencoder):
+            raise TypeError(f"{type(dictionary).__name__} has no bits")
+        moments = BitMoments(config.features, len(self.shift), self.shift.device)
+        for raw in rows:
+            x = (raw - self.shift).mul_(self.scale)
+            moments.add(dictionary.encode_scaled(x), x)
+        moments.gather(self.processes.total)
+        off = remove_unpaid(dictionary, moments, config.sparsity, config.covariance_weight)
+        self.processes.follow_(parameter.data for parameter in dictionary.parameters())
+        self._forget(off)
 
     def state(self) -> dict[str, Any]:
         """Everything that training has changed, as nested tensors and plain values.
@@ -176,10 +197,13 @@ class SiteTrainer:
             self.dictionary.revive(dead, x, self.generator)
             self.processes.follow_(parameter.data for parameter in self.dictionary.parameters())
             self.revived += int(dead.sum())
-            for parameter, state in self.optimizer.state.items():
-                if parameter is not self.dictionary.b_dec:
-                    state["exp_avg"][dead] = state["exp_avg_sq"][dead] = 0.0
+            self._forget(dead)
         self.fired.zero_()
+
+    def _forget(self, features: Bool[Tensor, "F"]) -> None:
+        for parameter, state in self.optimizer.state.items():
+            if parameter is not self.dictionary.b_dec:
+                state["exp_avg"][features] = state["exp_avg_sq"][features] = 0.0
 
 
 def any_on(codes: Float[Tensor, "tokens F"]) -> Bool[Tensor, "F"]:

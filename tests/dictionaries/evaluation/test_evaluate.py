@@ -67,6 +67,15 @@ def test_streaming_sums_against_direct_formulas(dictionary):
     torch.testing.assert_close(total.mean_codes, codes.mean(dim=0), atol=1e-5, rtol=1e-5)
 
 
+def test_pairs_are_counted_for_bits_alone(dictionary, batches, speaker):
+    result = evaluate_dictionaries(speaker, batches, {Site(1): dictionary}, cross_entropy=False)[Site(1)]
+    if dictionary.architecture == "binary":
+        assert 0 < result.tree_bits < result.entropy_bits
+    else:
+        assert result.tree_bits is None
+    assert Accumulator(dictionary).tree_bits is None
+
+
 def test_the_absorbed_cosine_is_that_of_the_nearest_other_direction():
     directions = torch.randn(9, 5, generator=torch.Generator().manual_seed(0)) * torch.rand(9, 1)
     alive = torch.ones(9, dtype=torch.bool)

@@ -24,6 +24,8 @@ def batches():
 
 def quick(name, **settings):
     settings = {"features": 40, "steps": 110, "batch_size": 64, "resample_every": 15, **settings}
+    if name == "binary":
+        settings = {"sparsity_warmup_steps": 40, "removal_every": 25, **settings}
     return replace(ARCHITECTURES[name].defaults, **settings)
 
 
