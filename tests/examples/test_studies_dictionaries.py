@@ -83,28 +83,20 @@ def test_noise_leaves_the_sources_the_share_of_variance_that_is_stated():
     assert float(share) == pytest.approx(noisy.ceiling, abs=0.01)
 
 
-def test_weights_are_chosen_by_validation_alone():
-    one = entropy_estimate.Estimated(
-        4, 0.0, "fair", "sigmoid", 0.1, 0.0, 0, 0, 4.0, 4.0, 9.0, 9, 0.9, 0.9, 1.0, 1.0
-    )
-    sweep = [one, one._replace(estimate=5.0, validation=0.89), one._replace(estimate=4.0, validation=0.5)]
-    assert [each.chosen for each in entropy_estimate._chosen(sweep)] == [0, 1, 0]
-
-
 def test_entropy_study_at_toy_size():
     mixture = planted.Mixture(rank=4, noise=0.3, width=8)
     study = entropy_estimate.EntropyStudy(
         mixtures=(mixture,), compared=(mixture,), features=16, steps=20, rows=1024, judged=256
     )
     found = entropy_estimate.measure(study, [0], silent)
-    assert sum(one.chosen for one in found) == 1
     assert {one.setting for one in found} == {
-        "sigmoid",
+        "removal",
+        "no removal",
         "lab's weights",
         "no covariance term",
         "straight_through",
     }
-    assert all(0 <= one.estimate <= 16 for one in found)
+    assert all(0 <= one.tree <= one.estimate <= 16 for one in found)
     assert len(entropy_estimate.tables(found)[1].rows) == 1
 
 

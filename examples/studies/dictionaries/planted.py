@@ -41,7 +41,6 @@ class Planted(NamedTuple):
 
     Attributes:
         rows: to train on.
-        validation: to choose settings by.
         judged: to report on.
         bits: the sources of the judged rows.
         entropy: of one row's sources, in bits; what the noise adds is not in it.
@@ -50,7 +49,6 @@ class Planted(NamedTuple):
     """
 
     rows: Float[Tensor, "n d"]
-    validation: Float[Tensor, "m d"]
     judged: Float[Tensor, "m d"]
     bits: Float[Tensor, "m r"]
     entropy: float
@@ -66,19 +64,18 @@ def plant(mixture: Mixture, rows: int, judged: int, seed: int) -> Planted:
     chances = torch.full((rank,), 0.5)
     if mixture.sources == "skewed":
         chances = 0.1 + 0.4 * torch.rand(rank, generator=generator)
-    bits = (torch.rand(rows + 2 * judged, rank, generator=generator) < chances).float()
+    bits = (torch.rand(rows + judged, rank, generator=generator) < chances).float()
     if mixture.sources == "paired":
         flips = (torch.rand(len(bits), rank // 2, generator=generator) < FLIP).float()
         bits[:, 1::2] = (bits[:, 0::2] - flips).abs()
     signal = bits @ directions
     spread = mixture.noise * math.sqrt(float(signal.var(dim=0).mean()))
     x = signal + spread * torch.randn(signal.shape, generator=generator)
-    training, validation, last = x.split([rows, judged, judged])
+    training, last = x.split([rows, judged])
     return Planted(
         rows=training,
-        validation=validation,
         judged=last,
-        bits=bits[rows + judged :],
+        bits=bits[rows:],
         entropy=_entropy(chances, mixture.sources),
         marginal_entropy=_entropy(chances, "fair"),
         ceiling=1 / (1 + mixture.noise**2),

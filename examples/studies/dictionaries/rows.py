@@ -8,6 +8,7 @@ from dictionaries import Dictionary, Site, TrainingConfig
 from dictionaries.architectures import find_architecture
 from dictionaries.evaluation.evaluate import Accumulator
 from dictionaries.model.activations import Statistics
+from dictionaries.training.loop import CALIBRATION_ROWS
 from dictionaries.training.site_trainer import SiteTrainer
 
 NO_SITE = Site(0)
@@ -50,6 +51,8 @@ def train_on_rows(
             places = torch.randperm(len(rows), generator=order)
         chosen, places = places[: config.batch_size], places[config.batch_size :]
         trainer.step(rows[chosen], step)
+        if config.removal_due(step + 1):
+            trainer.remove(rows.split(CALIBRATION_ROWS))
     dictionary = trainer.dictionary
     dictionary.adopt(trainer.shift, trainer.scale)
     dictionary.requires_grad_(False).eval()
@@ -57,9 +60,9 @@ def train_on_rows(
     return dictionary
 
 
-def judge_on_rows(dictionary: Dictionary, rows: Float[Tensor, "n d"]) -> Accumulator:
-    """Sums over the rows: explained variance, entropy, densities."""
-    total = Accumulator(dictionary)
+def judge_on_rows(dictionary: Dictionary, rows: Float[Tensor, "n d"], *, pairs: bool = False) -> Accumulator:
+    """Sums over the rows: explained variance, entropy, densities; with pairs the entropy's bound by a tree too."""
+    total = Accumulator(dictionary, pairs=pairs)
     total.add(rows)
     return total
 
