@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dictionaries.model.sites import Site
 from editor.locators.features import Attribution
-from editor.locators.neurons import NeuronScores, neuron_sites, score_neurons
+from editor.locators.neurons import NeuronScores, neuron_sites
 
 if TYPE_CHECKING:
     from editor.methods.problem import EditProblem
@@ -41,9 +41,8 @@ class KnowledgeNeurons:
     def locate(self, problem: "EditProblem") -> Attribution:
         """Score neurons by the mean attribution over the facts they belong to; 0 where they belong to none."""
         sites = neuron_sites(problem.loaded.model)
-        found = score_neurons(problem.loaded, problem.erase, steps=self.steps, sites=sites)
         facts = _Facts()
-        for fact, one in zip(problem.fact_of, found, strict=True):
+        for fact, one in zip(problem.fact_of, problem.neuron_scores(self.steps), strict=True):
             facts.add(fact, one, self.share_of_max)
         return facts.attribution(sites, self.shared)
 

@@ -49,6 +49,11 @@ class NeuronScores:
     tokens: int
 
     @property
+    def size(self) -> int:
+        """How many scores there are."""
+        return sum(len(score) for score in self.scores.values())
+
+    @property
     def completeness(self) -> dict[Site, float]:
         """Sum of a layer's scores over its effect; 1 is complete."""
         return {

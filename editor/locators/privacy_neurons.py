@@ -13,7 +13,6 @@ from torch import Tensor
 
 from dictionaries.model.sites import Site
 from editor.locators.features import Attribution
-from editor.locators.neurons import neuron_sites, score_neurons
 
 if TYPE_CHECKING:
     from editor.methods.problem import EditProblem
@@ -33,11 +32,10 @@ class PrivacyNeurons:
 
     def locate(self, problem: "EditProblem") -> Attribution:
         """Score neurons by their votes, plus less than one for the mean attribution."""
-        sites = neuron_sites(problem.loaded.model)
         votes: dict[Site, Tensor] = {}
         sums: dict[Site, Tensor] = {}
         effect = 0.0
-        for one in score_neurons(problem.loaded, problem.erase, steps=self.steps, sites=sites):
+        for one in problem.neuron_scores(self.steps):
             least = self.share_of_max * max(float(score.max()) for score in one.scores.values())
             for site, score in one.scores.items():
                 mine = (score > least).float()

@@ -3,7 +3,7 @@
 It is gathered once and handed to every method, so that methods differ in nothing but what they do.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol, TypeVar, cast
@@ -15,6 +15,7 @@ from torch import Tensor
 from dictionaries import Dictionary
 from dictionaries.model.sites import Site, Stream, capture, decoder_layers, resolve, writing_sites
 from editor.locators.features import Attribution
+from editor.locators.neurons import NeuronScores, neuron_sites, score_neurons
 from editor.model.forward import marked_logits
 from editor.model.loading import LoadedModel
 from editor.model.tokens import TokenSequence
@@ -25,6 +26,8 @@ T = TypeVar("T")
 NOTHING_LOCATED = Attribution(scores={}, raw={}, remainder=0.0, total_effect=0.0)
 COMPUTED: Mapping[str, Stream] = {"mlp_hidden": "mlp_out", "attn_heads": "attn_out"}
 """Streams that a layer computes, and those whose projection reads them."""
+KEPT_SCORES = 2**26
+"""Scores of single sequences' neurons that are kept: 256 MiB."""
 
 
 class Locator(Protocol):
@@ -79,12 +82,17 @@ class EditProblem:
     dictionaries: Mapping[Site, Dictionary] = field(default_factory=dict, repr=False)
     attribution: Attribution = field(default=NOTHING_LOCATED, repr=False)
     _located: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _neurons: dict[Hashable, NeuronScores] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def changed(self, **changes: Any) -> "EditProblem":
-        """The same problem with other fields; what was read of the retained text is kept."""
+        """The same problem with other fields; what was read of the retained text and of neurons is kept."""
         other = replace(self, **changes)
         if not {"retain", "loaded", "dictionaries"} & set(changes) and "retained_reading" in self.__dict__:
             other.__dict__["retained_reading"] = self.retained_reading
+        if "loaded" not in changes:
+            other.__dict__["_neurons"] = self._neurons
         return other
 
     @property
@@ -109,6 +117,18 @@ class EditProblem:
             self._located[key] = find()
         found: T = self._located[key]
         return found
+
+    def neuron_scores(self, steps: int) -> Iterator[NeuronScores]:
+        """Score every neuron for each of the probes to erase; known ones come from problems with the same model."""
+        sites = neuron_sites(self.loaded.model)
+        for sequence in self.erase:
+            key = (sequence.ids, sequence.marked, steps)
+            found = self._neurons.get(key)
+            if found is None:
+                (found,) = score_neurons(self.loaded, [sequence], steps=steps, sites=sites)
+                if len(self._neurons) * found.size < KEPT_SCORES:
+                    self._neurons[key] = found
+            yield found
 
     def projections(self, site: Site) -> list[str]:
         """The weights that a change of the site's units changes: of what writes it, or of what reads the neurons."""
