@@ -16,6 +16,13 @@ def marked_logits(model: Any, batch: TokenBatch) -> Float[Tensor, "marked vocabu
     return output_logits(model, hidden[batch.predicting])
 
 
+def token_log_p(model: Any, batch: TokenBatch) -> Float[Tensor, " marked"]:
+    """Return ln p of every marked token, in nats, with gradients where they are enabled."""
+    hidden = model.base_model(**batch.inputs, use_cache=False).last_hidden_state
+    logits = output_logits(model, hidden[batch.predicting])
+    return logits.log_softmax(1).gather(1, batch.targets[:, None])[:, 0]
+
+
 def output_logits(model: Any, hidden: Float[Tensor, "tokens width"]) -> Float[Tensor, "tokens vocabulary"]:
     """Apply the output head to final hidden states: projection, then the family's scaling or soft cap."""
     logits: Tensor = model.get_output_embeddings()(hidden)
