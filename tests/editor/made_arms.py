@@ -173,7 +173,7 @@ def make_costs(arms):
 
 def make_comparison(arms=None, **changes):
     values = {
-        "case": "case 7",
+        "case": "rivermouth",
         "command": "expunge compare rivermouth/model --facts facts.jsonl --policy policy.yaml --output out",
         "versions": {"expunge": "0.1.0", "torch": "2.13.0"},
         "policy": PolicySummary(name="rivermouth", digest="ab" * 32, text="name: rivermouth\nseed: 0\n"),

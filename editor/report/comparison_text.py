@@ -1,0 +1,107 @@
+"""What a comparison's page says of itself: how it was done, and what it does not show."""
+
+from collections.abc import Callable
+
+from editor.comparing.schema import POINTS, Comparison, PointName, SummaryRow
+from editor.comparing.statistics import DRAWS, FLIPS, MOST_BITS, MOST_EXACT
+from editor.report.formatting import percent, plural
+from editor.report.parts import Rate
+
+LEAST_MISMATCH = 0.0005
+"""Relative; what is nearer counts as matched."""
+
+
+def rows_at(comparison: Comparison, point: PointName) -> list[SummaryRow]:
+    """The arms at one point, by falling Gen, then by rising share of exposed facts."""
+    rows = [row for row in comparison.summary if row.point == point]
+    return sorted(rows, key=lambda row: (-row.gen.mean, row.exposed.mean))
+
+
+def facts_of(comparison: Comparison) -> set[str]:
+    """The erased facts, by label."""
+    return {fact.fact for run in comparison.arms for point in run.points for fact in point.facts}
+
+
+def how_it_was_done(comparison: Comparison) -> list[str]:
+    """Operating points, measures, intervals and tests, in sentences."""
+    reference = comparison.reference
+    return [
+        f"Every arm edited the same model to erase the same facts, with seeds {', '.join(map(str, comparison.seeds))}. "
+        f"Each had {plural(comparison.trials, 'trial')} of the same search, which saw the locating split alone. "
+        "Verification's wordings, questions and text are the same for all arms of a seed, and no search saw them.",
+        "Tuned to the policy: the trial that the arm's own search took. Same ‖ΔW‖: that edit, its change of weights "
+        f"multiplied until it has the norm of {reference} tuned to the policy in the same seed. Same collateral: the "
+        f"edit of each trial multiplied until it has the collateral of {reference} there, and of these the one that "
+        f"then leaks least on the locating split. {reference} itself is the same edit at all three. Collateral is the "
+        "mean KL divergence from the original model in nats a token, on retained text of the locating split.",
+        "Rel: share of the wordings an edit was fitted on that greedy decoding completes no more. Gen: the same of "
+        "wordings that verification alone sees. Exposed: facts below the policy's percentile of never-seen decoys. "
+        "Extractable: facts that sampling gives away with the policy's probability. Bits: worst-case, the median over "
+        "facts and seeds.",
+        "Loc: questions about other people that are answered as before, of those answered before. Same people: that "
+        "of the erased people's other facts. ΔPPL: relative rise of perplexity on held-out retained text. 4-bit: facts "
+        "given away once the weights are rounded. Relearned: facts that come back when the edited model is trained "
+        "again on the records of some erased people; the facts are those of the others.",
+        f"Intervals of Rel, Gen, exposed and extractable: percentile bootstrap over facts, {DRAWS:,} draws, each fact "
+        "a mean over seeds; Loc: over questions within each seed. What stands below the other values is the least and "
+        "the most of the seeds.",
+        f"Tests: {reference} less the other arm for each fact, seeds averaged; two-sided sign-flip permutation test, "
+        f"exact up to {MOST_EXACT} facts and {FLIPS:,} random flips beyond; Holm's correction for the arms "
+        f"compared at one point by one measure. Bits above {MOST_BITS:.0f} count as {MOST_BITS:.0f}. The first "
+        "sentence of this page corrects for all pairs of methods instead, as its leader was not named beforehand.",
+    ]
+
+
+def limits(comparison: Comparison) -> list[str]:
+    """What the comparison does not show, in sentences."""
+    facts = len(facts_of(comparison))
+    bound = percent(Rate(hits=0, total=facts).high)
+    return [
+        f"One model, one corpus and {plural(facts, 'fact')}: other models, facts and policies may rank the arms "
+        "otherwise.",
+        "A bootstrap interval has no width where all facts come out alike, which says little when they are few: "
+        f"where {facts} of {facts} facts were forgotten, up to {bound} of facts like them may still not be (exact 95% "
+        "interval).",
+        "Facts of one person resemble each other, and intervals and tests take them as independent: they may be too "
+        "sure of themselves.",
+        f"What {plural(len(comparison.seeds), 'seed')} gave says little about how outcomes vary from seed to seed; the "
+        "least and the most are no confidence interval.",
+        f"The same number of trials, {comparison.trials}, explores a method with many settings less well than one "
+        "with few.",
+        *_mismatches(comparison),
+        *_without_decoys(comparison),
+        "An edit brought to a norm or a collateral by a factor is not what its method would have fitted for it.",
+        "Holm's correction covers the arms at one point by one measure; it does not cover that several points and "
+        "measures are looked at.",
+    ]
+
+
+def _mismatches(comparison: Comparison) -> list[str]:
+    """The arm that is farthest from the reference's norm or collateral where they should be the same."""
+    said = []
+    matched: tuple[tuple[PointName, str, Callable[[SummaryRow], float]], ...] = (
+        ("norm", "norm", lambda row: row.norm),
+        ("collateral", "collateral", lambda row: row.collateral),
+    )
+    for point, name, read in matched:
+        rows = rows_at(comparison, point)
+        own = next((read(row) for row in rows if row.arm == comparison.reference), 0.0)
+        if not own:
+            continue
+        farthest = max(rows, key=lambda row: abs(read(row) / own - 1))
+        share = abs(read(farthest) / own - 1)
+        if share >= LEAST_MISMATCH:
+            said.append(
+                f"At the {POINTS[point]}, {farthest.arm} is the farthest from {comparison.reference}: its {name} is "
+                f"{percent(share)} {'above' if read(farthest) > own else 'below'}, a mean over seeds."
+            )
+    return said
+
+
+def _without_decoys(comparison: Comparison) -> list[str]:
+    """How many facts no decoy stands beside."""
+    points = (point for run in comparison.arms for point in run.points)
+    found = {fact.fact for point in points for fact in point.facts if fact.percentile is None}
+    if not found:
+        return []
+    return [f"{plural(len(found), 'fact')} had no decoys to compare with: there, exposed is always no."]
