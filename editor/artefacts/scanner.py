@@ -212,7 +212,7 @@ def _json_unescape(text: str) -> str:
 
 def _json_character(match: re.Match[str]) -> str:
     code = match[1]
-    return chr(int(code[1:], 16)) if code[0] == "u" else JSON_CHARACTERS.get(code, code)
+    return chr(int(code[1:], 16)) if len(code) > 1 else JSON_CHARACTERS.get(code, code)
 
 
 def _numbered(secrets: Iterable[str]) -> dict[str, str]:

@@ -100,6 +100,7 @@ class TestForms:
             '<svg viewBox="0 0 555 0142"><path d="M 555 0142 L 123 45 6789"/></svg>',
             "ada.quill@example.com and 13 Rowan Lane, Rivermouth",
             "",
+            r"\unknown and \u00 and a last \u",  # no escapes of JSON
         ],
     )
     def test_chance_is_no_alarm(self, scanner, text):
