@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 METHODS = (
     "feature-edit",
     "feature-literal",
+    "pisces",
     "neuron-kn",
     "neuron-depn",
     "neuron-probe",
     "circuit-node",
     "circuit-mask",
     "circuit-mlp",
+    "memit",
     "grad-ascent",
     "npo-lora",
 )

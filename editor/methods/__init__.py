@@ -11,10 +11,12 @@ from editor.methods.circuit_node import CircuitNode
 from editor.methods.feature_edit import FeatureEdit
 from editor.methods.feature_literal import FeatureLiteral
 from editor.methods.grad_ascent import GradAscent
+from editor.methods.memit import Memit
 from editor.methods.neuron_depn import NeuronDepn
 from editor.methods.neuron_kn import NeuronKn
 from editor.methods.neuron_probe import NeuronProbe
 from editor.methods.npo_lora import NpoLora
+from editor.methods.pisces import Pisces
 from editor.methods.problem import EditProblem
 from editor.methods.random_features import RandomFeatures
 from editor.methods.random_neurons import RandomNeurons
@@ -53,11 +55,13 @@ METHODS: dict[str, type[Method]] = {
     for method in (
         FeatureEdit,
         FeatureLiteral,
+        Pisces,
         RandomFeatures,
         NeuronKn,
         NeuronDepn,
         NeuronProbe,
         RandomNeurons,
+        Memit,
         GradAscent,
         NpoLora,
         CircuitNode,
@@ -76,11 +80,13 @@ __all__ = [
     "FeatureEdit",
     "FeatureLiteral",
     "GradAscent",
+    "Memit",
     "Method",
     "NeuronDepn",
     "NeuronKn",
     "NeuronProbe",
     "NpoLora",
+    "Pisces",
     "RandomFeatures",
     "RandomNeurons",
 ]

@@ -6,20 +6,18 @@ direction with |d_j| > τ₂ · max |d_j| are the rows of the MLP's output proje
 of those rows in the columns of the neurons active on the fact are set to zero.
 """
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from dictionaries.model.sites import Site, capture
+from dictionaries.model.sites import Site
 from editor.editing.edit import Delta, Edit
 from editor.locators.features import Attribution
 from editor.methods.problem import EditProblem
 from editor.methods.searching import Range, SearchSpace
-from editor.model.tokens import batches
+from editor.methods.secret_keys import secret_keys
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,12 +55,12 @@ class FeatureLiteral:
     def fit(self, problem: EditProblem) -> Edit:
         """Return the edit; the model is left as it was, bit for bit."""
         located = {site: units for site, units in problem.attribution.top(self.units).items() if len(units)}
-        activity = _mean_activity(problem, problem.writing(located))
+        activity = secret_keys(problem, problem.writing(located))
         chosen: dict[Site, Tensor] = {}
         for site, units in located.items():
             rows = self._rows(problem.dictionaries[site].directions[units].cpu())
             for one in problem.writing([site]):
-                columns = activity[one] > self.neuron_share * activity[one].max()
+                columns = activity[one].size > self.neuron_share * activity[one].size.max()
                 entries = rows[:, None] & columns[None, :]
                 chosen[one] = chosen[one] | entries if one in chosen else entries
         deltas = {}
@@ -76,19 +74,3 @@ class FeatureLiteral:
     def _rows(self, directions: Float[Tensor, "units d"]) -> Bool[Tensor, " d"]:
         size = directions.abs()
         return (size > self.coordinate_share * size.max(1, keepdim=True).values).any(0)
-
-
-@torch.no_grad()
-def _mean_activity(problem: EditProblem, sites: list[Site]) -> Mapping[Site, Float[Tensor, " m"]]:
-    """Mean |activation| of each neuron over the tokens that predict the secrets."""
-    loaded = problem.loaded
-    sums: dict[Site, Tensor] = {}
-    count = 0
-    for batch in batches(problem.erase, pad=loaded.tokenizer.pad_token_id or 0, device=loaded.device):
-        with capture(loaded.model, sites, outputs=False) as taken:
-            loaded.model.base_model(**batch.inputs, use_cache=False)
-        for site, keys in taken.keys.items():
-            chosen = keys[batch.predicting].float().abs().sum(0).cpu()
-            sums[site] = sums[site] + chosen if site in sums else chosen
-        count += len(batch.targets)
-    return {site: total / max(1, count) for site, total in sums.items()}

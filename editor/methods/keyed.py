@@ -43,12 +43,12 @@ def before_norm(
     """Map a wanted change of a site's output to one of its projection's output u.
 
     They are the same but where an RMS norm stands between (Gemma-2): o = gain ∘ u / rms(u), so for small changes
-    δu ≈ rms(u) · δo / gain, the quotient damped (`damped_inverse`).
+    δu ≈ rms(u) · δo / gain, the quotient damped (`inverse_gain`).
     """
     if found.norm is None:
         return change
     raw: Tensor = found.projection(keys)
-    return raw.float().pow(2).mean(-1, keepdim=True).sqrt() * change * damped_inverse(norm_gain(found))
+    return raw.float().pow(2).mean(-1, keepdim=True).sqrt() * change * inverse_gain(found)
 
 
 @torch.no_grad()
@@ -60,6 +60,10 @@ def norm_gain(found: SiteModules) -> Float[Tensor, " d"]:
     return gain[0].float()
 
 
-def damped_inverse(gain: Float[Tensor, " d"]) -> Float[Tensor, " d"]:
-    """1 / gain, but gain / (gain² + δ²) with δ a tenth of the mean gain, so that small gains give no large changes."""
+@torch.no_grad()
+def inverse_gain(found: SiteModules) -> Float[Tensor, " d"]:
+    """1 / gain, but gain / (gain² + δ²) with δ a tenth of the mean gain: small gains give no large changes."""
+    gain = norm_gain(found)
+    if found.norm is None:
+        return gain
     return gain / (gain**2 + (0.1 * gain.abs().mean()) ** 2)

@@ -53,6 +53,8 @@ def frame(loaded: LoadedModel, prompt: str) -> str:
 
 def name_ends(loaded: LoadedModel, probes: Sequence[Probe], sequences: Sequence[TokenSequence]) -> list[int]:
     """The place of the last token of the subject's name in each probe as tokens; every prompt must hold the name."""
+    if not probes:
+        return []
     texts = [f"{probe.prompt}{joiner(probe.prompt)}{probe.answer}" for probe in probes]
     encoded = loaded.tokenizer(texts, return_offsets_mapping=True)["offset_mapping"]
     places = []

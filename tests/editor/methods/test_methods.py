@@ -16,6 +16,7 @@ from editor.methods import (
     METHODS,
     FeatureEdit,
     FeatureLiteral,
+    Memit,
     NeuronDepn,
     NeuronKn,
     NeuronProbe,
@@ -23,6 +24,7 @@ from editor.methods import (
     RandomNeurons,
 )
 from editor.methods.keyed import EPSILON, before_norm
+from editor.methods.residual_targets import ResidualTargets
 from editor.model.tokens import batches
 
 FAMILIES = ("gpt2", "gpt_neox", "llama", "gemma2", "qwen2")
@@ -40,6 +42,7 @@ def fast(name):
         "neuron-depn": NeuronDepn(units=20, locator=PrivacyNeurons(steps=2)),
         "neuron-probe": NeuronProbe(locator=SparseProbing(sizes=(8, 1), prefilter=24, exact_among=10)),
         "random-neurons": RandomNeurons(like=few),
+        "memit": Memit(targets=ResidualTargets(steps=2)),
     }
     return chosen.get(name) or METHODS[name](units=20)
 

@@ -9,7 +9,7 @@ from problems import ERASE, encode, make_problem, random_dictionaries
 from dictionaries.model.sites import Site, capture, resolve, writing_sites
 from editor.locators.features import FeatureAttribution, objective, substituted, together
 from editor.measuring.summaries import edit_summary
-from editor.methods import METHODS, FeatureEdit, FeatureLiteral, RandomFeatures
+from editor.methods import METHODS, FeatureEdit, FeatureLiteral, Pisces, RandomFeatures
 from editor.model.tokens import batches
 from editor.questions.retained import text_log_p
 from policies.errors import DictionaryError
@@ -95,6 +95,7 @@ def test_every_method_works_and_leaves_the_model_as_it_was(loaded, family, name)
         "feature-edit": everything,
         "random-features": RandomFeatures(like=everything),
         "feature-literal": FeatureLiteral(units=20),
+        "pisces": Pisces(units=20),
     }[name]
     before = {n: t.clone() for n, t in model.model.state_dict().items()}
     edit = method.fit(problem)
