@@ -155,6 +155,7 @@ def test_the_readme_shows_the_committed_tables():
         "gated-at-equal-loss",
         "gated-shrinkage",
         "entropy-against-truth",
+        "entropy-without-removal",
         "entropy-settings",
         "sparsity",
         "instrument-layers",
