@@ -14,6 +14,7 @@ COMMANDS = {
     "audit": ("editor.cli.audit", "audit", "Measure what a model gives away."),
     "locate": ("editor.cli.locate", "locate", "Find the units that carry the facts, and change nothing."),
     "erase": ("editor.cli.erase", "erase", "Erase data subjects from a model and verify it."),
+    "compare": ("editor.cli.compare", "compare", "Compare edit methods on equal terms."),
     "verify": ("editor.cli.verify", "verify", "Measure an edited checkpoint against the original."),
     "revert": ("editor.cli.revert", "revert", "Take an edit back, bit for bit."),
     "dictionary": ("editor.cli.dictionary", "dictionary", "Train, evaluate and look into dictionaries."),

@@ -25,12 +25,26 @@ class NameIn(click.ParamType):  # type: ignore[type-arg]  # not generic in older
         """The names, for help."""
         return f"[{'|'.join(self._table())}]"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Check a name."""
         names = tuple(self._table())
         if value not in names:
             self.fail(f"{value!r} is not one of {', '.join(names)}.", param, ctx)
         return str(value)
+
+
+class NamesIn(NameIn):
+    """Several of the names of a table, by commas."""
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002
+        """How they are written; help would not have room for all."""
+        return "NAME,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Check each name."""
+        if isinstance(value, tuple):
+            return value
+        return tuple(super(NamesIn, self).convert(name.strip(), param, ctx) for name in value.split(","))
 
 
 class SiteName(click.ParamType):  # type: ignore[type-arg]
@@ -68,3 +82,10 @@ def locators() -> Iterable[str]:
     from editor.locators.locating import LOCATORS
 
     return LOCATORS
+
+
+def arms() -> Iterable[str]:
+    """Of `compare`."""
+    from editor.comparing.arms import ARMS
+
+    return ARMS

@@ -1,0 +1,111 @@
+"""The arms of a comparison: every edit method, and controls that change as much at random."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import TypeVar
+
+from editor.comparing.schema import Family
+from editor.methods import (
+    CircuitMask,
+    CircuitMlp,
+    CircuitNode,
+    FeatureEdit,
+    FeatureLiteral,
+    GradAscent,
+    Method,
+    NeuronDepn,
+    NeuronKn,
+    NeuronProbe,
+    NpoLora,
+    RandomFeatures,
+    RandomNeurons,
+)
+
+M = TypeVar("M")
+SEEDS = ("seed", "part_seed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One arm.
+
+    Attributes:
+        method: the first trial's settings.
+        family: what it edits.
+        title: what it does, in one sentence.
+    """
+
+    method: Method
+    family: Family
+    title: str
+
+    def seeded(self, seed: int) -> Method:
+        """The method with everything random in it drawn by a seed."""
+        return _seeded(self.method, seed)
+
+
+def _seeded(method: M, seed: int) -> M:
+    """Replace every seed of a dataclass and of what it holds."""
+    changes: dict[str, object] = {}
+    for item in fields(method):  # type: ignore[arg-type]  # methods are dataclasses
+        held = getattr(method, item.name)
+        if item.name in SEEDS:
+            changes[item.name] = seed
+        elif is_dataclass(held) and not isinstance(held, type):
+            changes[item.name] = _seeded(held, seed)
+    return replace(method, **changes)  # type: ignore[type-var]
+
+
+REFERENCE = FeatureEdit.name
+ARMS: Mapping[str, Arm] = {
+    FeatureEdit.name: Arm(
+        method=FeatureEdit(),
+        family="features",
+        title="takes located features out at the tokens that recall the secrets, by keyed least squares",
+    ),
+    FeatureLiteral.name: Arm(
+        method=FeatureLiteral(),
+        family="features",
+        title="zeroes the weights by which active neurons write located features",
+    ),
+    NeuronKn.name: Arm(
+        method=NeuronKn(), family="neurons", title="sets the columns of knowledge neurons to zero"
+    ),
+    NeuronDepn.name: Arm(
+        method=NeuronDepn(), family="neurons", title="sets the columns of privacy neurons (DEPN) to zero"
+    ),
+    NeuronProbe.name: Arm(
+        method=NeuronProbe(), family="neurons", title="holds the neurons of a sparse probe at their mean"
+    ),
+    CircuitNode.name: Arm(
+        method=CircuitNode(),
+        family="circuits",
+        title="fine-tunes inside the heads and MLPs that node attribution finds",
+    ),
+    CircuitMask.name: Arm(
+        method=CircuitMask(),
+        family="circuits",
+        title="fine-tunes inside the weights that a trained mask keeps",
+    ),
+    CircuitMlp.name: Arm(
+        method=CircuitMlp(), family="circuits", title="fine-tunes inside the MLPs that look the facts up"
+    ),
+    NpoLora.name: Arm(
+        method=NpoLora(), family="weights", title="negative preference optimisation through a LoRA adapter"
+    ),
+    GradAscent.name: Arm(
+        method=GradAscent(), family="weights", title="gradient ascent on the secrets through a LoRA adapter"
+    ),
+    RandomFeatures.name: Arm(
+        method=RandomFeatures(), family="random", title="feature-edit on features drawn at random"
+    ),
+    RandomNeurons.name: Arm(
+        method=RandomNeurons(), family="random", title="as many neurons drawn at random set to zero"
+    ),
+    "random-circuit": Arm(
+        method=CircuitNode(part="random"),
+        family="random",
+        title="fine-tunes inside as many weights of each kind of module drawn at random",
+    ),
+}
+"""By name, in the order of tables."""

@@ -1,0 +1,158 @@
+"""`compare`, top to bottom: dictionaries, every arm with every seed, and what follows from them."""
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dictionaries.model.sites import Site
+from editor.artefacts.masking import CaseKey
+from editor.case import Case
+from editor.comparing.arms import ARMS, REFERENCE
+from editor.comparing.conclusion import concluded
+from editor.comparing.job import Finished, Job
+from editor.comparing.run import Ledger, allowed_processes, digest, run_all
+from editor.comparing.schema import Comparison, Cost
+from editor.dictionary_supply import supply_dictionaries
+from editor.measuring.summaries import model_summary, policy_summary, versions
+from editor.model.loading import LoadedModel, tensor_digests
+from editor.progress import Stages
+
+SUPPLIED = "dictionaries"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareOptions:
+    """What to compare, and how.
+
+    Attributes:
+        arms: names in `ARMS`; the reference is always one.
+        seeds: how many, from the case's on.
+        trials: of the search, for each arm and seed.
+        dictionary: a folder or a hub name; None trains Gated SAEs on the corpus.
+        site: what they read, where they do not say.
+        processes: jobs at a time; None for as many as cores and memory allow.
+        device: where they run.
+    """
+
+    arms: tuple[str, ...] = tuple(ARMS)
+    seeds: int = 3
+    trials: int = 4
+    dictionary: Path | None = None
+    site: Site | None = None
+    processes: int | None = None
+    device: str = "auto"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The arms in the order of tables."""
+        return tuple(name for name in ARMS if name in self.arms or name == REFERENCE)
+
+
+def compare(
+    case: Case,
+    loaded: LoadedModel,
+    options: CompareOptions,
+    key: CaseKey,
+    kept: Path,
+    stages: Stages,
+    *,
+    command: str,
+    resume: bool = False,
+) -> tuple[Comparison, tuple[Cost, ...]]:
+    """Run what is not finished and draw the conclusion.
+
+    Args:
+        case: the facts, the same for all.
+        loaded: the model; it is left as it was, and each job loads its own.
+        options: what to compare.
+        key: names facts in results.
+        kept: a folder for the arms that are finished, until the caller has written the result.
+        stages: progress.
+        command: that runs it again, data subjects' names masked.
+        resume: go on with what `kept` holds.
+
+    Raises:
+        OutputError: `kept` holds a stopped run and `resume` is false, or one with other settings.
+        DictionaryError: there is no usable dictionary for an arm that needs one.
+    """
+    digests = tensor_digests(loaded.model, loaded.stored_dtype)
+    ledger = Ledger(folder=kept, settings=_settings(case, digests, options, key))
+    ledger.open(resume=resume)
+    trained_s = 0.0
+    dictionary = options.dictionary
+    if dictionary is None and any(ARMS[name].method.needs_dictionary for name in options.names):
+        dictionary, trained_s = _supplied(case, loaded, kept, stages)
+    on_gpu = loaded.device.type == "cuda"
+    size = sum(parameter.numel() * parameter.element_size() for parameter in loaded.model.parameters())
+    processes = options.processes or allowed_processes(size, on_gpu=on_gpu)
+    first = Job(
+        arm=REFERENCE,
+        seed=case.seed,
+        case=case,
+        model=loaded.source,
+        device=options.device,
+        dictionaries=str(dictionary or ""),
+        site=options.site,
+        trials=options.trials,
+        target=None,
+        key=key,
+        processes=processes,
+        threads=max(1, (os.cpu_count() or 1) // processes),
+    )
+    seeds = tuple(range(case.seed, case.seed + options.seeds))
+    with stages.stage("Comparing arms", len(options.names) * len(seeds)) as advance:
+        finished = run_all(first, options.names, seeds, ledger, lambda _: advance(1))
+    comparison = concluded(
+        case=case.name,
+        command=command,
+        versions=versions(),
+        policy=policy_summary(case),
+        model=model_summary(loaded, digests),
+        scope=case.scope,
+        reference=REFERENCE,
+        trials=options.trials,
+        arms=[one.run for one in finished],
+        seed=case.seed,
+    )
+    return comparison, _costs(finished, trained_s)
+
+
+def _costs(finished: Sequence[Finished], trained_s: float) -> tuple[Cost, ...]:
+    """What each arm took, the dictionaries that were trained for it included."""
+    return tuple(
+        one.cost.model_copy(update={"dictionaries_s": trained_s})
+        if ARMS[one.cost.arm].method.needs_dictionary
+        else one.cost
+        for one in finished
+    )
+
+
+def _supplied(case: Case, loaded: LoadedModel, kept: Path, stages: Stages) -> tuple[Path, float]:
+    """Dictionaries trained on the corpus, and how long that took; once for all jobs and resumptions."""
+    done = kept / f"{SUPPLIED}.json"
+    if not done.exists():
+        started = time.perf_counter()
+        supply_dictionaries(case, loaded, None, kept, stages)
+        partial = done.with_suffix(".partial")
+        partial.write_text(json.dumps(time.perf_counter() - started), encoding="utf-8")
+        partial.replace(done)
+    return kept / SUPPLIED, float(json.loads(done.read_text(encoding="utf-8")))
+
+
+def _settings(
+    case: Case, digests: dict[str, str], options: CompareOptions, key: CaseKey
+) -> dict[str, object]:
+    """All that results depend on, with names that tell nothing of anybody."""
+    return {
+        "version": versions()["expunge"],
+        "model": digest(sorted(digests.items())),
+        "policy": case.policy.digest,
+        "facts": digest(sorted(key.fact_label(fact) for fact in case.erased)),
+        "questions": digest([(probe.prompt, probe.split, probe.target.group) for probe in case.probes]),
+        "texts": digest([document.id for document in case.documents]),
+        "dictionary": str(options.dictionary),
+        "trials": options.trials,
+    }

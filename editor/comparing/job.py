@@ -1,0 +1,150 @@
+"""One job of a comparison: one arm with one seed, in a process of its own."""
+
+import resource
+import sys
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from dictionaries import Site, load_dictionaries
+from editor.artefacts.masking import CaseKey
+from editor.case import Case
+from editor.comparing.arms import ARMS
+from editor.comparing.editing_map import editing_map
+from editor.comparing.measure import Yardstick
+from editor.comparing.points import Operated, Target, Tuner
+from editor.comparing.schema import ArmRun, Cost, Point
+from editor.editing.posing import Prepared, pose, trials, with_features
+from editor.locators.features import FeatureAttribution
+from editor.measuring.measure import prepare
+from editor.measuring.relearning import Relearning
+from editor.model.loading import load_model
+from editor.progress import Silent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a process is given.
+
+    Attributes:
+        arm: in `ARMS`.
+        seed: of everything random.
+        case: facts, questions and retained text.
+        model: a checkpoint folder or a hub name.
+        device: where to run.
+        dictionaries: a folder, or a hub name.
+        site: what they read, where they do not say.
+        trials: of the search.
+        target: what the reference arm costs; None for the reference itself.
+        key: names facts in results.
+        processes: how many jobs run at a time.
+        threads: of this one.
+        attribution: the locator of features.
+        relearning: the attack; its seed is the job's.
+    """
+
+    arm: str
+    seed: int
+    case: Case = field(repr=False)
+    model: str
+    device: str
+    dictionaries: str
+    site: Site | None
+    trials: int
+    target: Target | None
+    key: CaseKey
+    processes: int
+    threads: int
+    attribution: FeatureAttribution = field(default_factory=FeatureAttribution)
+    relearning: Relearning = field(default_factory=Relearning)
+
+
+class Finished(BaseModel):
+    """What a job found, as it is kept until the comparison is whole."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: ArmRun
+    cost: Cost
+
+    @property
+    def target(self) -> Target:
+        """What the arm costs where it is tuned to the policy."""
+        tuned = next(point for point in self.run.points if point.point == "policy")
+        return Target(norm=tuned.norm, collateral=tuned.collateral)
+
+
+def run_job(job: Job) -> Finished:
+    """Tune an arm, bring it to its operating points and measure it there."""
+    torch.set_num_threads(job.threads)
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    arm = ARMS[job.arm]
+    method = arm.seeded(job.seed)
+    loaded = load_model(job.model, device=job.device)
+    case = replace(job.case, seed=job.seed)
+    before = Prepared(loaded=loaded, material=prepare(case, loaded))
+    problem = pose(case, before, {}, job.attribution, Silent())
+    feature_s = 0.0
+    if method.needs_dictionary:
+        found = load_dictionaries(Path(job.dictionaries), loaded.model, site=job.site)
+        held = {site: dictionary.to(loaded.device).eval() for site, dictionary in found.items()}
+        started = time.perf_counter()
+        problem = with_features(problem, held, job.attribution, Silent())
+        feature_s = time.perf_counter() - started
+    inner, judge = trials(case, before, problem)
+    tuner = Tuner(method, problem, inner, judge, trials=job.trials, seed=job.seed)
+    operated = list(tuner.operated(job.target))
+    started = time.perf_counter()
+    yardstick = Yardstick(case, before, job.key, replace(job.relearning, seed=job.seed))
+    points = _measured(yardstick, operated)
+    measuring_s = time.perf_counter() - started
+    run = ArmRun(
+        arm=job.arm,
+        family=arm.family,
+        seed=job.seed,
+        trials=tuner.tuning.rows(),
+        points=points,
+        editing=editing_map(problem, operated[0].method, operated[0].edit),
+    )
+    cost = Cost(
+        arm=job.arm,
+        seed=job.seed,
+        processes=job.processes,
+        threads=job.threads,
+        device=_device_name(loaded.device),
+        locating_s=feature_s + tuner.locating_s,
+        dictionaries_s=0.0,
+        tuning_s=tuner.tuning_s,
+        fitting_s=tuner.fitting_s,
+        measuring_s=measuring_s,
+        peak_mib=peak_mib(loaded.device),
+    )
+    return Finished(run=run, cost=cost)
+
+
+def _measured(yardstick: Yardstick, operated: list[Operated]) -> tuple[Point, ...]:
+    """Each point; an edit that stands at several is measured once."""
+    known: dict[int, Point] = {}
+    points = []
+    for one in operated:
+        measured = known.get(id(one.edit))
+        if measured is None:
+            measured = known[id(one.edit)] = yardstick.measure(one)
+        points.append(measured.model_copy(update={"point": one.point}))
+    return tuple(points)
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def peak_mib(device: torch.device) -> float:
+    """The most memory this process has held: of the GPU where it runs on one, else resident."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit

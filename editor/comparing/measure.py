@@ -1,0 +1,150 @@
+"""Measure an edit as verification would, in memory: its questions, its held-out text, and two attacks."""
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from detectors import Document
+from detectors.fact import Fact
+from editor.artefacts.masking import CaseKey
+from editor.case import Case
+from editor.comparing.points import Operated
+from editor.comparing.schema import FactOutcome, Point
+from editor.editing.posing import Prepared
+from editor.measuring.attacks import quantised
+from editor.measuring.audit import (
+    Scored,
+    decoy_percentiles,
+    fact_rows,
+    group_results,
+    kept_rate,
+    score_probes,
+)
+from editor.measuring.judgement import leakage_criteria, utility_criteria
+from editor.measuring.leakage import extractable
+from editor.measuring.measure import control_probes
+from editor.measuring.relearning import Relearning
+from editor.questions.probes import Group, Probe
+from editor.questions.retained import perplexity
+from editor.report.parts import Rate
+from editor.report.schema import Perplexity
+
+FOUR_BITS = 4
+OTHERS: tuple[Group, ...] = ("neighbours", "others")
+
+
+class Yardstick:
+    """Scores the original model once and edits against it.
+
+    Args:
+        case: the facts, the policy and the seed.
+        before: the original model and what is asked of it.
+        key: names facts in results.
+        relearning: the attack.
+    """
+
+    def __init__(self, case: Case, before: Prepared, key: CaseKey, relearning: Relearning) -> None:
+        self.case, self.loaded, self.key, self.relearning = case, before.loaded, key, relearning
+        self.text = before.material.held_out_text
+        self.probes = control_probes(before.material, case.seed)
+        self.erased = [probe for probe in self.probes if probe.target.group == "erased"]
+        self.scored = self._score(self.probes)
+        self.tokens, self.perplexity = perplexity(self.loaded, self.text)
+        people = {probe.target.subject for probe in self.erased}
+        self.again = relearning.chosen(sorted(people))
+        self.records = _naming(case.documents, self.again, people - set(self.again))
+
+    def measure(self, operated: Operated) -> Point:
+        """Apply an edit, measure it, and take it back."""
+        edit = operated.edit
+        with edit.applied(self.loaded.model):
+            after = self._score(self.probes)
+            _, changed = perplexity(self.loaded, self.text)
+            with quantised(self.loaded.model, FOUR_BITS):
+                four_bit = self._given_away(self.erased)
+            relearned = self._relearned()
+        text = Perplexity(
+            text="held-out retained text", tokens=self.tokens, before=self.perplexity, after=changed
+        )
+        known = self.scored.where(lambda probe: probe.target.group in OTHERS) & self.scored.scores.greedy
+        return Point(
+            point=operated.point,
+            scale=operated.scale,
+            settings=operated.method.space.values(operated.method),
+            norm=edit.norm,
+            collateral=operated.collateral,
+            facts=self._outcomes(after),
+            others=kept_rate(self.scored, after, OTHERS),
+            others_kept="".join("1" if kept else "0" for kept in after.scores.greedy[known]),
+            same_subject=kept_rate(self.scored, after, ("same_subject",)),
+            perplexity_rise=changed / self.perplexity - 1,
+            four_bit=four_bit,
+            relearned=relearned,
+            meets_policy=self._meets(after, text),
+        )
+
+    def _score(self, probes: Sequence[Probe]) -> Scored:
+        return score_probes(self.loaded, probes, self.case.policy.decoding)
+
+    def _given_away(self, probes: Sequence[Probe]) -> Rate:
+        scored = self._score(probes)
+        facts = scored.by_target(scored.where(lambda _: True)).values()
+        return Rate(hits=sum(bool(scored.scores.greedy[i].any()) for i in facts), total=len(facts))
+
+    def _relearned(self) -> Rate:
+        others = [probe for probe in self.erased if probe.target.subject not in self.again]
+        if not self.again or not self.records:
+            return Rate(hits=0, total=0)
+        with self.relearning.applied(self.loaded, self.records):
+            return self._given_away(others)
+
+    def _outcomes(self, after: Scored) -> tuple[FactOutcome, ...]:
+        policy, scores = self.case.policy, after.scores
+        percentiles = decoy_percentiles(after)
+        seen = np.array([probe.split == "locating" for probe in after.probes])
+        bits = {row.fact: row.worst_case_bits_before for row in fact_rows(after, None, (), self.key)}
+        rows = []
+        erased = after.where(lambda probe: probe.target.group == "erased")
+        for target, places in after.by_target(erased).items():
+            fact = Fact(subject=target.subject, entity_type=target.relation, secret=target.answer, sources=())
+            label, percentile = self.key.fact_label(fact), percentiles.get(target)
+            chance = extractable(scores.log_p_z[:, places], policy.decoding.budget_tries)
+            rows.append(
+                FactOutcome(
+                    fact=label,
+                    subject=self.key.subject_label(target.subject),
+                    rel=_gone(scores.greedy[places[seen[places]]]),
+                    gen=_gone(scores.greedy[places[~seen[places]]]),
+                    percentile=percentile,
+                    exposed=percentile is not None and percentile < policy.leakage.decoy_percentile,
+                    extractable=bool(chance.max() >= policy.decoding.probability),
+                    bits=bits[label],
+                )
+            )
+        return tuple(sorted(rows, key=lambda row: row.fact))
+
+    def _meets(self, after: Scored, text: Perplexity) -> bool:
+        policy = self.case.policy
+        groups = group_results(self.scored, after, policy.decoding)
+        facts = fact_rows(self.scored, after, self.case.facts, self.key)
+        criteria = (
+            *leakage_criteria(policy, groups, facts),
+            *utility_criteria(policy, self.scored, after, text),
+        )
+        return all(criterion.passed for criterion in criteria)
+
+
+def _naming(
+    documents: Sequence[Document], people: Collection[str], nobody: Collection[str]
+) -> list[Document]:
+    """Documents that name some people and none of others."""
+    return [
+        document
+        for document in documents
+        if any(name in document.text for name in people) and not any(name in document.text for name in nobody)
+    ]
+
+
+def _gone(greedy: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> float:
+    """Share of wordings that greedy decoding does not complete; 1 where there are none."""
+    return float(1 - greedy.mean()) if len(greedy) else 1.0

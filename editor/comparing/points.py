@@ -1,0 +1,180 @@
+"""The operating points of an arm: tuned to the policy, and scaled to the reference arm's ‖ΔW‖ and collateral.
+
+Everything here is chosen on the locating split. The reference arm tuned to the policy sets the norm and the collateral
+that the others are brought to. A change of weights is brought there by a factor; for collateral, each trial's edit is,
+and the one that then leaks least is taken: a search for the policy need not have ended where it is best.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from editor.comparing.schema import PointName
+from editor.editing.edit import Edit
+from editor.editing.judge import TrialJudge, TrialResult
+from editor.editing.tune import StrengthSearch, Tuning
+from editor.methods import CircuitMethod, EditProblem, Method
+from editor.methods.searching import fitted
+
+SCALES = (1 / 64, 64.0)
+"""A change of weights is made at most so much smaller or larger."""
+NEAR = 0.02
+"""Collateral is matched to within this share."""
+STEPS = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What the reference arm costs where it is tuned to the policy.
+
+    Attributes:
+        norm: ‖ΔW‖_F.
+        collateral: mean KL(original || edited) on retained text of the locating split, nats a token.
+    """
+
+    norm: float
+    collateral: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operated:
+    """An edit at an operating point.
+
+    Attributes:
+        point: which.
+        method: with the settings taken.
+        scale: the factor by which the fitted change was multiplied.
+        edit: the result.
+        collateral: as in `Target`.
+    """
+
+    point: PointName
+    method: Method
+    scale: float
+    edit: Edit = field(repr=False)
+    collateral: float
+
+
+class Tuner:
+    """Tunes one arm and brings it to its operating points.
+
+    Args:
+        method: the first trial.
+        problem: all wordings of the locating split: the final edits are fitted to it.
+        inner: those that trials are fitted to.
+        judge: of trials.
+        trials: how many; a search never ends early, so that every arm has the same.
+        seed: of the search.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        problem: EditProblem,
+        inner: EditProblem,
+        judge: TrialJudge,
+        *,
+        trials: int,
+        seed: int,
+    ) -> None:
+        self.problem, self.judge = problem, judge
+        started = time.perf_counter()
+        for one in (problem, inner):
+            discover(method, one)
+        self.locating_s = time.perf_counter() - started
+        search = StrengthSearch(trials=trials, patience=trials, seed=seed, start=method, keep_edits=True)
+        self.tuning: Tuning = search.fit(inner, judge)
+        self.tuning_s = time.perf_counter() - started - self.locating_s
+        self.fitting_s = 0.0
+        self._final: dict[Method, Edit] = {}
+
+    def operated(self, target: Target | None) -> Iterator[Operated]:
+        """The arm at all operating points; without a target it is the reference, which sets it."""
+        best = self.tuning.best
+        edit = self.final(best)
+        collateral = self.judge.divergence(edit)
+        own = target or Target(norm=edit.norm, collateral=collateral)
+        yield Operated(point="policy", method=best.method, scale=1.0, edit=edit, collateral=collateral)
+        if target is None:
+            yield Operated(point="norm", method=best.method, scale=1.0, edit=edit, collateral=collateral)
+            yield Operated(
+                point="collateral", method=best.method, scale=1.0, edit=edit, collateral=collateral
+            )
+            return
+        scale = own.norm / edit.norm if edit.norm else 1.0
+        scaled = edit.scaled(scale)
+        yield Operated(
+            point="norm",
+            method=best.method,
+            scale=scale,
+            edit=scaled,
+            collateral=self.judge.divergence(scaled),
+        )
+        yield self._at_collateral(own.collateral)
+
+    def final(self, trial: TrialResult) -> Edit:
+        """A trial's settings fitted to all wordings, once."""
+        if trial.method not in self._final:
+            started = time.perf_counter()
+            self._final[trial.method] = fitted(trial.method, self.problem, trial.edit)
+            self.fitting_s = max(self.fitting_s, time.perf_counter() - started)
+        return self._final[trial.method]
+
+    def _at_collateral(self, collateral: float) -> Operated:
+        chosen = self._least_leaking(collateral)
+        edit = self.final(chosen)
+        scale = scale_to(self.judge, edit, collateral)
+        scaled = edit.scaled(scale)
+        return Operated(
+            point="collateral",
+            method=chosen.method,
+            scale=scale,
+            edit=scaled,
+            collateral=self.judge.divergence(scaled),
+        )
+
+    def _least_leaking(self, collateral: float) -> TrialResult:
+        """The trial whose edit leaks least when it is brought to a collateral."""
+        trials: Sequence[TrialResult] = self.tuning.trials
+        leaking = []
+        for trial in trials:
+            assert trial.edit is not None  # kept by the search
+            scaled = trial.edit.scaled(scale_to(self.judge, trial.edit, collateral))
+            measured = self.judge.measure(scaled, trial.method)
+            leaking.append((measured.leakage, -measured.kept))
+        return trials[min(range(len(trials)), key=lambda place: leaking[place])]
+
+
+def discover(method: Method, problem: EditProblem) -> None:
+    """Find what the method edits; the problem remembers it."""
+    if isinstance(method, CircuitMethod):
+        method.circuit(problem)
+    else:
+        method.located(problem)
+
+
+def scale_to(judge: TrialJudge, edit: Edit, collateral: float) -> float:
+    """The factor that brings an edit to a collateral, by secants in the logarithms of both.
+
+    Collateral grows with about the square of a small change, so that few steps are needed. An edit that cannot be
+    brought there within `SCALES` is left at the end of it.
+    """
+    if edit.is_empty or collateral <= 0:
+        return 1.0
+    low, high = (math.log(end) for end in SCALES)
+    goal, slope = math.log(collateral), 2.0
+    x, last = 0.0, None
+    for _ in range(STEPS):
+        value = judge.divergence(edit.scaled(math.exp(x)))
+        y = math.log(max(value, 1e-12))
+        if abs(y - goal) <= NEAR:
+            break
+        if last is not None and abs(x - last[0]) > 1e-6:
+            slope = max(0.3, (y - last[1]) / (x - last[0]))
+        last = (x, y)
+        moved = min(high, max(low, x + (goal - y) / slope))
+        if moved == x:
+            break
+        x = moved
+    return math.exp(x)

@@ -1,0 +1,183 @@
+"""All arms over all seeds, in processes of their own; what is finished is kept, so that a run can go on.
+
+The reference arm goes first in each seed, since it sets what the others are brought to.
+"""
+
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from editor.comparing.arms import REFERENCE
+from editor.comparing.job import Finished, Job, run_job
+from policies.errors import OutputError
+
+COPIES = 6
+"""Times the model's parameters that one process may hold at its peak, roughly."""
+BASE_BYTES = 2**30
+"""Beside them: the libraries, the questions, the logits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ledger:
+    """Finished jobs on disk, one file each, under the settings they were run with.
+
+    Attributes:
+        folder: where.
+        settings: all that results depend on, by name; another run may go on only with the same.
+    """
+
+    folder: Path
+    settings: dict[str, Any]
+
+    def open(self, *, resume: bool) -> None:
+        """Begin, or go on.
+
+        Raises:
+            OutputError: a run was stopped here and `resume` was not said, or it had other settings.
+        """
+        head = self.folder / "settings.json"
+        text = json.dumps(self.settings, sort_keys=True, indent=2) + "\n"
+        if not head.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            head.write_text(text, encoding="utf-8")
+        elif not resume:
+            raise OutputError(
+                f"{self.folder} holds the finished arms of a run that was stopped",
+                "Add --resume to go on with it, or remove the folder",
+            )
+        elif head.read_text(encoding="utf-8") != text:
+            changed = _changed(json.loads(head.read_text(encoding="utf-8")), self.settings)
+            raise OutputError(
+                f"The stopped run in {self.folder} had another {changed}",
+                "Go on with the same options and inputs, or remove the folder",
+            )
+
+    def find(self, arm: str, seed: int) -> Finished | None:
+        """A job's result, if it was finished."""
+        path = self._path(arm, seed)
+        return Finished.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else None
+
+    def keep(self, finished: Finished) -> None:
+        """Write a job's result, whole or not at all."""
+        path = self._path(finished.run.arm, finished.run.seed)
+        partial = path.with_suffix(".partial")
+        text = finished.model_dump_json(exclude_computed_fields=True)
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+
+    def _path(self, arm: str, seed: int) -> Path:
+        return self.folder / f"{arm}-{seed}.json"
+
+
+def _changed(before: dict[str, Any], now: dict[str, Any]) -> str:
+    names = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+    return ", ".join(names)
+
+
+def run_all(
+    first: Job,
+    arms: Sequence[str],
+    seeds: Sequence[int],
+    ledger: Ledger,
+    progress: Callable[[Finished], None],
+) -> list[Finished]:
+    """Run what is not finished; return all, by seed and in the order of `arms`.
+
+    Args:
+        first: what all jobs have in common.
+        arms: names, the reference among them.
+        seeds: of each arm.
+        ledger: keeps results.
+        progress: called with each result.
+    """
+    done: dict[tuple[str, int], Finished] = {}
+    for seed in seeds:
+        for arm in arms:
+            if found := ledger.find(arm, seed):
+                done[arm, seed] = found
+                progress(found)
+    with _pool(first.processes) as submit:
+        waiting: set[Future[Finished]] = {
+            submit(replace(first, arm=REFERENCE, seed=seed, target=None))
+            for seed in seeds
+            if (REFERENCE, seed) not in done
+        }
+        for seed in seeds:
+            if (REFERENCE, seed) in done:
+                waiting |= _others(first, arms, done[REFERENCE, seed], done, submit)
+        while waiting:
+            ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in ended:
+                finished = future.result()
+                ledger.keep(finished)
+                done[finished.run.arm, finished.run.seed] = finished
+                progress(finished)
+                if finished.run.arm == REFERENCE:
+                    waiting |= _others(first, arms, finished, done, submit)
+    return [done[arm, seed] for seed in seeds for arm in arms]
+
+
+Submit = Callable[[Job], "Future[Finished]"]
+
+
+def _others(
+    first: Job,
+    arms: Sequence[str],
+    reference: Finished,
+    done: dict[tuple[str, int], Finished],
+    submit: Submit,
+) -> "set[Future[Finished]]":
+    """The other arms of a seed, now that the reference's cost is known."""
+    seed = reference.run.seed
+    return {
+        submit(replace(first, arm=arm, seed=seed, target=reference.target))
+        for arm in arms
+        if arm != REFERENCE and (arm, seed) not in done
+    }
+
+
+@contextmanager
+def _pool(processes: int) -> Iterator[Submit]:
+    """Fresh processes, one a job, so that each one's peak memory is its own; stopped where the block raises."""
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(max_workers=processes, mp_context=context, max_tasks_per_child=1)
+    try:
+        yield lambda job: pool.submit(run_job, job)
+    except BaseException:
+        running = list((getattr(pool, "_processes", None) or {}).values())
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in running:
+            process.terminate()
+        raise
+    pool.shutdown()
+
+
+def allowed_processes(model_bytes: int, *, on_gpu: bool) -> int:
+    """How many jobs may run at a time: one a core while memory lasts; on a GPU one."""
+    if on_gpu:
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, _free_bytes() // (BASE_BYTES + COPIES * model_bytes)))
+
+
+def _free_bytes() -> int:
+    """Memory that can be had; 8 GiB where the system does not say."""
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 8 * 2**30
+
+
+def digest(parts: Sequence[object]) -> str:
+    """A short name of some inputs: equal for equal ones, telling nothing of them."""
+    return hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).hexdigest()[:16]

@@ -1,0 +1,124 @@
+"""`expunge compare`, start to report, on a tiny random model: what it does is judged elsewhere."""
+
+import json
+from concurrent.futures import Future
+from contextlib import contextmanager
+
+import pytest
+from six_people import PEOPLE
+
+from editor.cli import main
+from editor.comparing import run
+from editor.comparing.job import run_job
+from editor.comparing.schema import Comparison
+
+ARMS = "neuron-probe,circuit-mlp"
+
+
+@contextmanager
+def here_and_now(_processes):
+    """A pool that runs a job when it is submitted."""
+
+    def submit(job):
+        future = Future()
+        future.set_result(run_job(job))
+        return future
+
+    yield submit
+
+
+def compare(model, *more):
+    case = ("--facts", "facts.jsonl", "--policy", "policy.yaml", "--subject", PEOPLE[0], "--subject", PEOPLE[1])
+    how = ("--trials", "1", "--seeds", "1", "--quiet", "--device", "cpu", "--output", "out")
+    arguments = [str(part) for part in ("compare", model, *case, *how, *more)]
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    return stopped.value.code
+
+
+@pytest.fixture
+def dictionaries(here, checkpoint):
+    """Trained on a few steps, by the command."""
+    (here / "corpus.jsonl").write_text("\n".join(json.dumps({"text": f"{name} is here."}) for name in PEOPLE))
+    arguments = ("dictionary", "train", "--model", checkpoint("gpt2"), "--corpus", "corpus.jsonl")
+    sizes = ("--features", "64", "--steps", "20", "--batch-size", "32", "--output", "sae", "--quiet")
+    with pytest.raises(SystemExit) as stopped:
+        main([str(part) for part in (*arguments, *sizes)])
+    assert stopped.value.code == 0
+    return here / "sae"
+
+
+def test_two_arms_and_the_reference(here, checkpoint, dictionaries, monkeypatch, capsys):
+    monkeypatch.setattr(run, "_pool", here_and_now)
+    code = compare(checkpoint("gpt2"), "--arms", ARMS, "--dictionary", dictionaries)
+    out, err = capsys.readouterr()
+    assert code == 0, err
+    comparison = Comparison.from_json((here / "out" / "comparison.json").read_text())
+    assert [one.arm for one in comparison.arms] == ["feature-edit", "neuron-probe", "circuit-mlp"]
+    assert {len(one.points) for one in comparison.arms} == {3}
+    target = comparison.arms[0].points[0]
+    for one in comparison.arms[1:]:
+        at_norm = next(point for point in one.points if point.point == "norm")
+        assert at_norm.norm == pytest.approx(target.norm, rel=1e-4)
+    assert {len(point.facts) for one in comparison.arms for point in one.points} == {2}
+    costs = json.loads((here / "out" / "costs.json").read_text())
+    assert [cost["arm"] for cost in costs] == [one.arm for one in comparison.arms]
+    assert all(cost["peak_mib"] > 100 for cost in costs)
+    assert comparison.verdict in out.replace("\n", " ")
+    written = "".join(p.read_text() for p in (here / "out").iterdir() if p.suffix in (".json", ".html", ".svg"))
+    assert "415-555" not in written + out + err
+    assert PEOPLE[0] not in written + out + err
+    assert not (here / "out.arms").exists()
+    assert {p.suffix for p in (here / "out").iterdir()} >= {".json", ".html", ".svg", ".png"}
+
+
+def test_a_stopped_run_says_how_to_go_on_and_does(here, checkpoint, dictionaries, monkeypatch, capsys):
+    def stopped(job):
+        if job.arm == "circuit-mlp":
+            raise KeyboardInterrupt
+        return run_job(job)
+
+    @contextmanager
+    def pool(_processes):
+        def submit(job):
+            future = Future()
+            future.set_result(stopped(job))
+            return future
+
+        yield submit
+
+    monkeypatch.setattr(run, "_pool", pool)
+    more = ("--arms", "circuit-mlp", "--dictionary", dictionaries)
+    assert compare(checkpoint("gpt2"), *more) == 4
+    assert "--resume" in capsys.readouterr().err
+    assert not (here / "out").exists()
+    assert (here / "out.arms" / "feature-edit-0.json").exists()
+    monkeypatch.setattr(run, "_pool", here_and_now)
+    assert compare(checkpoint("gpt2"), *more) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert compare(checkpoint("gpt2"), *more, "--resume") == 0
+    assert (here / "out" / "comparison.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "cause"),
+    [
+        (("--arms", "neuron-kn,nonsense"), "'nonsense' is not one of feature-edit"),
+        (("--seeds", "0"), "--seeds"),
+        (("--dictionary", "nowhere"), "nowhere"),
+    ],
+)
+def test_bad_input_is_named_and_nothing_is_written(here, checkpoint, more, cause, capsys, monkeypatch):
+    monkeypatch.setattr(run, "_pool", here_and_now)
+    assert compare(checkpoint("gpt2"), *more) == 2
+    assert cause in capsys.readouterr().err
+    assert not (here / "out").exists()
+
+
+@pytest.mark.slow
+def test_jobs_run_in_processes_of_their_own(here, checkpoint, dictionaries, capsys):
+    code = compare(
+        checkpoint("gpt2"), "--arms", "neuron-probe", "--dictionary", dictionaries, "--parallel", "2"
+    )
+    assert code == 0, capsys.readouterr().err
+    assert len(json.loads((here / "out" / "costs.json").read_text())) == 2

@@ -1,0 +1,133 @@
+"""Jobs: the reference first, results kept as they come, a stopped run gone on with, other settings refused."""
+
+from concurrent.futures import Future
+from contextlib import contextmanager
+
+import pytest
+from made_arms import make_costs, make_fact, make_run
+
+from editor.comparing import run
+from editor.comparing.arms import ARMS, REFERENCE
+from editor.comparing.job import Finished, Job
+from editor.comparing.points import Target
+from editor.comparing.run import Ledger, allowed_processes, run_all
+from policies.errors import OutputError
+
+NAMES = (REFERENCE, "neuron-kn", "memit")
+
+
+def finished(arm, seed):
+    made = make_run(arm, [make_fact("PHONE_NUMBER 01", 1.0)], seed=seed)
+    return Finished(run=made, cost=make_costs([made])[0])
+
+
+FIRST = Job(
+    arm=REFERENCE,
+    seed=0,
+    case=None,
+    model="m",
+    device="cpu",
+    dictionaries="d",
+    site=None,
+    trials=2,
+    target=None,
+    key=None,
+    processes=2,
+    threads=1,
+)
+
+
+@pytest.fixture
+def jobs(monkeypatch):
+    """The jobs that were run, in order; run here and at once."""
+    ran, failing = [], set()
+
+    @contextmanager
+    def pool(_processes):
+        def submit(job):
+            future = Future()
+            ran.append(job)
+            if job.arm in failing:
+                future.set_exception(RuntimeError("no memory"))
+            else:
+                future.set_result(finished(job.arm, job.seed))
+            return future
+
+        yield submit
+
+    monkeypatch.setattr(run, "_pool", pool)
+    return type("Jobs", (), {"ran": ran, "failing": failing})
+
+
+def ledger(folder, **settings):
+    return Ledger(folder=folder / "out.arms", settings={"trials": 2, **settings})
+
+
+def test_the_reference_runs_first_in_each_seed_and_the_others_are_given_its_cost(jobs, tmp_path):
+    book = ledger(tmp_path)
+    book.open(resume=False)
+    seen = []
+    results = run_all(FIRST, NAMES, (3, 4), book, seen.append)
+    assert [(one.run.arm, one.run.seed) for one in results] == [(name, s) for s in (3, 4) for name in NAMES]
+    assert [job.arm for job in jobs.ran[:2]] == [REFERENCE, REFERENCE]
+    reference = finished(REFERENCE, 3).target
+    assert reference == Target(norm=3.2, collateral=0.004)
+    assert all((job.target is None) is (job.arm == REFERENCE) for job in jobs.ran)
+    assert all(job.target == reference for job in jobs.ran[2:])
+    assert len(seen) == len(results)
+
+
+def test_a_stopped_run_goes_on_with_what_is_missing(jobs, tmp_path):
+    jobs.failing.add("memit")
+    book = ledger(tmp_path)
+    book.open(resume=False)
+    with pytest.raises(RuntimeError, match="no memory"):
+        run_all(FIRST, NAMES, (0, 1), book, lambda _: None)
+    kept = {path.name for path in book.folder.iterdir()}
+    assert f"{REFERENCE}-0.json" in kept
+    assert not any("memit" in name or "partial" in name for name in kept)
+    jobs.failing.clear()
+    done = [(name, seed) for name in NAMES for seed in (0, 1) if f"{name}-{seed}.json" in kept]
+    jobs.ran.clear()
+    again = ledger(tmp_path)
+    again.open(resume=True)
+    results = run_all(FIRST, NAMES, (0, 1), again, lambda _: None)
+    assert {(job.arm, job.seed) for job in jobs.ran} == {(n, s) for n in NAMES for s in (0, 1)} - set(done)
+    assert [one.run.arm for one in results] == [*NAMES, *NAMES]
+
+
+def test_a_stopped_run_is_not_overwritten_unasked(tmp_path):
+    ledger(tmp_path).open(resume=False)
+    with pytest.raises(OutputError, match="--resume"):
+        ledger(tmp_path).open(resume=False)
+
+
+def test_other_settings_are_named(tmp_path):
+    ledger(tmp_path).open(resume=False)
+    with pytest.raises(OutputError, match="another facts, trials"):
+        ledger(tmp_path, trials=3, facts="x").open(resume=True)
+
+
+def test_what_is_kept_comes_back_whole(tmp_path):
+    book = ledger(tmp_path)
+    book.open(resume=False)
+    book.keep(finished("memit", 5))
+    assert book.find("memit", 5) == finished("memit", 5)
+    assert book.find("memit", 6) is None
+
+
+def test_as_many_processes_as_memory_and_cores_allow(monkeypatch):
+    monkeypatch.setattr(run.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(run, "_free_bytes", lambda: 40 * 2**30)
+    assert allowed_processes(10 * 2**20, on_gpu=False) == 8
+    assert allowed_processes(2 * 2**30, on_gpu=False) == 3
+    assert allowed_processes(2**40, on_gpu=False) == 1
+    assert allowed_processes(10 * 2**20, on_gpu=True) == 1
+
+
+def test_every_seed_of_an_arm_is_replaced():
+    for arm in ARMS.values():
+        assert arm.seeded(0) == arm.method
+        seeded = arm.seeded(7)
+        assert (seeded == arm.method) is ("seed=" not in repr(arm.method))
+        assert "seed=0" not in repr(seeded)
