@@ -12,11 +12,13 @@ from editor.methods import (
     FeatureEdit,
     FeatureLiteral,
     GradAscent,
+    Memit,
     Method,
     NeuronDepn,
     NeuronKn,
     NeuronProbe,
     NpoLora,
+    Pisces,
     RandomFeatures,
     RandomNeurons,
 )
@@ -68,6 +70,11 @@ ARMS: Mapping[str, Arm] = {
         family="features",
         title="zeroes the weights by which active neurons write located features",
     ),
+    Pisces.name: Arm(
+        method=Pisces(),
+        family="features",
+        title="turns located features round in the neurons that write them",
+    ),
     NeuronKn.name: Arm(
         method=NeuronKn(), family="neurons", title="sets the columns of knowledge neurons to zero"
     ),
@@ -89,6 +96,11 @@ ARMS: Mapping[str, Arm] = {
     ),
     CircuitMlp.name: Arm(
         method=CircuitMlp(), family="circuits", title="fine-tunes inside the MLPs that look the facts up"
+    ),
+    Memit.name: Arm(
+        method=Memit(),
+        family="weights",
+        title="writes an unknown answer at the subject's last token into several MLPs, in closed form",
     ),
     NpoLora.name: Arm(
         method=NpoLora(), family="weights", title="negative preference optimisation through a LoRA adapter"
