@@ -140,6 +140,7 @@ def comsem(
     judge: Judge,
     settings: ComSemSettings | None = None,
     *,
+    chosen: Mapping[Key, Sequence[int]] | None = None,
     progress: Progress | None = None,
 ) -> dict[Key, ComSem]:
     """Judge features of dictionaries, all of them from one pass over a corpus.
@@ -151,6 +152,8 @@ def comsem(
         dictionaries: by whatever name; several may be of one site.
         judge: names passages and judges by the name.
         settings: see `ComSemSettings`.
+        chosen: which features of each dictionary, in the place of those drawn; of a dictionary that is not named,
+            features are drawn.
         progress: called after each batch and each feature.
 
     Raises:
@@ -159,8 +162,9 @@ def comsem(
     settings = settings or ComSemSettings()
     device = input_device(model)
     moved = {key: one.to(device) for key, one in dictionaries.items()}
+    asked = {key: (one, _features(key, one, settings, chosen)) for key, one in moved.items()}
     top = TopTokens(
-        {key: Salience.of(one, _drawn_features(one, settings)) for key, one in moved.items()},
+        {key: Salience.of(one, features) for key, (one, features) in asked.items()},
         places=SPARE_PLACES * (settings.shown + settings.held_back),
         random=RANDOM_PASSAGES,
         seed=settings.seed,
@@ -170,7 +174,7 @@ def comsem(
         for piece in harvest(model, watched(batches, "activations", progress), sites):
             codes = {k: one.encode(piece.activations[one.config.site]) for k, one in moved.items()}
             top.add(piece.batch, piece.kept, codes)
-    return judge_collected(top, tokenizer, moved, judge, settings, progress)
+    return judge_collected(top, tokenizer, moved, judge, settings, chosen=chosen, progress=progress)
 
 
 def judge_collected(
@@ -179,13 +183,15 @@ def judge_collected(
     dictionaries: Mapping[Key, Dictionary],
     judge: Judge,
     settings: ComSemSettings,
+    *,
+    chosen: Mapping[Key, Sequence[int]] | None = None,
     progress: Progress | None = None,
 ) -> dict[Key, ComSem]:
     """Judge features whose passages were collected before; see `comsem`."""
     if not top.tokens:
         raise DictionaryError("There is not one token to read", "Give a corpus with text")
     trial = _Trial(top, tokenizer, judge, settings)
-    drawn = {key: _drawn_features(one, settings) for key, one in dictionaries.items()}
+    drawn = {key: _features(key, one, settings, chosen) for key, one in dictionaries.items()}
     end = settings.controls + sum(map(len, drawn.values()))
     done = 0
 
@@ -296,9 +302,13 @@ class _Trial:
         return list(found.values())
 
 
-def _drawn_features(dictionary: Dictionary, settings: ComSemSettings) -> list[int]:
+def _features(
+    key: Key, dictionary: Dictionary, settings: ComSemSettings, chosen: Mapping[Key, Sequence[int]] | None
+) -> list[int]:
     """The features of a dictionary to judge, in order."""
     count = dictionary.config.features
+    if chosen is not None and key in chosen:
+        return sorted(set(chosen[key]))
     if settings.features is None or settings.features >= count:
         return list(range(count))
     return sorted(

@@ -145,6 +145,16 @@ def test_the_same_seed_gives_the_same_result(speaker, tokenizer, batches):
 
 
 @torch.no_grad()
+def test_chosen_features_are_judged_as_they_are_among_all(speaker, tokenizer, batches):
+    settings = ComSemSettings(features=3, controls=2)
+    ones = {"a": sae(12), "b": sae(12, seed=1)}
+    chosen = comsem(speaker, tokenizer, batches, ones, TraitJudge(), settings, chosen={"a": [7, 2, 7]})
+    assert [one.feature for one in chosen["a"].judged] == [2, 7]
+    assert len(chosen["b"].judged) == 3
+    everyone = comsem(speaker, tokenizer, batches, ones, TraitJudge(), ComSemSettings(controls=2))
+    assert list(chosen["a"].judged) == [everyone["a"].judged[2], everyone["a"].judged[7]]
+
+
 def test_top_tokens_against_a_plain_loop(speaker, tokenizer, batches):
     dictionary = sae(8)
     top = TopTokens({"d": Salience.of(dictionary, [1, 5])}, places=12, random=64, seed=0)
