@@ -45,25 +45,26 @@ class Memit(Unlocated):
             behind the last layer nothing reads the subject's token.
         layers: how many layers the range has, those that there are.
         ridge: λ, the weight of retained tokens.
-        targets: how z is found; its margin is the strength.
+        targets: how z is found; its clamp is the strength, since δ grows until it is met.
     """
 
     name: ClassVar[str] = "memit"
     needs_dictionary: ClassVar[bool] = False
     space: ClassVar[SearchSpace] = SearchSpace(
         ranges={
+            "clamp": Range(low=0.3, high=4.0, log=True),
+            "ridge": Range(low=0.01, high=30.0, log=True),
             "margin_nats": Range(low=0.0, high=8.0),
-            "ridge": Range(low=0.03, high=30.0, log=True),
             "essence": Range(low=0.01, high=1.0, log=True),
         },
-        strength="margin_nats",
-        stronger=1.0,
-        gentler=-1.0,
+        strength="clamp",
+        stronger=1.25,
+        gentler=0.8,
     )
 
     depth: float = 0.5
     layers: int = 2
-    ridge: float = 1.0
+    ridge: float = 0.1
     targets: ResidualTargets = field(default_factory=ResidualTargets)
 
     def fit(self, problem: EditProblem) -> Edit:

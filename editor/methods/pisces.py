@@ -60,13 +60,13 @@ class Pisces:
             "overshoot": Range(low=0.0, high=10.0),
         },
         strength="overshoot",
-        stronger=1.5,
-        gentler=-1.0,
+        stronger=0.5,
+        gentler=-0.5,
     )
 
-    units: int = 50
-    threshold: float = 0.3
-    overshoot: float = 2.0
+    units: int = 20
+    threshold: float = 0.5
+    overshoot: float = 1.0
 
     def located(self, problem: EditProblem) -> Attribution:
         """The features' attribution."""

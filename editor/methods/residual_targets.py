@@ -50,7 +50,7 @@ class ResidualTargets:
     learning_rate: float = 0.1
     essence: float = 0.0625
     decay: float = 0.01
-    clamp: float = 1.5
+    clamp: float = 1.2
 
     def fit(
         self, problem: EditProblem, facts: Lookups, states: Float[Tensor, "probes d"], site: Site
