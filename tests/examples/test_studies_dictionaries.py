@@ -10,7 +10,7 @@ from dictionaries import Site
 from examples.studies.dictionaries import entropy_estimate, gated, instrument, planted, prompts, sparsity
 from examples.studies.dictionaries.intervals import Estimate, estimate, shown
 from examples.studies.dictionaries.lab import lab_tokenizer
-from examples.studies.dictionaries.tables import Table, markdown, read_table, write_table
+from examples.studies.tables import Table, markdown, read_table, write_table
 
 FOLDER = Path(__file__).parents[2] / "examples" / "studies" / "dictionaries"
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from examples.studies.dictionaries.tables import Table, markdown, write_table
+from examples.studies.tables import Table, markdown, write_table
 
 Row = tuple[str | int | float, ...]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from examples.studies.dictionaries.claims import CLAIMS
-from examples.studies.dictionaries.tables import markdown, write_table
+from examples.studies.tables import markdown, write_table
 
 RESULTS = Path(__file__).resolve().parent / "results"
 

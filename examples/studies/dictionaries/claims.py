@@ -5,7 +5,7 @@ from pathlib import Path
 
 from examples.studies.dictionaries import entropy_estimate, gated, instrument, sparsity
 from examples.studies.dictionaries.lab import Say
-from examples.studies.dictionaries.tables import Table
+from examples.studies.tables import Table
 
 Claim = Callable[[Sequence[int], Path, Say], list[Table]]
 

@@ -21,7 +21,7 @@ from examples.studies.dictionaries.intervals import estimate, shown
 from examples.studies.dictionaries.lab import Say
 from examples.studies.dictionaries.planted import Mixture, Planted, binary_entropy, plant
 from examples.studies.dictionaries.rows import judge_on_rows, train_on_rows
-from examples.studies.dictionaries.tables import Table
+from examples.studies.tables import Table
 
 CLOSE = 0.05
 REMOVAL, NO_REMOVAL = "removal", "no removal"

@@ -17,7 +17,7 @@ import numpy as np
 from dictionaries import ARCHITECTURES, Dictionary, Site, evaluate_dictionaries, train_dictionaries
 from examples.studies.dictionaries.intervals import estimate, shown
 from examples.studies.dictionaries.lab import Say, batches_of, judged_texts, lab_model, training_texts
-from examples.studies.dictionaries.tables import Table
+from examples.studies.tables import Table
 
 UNBIASED = (0.98, 1.02)
 LARGEST_RATIO = 0.65

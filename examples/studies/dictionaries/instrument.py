@@ -39,7 +39,7 @@ from examples.studies.dictionaries.prompts import (
     queries,
     sentences_about,
 )
-from examples.studies.dictionaries.tables import Table, as_written
+from examples.studies.tables import Table, as_written
 
 MODELS = ("untrained", "reference", "model")
 FEWEST_TOKENS = 1000

@@ -37,7 +37,7 @@ from examples.studies.dictionaries.lab import (
     training_texts,
 )
 from examples.studies.dictionaries.rows import train_on_rows
-from examples.studies.dictionaries.tables import Table, as_written
+from examples.studies.tables import Table, as_written
 
 DENSE = 0.1
 SITE = Site(2, "mlp_out")

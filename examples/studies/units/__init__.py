@@ -1,0 +1,1 @@
+"""Features against neurons as units that carry single facts: influence, interpretability, monosemanticity."""
