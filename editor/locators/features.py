@@ -28,7 +28,7 @@ from torch import Tensor
 
 from dictionaries import Dictionary
 from dictionaries.model.sites import Site, capture, intercepted
-from editor.model.forward import output_logits
+from editor.model.forward import traced_logits
 from editor.model.loading import LoadedModel
 from editor.model.tokens import TokenBatch, TokenSequence, batches
 
@@ -184,8 +184,7 @@ def together(sites: Iterable[Site]) -> list[list[Site]]:
 
 def objective(model: Any, batch: TokenBatch) -> Float[Tensor, ""]:
     """Sum over marked tokens of the logit margin to the best other token."""
-    hidden = model.base_model(**batch.inputs, use_cache=False).last_hidden_state
-    logits = output_logits(model, hidden[batch.predicting])
+    logits = traced_logits(model, batch)
     own = logits.gather(1, batch.targets[:, None])
     other = logits.scatter(1, batch.targets[:, None], -torch.inf).max(1, keepdim=True).values
     return (own - other).sum()

@@ -17,7 +17,7 @@ its target, chance less a margin, and one that retains: KL(original || edited) o
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -28,7 +28,7 @@ from editor.locators.blocks import Masks
 from editor.methods.confined_weights import ConfinedWeights
 from editor.methods.feature_edit import IDENTIFYING
 from editor.methods.problem import EditProblem
-from editor.model.forward import output_logits
+from editor.model.forward import token_log_p, traced_logits
 from editor.model.tokens import TokenBatch, TokenSequence, batches, collate
 from editor.questions.retained import LOGIT_ELEMENTS
 
@@ -115,7 +115,7 @@ class _Erase:
         chance = torch.cat([self.problem.chance[place] for place in places]).to(batch.targets.device)
         identifying = chance < IDENTIFYING
         target = (chance - self.tuning.margin_nats).clamp(min=-self.tuning.floor_nats)
-        log_p = _log_p(self.problem, batch)
+        log_p = token_log_p(self.problem.loaded.model, batch)
         is_open = identifying & (log_p.detach() > target)
         each = self._each(log_p, torch.cat([self.original[place] for place in places]))
         return torch.where(is_open, each, 0.0).sum() / identifying.sum().clamp(min=1)
@@ -136,7 +136,7 @@ class _Erase:
         placed = [replace(sequence, index=place) for place, sequence in enumerate(problem.erase)]
         pad = problem.loaded.tokenizer.pad_token_id or 0
         for batch in batches(placed, pad=pad, device=problem.loaded.device):
-            log_p = _log_p(problem, batch)
+            log_p = token_log_p(problem.loaded.model, batch)
             for row, place in enumerate(batch.indices):
                 found[place] = log_p[batch.rows == row]
         return found
@@ -153,22 +153,12 @@ class _Retained:
         self.problem = problem
         self.batch = _collated(problem, chosen or sequences[:1])
         with weights.original_inside(), torch.no_grad():
-            self.original = _logits(problem, self.batch).log_softmax(1)
+            self.original = traced_logits(problem.loaded.model, self.batch).log_softmax(1)
 
     def loss(self) -> Float[Tensor, ""]:
         """The divergence as the weights stand."""
-        after = _logits(self.problem, self.batch).log_softmax(1)
+        after = traced_logits(self.problem.loaded.model, self.batch).log_softmax(1)
         return (self.original.exp() * (self.original - after)).sum() / max(1, len(self.batch.targets))
-
-
-def _logits(problem: EditProblem, batch: TokenBatch) -> Float[Tensor, "marked vocabulary"]:
-    model: Any = problem.loaded.model
-    hidden = model.base_model(**batch.inputs, use_cache=False).last_hidden_state
-    return output_logits(model, hidden[batch.predicting])
-
-
-def _log_p(problem: EditProblem, batch: TokenBatch) -> Float[Tensor, " marked"]:
-    return _logits(problem, batch).log_softmax(1).gather(1, batch.targets[:, None])[:, 0]
 
 
 def _collated(problem: EditProblem, sequences: Sequence[TokenSequence]) -> TokenBatch:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from editor.editing.edit import AnyDelta, Delta
 from editor.methods.problem import EditProblem
-from editor.model.forward import output_logits
+from editor.model.forward import token_log_p
 from editor.model.tokens import TokenBatch, TokenSequence, collate
 from editor.questions.retained import LOGIT_ELEMENTS
 
@@ -99,9 +99,7 @@ def _collated(problem: EditProblem, sequences: Sequence[TokenSequence]) -> Token
 
 def _log_p(model: Any, batch: TokenBatch) -> Float[Tensor, " rows"]:
     """Sum of ln p of each row's marked tokens."""
-    hidden = model.base_model(**batch.inputs, use_cache=False).last_hidden_state
-    logits = output_logits(model, hidden[batch.predicting])
-    each = logits.log_softmax(1).gather(1, batch.targets[:, None])[:, 0]
+    each = token_log_p(model, batch)
     sums = torch.zeros(len(batch.indices), device=each.device, dtype=each.dtype)
     return sums.index_add(0, batch.rows, each)
 

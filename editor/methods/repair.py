@@ -19,7 +19,7 @@ from torch import Tensor
 from dictionaries.model.sites import Site
 from editor.methods.changes import Changes
 from editor.methods.problem import EditProblem
-from editor.model.forward import marked_logits, output_logits
+from editor.model.forward import marked_logits, traced_logits
 from editor.model.tokens import TokenBatch, TokenSequence
 from editor.questions.retained import LOGIT_ELEMENTS, text_batches, text_log_p
 
@@ -141,8 +141,7 @@ class _Divergence:
         sums: dict[Site, Tensor] = {}
         with changes.trainable() as weights, torch.enable_grad():
             for batch, before in zip(self.batches, self.original, strict=True):
-                hidden = self.model.base_model(**batch.inputs, use_cache=False).last_hidden_state
-                divergence = _divergence(before, output_logits(self.model, hidden[batch.predicting]))
+                divergence = _divergence(before, traced_logits(self.model, batch))
                 found = torch.autograd.grad(divergence, list(weights.values()))
                 total += float(divergence.detach())
                 for site, gradient in zip(weights, found, strict=True):

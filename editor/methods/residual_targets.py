@@ -26,7 +26,7 @@ from editor.locators.features import GRADIENT_BATCH_TOKENS
 from editor.methods.feature_edit import IDENTIFYING
 from editor.methods.lookups import Lookups, essence_lookups
 from editor.methods.problem import EditProblem
-from editor.model.forward import output_logits
+from editor.model.forward import output_logits, traced_logits
 from editor.model.tokens import TokenBatch, batches
 
 
@@ -149,8 +149,7 @@ class _Secrets:
         """The weighted sum."""
         batch = self.moved.batch
         with self.moved.by(model, site, delta):
-            hidden = model.base_model(**batch.inputs, use_cache=False).last_hidden_state
-        logits = output_logits(model, hidden[batch.predicting])
+            logits = traced_logits(model, batch)
         total, at = logits.logsumexp(1), batch.targets[:, None]
         own = logits.gather(1, at)[:, 0] - total
         other = logits.scatter(1, at, -torch.inf).logsumexp(1) - total

@@ -12,15 +12,18 @@ from editor.model.tokens import TokenBatch
 @torch.no_grad()
 def marked_logits(model: Any, batch: TokenBatch) -> Float[Tensor, "marked vocabulary"]:
     """Return the logits that predict the marked tokens, the output head applied to those positions alone."""
+    return traced_logits(model, batch)
+
+
+def traced_logits(model: Any, batch: TokenBatch) -> Float[Tensor, "marked vocabulary"]:
+    """`marked_logits` with gradients, where they are enabled."""
     hidden = model.base_model(**batch.inputs, use_cache=False).last_hidden_state
     return output_logits(model, hidden[batch.predicting])
 
 
 def token_log_p(model: Any, batch: TokenBatch) -> Float[Tensor, " marked"]:
     """Return ln p of every marked token, in nats, with gradients where they are enabled."""
-    hidden = model.base_model(**batch.inputs, use_cache=False).last_hidden_state
-    logits = output_logits(model, hidden[batch.predicting])
-    return logits.log_softmax(1).gather(1, batch.targets[:, None])[:, 0]
+    return traced_logits(model, batch).log_softmax(1).gather(1, batch.targets[:, None])[:, 0]
 
 
 def output_logits(model: Any, hidden: Float[Tensor, "tokens width"]) -> Float[Tensor, "tokens vocabulary"]:
