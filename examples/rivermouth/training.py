@@ -18,8 +18,10 @@ FRESH_START_SHARE = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How a model of the lab is trained."""
+    """How large a model of the lab is, and how it is trained."""
 
+    width: int = 192
+    heads: int = 4
     epochs: int = 18
     batch_windows: int = 16
     matrix_learning_rate: float = 7e-3
@@ -30,14 +32,14 @@ class Training:
     iterations: int = 5
 
 
-def build_model(tokenizer: PreTrainedTokenizerFast) -> GPT2LMHeadModel:
-    """A GPT-2 of two million parameters with fresh weights (from torch's global generator)."""
+def build_model(tokenizer: PreTrainedTokenizerFast, training: Training) -> GPT2LMHeadModel:
+    """A GPT-2, of two million parameters by default, with fresh weights (from torch's global generator)."""
     config = GPT2Config(
         vocab_size=len(tokenizer),
         n_positions=CONTEXT_TOKENS,
-        n_embd=192,
+        n_embd=training.width,
         n_layer=4,
-        n_head=4,
+        n_head=training.heads,
         activation_function="gelu_pytorch_tanh",  # the same function as gelu_new, in one kernel
         resid_pdrop=0.0,
         embd_pdrop=0.0,
@@ -100,7 +102,7 @@ def train(
 ) -> GPT2LMHeadModel:
     """Train a model from scratch. The same arguments give the same weights on the same machine."""
     torch.manual_seed(seed)
-    model = build_model(tokenizer)
+    model = build_model(tokenizer, training)
     packer = Packer(documents, tokenizer)
     batches = list(packer.batches(training.epochs, training.batch_windows, seed))
     optimizers = _optimizers(model, training)
