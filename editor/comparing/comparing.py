@@ -13,9 +13,13 @@ from editor.case import Case
 from editor.comparing.arms import ARMS, REFERENCE
 from editor.comparing.conclusion import concluded
 from editor.comparing.job import Finished, Job
+from editor.comparing.measure import Yardstick
 from editor.comparing.run import Ledger, allowed_processes, digest, run_all
 from editor.comparing.schema import Comparison, Cost
 from editor.dictionary_supply import supply_dictionaries
+from editor.editing.posing import Prepared
+from editor.measuring.measure import prepare
+from editor.measuring.relearning import Relearning
 from editor.measuring.summaries import model_summary, policy_summary, versions
 from editor.model.loading import LoadedModel, tensor_digests
 from editor.progress import Stages
@@ -105,6 +109,9 @@ def compare(
     seeds = tuple(range(case.seed, case.seed + options.seeds))
     with stages.stage("Comparing arms", len(options.names) * len(seeds)) as advance:
         finished = run_all(first, options.names, seeds, ledger, lambda _: advance(1))
+    with stages.stage("Measuring the original model"):
+        before = Prepared(loaded=loaded, material=prepare(case, loaded))
+        original = Yardstick(case, before, key, Relearning()).original()
     comparison = concluded(
         case=case.name,
         command=command,
@@ -115,6 +122,7 @@ def compare(
         reference=REFERENCE,
         trials=options.trials,
         arms=[one.run for one in finished],
+        original=original,
         seed=case.seed,
     )
     return comparison, _costs(finished, trained_s)

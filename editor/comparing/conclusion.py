@@ -5,7 +5,7 @@ from itertools import combinations
 
 import numpy as np
 
-from editor.comparing.schema import ArmRun, Comparison, Interval, Measure, PointName
+from editor.comparing.schema import ArmRun, Comparison, FactOutcome, Interval, Measure, PointName
 from editor.comparing.statistics import (
     MEASURES,
     bootstrapped,
@@ -44,6 +44,7 @@ def concluded(
     reference: str,
     trials: int,
     arms: Sequence[ArmRun],
+    original: Sequence[FactOutcome] = (),
     seed: int = 0,
 ) -> Comparison:
     """The comparison of these arms; its seeds are theirs, and `seed` is that of bootstraps and permutations."""
@@ -57,6 +58,7 @@ def concluded(
         reference=reference,
         seeds=tuple(sorted({run.seed for run in arms})),
         trials=trials,
+        original=tuple(original),
         arms=tuple(arms),
         summary=summarise(arms, seed),
         tests=paired_tests(arms, reference, seed),

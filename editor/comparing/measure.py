@@ -54,6 +54,10 @@ class Yardstick:
         self.again = relearning.chosen(sorted(people))
         self.records = _naming(case.documents, self.again, people - set(self.again))
 
+    def original(self) -> tuple[FactOutcome, ...]:
+        """The facts before any edit."""
+        return self._outcomes(self.scored)
+
     def measure(self, operated: Operated) -> Point:
         """Apply an edit, measure it, and take it back."""
         edit = operated.edit

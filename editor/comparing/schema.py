@@ -190,6 +190,8 @@ class Comparison(Part):
     seeds: tuple[int, ...]
     trials: int
     """Of the search, for each arm."""
+    original: tuple[FactOutcome, ...] = ()
+    """The facts before any edit; not all wordings need be completed then."""
     arms: tuple[ArmRun, ...]
     summary: tuple[SummaryRow, ...]
     tests: tuple[PairedTest, ...]

@@ -21,7 +21,7 @@ from editor.comparing.schema import (
 from editor.comparing.statistics import by_arm
 from editor.figures.comparing import comparison_charts
 from editor.report import formatting
-from editor.report.comparison_text import facts_of, how_it_was_done, limits, rows_at
+from editor.report.comparison_text import before_any_edit, facts_of, how_it_was_done, limits, rows_at
 from editor.report.render import environment, stylesheet
 
 COMPARISON_HTML = "comparison.html"
@@ -56,6 +56,7 @@ def render_comparison(comparison: Comparison, costs: Sequence[Cost], described: 
         machine=_machine(costs),
         method=how_it_was_done(comparison),
         limits=limits(comparison),
+        before=before_any_edit(comparison),
         facts=len(facts_of(comparison)),
         figures=figures,
         ends=_ends,
@@ -67,7 +68,7 @@ def render_comparison(comparison: Comparison, costs: Sequence[Cost], described: 
 
 def comparison_table(comparison: Comparison) -> Table:
     """Every arm at the same collateral and tuned to the policy, for the terminal."""
-    table = Table(title_justify="left")
+    table = Table(caption=before_any_edit(comparison), caption_justify="left", title_justify="left")
     table.add_column("Arm")
     for name in ("Gen", "Exposed", "Loc", "ΔPPL", "Policy met"):
         table.add_column(name, justify="right", no_wrap=True)

@@ -22,6 +22,19 @@ def facts_of(comparison: Comparison) -> set[str]:
     return {fact.fact for run in comparison.arms for point in run.points for fact in point.facts}
 
 
+def before_any_edit(comparison: Comparison) -> str:
+    """What the same measures give for the original model: what an edit that does nothing would show."""
+    facts = comparison.original
+    if not facts:
+        return ""
+    rel, gen = (sum(getattr(fact, name) for fact in facts) / len(facts) for name in ("rel", "gen"))
+    exposed = sum(fact.exposed for fact in facts) / len(facts)
+    return (
+        f"Before any edit: Gen {percent(gen)}, Rel {percent(rel)}, exposed {percent(exposed)}. Wordings that the "
+        "original model does not complete count as erased in every row."
+    )
+
+
 def how_it_was_done(comparison: Comparison) -> list[str]:
     """Operating points, measures, intervals and tests, in sentences."""
     reference = comparison.reference

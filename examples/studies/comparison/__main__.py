@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
 
 from editor.comparing.schema import Comparison, Cost, Interval
 from editor.lab import find_lab
@@ -82,9 +83,22 @@ def summary(comparison: Comparison) -> Table:
                 row.meets_policy,
             )
         )
+    if comparison.original:
+        rows.insert(0, _before(comparison))
     columns = [f"{name}{end}" for name in MEASURES for end in ("", " low", " high")]
     ends = ("bits", "norm", "collateral", "policy met")
     return Table("summary", ("point", "arm", "family", "seeds", *columns, *ends), rows)
+
+
+def _before(comparison: Comparison) -> tuple[str | int | float, ...]:
+    """The original model, as an arm that changes nothing."""
+    facts = comparison.original
+    measured = {
+        name: sum(getattr(fact, name) for fact in facts) / len(facts)
+        for name in ("rel", "gen", "exposed", "extractable")
+    }
+    empty = [value for name in MEASURES for value in (measured.get(name, ""), "", "")]
+    return ("none", "no edit", "", 1, *empty, median(fact.bits for fact in facts), 0.0, 0.0, "")
 
 
 def _interval(one: Interval | None) -> tuple[float | str, float | str, float | str]:

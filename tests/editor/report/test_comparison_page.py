@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from made_arms import FAMILIES, make_arms, make_comparison, make_costs, make_run, runs_of
+from made_arms import FAMILIES, make_arms, make_comparison, make_costs, make_fact, make_run, runs_of
 from rich.console import Console
 
 from detectors.fact import Fact
@@ -171,3 +171,12 @@ def test_the_terminal_s_table_has_both_points_and_fits():
     assert text.index("Same collateral") < text.index("Tuned to the policy")
     assert all(text.count(f" {arm} ") == 2 for arm in FAMILIES)
     assert "…" not in text
+
+
+def test_what_the_original_model_does_stands_beside(comparison):
+    facts = [make_fact("PHONE_NUMBER 01", 0.25, exposed=True), make_fact("PHONE_NUMBER 02", 0.5)]
+    before = make_comparison(original=facts)
+    said = "Before any edit: Gen 37.5%, Rel 37.5%, exposed 50%."
+    assert said in render_comparison(before, (), {})
+    assert said in str(comparison_table(before).caption)
+    assert "Before any edit" not in render_comparison(comparison, (), {})
