@@ -33,6 +33,10 @@ class ExpungeError(Exception):
         self.cause = cause
         self.remedy = remedy
 
+    def __reduce__(self) -> "tuple[type[ExpungeError], tuple[str, str]]":
+        """Errors come back whole from another process."""
+        return type(self), (self.cause, self.remedy)
+
 
 class PolicyError(ExpungeError):
     """A policy or an erasure request that cannot be used."""

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 from editor.comparing.arms import REFERENCE
 from editor.comparing.job import Finished, Job, run_job
-from policies.errors import OutputError
+from policies.errors import ModelError, OutputError
 
 COPIES = 6
 """Times the model's parameters that one process may hold at its peak, roughly."""
@@ -115,13 +116,28 @@ def run_all(
         while waiting:
             ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             for future in ended:
-                finished = future.result()
+                finished = _result(future)
                 ledger.keep(finished)
                 done[finished.run.arm, finished.run.seed] = finished
                 progress(finished)
                 if finished.run.arm == REFERENCE:
                     waiting |= _others(first, arms, finished, done, submit)
     return [done[arm, seed] for seed in seeds for arm in arms]
+
+
+def _result(future: "Future[Finished]") -> Finished:
+    """What a job found.
+
+    Raises:
+        ModelError: its process was killed.
+    """
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        raise ModelError(
+            "A process that ran an arm was killed, most likely because memory ran out",
+            "Run fewer at a time with --parallel, and go on with --resume",
+        ) from None
 
 
 Submit = Callable[[Job], "Future[Finished]"]

@@ -28,7 +28,16 @@ def here_and_now(_processes):
 
 
 def compare(model, *more):
-    case = ("--facts", "facts.jsonl", "--policy", "policy.yaml", "--subject", PEOPLE[0], "--subject", PEOPLE[1])
+    case = (
+        "--facts",
+        "facts.jsonl",
+        "--policy",
+        "policy.yaml",
+        "--subject",
+        PEOPLE[0],
+        "--subject",
+        PEOPLE[1],
+    )
     how = ("--trials", "1", "--seeds", "1", "--quiet", "--device", "cpu", "--output", "out")
     arguments = [str(part) for part in ("compare", model, *case, *how, *more)]
     with pytest.raises(SystemExit) as stopped:
@@ -65,7 +74,9 @@ def test_two_arms_and_the_reference(here, checkpoint, dictionaries, monkeypatch,
     assert [cost["arm"] for cost in costs] == [one.arm for one in comparison.arms]
     assert all(cost["peak_mib"] > 100 for cost in costs)
     assert comparison.verdict in out.replace("\n", " ")
-    written = "".join(p.read_text() for p in (here / "out").iterdir() if p.suffix in (".json", ".html", ".svg"))
+    written = "".join(
+        p.read_text() for p in (here / "out").iterdir() if p.suffix in (".json", ".html", ".svg")
+    )
     assert "415-555" not in written + out + err
     assert PEOPLE[0] not in written + out + err
     assert not (here / "out.arms").exists()

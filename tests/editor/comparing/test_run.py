@@ -1,6 +1,7 @@
 """Jobs: the reference first, results kept as they come, a stopped run gone on with, other settings refused."""
 
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
 import pytest
@@ -11,7 +12,7 @@ from editor.comparing.arms import ARMS, REFERENCE
 from editor.comparing.job import Finished, Job
 from editor.comparing.points import Target
 from editor.comparing.run import Ledger, allowed_processes, run_all
-from policies.errors import OutputError
+from policies.errors import ModelError, OutputError
 
 NAMES = (REFERENCE, "neuron-kn", "memit")
 
@@ -131,3 +132,21 @@ def test_every_seed_of_an_arm_is_replaced():
         seeded = arm.seeded(7)
         assert (seeded == arm.method) is ("seed=" not in repr(arm.method))
         assert "seed=0" not in repr(seeded)
+
+
+def test_a_process_that_was_killed_is_an_error_with_a_remedy(jobs, tmp_path, monkeypatch):
+    @contextmanager
+    def pool(_processes):
+        def submit(_job):
+            future = Future()
+            future.set_exception(BrokenProcessPool())
+            return future
+
+        yield submit
+
+    monkeypatch.setattr(run, "_pool", pool)
+    book = ledger(tmp_path)
+    book.open(resume=False)
+    with pytest.raises(ModelError, match="--parallel"):
+        run_all(FIRST, NAMES, (0,), book, lambda _: None)
+    assert not jobs.ran
