@@ -69,11 +69,13 @@ if TYPE_CHECKING:
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
 @click.option("--seed", type=int, help="The first seed.  [default: the policy's]")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
-def compare(model: str, **options: Any) -> None:
+@click.pass_context
+def compare(ctx: click.Context, /, model: str, **options: Any) -> None:
     """Compare edit methods on MODEL at the policy, at the same ‖ΔW‖ and at the same collateral.
 
     Writes comparison.json, costs.json, comparison.html and figures (SVG and PNG) into the output folder, and no
-    checkpoint. MODEL is left as it is.
+    checkpoint. MODEL is left as it is. The exit code is 0, or 4 where part of the corpus was skipped: whether arms
+    meet the policy does not change it.
     """
     from rich.console import Console
 
@@ -83,6 +85,7 @@ def compare(model: str, **options: Any) -> None:
     from editor.model.loading import load_model
     from editor.report.comparison import comparison_table
     from policies import load_policy
+    from policies.errors import ExitCode
 
     policy = load_policy(options["policy_name"])
     destination: Path = options["output"].resolve()
@@ -96,7 +99,6 @@ def compare(model: str, **options: Any) -> None:
             loaded = load_model(model, device=options["device"])
         case = open_case_from(options, policy, stages)
         key = case_key(options)
-        key.store()  # a run that is stopped goes on with the same labels
         output.scanner, output.seed = scanner_for(case, key), case.seed
         comparison, costs = _compare(case, loaded, options, key, kept, stages)
         _write(output, comparison, costs)
@@ -105,6 +107,7 @@ def compare(model: str, **options: Any) -> None:
     console.print(comparison_table(comparison))
     console.print(comparison.verdict, soft_wrap=True)
     console.print(f"Report: {shown(destination / 'comparison.html')}", soft_wrap=True)
+    ctx.exit(ExitCode.INCOMPLETE if case.incomplete else ExitCode.MET)
 
 
 def _compare(
@@ -130,8 +133,11 @@ def _compare(
     command = masked_command(sys.argv[1:])
     try:
         return compare(case, loaded, chosen, key, kept, stages, command=command, resume=options["resume"])
-    except KeyboardInterrupt:
-        click.echo(f"The arms that are finished are in {kept}: --resume goes on from there.", err=True)
+    except BaseException:
+        if {path.name for path in kept.glob("*.json")} - {"settings.json"}:
+            click.echo(f"What is finished is in {kept}: --resume goes on from there.", err=True)
+        else:
+            shutil.rmtree(kept, ignore_errors=True)
         raise
 
 

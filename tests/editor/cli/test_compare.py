@@ -5,12 +5,15 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 
 import pytest
+from problems import random_dictionaries
 from six_people import PEOPLE
 
+from dictionaries import save_dictionaries
 from editor.cli import main
 from editor.comparing import run
 from editor.comparing.job import run_job
 from editor.comparing.schema import Comparison
+from editor.model.loading import load_model
 
 ARMS = "neuron-probe,circuit-mlp"
 
@@ -45,16 +48,12 @@ def compare(model, *more):
     return stopped.value.code
 
 
-@pytest.fixture
-def dictionaries(here, checkpoint):
-    """Trained on a few steps, by the command."""
-    (here / "corpus.jsonl").write_text("\n".join(json.dumps({"text": f"{name} is here."}) for name in PEOPLE))
-    arguments = ("dictionary", "train", "--model", checkpoint("gpt2"), "--corpus", "corpus.jsonl")
-    sizes = ("--features", "64", "--steps", "20", "--batch-size", "32", "--output", "sae", "--quiet")
-    with pytest.raises(SystemExit) as stopped:
-        main([str(part) for part in (*arguments, *sizes)])
-    assert stopped.value.code == 0
-    return here / "sae"
+@pytest.fixture(scope="module")
+def dictionaries(checkpoint, tmp_path_factory):
+    """Random ones, written once."""
+    folder = tmp_path_factory.mktemp("dictionaries")
+    save_dictionaries(random_dictionaries(load_model(str(checkpoint("gpt2")), device="cpu")), folder)
+    return folder
 
 
 def test_two_arms_and_the_reference(here, checkpoint, dictionaries, monkeypatch, capsys):
@@ -116,14 +115,14 @@ def test_a_stopped_run_says_how_to_go_on_and_does(here, checkpoint, dictionaries
     [
         (("--arms", "neuron-kn,nonsense"), "'nonsense' is not one of feature-edit"),
         (("--seeds", "0"), "--seeds"),
-        (("--dictionary", "nowhere"), "nowhere"),
+        (("--dictionary", "nowhere", "--arms", "memit"), "nowhere"),
     ],
 )
 def test_bad_input_is_named_and_nothing_is_written(here, checkpoint, more, cause, capsys, monkeypatch):
     monkeypatch.setattr(run, "_pool", here_and_now)
     assert compare(checkpoint("gpt2"), *more) == 2
     assert cause in capsys.readouterr().err
-    assert not (here / "out").exists()
+    assert not [path for path in here.iterdir() if path.name.startswith("out")]
 
 
 @pytest.mark.slow
