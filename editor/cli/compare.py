@@ -120,6 +120,7 @@ def _compare(
 ) -> "tuple[Comparison, tuple[Cost, ...]]":
     """Run it; what was finished when it is stopped is there to go on with."""
     from editor.comparing.comparing import CompareOptions, compare
+    from policies.errors import OutputError
 
     chosen = CompareOptions(
         arms=options["arms"] or CompareOptions.arms,
@@ -133,11 +134,9 @@ def _compare(
     command = masked_command(sys.argv[1:])
     try:
         return compare(case, loaded, chosen, key, kept, stages, command=command, resume=options["resume"])
-    except BaseException:
-        if {path.name for path in kept.glob("*.json")} - {"settings.json"}:
+    except BaseException as error:
+        if kept.exists() and not isinstance(error, OutputError):
             click.echo(f"What is finished is in {kept}: --resume goes on from there.", err=True)
-        else:
-            shutil.rmtree(kept, ignore_errors=True)
         raise
 
 

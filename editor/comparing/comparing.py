@@ -1,20 +1,21 @@
 """`compare`, top to bottom: dictionaries, every arm with every seed, and what follows from them."""
 
 import json
-import os
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dictionaries.model.sites import Site
+from dictionaries import load_dictionaries
+from dictionaries.model.sites import Site, writing_sites
 from editor.artefacts.masking import CaseKey
 from editor.case import Case
 from editor.comparing.arms import ARMS, REFERENCE
 from editor.comparing.conclusion import concluded
 from editor.comparing.job import Finished, Job
 from editor.comparing.measure import Yardstick
-from editor.comparing.run import Ledger, allowed_processes, digest, run_all
+from editor.comparing.run import Ledger, allowed_processes, cores, digest, run_all
 from editor.comparing.schema import Comparison, Cost
 from editor.dictionary_supply import supply_dictionaries
 from editor.editing.posing import Prepared
@@ -80,35 +81,22 @@ def compare(
 
     Raises:
         OutputError: `kept` holds a stopped run and `resume` is false, or one with other settings.
-        DictionaryError: there is no usable dictionary for an arm that needs one.
+        DictionaryError: there is no usable dictionary for an arm that needs one; nothing was written.
     """
+    if options.dictionary is not None:
+        for site in load_dictionaries(options.dictionary, loaded.model, site=options.site):
+            writing_sites(site)
     digests = tensor_digests(loaded.model, loaded.stored_dtype)
-    ledger = Ledger(folder=kept, settings=_settings(case, digests, options, key))
-    ledger.open(resume=resume)
-    trained_s = 0.0
-    dictionary = options.dictionary
-    if dictionary is None and any(ARMS[name].method.needs_dictionary for name in options.names):
-        dictionary, trained_s = _supplied(case, loaded, kept, stages)
-    on_gpu = loaded.device.type == "cuda"
-    size = sum(parameter.numel() * parameter.element_size() for parameter in loaded.model.parameters())
-    processes = options.processes or allowed_processes(size, on_gpu=on_gpu)
-    first = Job(
-        arm=REFERENCE,
-        seed=case.seed,
-        case=case,
-        model=loaded.source,
-        device=options.device,
-        dictionaries=str(dictionary or ""),
-        site=options.site,
-        trials=options.trials,
-        target=None,
-        key=key,
-        processes=processes,
-        threads=max(1, (os.cpu_count() or 1) // processes),
-    )
-    seeds = tuple(range(case.seed, case.seed + options.seeds))
-    with stages.stage("Comparing arms", len(options.names) * len(seeds)) as advance:
-        finished = run_all(first, options.names, seeds, ledger, lambda _: advance(1))
+    ledger = Ledger(folder=kept, settings=_settings(case, loaded, digests, options, key))
+    with ledger.opened(resume=resume):
+        key.store()  # a run that is stopped goes on with the same labels
+        dictionary, trained_s = options.dictionary, 0.0
+        if dictionary is None:
+            dictionary, trained_s = _supplied(case, loaded, kept, stages)
+        first = _first_job(case, loaded, options, key, dictionary)
+        seeds = tuple(range(case.seed, case.seed + options.seeds))
+        with stages.stage("Comparing arms", len(options.names) * len(seeds)) as advance:
+            finished = run_all(first, options.names, seeds, ledger, lambda _: advance(1))
     with stages.stage("Measuring the original model"):
         before = Prepared(loaded=loaded, material=prepare(case, loaded))
         original = Yardstick(case, before, key, Relearning()).original()
@@ -128,6 +116,28 @@ def compare(
     return comparison, _costs(finished, trained_s)
 
 
+def _first_job(
+    case: Case, loaded: LoadedModel, options: CompareOptions, key: CaseKey, dictionary: Path
+) -> Job:
+    """The reference arm with the first seed: what all jobs have in common."""
+    size = sum(parameter.numel() * parameter.element_size() for parameter in loaded.model.parameters())
+    processes = options.processes or allowed_processes(size, on_gpu=loaded.device.type == "cuda")
+    return Job(
+        arm=REFERENCE,
+        seed=case.seed,
+        case=case,
+        model=loaded.source,
+        device=options.device,
+        dictionaries=str(dictionary),
+        site=options.site,
+        trials=options.trials,
+        target=None,
+        key=key,
+        processes=processes,
+        threads=max(1, cores() // processes),
+    )
+
+
 def _costs(finished: Sequence[Finished], trained_s: float) -> tuple[Cost, ...]:
     """What each arm took, the dictionaries that were trained for it included."""
     return tuple(
@@ -142,6 +152,7 @@ def _supplied(case: Case, loaded: LoadedModel, kept: Path, stages: Stages) -> tu
     """Dictionaries trained on the corpus, and how long that took; once for all jobs and resumptions."""
     done = kept / f"{SUPPLIED}.json"
     if not done.exists():
+        shutil.rmtree(kept / SUPPLIED, ignore_errors=True)  # of a run that was stopped while it wrote them
         started = time.perf_counter()
         supply_dictionaries(case, loaded, None, kept, stages)
         partial = done.with_suffix(".partial")
@@ -151,7 +162,7 @@ def _supplied(case: Case, loaded: LoadedModel, kept: Path, stages: Stages) -> tu
 
 
 def _settings(
-    case: Case, digests: dict[str, str], options: CompareOptions, key: CaseKey
+    case: Case, loaded: LoadedModel, digests: dict[str, str], options: CompareOptions, key: CaseKey
 ) -> dict[str, object]:
     """All that results depend on, with names that tell nothing of anybody."""
     return {
@@ -159,8 +170,12 @@ def _settings(
         "model": digest(sorted(digests.items())),
         "policy": case.policy.digest,
         "facts": digest(sorted(key.fact_label(fact) for fact in case.erased)),
-        "questions": digest([(probe.prompt, probe.split, probe.target.group) for probe in case.probes]),
-        "texts": digest([document.id for document in case.documents]),
-        "dictionary": str(options.dictionary),
+        "questions": digest(
+            [(probe.prompt, probe.answer, probe.split, probe.target.group) for probe in case.probes]
+        ),
+        "texts": digest([(document.id, document.text) for document in case.documents]),
+        "dictionary": str(options.dictionary or f"trained with seed {case.seed}"),
+        "site": str(options.site),
+        "device": loaded.device.type,
         "trials": options.trials,
     }

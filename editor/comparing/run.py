@@ -7,6 +7,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -19,6 +20,7 @@ from editor.comparing.arms import REFERENCE
 from editor.comparing.job import Finished, Job, run_job
 from policies.errors import ModelError, OutputError
 
+HEAD = "settings.json"
 COPIES = 6
 """Times the model's parameters that one process may hold at its peak, roughly."""
 BASE_BYTES = 2**30
@@ -41,40 +43,85 @@ class Ledger:
         """Begin, or go on.
 
         Raises:
-            OutputError: a run was stopped here and `resume` was not said, or it had other settings.
+            OutputError: a run was stopped here and `resume` was not said, or it had other settings; or the folder
+                holds something else.
         """
-        head = self.folder / "settings.json"
+        head = self.folder / HEAD
         text = json.dumps(self.settings, sort_keys=True, indent=2) + "\n"
         if not head.exists():
+            self._refuse_anything_else()
             self.folder.mkdir(parents=True, exist_ok=True)
-            head.write_text(text, encoding="utf-8")
+            _write(head, text)
         elif not resume:
             raise OutputError(
                 f"{self.folder} holds the finished arms of a run that was stopped",
                 "Add --resume to go on with it, or remove the folder",
             )
         elif head.read_text(encoding="utf-8") != text:
-            changed = _changed(json.loads(head.read_text(encoding="utf-8")), self.settings)
+            changed = _changed(_settings_in(head), self.settings)
             raise OutputError(
                 f"The stopped run in {self.folder} had another {changed}",
                 "Go on with the same options and inputs, or remove the folder",
             )
 
+    @contextmanager
+    def opened(self, *, resume: bool) -> Iterator[None]:
+        """`open`, and where the block raises before anything was finished, nothing is left."""
+        self.open(resume=resume)
+        try:
+            yield
+        except BaseException:
+            if not {path.name for path in self.folder.glob("*.json")} - {HEAD}:
+                shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+
     def find(self, arm: str, seed: int) -> Finished | None:
-        """A job's result, if it was finished."""
+        """A job's result, if it was finished.
+
+        Raises:
+            OutputError: its file is damaged.
+        """
         path = self._path(arm, seed)
-        return Finished.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else None
+        if not path.exists():
+            return None
+        try:
+            return Finished.model_validate_json(path.read_text(encoding="utf-8"))
+        except ValueError:
+            raise OutputError(
+                f"{path} is damaged", "Remove that file and go on with --resume; its arm is run again"
+            ) from None
 
     def keep(self, finished: Finished) -> None:
         """Write a job's result, whole or not at all."""
-        path = self._path(finished.run.arm, finished.run.seed)
-        partial = path.with_suffix(".partial")
         text = finished.model_dump_json(exclude_computed_fields=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        _write(self._path(finished.run.arm, finished.run.seed), text)
+
+    def _refuse_anything_else(self) -> None:
+        """The folder is removed in the end: it must not be somebody else's."""
+        if not self.folder.exists():
+            return
+        if not self.folder.is_dir() or any(path.suffix != ".partial" for path in self.folder.iterdir()):
+            raise OutputError(
+                f"{self.folder}, where finished arms are kept, holds something else",
+                "Move it away, or name another --output",
+            )
 
     def _path(self, arm: str, seed: int) -> Path:
         return self.folder / f"{arm}-{seed}.json"
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file, whole or not at all."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def _settings_in(head: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(head.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        raise OutputError(f"{head} is damaged", "Remove its folder and begin anew") from None
 
 
 def _changed(before: dict[str, Any], now: dict[str, Any]) -> str:
@@ -179,8 +226,12 @@ def allowed_processes(model_bytes: int, *, on_gpu: bool) -> int:
     """How many jobs may run at a time: one a core while memory lasts; on a GPU one."""
     if on_gpu:
         return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, _free_bytes() // (BASE_BYTES + COPIES * model_bytes)))
+    return max(1, min(cores(), _free_bytes() // (BASE_BYTES + COPIES * model_bytes)))
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _free_bytes() -> int:

@@ -12,6 +12,7 @@ from editor.comparing.arms import ARMS, REFERENCE
 from editor.comparing.job import Finished, Job
 from editor.comparing.points import Target
 from editor.comparing.run import Ledger, allowed_processes, run_all
+from editor.methods import METHODS
 from policies.errors import ModelError, OutputError
 
 NAMES = (REFERENCE, "neuron-kn", "memit")
@@ -115,6 +116,56 @@ def test_what_is_kept_comes_back_whole(tmp_path):
     book.keep(finished("memit", 5))
     assert book.find("memit", 5) == finished("memit", 5)
     assert book.find("memit", 6) is None
+
+
+def test_a_folder_of_somebody_elses_is_refused_and_left_as_it_is(tmp_path):
+    book = ledger(tmp_path)
+    book.folder.mkdir()
+    (book.folder / "letters.txt").write_text("mine")
+    for resume in (False, True):
+        with pytest.raises(OutputError, match="holds something else"):
+            book.open(resume=resume)
+    assert [path.name for path in book.folder.iterdir()] == ["letters.txt"]
+
+
+def test_what_failed_before_anything_was_finished_leaves_nothing_and_spares_what_was_there(tmp_path):
+    def fails(book, *, resume=False, after=()):
+        with book.opened(resume=resume):
+            for one in after:
+                book.keep(one)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fails(ledger(tmp_path))
+    assert not (tmp_path / "out.arms").exists()
+    ledger(tmp_path).open(resume=False)
+    with pytest.raises(OutputError):  # somebody else runs here
+        fails(ledger(tmp_path))
+    assert (tmp_path / "out.arms").exists()
+    with pytest.raises(RuntimeError):
+        fails(ledger(tmp_path), resume=True, after=[finished("memit", 5)])
+    assert ledger(tmp_path).find("memit", 5) == finished("memit", 5)
+
+
+@pytest.mark.parametrize("name", ["settings.json", "memit-5.json"])
+def test_a_damaged_file_is_named_with_a_remedy(tmp_path, name):
+    book = ledger(tmp_path)
+    book.open(resume=False)
+    book.keep(finished("memit", 5))
+    path = book.folder / name
+    path.write_text(path.read_text()[:10])
+
+    def go_on():
+        book.open(resume=True)
+        book.find("memit", 5)
+
+    with pytest.raises(OutputError, match=rf"{name} is damaged. Remove"):
+        go_on()
+
+
+def test_every_method_is_an_arm():
+    assert METHODS.keys() <= ARMS.keys()
+    assert all(type(ARMS[name].method) is method for name, method in METHODS.items())
 
 
 def test_as_many_processes_as_memory_and_cores_allow(monkeypatch):
