@@ -22,6 +22,8 @@ SCALES = (1 / 64, 64.0)
 NEAR = 0.02
 """Collateral is matched to within this share."""
 STEPS = 12
+BROKEN = 1e6
+"""Nats a token that count for collateral which is no number: the model's outputs are none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,17 +160,19 @@ def scale_to(judge: TrialJudge, edit: Edit, collateral: float) -> float:
     """The factor that brings an edit to a collateral, by secants in the logarithms of both.
 
     Collateral grows with about the square of a small change, so that few steps are needed. An edit that cannot be
-    brought there within `SCALES` is left at the end of it.
+    brought there within `SCALES` is left at the end of it, and otherwise at the nearest that was seen.
     """
     if edit.is_empty or collateral <= 0:
         return 1.0
     low, high = (math.log(end) for end in SCALES)
     goal, slope = math.log(collateral), 2.0
-    x, last = 0.0, None
+    x, last, nearest = 0.0, None, (math.inf, 0.0)
     for _ in range(STEPS):
         value = judge.divergence(edit.scaled(math.exp(x)))
-        y = math.log(max(value, 1e-12))
-        if abs(y - goal) <= NEAR:
+        y = math.log(max(value if value < BROKEN else BROKEN, 1e-12))
+        if abs(y - goal) <= nearest[0]:
+            nearest = abs(y - goal), x
+        if nearest[0] <= NEAR:
             break
         if last is not None and abs(x - last[0]) > 1e-6:
             slope = max(0.3, (y - last[1]) / (x - last[0]))
@@ -177,4 +181,4 @@ def scale_to(judge: TrialJudge, edit: Edit, collateral: float) -> float:
         if moved == x:
             break
         x = moved
-    return math.exp(x)
+    return math.exp(nearest[1])

@@ -80,6 +80,16 @@ def test_what_cannot_be_brought_there_ends_at_the_largest_scale():
     assert scale_to(steep, edit_of(1.0), 1e-6) == pytest.approx(SCALES[0])
 
 
+def test_an_edit_that_breaks_the_model_is_brought_down_to_where_it_does_not():
+    judge = SimpleNamespace(divergence=lambda edit: 1e-3 * edit.norm**2 if edit.norm < 2 else float("nan"))
+    assert scale_to(judge, edit_of(4.0), 1e-3) == pytest.approx(0.25, rel=NEAR)
+
+
+def test_where_it_jumps_over_the_goal_the_nearest_that_was_seen_is_taken():
+    jumping = SimpleNamespace(divergence=lambda edit: 1e-4 if edit.norm < 1 else 3e-3)
+    assert jumping.divergence(edit_of(1.5).scaled(scale_to(jumping, edit_of(1.5), 1e-3))) == 3e-3
+
+
 def test_an_empty_edit_is_left_as_it_is():
     judge = Judge()
     assert scale_to(judge, edit_of(0.0), 0.1) == 1.0
