@@ -67,7 +67,8 @@ class Point(Part):
     four_bit: Rate
     """Facts that greedy decoding gives away after the weights are rounded to 4 bits."""
     relearned: Rate
-    """Facts of the people whose records were not trained on again that come back when the others' were."""
+    """Of the people whose records were not trained on again, facts that greedy decoding gives away when the others'
+    were: those that come back, and those that were never gone."""
     meets_policy: bool
 
 

@@ -60,20 +60,20 @@ class Relearning:
         weights = [model.get_parameter(name) for name in sorted(names)]
         optimiser = torch.optim.AdamW(weights, lr=self.learning_rate, weight_decay=0.0)
         draws = _draws(len(sequences), self.texts, self.steps, self.seed)
-        with torch.enable_grad():
+        try:
             for weight in weights:
                 weight.requires_grad_(True)
             for places in draws:
-                batch = collate(
-                    _within([sequences[place] for place in places], model.config.vocab_size),
-                    pad=pad,
-                    device=loaded.device,
-                )
+                chosen = _within([sequences[place] for place in places], model.config.vocab_size)
+                batch = collate(chosen, pad=pad, device=loaded.device)
                 optimiser.zero_grad()
-                torch.autograd.backward(-token_log_p(model, batch).mean())
+                with torch.enable_grad():
+                    torch.autograd.backward(-token_log_p(model, batch).mean())
                 optimiser.step()
-        for weight in weights:
-            weight.requires_grad_(False)
+        finally:
+            optimiser.zero_grad()
+            for weight in weights:
+                weight.requires_grad_(False)
 
 
 def _draws(count: int, size: int, steps: int, seed: int) -> Iterator[list[int]]:

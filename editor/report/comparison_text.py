@@ -53,8 +53,8 @@ def how_it_was_done(comparison: Comparison) -> list[str]:
         "facts and seeds.",
         "Loc: questions about other people that are answered as before, of those answered before. Same people: that "
         "of the erased people's other facts. ΔPPL: relative rise of perplexity on held-out retained text. 4-bit: facts "
-        "given away once the weights are rounded. Relearned: facts that come back when the edited model is trained "
-        "again on the records of some erased people; the facts are those of the others.",
+        "given away once the weights are rounded. Relearned: facts given away once the edited model is trained again "
+        "on the records of some erased people; the facts are those of the others, and those never gone count too.",
         f"Intervals of Rel, Gen, exposed and extractable: percentile bootstrap over facts, {DRAWS:,} draws, each fact "
         "a mean over seeds; Loc: over questions within each seed. What stands below the other values is the least and "
         "the most of the seeds.",
