@@ -22,7 +22,7 @@ BLOCK = 256
 
 
 class PairCounts:
-    """How often each two bits are on together: F² int32 counts, however many tokens are added.
+    """How often each two bits are on together: F² int32 counts, for fewer than 2³¹ tokens.
 
     Args:
         features: F.

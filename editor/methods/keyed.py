@@ -47,7 +47,8 @@ def before_norm(
     """
     if found.norm is None:
         return change
-    raw: Tensor = found.projection(keys)
+    weight = next(found.projection.parameters())
+    raw: Tensor = found.projection(keys.to(weight.dtype))
     return raw.float().pow(2).mean(-1, keepdim=True).sqrt() * change * inverse_gain(found)
 
 
