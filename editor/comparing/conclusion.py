@@ -63,11 +63,11 @@ def concluded(
         summary=summarise(arms, seed),
         tests=paired_tests(arms, reference, seed),
         overlaps=overlaps(arms),
-        verdict=verdict(arms, seed),
+        verdict=verdict(arms, original, seed),
     )
 
 
-def verdict(arms: Sequence[ArmRun], seed: int = 0) -> str:
+def verdict(arms: Sequence[ArmRun], original: Sequence[FactOutcome] = (), seed: int = 0) -> str:
     """Which arm forgot most at the same collateral, by how much, and whether the difference is significant.
 
     The arm of the highest Gen leads; of several that share it, that of the fewest exposed facts; of several again,
@@ -83,7 +83,14 @@ def verdict(arms: Sequence[ArmRun], seed: int = 0) -> str:
     facts = max(len(_values(own, "gen")) for own in methods.values())
     seeds = len({run.seed for own in methods.values() for run in own})
     measured_on = f"{plural(facts, 'fact')}, {plural(seeds, 'seed')}"
-    return f"At the same collateral ({measured_on}), {_contest(methods, seed)}{_beside(methods, controls)}."
+    judged = f"{_contest(methods, seed)}{_beside(methods, controls)}{_unedited(original)}"
+    return f"At the same collateral ({measured_on}), {judged}."
+
+
+def _unedited(original: Sequence[FactOutcome]) -> str:
+    """What Gen is without any edit, where the model does not complete every wording by itself."""
+    gen = float(np.mean([fact.gen for fact in original])) if original else 0.0
+    return f"; the original model itself does not complete {percent(gen)}" if gen > 0 else ""
 
 
 def p_text(p: float) -> str:

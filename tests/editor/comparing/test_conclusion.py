@@ -102,3 +102,9 @@ def test_a_comparison_is_put_together_and_read_back():
     assert comparison.overlaps == overlaps(arms)
     assert comparison.verdict == verdict(arms)
     assert Comparison.from_json(comparison.to_json()) == comparison
+
+
+def test_what_the_original_does_not_complete_is_said():
+    original = [make_fact("a", 0.25), make_fact("b", 0.25)]
+    assert "the original model itself does not complete 25%" in verdict(make_arms(), original)
+    assert "itself" not in verdict(make_arms(), [make_fact("a", 0.0)])
