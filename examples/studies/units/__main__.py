@@ -87,7 +87,7 @@ def measure(values: Values, setting: Setting, kind: Kind, located: Sequence[Sequ
     for fact, rows in zip(setting.facts, told, strict=True):
         if rows:
             values["AUC", kind.name][fact.number].append(float(np.mean([row[0] for row in rows])))
-            values["AUC of the best", kind.name][fact.number].append(max(row[0] for row in rows))
+            values["AUC of the first", kind.name][fact.number].append(rows[0][0])
             values["Cohen's d", kind.name][fact.number].append(float(np.mean([row[1] for row in rows])))
 
 

@@ -1,4 +1,8 @@
-"""Kinds of unit: features of dictionaries and neurons, located alike, removed alike and read alike."""
+"""Kinds of unit: features of dictionaries and neurons, located alike, removed alike and read alike.
+
+Both are located by integrated gradients on a fact's locating wordings, less the positive part of what the same
+relation's questions about other people give.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,8 +17,7 @@ from torch import Tensor
 from dictionaries import ARCHITECTURES, Dictionary, DictionaryConfig
 from dictionaries.model.sites import Site, capture, intercepted
 from editor.locators.features import FeatureAttribution
-from editor.locators.knowledge_neurons import KnowledgeNeurons
-from editor.locators.neurons import neuron_sites
+from editor.locators.neurons import neuron_sites, score_neurons
 from editor.methods import EditProblem
 from editor.model.loading import LoadedModel
 from editor.model.tokens import TokenSequence, batches
@@ -130,24 +133,24 @@ class Features(Kind):
 
 @dataclass(frozen=True, kw_only=True)
 class Neurons(Kind):
-    """Neurons of every MLP, located as knowledge neurons."""
+    """Neurons of every MLP, located by the attribution of knowledge neurons."""
 
     name: str
     loaded: LoadedModel
 
     def located(self, fact: Fact, count: int) -> list[Unit]:
-        """By the mean attribution over wordings, those that most wordings share before the others."""
-        problem = EditProblem(
-            loaded=self.loaded,
-            erase=fact.locating,
-            chance=(),
-            retain=(),
-            facts=[0] * len(fact.locating),
-        )
-        found = KnowledgeNeurons().locate(problem)
-        shared = _ranked(found.scores, count)
-        rest = [unit for unit in _ranked(found.raw, 2 * count) if unit not in shared]
-        return [*shared, *rest][:count]
+        """By the mean attribution over wordings, less what the same relation's questions about others have of it."""
+        mine, theirs = self._attributed(fact.locating), self._attributed(fact.theirs)
+        return _ranked({site: own - theirs[site].clamp(min=0) for site, own in mine.items()}, count)
+
+    def _attributed(self, sequences: Sequence[TokenSequence]) -> dict[Site, Float[Tensor, " units"]]:
+        """Mean over sequences of the attribution of their answers' tokens."""
+        sums: dict[Site, Tensor] = {}
+        for one in score_neurons(self.loaded, sequences):
+            for site, score in one.scores.items():
+                share = score / (one.tokens * len(sequences))
+                sums[site] = sums[site] + share if site in sums else share
+        return sums
 
     def codes(self, site: Site, x: Tensor) -> Tensor:  # noqa: ARG002
         """The activations themselves."""
