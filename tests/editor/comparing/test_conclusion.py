@@ -1,7 +1,7 @@
 """The verdict: names who leads, says when that may be chance, and claims no more."""
 
 import pytest
-from made_arms import make_arms, make_comparison, runs_of
+from made_arms import make_arms, make_comparison, make_fact, runs_of
 
 from editor.comparing.conclusion import p_text, verdict
 from editor.comparing.schema import Comparison

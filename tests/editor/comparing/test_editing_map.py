@@ -10,6 +10,9 @@ from editor.editing.edit import Delta, Edit
 from editor.methods import NeuronDepn
 from editor.methods.neuron_columns import without_columns
 
+ROUNDED = 5e-3
+"""Norms of neurons are kept to three significant digits."""
+
 
 @pytest.mark.parametrize("family", ["gpt2", "llama", "phi3", "gpt_neox", "gemma2"])
 def test_columns_taken_out_are_the_neurons_that_show(loaded, family):
@@ -21,7 +24,7 @@ def test_columns_taken_out_are_the_neurons_that_show(loaded, family):
     norms = torch.tensor(found.neurons[layer])
     assert layer == "mlp_hidden.1"
     assert set(norms.nonzero()[:, 0].tolist()) == {0, 3}
-    assert float(norms.norm()) == pytest.approx(edit.norm, rel=1e-5)
+    assert float(norms.norm()) == pytest.approx(edit.norm, rel=ROUNDED)
     assert found.modules == {name: pytest.approx(edit.norm) for name in edit.deltas}
     assert 0 < sum(map(len, found.located.values())) <= 4
 
@@ -44,4 +47,4 @@ def test_what_feeds_a_neuron_counts_as_its_own(loaded, family, name):
     found = editing_map(problem, NeuronDepn(units=1), edit)
     norms = torch.tensor(found.neurons["mlp_hidden.0"])
     assert norms.nonzero()[:, 0].tolist() == [neuron]
-    assert float(norms[neuron]) == pytest.approx(edit.norm, rel=1e-5)
+    assert float(norms[neuron]) == pytest.approx(edit.norm, rel=ROUNDED)
