@@ -37,8 +37,13 @@ def main() -> int:
     names: list[tuple[str | int | float, ...]] = []
     for seed in arguments.seeds:
         setting = open_lab(seed, arguments.facts)
-        kinds = kinds_of(setting, seed)
+        kinds = kinds_of(setting)
         located = {kind.name: locate(kind, setting) for kind in kinds}
+        for kind in tuple(kinds):
+            true = {fact.number: own for fact, own in zip(setting.facts, located[kind.name], strict=True)}
+            control = AtRandom(like=kind, seed=seed, true=true)
+            located[control.name] = locate(control, setting)
+            kinds.append(control)
         for kind in kinds:
             measure(values, setting, kind, located[kind.name])
         if seed == arguments.seeds[0]:
@@ -54,9 +59,9 @@ def main() -> int:
     return 0
 
 
-def kinds_of(setting: Setting, seed: int) -> list[Kind]:
-    """Features of both architectures, neurons, and random ones of each."""
-    kinds: list[Kind] = [
+def kinds_of(setting: Setting) -> list[Kind]:
+    """Features of both architectures, and neurons."""
+    return [
         Features(name=FIRST, loaded=setting.loaded, dictionaries=lab_dictionaries("gated", setting.loaded)),
         Features(
             name="BAE features",
@@ -65,7 +70,6 @@ def kinds_of(setting: Setting, seed: int) -> list[Kind]:
         ),
         Neurons(name="neurons", loaded=setting.loaded),
     ]
-    return [*kinds, *(AtRandom(like=kind, seed=seed) for kind in kinds)]
 
 
 def locate(kind: Kind, setting: Setting) -> list[list[Unit]]:

@@ -184,6 +184,8 @@ class AtRandom(Kind):
 
     like: Kind
     seed: int
+    true: Mapping[int, Sequence[Unit]] = field(default_factory=dict, repr=False)
+    """Of facts by number, what the other kind located, where that is known."""
 
     @property
     def name(self) -> str:  # type: ignore[override]  # of the kind it is like
@@ -197,7 +199,7 @@ class AtRandom(Kind):
 
     def located(self, fact: Fact, count: int) -> list[Unit]:
         """Drawn; none of those that were located."""
-        true = set(self.like.located(fact, count))
+        true = set(self.true.get(fact.number) or self.like.located(fact, count))
         active = [
             Unit(site, int(unit))
             for site, rows in self.like.readings(fact.locating).items()
