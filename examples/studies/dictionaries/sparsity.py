@@ -72,15 +72,6 @@ def rare_start(price: float) -> Arm:
     return Arm(f"BAE, α_e {price:g}, rare start", "binary", settings, encoder_bias=-2.0)
 
 
-def rarer_start(price: float, covariance: float) -> Arm:
-    """The same from a rarer start, three times as long."""
-    begun = rare_start(price)
-    settings = {"steps": 3000, "sparsity_warmup_steps": 2400, "covariance_weight": covariance}
-    return Arm(
-        f"BAE, α_e {price:g}, rarer start, long", "binary", begun.settings | settings, encoder_bias=-3.0
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class SparsityStudy:
     """What is trained and compared.
@@ -110,8 +101,6 @@ class SparsityStudy:
             {"sparsity": 5e-4, "steps": 800, "estimator": "straight_through"},
         ),
         *map(rare_start, (2e-3, 5e-3, 1e-2)),
-        rarer_start(2e-3, 1e-7),
-        rarer_start(1e-3, 3e-5),
     )
     site: Site = SITE
     features: int = 512
