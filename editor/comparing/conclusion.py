@@ -1,11 +1,12 @@
 """What a comparison comes to: everything that follows from its arms, and one sentence that claims no more."""
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
 
-from editor.comparing.schema import ArmRun, Comparison, FactOutcome, Interval, Measure, PointName
+from editor.comparing.schema import NEAR, ArmRun, Comparison, FactOutcome, Interval, Measure, PointName
 from editor.comparing.statistics import (
     MEASURES,
     bootstrapped,
@@ -27,6 +28,8 @@ JUDGED_AT: PointName = "collateral"
 SIGNIFICANT = 0.05
 SAME = 1e-9
 """Means no further apart are a tie."""
+MANY = 1e4
+"""From so many times the reference's collateral on, the number is not given."""
 DIRECTION: dict[Measure, int] = {"gen": 1, "exposed": -1, "bits": 1}
 """1 where more is better."""
 
@@ -63,19 +66,33 @@ def concluded(
         summary=summarise(arms, seed),
         tests=paired_tests(arms, reference, seed),
         overlaps=overlaps(arms),
-        verdict=verdict(arms, original, seed),
+        verdict=verdict(arms, original, seed, reference=reference),
     )
 
 
-def verdict(arms: Sequence[ArmRun], original: Sequence[FactOutcome] = (), seed: int = 0) -> str:
+def verdict(
+    arms: Sequence[ArmRun], original: Sequence[FactOutcome] = (), seed: int = 0, *, reference: str = ""
+) -> str:
     """Which arm forgot most at the same collateral, by how much, and whether the difference is significant.
 
     The arm of the highest Gen leads; of several that share it, that of the fewest exposed facts; of several again,
     that of the most bits. Who leads is known only once it is seen, so the difference to the next best is tested with
     Holm's correction for all pairs of the arms that are still in question. Random controls neither lead nor are next
     best; the best of them is named.
+
+    Where an arm could not be brought within `NEAR` of the reference's collateral of the same seed, the worst seed
+    decides. One that cost more takes no part, for forgetting more at a higher price is no lead; one that cost less
+    does. Both are named.
+
+    Args:
+        arms: runs of any number of arms and seeds.
+        original: the facts before any edit.
+        seed: of bootstraps and permutations.
+        reference: the arm whose collateral the others were brought to; seeds that lack it are not checked.
     """
-    runs = {arm: own for arm, own in by_arm(arms).items() if points_of(own, JUDGED_AT)}
+    measured = {arm: own for arm, own in by_arm(arms).items() if points_of(own, JUDGED_AT)}
+    shares = {arm: _share(own, measured.get(reference, ())) for arm, own in measured.items()}
+    runs = {arm: own for arm, own in measured.items() if shares[arm] <= math.exp(NEAR)}
     controls = {arm: own for arm, own in runs.items() if own[0].family == "random"}
     methods = {arm: own for arm, own in runs.items() if arm not in controls}
     if not methods:
@@ -83,8 +100,53 @@ def verdict(arms: Sequence[ArmRun], original: Sequence[FactOutcome] = (), seed: 
     facts = max(len(_values(own, "gen")) for own in methods.values())
     seeds = len({run.seed for own in methods.values() for run in own})
     measured_on = f"{plural(facts, 'fact')}, {plural(seeds, 'seed')}"
-    judged = f"{_contest(methods, seed)}{_beside(methods, controls)}{_unedited(original)}"
+    judged = f"{_contest(methods, seed)}{_beside(methods, controls)}{_unmatched(shares)}{_unedited(original)}"
     return f"At the same collateral ({measured_on}), {judged}."
+
+
+def _share(runs: Sequence[ArmRun], reference: Sequence[ArmRun]) -> float:
+    """An arm's collateral as a share of the reference's in the same seed; infinite where it is no number.
+
+    Of the seeds the highest, or if none is too high, the lowest.
+    """
+    goals = {run.seed: one.collateral for run in reference for one in points_of([run], JUDGED_AT)}
+    shares = [
+        _ratio(one.collateral, goals[run.seed])
+        for run in runs
+        if run.seed in goals
+        for one in points_of([run], JUDGED_AT)
+    ]
+    highest, lowest = max(shares, default=1.0), min(shares, default=1.0)
+    return highest if highest > math.exp(NEAR) else lowest
+
+
+def _ratio(collateral: float, goal: float) -> float:
+    if collateral == goal:
+        return 1.0
+    return collateral / goal if goal > 0 and math.isfinite(collateral) else math.inf
+
+
+def _unmatched(shares: Mapping[str, float]) -> str:
+    """Names the arms that are not where the others are."""
+    below = [f"{arm} at {_part(share)} of it" for arm, share in shares.items() if share < math.exp(-NEAR)]
+    above = [f"{arm} ({_times(share)})" for arm, share in shares.items() if share > math.exp(NEAR)]
+    said = f"; short of that collateral stayed {_listed(below)}" if below else ""
+    if above:
+        said += f"; left out, since no scale brought it down to that collateral: {_listed(above)}"
+    return said
+
+
+def _part(share: float) -> str:
+    return f"{share:.2f}" if share >= 0.01 else "less than 0.01"
+
+
+def _times(share: float) -> str:
+    return f"{share:.3g} times as much" if share < MANY else "beyond measure"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _unedited(original: Sequence[FactOutcome]) -> str:
@@ -110,7 +172,7 @@ def _contest(methods: Runs, seed: int) -> str:
         if said and len(first) == len(left):
             said += f" and at {_worded(measure, means[first[0]])}"
         else:
-            said += ("; of these, " if said else "") + f"{', '.join(first[:-1])} and {first[-1]} tie at "
+            said += ("; of these, " if said else "") + f"{_listed(first)} tie at "
             said += _worded(measure, means[first[0]])
         left = {arm: own for arm, own in left.items() if arm in first}
     return f"{said}, so none of them is ahead"

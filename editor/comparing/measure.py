@@ -1,10 +1,10 @@
 """Measure an edit as verification would, in memory: its questions, its held-out text, and two attacks."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 
 import numpy as np
 
-from detectors import Document
+from detectors import Document, Register
 from detectors.fact import Fact
 from editor.artefacts.masking import CaseKey
 from editor.case import Case
@@ -28,6 +28,7 @@ from editor.questions.probes import Group, Probe
 from editor.questions.retained import perplexity
 from editor.report.parts import Rate
 from editor.report.schema import Perplexity
+from policies import ErasureRequest
 
 FOUR_BITS = 4
 OTHERS: tuple[Group, ...] = ("neighbours", "others")
@@ -52,7 +53,8 @@ class Yardstick:
         self.tokens, self.perplexity = perplexity(self.loaded, self.text)
         people = {probe.target.subject for probe in self.erased}
         self.again = relearning.chosen(sorted(people))
-        self.records = _naming(case.documents, self.again, people - set(self.again))
+        register = _register(people, case.request)
+        self.records = _naming(case.documents, register, self.again, people - set(self.again))
 
     def original(self) -> tuple[FactOutcome, ...]:
         """The facts before any edit."""
@@ -138,14 +140,27 @@ class Yardstick:
         return all(criterion.passed for criterion in criteria)
 
 
+def _register(people: Set[str], request: ErasureRequest | None) -> Register:
+    """The people under all names that the request knows them by."""
+    register = Register()
+    for subject in request.subjects if request else ():
+        for name in sorted(people & {subject.name, *subject.aliases}):
+            register.add(name, (subject.name, *subject.aliases))
+    for name in sorted(people):
+        register.add(name)
+    return register
+
+
 def _naming(
-    documents: Sequence[Document], people: Collection[str], nobody: Collection[str]
+    documents: Sequence[Document], register: Register, people: Collection[str], nobody: Collection[str]
 ) -> list[Document]:
-    """Documents that name some people and none of others."""
+    """Documents that name some people and none of others, by whatever name."""
+    wanted, unwanted = ({register.canonical(name) for name in names} for names in (people, nobody))
+    named = [{mention.subject for mention in register.find(document.text)} for document in documents]
     return [
         document
-        for document in documents
-        if any(name in document.text for name in people) and not any(name in document.text for name in nobody)
+        for document, subjects in zip(documents, named, strict=True)
+        if subjects & wanted and not subjects & unwanted
     ]
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from editor.comparing.schema import PointName
+from editor.comparing.schema import NEAR, PointName
 from editor.editing.edit import Edit
 from editor.editing.judge import TrialJudge, TrialResult
 from editor.editing.tune import StrengthSearch, Tuning
@@ -19,8 +19,6 @@ from editor.methods.searching import fitted
 
 SCALES = (1 / 64, 64.0)
 """A change of weights is made at most so much smaller or larger."""
-NEAR = 0.02
-"""Collateral is matched to within this share."""
 STEPS = 12
 BROKEN = 1e6
 """Nats a token that count for collateral which is no number: the model's outputs are none."""

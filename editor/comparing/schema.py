@@ -22,6 +22,8 @@ POINTS: dict[PointName, str] = {
     "collateral": "same collateral",
 }
 """Operating points, in words. The last two are those of the reference arm tuned to the policy, in the same seed."""
+NEAR = 0.02
+"""Collateral is matched to within this share."""
 
 
 class FactOutcome(Part):
@@ -129,7 +131,7 @@ class SummaryRow(Part):
     """One arm at one operating point over all seeds; None where nothing was tested.
 
     Intervals of rel, gen, exposed and extractable are from a bootstrap over facts, seeds averaged; that of loc from
-    one over questions. All others are the least and the most of the seeds.
+    one over questions, drawn together in all seeds. All others are the least and the most of the seeds.
     """
 
     arm: str

@@ -8,6 +8,7 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import binom
 
 from editor.comparing.schema import (
     POINTS,
@@ -50,8 +51,9 @@ def summarise(arms: Sequence[ArmRun], seed: int = 0) -> tuple[SummaryRow, ...]:
     """Every arm at every operating point over all its seeds: point by point, arms in the order given.
 
     Intervals of rel, gen, exposed and extractable are percentile bootstraps over facts, each a mean over seeds;
-    that of loc is one over questions within each seed, the seeds averaged. Those of same_subject, four_bit,
-    relearned and perplexity_rise are the least and the most of the seeds: single questions are not kept of them.
+    that of loc is one over questions, the seeds averaged. Seeds ask largely the same questions, so theirs are drawn
+    together, as if all were the same: more seeds do not narrow it. Those of same_subject, four_bit, relearned and
+    perplexity_rise are the least and the most of the seeds: single questions are not kept of them.
 
     Args:
         arms: runs of any number of arms and seeds, each with at least one fact; one may lack a point.
@@ -223,13 +225,15 @@ def _summary(runs: Sequence[ArmRun], point: PointName, points: Sequence[Point], 
 def _over_questions(kept: Sequence[str], seed: int) -> Interval | None:
     """The mean of the seeds' shares of 1; seeds without a question are left out.
 
-    To resample n answers of which k are 1 is to toss a coin of k / n for each of n.
+    To resample n answers of which k are 1 is to toss a coin of k / n for each of n. Which questions two seeds share
+    is not kept, so the worst is taken: every draw is the same quantile in all seeds (comonotone). The interval is
+    then as wide as the seeds' own on average; independent draws would narrow it by evidence that is not there.
     """
     asked = [(one.count("1"), len(one)) for one in kept if one]
     if not asked:
         return None
-    generator = np.random.default_rng(seed)
-    drawn = [generator.binomial(size, hits / size, DRAWS) / size for hits, size in asked]
+    at = 1 - np.random.default_rng(seed).random(DRAWS)  # never 0, whose quantile is no count
+    drawn = [binom.ppf(at, size, hits / size) / size for hits, size in asked]
     return _interval(float(np.mean([hits / size for hits, size in asked])), np.mean(drawn, axis=0))
 
 

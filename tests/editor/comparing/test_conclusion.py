@@ -81,6 +81,53 @@ def test_an_arm_without_the_point_takes_no_part():
     assert "absent" not in verdict(arms)
 
 
+def _seeds(arm, gen, collaterals, **options):
+    return [
+        runs_of(arm, [gen] * 8, seed=seed, collateral=one, **options) for seed, one in enumerate(collaterals)
+    ]
+
+
+def test_an_arm_that_cost_more_does_not_lead_and_the_verdict_says_why():
+    arms = [*_seeds("a", 0.75, [0.004, 0.002]), *_seeds("b", 0.5, [0.004, 0.002])]
+    dear = _seeds("dear", 1.0, [0.004, 0.0062])
+    found = verdict([*arms, *dear], reference="a")
+    assert "a forgot most: 75% of unseen wordings, against 50% by b" in found
+    assert "left out, since no scale brought it down to that collateral: dear (3.1 times as much)." in found
+    assert "1 pair)" in found
+    random = [run.model_copy(update={"family": "random"}) for run in dear]
+    assert "random control" not in verdict([*arms, *random], reference="a")
+
+
+@pytest.mark.parametrize("collateral", [float("nan"), float("inf"), 1e6])
+def test_a_model_that_broke_is_left_out(collateral):
+    arms = [*_seeds("a", 0.75, [0.004]), *_seeds("broken", 1.0, [collateral])]
+    assert "broken (beyond measure)" in verdict(arms, reference="a")
+
+
+def test_an_arm_that_cost_less_takes_part_and_is_named():
+    arms = [*_seeds("a", 0.75, [0.004, 0.002]), *_seeds("cheap", 1.0, [0.004, 0.0008])]
+    found = verdict(arms, reference="a")
+    assert "cheap forgot most" in found
+    assert found.endswith("; short of that collateral stayed cheap at 0.40 of it.")
+    assert "less than 0.01 of it" in verdict([*arms, *_seeds("none", 0.0, [0.0, 0.002])], reference="a")
+
+
+def test_collateral_is_compared_in_the_same_seed_and_to_within_the_share_it_is_matched_to():
+    arms = [*_seeds("a", 0.75, [0.004, 0.002]), *_seeds("b", 1.0, [0.00407, 0.00197])]
+    found = verdict(arms, reference="a")
+    assert "b forgot most" in found
+    assert "that collateral" not in found
+    swapped = [*_seeds("a", 0.75, [0.004, 0.002]), *_seeds("b", 1.0, [0.002, 0.004])]
+    assert "b (2 times as much)" in verdict(swapped, reference="a")
+
+
+def test_a_reference_that_cost_nothing_is_matched_by_what_costs_nothing():
+    arms = [*_seeds("a", 0.5, [0.0]), *_seeds("b", 0.75, [0.0]), *_seeds("c", 1.0, [0.001])]
+    found = verdict(arms, reference="a")
+    assert "b forgot most" in found
+    assert "c (beyond measure)" in found
+
+
 def test_it_is_one_sentence_about_one_comparison():
     found = verdict(make_arms())
     assert found.endswith(".")
@@ -100,7 +147,7 @@ def test_a_comparison_is_put_together_and_read_back():
     assert comparison.summary == summarise(arms)
     assert comparison.tests == paired_tests(arms, "feature-edit")
     assert comparison.overlaps == overlaps(arms)
-    assert comparison.verdict == verdict(arms)
+    assert comparison.verdict == verdict(arms, reference="feature-edit")
     assert Comparison.from_json(comparison.to_json()) == comparison
 
 

@@ -106,6 +106,24 @@ def test_questions_are_drawn_within_their_seed():
     assert loc.high == pytest.approx(0.95 + 1.96 * error, abs=0.006)
 
 
+def test_seeds_that_ask_the_same_questions_do_not_narrow_the_interval():
+    kept = "1" * 90 + "0" * 10
+    one = summarise([runs_of("a", [1.0], others_kept=kept)])[0].loc
+    three = summarise([runs_of("a", [1.0], seed=seed, others_kept=kept) for seed in range(3)])[0].loc
+    assert (three.mean, three.low, three.high) == pytest.approx((one.mean, one.low, one.high))
+    error = math.sqrt(0.9 * 0.1 / 100)
+    assert (three.low, three.high) == pytest.approx((0.9 - 1.96 * error, 0.9 + 1.96 * error), abs=0.011)
+
+
+def test_the_interval_of_unlike_seeds_is_as_wide_as_theirs_on_average():
+    kept = ["1" * 190 + "0" * 10, "1" * 80 + "0" * 20, "1" * 40 + "0" * 10]
+    alone = [summarise([runs_of("a", [1.0], others_kept=one)])[0].loc for one in kept]
+    runs = [runs_of("a", [1.0], seed=seed, others_kept=one) for seed, one in enumerate(kept)]
+    together = summarise(runs)[0].loc
+    mean_width = statistics.mean(one.high - one.low for one in alone)
+    assert together.high - together.low == pytest.approx(mean_width, abs=0.006)
+
+
 def test_what_has_no_single_questions_gives_the_least_and_the_most_of_the_seeds():
     rates = [Rate(hits=1, total=4), Rate(hits=2, total=4), Rate(hits=0, total=0)]
     arms = [
