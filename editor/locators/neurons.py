@@ -9,19 +9,22 @@ the attribution of Dai et al. (2022, arXiv:2104.08696), which Wu et al. (2023, a
 a secret. In the limit of m a layer's scores sum to P(y | w̄) - P(y | 0), its effect: `completeness`.
 
 Only one position changes and only its own prediction is read, so the tokens before it are run once and kept as keys
-and values. The position itself is run as a batch that grows: it enters as one row, and each layer adds a row a step,
-copies of the first one, whose neurons a hook sets. What lies below a layer is computed once for all of its steps, and
-no gradient goes there.
+and values. The position itself is run as a row that grows into many: each layer adds a row a step, copies of the first
+one, whose neurons a hook sets. What lies below a layer is computed once for all of its steps, and no gradient goes
+there. Rows stand where a sequence has its tokens, so that all of them share the keys before the position; a mask lets
+each see those and itself. A batch holds several positions, padded on the left as in generation.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from dictionaries.model.sites import Site, capture, decoder_layers, intercepted
 from editor.model.forward import output_logits
@@ -32,6 +35,8 @@ ELEMENTS = 2**27
 """Floats that one batch of rows may hold on to for its backward pass, roughly: 512 MiB in float32."""
 KEPT_A_NEURON = 6
 """Floats kept for each neuron of each layer in a row: a gated MLP's products and the attention beside it."""
+WIDTH_A_HEAD = 16
+"""Neurons for each attention head, at the least: attention keeps a score for each head, row and key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,24 +101,22 @@ def _score(
     from transformers import DynamicCache
 
     model = loaded.model
-    ids = torch.tensor([sequence.ids], device=loaded.device)
+    ids = torch.tensor(sequence.ids, device=loaded.device)
     places = [place - 1 for place, mark in enumerate(sequence.marked) if mark]
     # Without a configuration every layer keeps all keys, so that they can be cut back behind a sliding window too.
     cache = DynamicCache()
     with torch.no_grad(), capture(model, sites, keys=False) as taken:
-        model.base_model(input_ids=ids[:, : max(places) + 1], past_key_values=cache, use_cache=True)
+        model.base_model(input_ids=ids[None, : max(places) + 1], past_key_values=cache, use_cache=True)
     clean = {site: taken.outputs[site][0] for site in sites}
     scores = {site: torch.zeros(x.shape[-1], dtype=_working(x), device=x.device) for site, x in clean.items()}
     effects = dict.fromkeys(sites, 0.0)
     with _growing(model, sites) as rows:
-        for place in places:
-            paths = {site: x[place] for site, x in clean.items()}
-            path = _Path(model, ids[:, place : place + 1], int(ids[0, place + 1]), points, rows)
-            for group in _groups(paths, len(points), place):
-                found = path.gradients({site: paths[site] for site in group}, _first(cache, place))
-                for site, (gradient, effect) in found.items():
-                    scores[site] += gradient * paths[site].to(gradient.dtype)
-                    effects[site] += effect
+        for some, group in _groups(clean, places, len(points)):
+            path = _Path(model, ids, some, points, rows)
+            found = path.gradients({site: clean[site][some] for site in group}, cache)
+            for site, (gradient, effect) in found.items():
+                scores[site] += (gradient * clean[site][some].to(gradient.dtype)).sum(0)
+                effects[site] += effect
     return NeuronScores(
         scores={site: score.cpu() for site, score in scores.items()}, effects=effects, tokens=len(places)
     )
@@ -123,118 +126,160 @@ def _working(x: Tensor) -> torch.dtype:
     return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
-def _groups(paths: Mapping[Site, Tensor], steps: int, kept: int) -> Iterator[list[Site]]:
-    """Sites whose rows go through the model together: as many as fit into `ELEMENTS`."""
-    width = max(len(x) for x in paths.values())
-    each = (steps + 1) * len(paths) * (KEPT_A_NEURON * width + kept * width // 2)
+def _groups(
+    clean: Mapping[Site, Tensor], places: Sequence[int], steps: int
+) -> Iterator[tuple[list[int], list[Site]]]:
+    """Positions and sites whose rows go through the model together: as many as fit into `ELEMENTS`."""
+    width, sites = max(x.shape[-1] for x in clean.values()), list(clean)
+    rows = (steps + 1) * len(sites)
+    each = rows * (KEPT_A_NEURON * width + (max(places) + rows) * width // WIDTH_A_HEAD)
     size = max(1, ELEMENTS // each)
-    sites = list(paths)
-    for first in range(0, len(sites), size):
-        yield sites[first : first + size]
-
-
-Kept = list[tuple[Tensor, Tensor]]
-"""Keys and values of each layer, (1, heads, positions, width)."""
-
-
-def _first(cache: Any, length: int) -> Kept:
-    """The first keys and values of every layer."""
-    return [(layer[0][:, :, :length], layer[1][:, :, :length]) for layer in cache] if length else []
+    together = max(1, size // len(sites))
+    for place in range(0, len(places), together):
+        for first in range(0, len(sites), size):
+            yield list(places[place : place + together]), sites[first : first + size]
 
 
 @dataclass(frozen=True)
 class _Path:
-    """From zero to the clean neurons, at the one position that predicts a token.
+    """From zero to the clean neurons, at positions that predict a token each.
 
     Attributes:
         model: as it is.
-        token: the token at that position, (1, 1).
-        target: the token that it predicts.
+        ids: of the sequence.
+        places: the positions.
         points: where on the path gradients are taken.
-        rows: the sites' hooks.
+        rows: the hooks.
     """
 
     model: Any
-    token: Tensor
-    target: int
+    ids: Tensor
+    places: Sequence[int]
     points: Sequence[float]
-    rows: "Mapping[Site, _Rows]"
+    rows: "_Rows"
 
     def gradients(
-        self, clean: Mapping[Site, Float[Tensor, " m"]], kept: Kept
-    ) -> dict[Site, tuple[Float[Tensor, " m"], float]]:
-        """The mean gradient along each site's path, and what the probability falls by at its beginning.
+        self, clean: Mapping[Site, Float[Tensor, "places m"]], cache: Any
+    ) -> dict[Site, tuple[Float[Tensor, "places m"], float]]:
+        """The mean gradients along each site's paths, and what probabilities fall by at their beginnings, summed.
 
         Args:
             clean: neurons by site, shallowest first.
-            kept: of the tokens before this one.
+            cache: keys and values of the sequence, up to the last position at least.
         """
         # The path's beginning is there for the effect alone.
         shares = torch.tensor([0.0, *self.points], dtype=torch.float64)
-        leaves = {site: (shares.to(x)[:, None] * x).detach().requires_grad_() for site, x in clean.items()}
-        for site, rows in self.rows.items():
-            rows.leaf = leaves.get(site)
+        self.rows.leaves = leaves = {
+            site: (shares.to(x)[:, None] * x[:, None]).detach().requires_grad_() for site, x in clean.items()
+        }
         with torch.enable_grad():
-            probability = self._probability(self._repeated(kept, list(leaves)))
+            probability = self._probability(cache)
             found = torch.autograd.grad(probability.sum(), list(leaves.values()))
         values = probability.detach()
-        ends = values[1:].view(len(leaves), len(shares))[:, 0]
+        ends = values[:, 1 :: len(shares)].T
         return {
-            site: (gradient[1:].to(_working(gradient)).mean(0), float(values[0] - end))
+            site: (gradient[:, 1:].to(_working(gradient)).mean(1), float((values[:, 0] - end).sum()))
             for site, gradient, end in zip(leaves, found, ends, strict=True)
         }
 
-    def _repeated(self, kept: Kept, sites: Sequence[Site]) -> Any | None:
-        """The kept keys and values for as many rows as each layer will have."""
+    def _probability(self, cache: Any) -> Float[Tensor, "places rows"]:
+        """Of the token behind each position."""
+        places = torch.tensor(self.places, device=self.ids.device)
+        longest = int(places.max())
+        self.rows.kept = longest
+        padded = torch.arange(longest + 1, device=places.device) >= longest - places[:, None]
+        hidden = self.model.base_model(
+            input_ids=self.ids[places, None],
+            attention_mask=padded.long(),
+            position_ids=places[:, None],
+            past_key_values=self._before(cache, longest),
+            use_cache=True,
+        ).last_hidden_state
+        # GPT-2 gives its output the shape of its input, and makes a batch of rows.
+        hidden = hidden.reshape(len(places), -1, hidden.shape[-1])
+        probabilities = output_logits(self.model, hidden).softmax(-1)
+        targets = self.ids[places + 1][:, None, None].expand(-1, hidden.shape[1], -1)
+        return probabilities.gather(2, targets)[..., 0]
+
+    def _before(self, cache: Any, longest: int) -> Any:
+        """Keys and values before each position, padded on the left."""
         from transformers import DynamicCache
 
-        if not kept:
-            return None
-        cache = DynamicCache()
-        for layer, (keys, values) in enumerate(kept):
-            rows = 1 + (len(self.points) + 1) * sum(site.layer <= layer for site in sites)
-            cache.update(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1), layer)
-        return cache
-
-    def _probability(self, cache: Any | None) -> Float[Tensor, " rows"]:
-        kept = {} if cache is None else {"past_key_values": cache}
-        hidden = self.model.base_model(input_ids=self.token, use_cache=bool(kept), **kept).last_hidden_state
-        return output_logits(self.model, hidden[:, -1]).softmax(1)[:, self.target]
+        before = DynamicCache()
+        for number, layer in enumerate(cache):
+            keys, values = (
+                torch.cat([pad(x[:, :, :place], (0, 0, longest - place, 0)) for place in self.places])
+                for x in layer[:2]
+            )
+            before.update(keys, values, number)
+        return before
 
 
 @dataclass
 class _Rows:
-    """The hooks of one site: rows that its layer adds to the batch, and what their neurons are set to.
+    """Hooks that let a position's rows grow from layer to layer.
 
     Attributes:
-        leaf: the neurons of those rows; None adds no row.
+        leaves: the neurons of the rows that each site's layer adds; sites without any add none.
+        kept: keys before the position.
     """
 
-    leaf: Float[Tensor, "rows m"] | None = None
+    leaves: Mapping[Site, Float[Tensor, "places rows m"]] = field(default_factory=dict)
+    kept: int = 0
 
-    def grow(self, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Add copies of the first row, which no leaf has touched, to what enters the layer."""
-        if self.leaf is None:
-            return None
-        hidden = args[0] if args else kwargs["hidden_states"]
-        grown = torch.cat([hidden, hidden[:1].detach().expand(len(self.leaf), *hidden.shape[1:])])
-        return ((grown, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": grown})
+    def grow(self, layer: int) -> Callable[..., Any]:
+        """A hook that adds copies of the first row, which no leaf has touched, to what enters a layer."""
 
-    def set(self, neurons: Tensor) -> Tensor:
-        """Set the neurons of the rows that were added last."""
-        if self.leaf is None:
-            return neurons
-        own = self.leaf.to(neurons.dtype).view(len(self.leaf), *neurons.shape[1:])
-        return torch.cat([neurons[: -len(self.leaf)], own])
+        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            if not self.leaves:
+                return None
+            given = signature(module.forward).bind(*args, **kwargs)
+            hidden = given.arguments["hidden_states"]
+            first = hidden[:, :1].detach()
+            added = [
+                first.expand(-1, leaf.shape[1], -1)
+                for site, leaf in self.leaves.items()
+                if site.layer == layer
+            ]
+            given.arguments["hidden_states"] = hidden = torch.cat([hidden, *added], 1)
+            given.arguments["attention_mask"] = self._mask(given.arguments.get("attention_mask"), hidden)
+            return given.args, given.kwargs
+
+        return hook
+
+    def set(self, site: Site) -> Callable[[Tensor], Tensor]:
+        """What sets the neurons of the rows that a site's layer added last."""
+
+        def change(neurons: Tensor) -> Tensor:
+            if (leaf := self.leaves.get(site)) is None:
+                return neurons
+            own = neurons.view(len(leaf), -1, neurons.shape[-1])[:, : -leaf.shape[1]]
+            return torch.cat([own, leaf.to(neurons.dtype)], 1).view_as(neurons)
+
+        return change
+
+    def _mask(self, given: Tensor | None, hidden: Tensor) -> Float[Tensor, "places 1 rows keys"]:
+        """The first row's mask of the keys before the position for all rows, each of which sees itself besides.
+
+        True is what a row sees, or 0 where the model adds its mask to scores.
+        """
+        places, rows = hidden.shape[:2]
+        own = torch.eye(rows, dtype=torch.bool, device=hidden.device).expand(places, 1, -1, -1)
+        if given is None:
+            return torch.cat([own.new_ones(places, 1, rows, self.kept), own], -1)
+        if given.dtype != torch.bool:
+            hides = torch.finfo(given.dtype).min
+            own = torch.zeros(own.shape, dtype=given.dtype, device=own.device).masked_fill(~own, hides)
+        return torch.cat([given[..., -1:, : self.kept].expand(places, -1, rows, -1), own], -1)
 
 
 @contextmanager
-def _growing(model: Any, sites: Sequence[Site]) -> Iterator[dict[Site, _Rows]]:
-    """Hooks for all sites inside the `with` block."""
-    rows = {site: _Rows() for site in sites}
-    layers = decoder_layers(model)
+def _growing(model: Any, sites: Sequence[Site]) -> Iterator[_Rows]:
+    """Hooks for all layers inside the `with` block."""
+    rows = _Rows()
     with ExitStack() as hooks:
-        for site, one in rows.items():
-            hooks.callback(layers[site.layer].register_forward_pre_hook(one.grow, with_kwargs=True).remove)
-            hooks.enter_context(intercepted(model, site, one.set))
+        for number, layer in enumerate(decoder_layers(model)):
+            hooks.callback(layer.register_forward_pre_hook(rows.grow(number), with_kwargs=True).remove)
+        for site in sites:
+            hooks.enter_context(intercepted(model, site, rows.set(site)))
         yield rows

@@ -135,6 +135,18 @@ def test_with_many_steps_the_scores_are_complete(exact, family):
         assert float(found.scores[site].sum()) == pytest.approx(plain, rel=0.02, abs=1e-9)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_eager_attention_gives_the_same(exact, family):
+    """It adds masks to scores, where the default takes true and false."""
+    loaded = exact(family)
+    sequence = shortened(encode(loaded, ERASE)[0])
+    (expected,) = score_neurons(loaded, [sequence], steps=4)
+    loaded.model.set_attn_implementation("eager")
+    (found,) = score_neurons(loaded, [sequence], steps=4)
+    for site, score in expected.scores.items():
+        torch.testing.assert_close(found.scores[site], score, rtol=1e-8, atol=1e-12)
+
+
 def test_rows_may_be_cut_into_several_passes(exact, monkeypatch):
     loaded = exact("llama")
     sequences = [shortened(one) for one in encode(loaded, ERASE)]
