@@ -51,7 +51,8 @@ METHODS = (
     show_default=True,
     help="auto searches the gentlest edit that meets the policy; default takes the method's settings as they are; a "
     "number is its strength in an edit without search: for feature-edit and the circuits how many nats below chance "
-    "they push what identifies, for neurons and feature-literal how many units they take.",
+    "they push what identifies, for neurons and feature-literal how many units they take, for pisces the overshoot, "
+    "for memit the most that the residual stream moves, over its norm, for grad-ascent and npo-lora the learning rate.",
 )
 @click.option(
     "--trials", type=click.IntRange(1, 1000), default=8, show_default=True, help="Of the search, at most."

@@ -101,11 +101,11 @@ def _stored_transposed(model: Any, modules: Iterable[str]) -> bool:
 def _check(edit: Edit) -> None:
     for name, delta in edit.deltas.items():
         if not bool(torch.isfinite(delta.dense()).all()):
-            raise EditError(f"The edit of {name} is not finite", "Lower the gain or raise the ridge")
+            raise EditError(f"The edit of {name} is not finite", "Try a gentler --strength")
     if edit.is_empty:
         raise EditError(
-            "The edit changes nothing: the facts are at chance already, or no located feature fires on them",
-            "Run `expunge audit` to see what leaks; else use a dictionary trained on this model",
+            "The edit changes nothing: the facts are at chance already, or nothing was located that carries them",
+            "Run `expunge audit` to see what leaks; else try another --method, or a dictionary trained on this model",
         )
 
 

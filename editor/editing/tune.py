@@ -1,6 +1,6 @@
 """`--strength auto`: search an edit's settings on the locating split; pick the gentlest that meets the policy.
 
-Each fact's locating wordings are split once more: an edit is fitted on some and judged on the others, so that the
+Each fact's locating wordings are split once more: an edit is fitted on two thirds and judged on all, so that the
 search rewards what carries over to wordings it has not seen. Verification's wordings and its held-out text take no
 part. The second trial answers the first: stronger where that one does not erase, gentler where it does. From then on
 Optuna's TPE sampler (Bergstra et al. 2011) minimises leakage and collateral together.

@@ -163,7 +163,7 @@ def _probes(problem: EditProblem, seed: int) -> Finding:
 
 def _flat(row: dict[str, Any]) -> Row:
     site = row.pop("site")
-    return {"site": str(Site(**site)), **row, "validation": row["validation"]}
+    return {"site": str(Site(**site)), **row}
 
 
 def _judged(study: ProbeStudy) -> dict[str, ProbeScore]:

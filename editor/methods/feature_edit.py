@@ -48,7 +48,7 @@ from editor.model.forward import output_logits
 from editor.model.tokens import TokenBatch, batches
 
 SEPARATION_EPSILON = 1e-3
-"""The same of C₀ alone, whose smallest directions a few thousand tokens do not settle."""
+"""ε relative to the mean diagonal of C₀ in q: a few thousand tokens do not settle its smallest directions."""
 IDENTIFYING = -0.5
 """Nats: a token identifies where chance gives it less."""
 LATER_PASSES = 4
