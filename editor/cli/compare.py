@@ -11,6 +11,7 @@ import click
 from editor.cli.names import NamesIn, SiteName, arms
 from editor.cli.options import OVERWRITE, case_key, case_options, masked_command, open_case_from
 from editor.cli.stages import make_stages
+from editor.cli.stopping import stopped_by_sigterm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,8 +75,8 @@ def compare(ctx: click.Context, /, model: str, **options: Any) -> None:
     """Compare edit methods on MODEL at the policy, at the same ‖ΔW‖ and at the same collateral.
 
     Writes comparison.json, costs.json, comparison.html and figures (SVG and PNG) into the output folder, and no
-    checkpoint. MODEL is left as it is. The exit code is 0, or 4 where part of the corpus was skipped: whether arms
-    meet the policy does not change it.
+    checkpoint. MODEL is left as it is. The exit code is 0, or 4 where part of the corpus was skipped or the run was
+    stopped, by Ctrl-C or SIGTERM: whether arms meet the policy does not change it.
     """
     from rich.console import Console
 
@@ -92,9 +93,8 @@ def compare(ctx: click.Context, /, model: str, **options: Any) -> None:
     kept = destination.with_name(f"{destination.name}.arms")
     stages = make_stages(quiet=options["quiet"])
     inputs = {"model": model, "policy": policy.digest}
-    with OutputFolder(
-        destination, overwrite=options["overwrite"], inputs=inputs, versions=versions()
-    ) as output:
+    folder = OutputFolder(destination, overwrite=options["overwrite"], inputs=inputs, versions=versions())
+    with stopped_by_sigterm(), folder as output:
         with stages.stage("Loading the model"):
             loaded = load_model(model, device=options["device"])
         case = open_case_from(options, policy, stages)

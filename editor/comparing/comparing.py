@@ -15,7 +15,8 @@ from editor.comparing.arms import ARMS, REFERENCE
 from editor.comparing.conclusion import concluded
 from editor.comparing.job import Finished, Job
 from editor.comparing.measure import Yardstick
-from editor.comparing.run import Ledger, allowed_processes, cores, digest, run_all
+from editor.comparing.processes import allowed_processes, threads_each
+from editor.comparing.run import Ledger, digest, run_all
 from editor.comparing.schema import Comparison, Cost
 from editor.dictionary_supply import supply_dictionaries
 from editor.editing.posing import Prepared
@@ -38,7 +39,8 @@ class CompareOptions:
         trials: of the search, for each arm and seed.
         dictionary: a folder or a hub name; None trains Gated SAEs on the corpus.
         site: what they read, where they do not say.
-        processes: jobs at a time; None for as many as cores and memory allow.
+        processes: jobs at a time; None for as many as cores and memory allow. Threads of a job are the cores shared
+            among so many, or where it is None among all jobs, whatever memory allows.
         device: where they run.
     """
 
@@ -119,9 +121,14 @@ def compare(
 def _first_job(
     case: Case, loaded: LoadedModel, options: CompareOptions, key: CaseKey, dictionary: Path
 ) -> Job:
-    """The reference arm with the first seed: what all jobs have in common."""
+    """The reference arm with the first seed: what all jobs have in common.
+
+    How many run at a time depends on free memory where it was not said; threads then follow from the cores and the
+    number of jobs, so that the same command gives the same digits on one machine.
+    """
     size = sum(parameter.numel() * parameter.element_size() for parameter in loaded.model.parameters())
-    processes = options.processes or allowed_processes(size, on_gpu=loaded.device.type == "cuda")
+    on_gpu = loaded.device.type == "cuda"
+    at_most = options.processes or (1 if on_gpu else len(options.names) * options.seeds)
     return Job(
         arm=REFERENCE,
         seed=case.seed,
@@ -133,8 +140,8 @@ def _first_job(
         trials=options.trials,
         target=None,
         key=key,
-        processes=processes,
-        threads=max(1, cores() // processes),
+        processes=options.processes or allowed_processes(size, on_gpu=on_gpu),
+        threads=threads_each(at_most),
     )
 
 

@@ -5,11 +5,9 @@ The reference arm goes first in each seed, since it sets what the others are bro
 
 import hashlib
 import json
-import multiprocessing
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,13 +16,10 @@ from typing import Any
 
 from editor.comparing.arms import REFERENCE
 from editor.comparing.job import Finished, Job, run_job
+from editor.comparing.processes import worker_pool
 from policies.errors import ModelError, OutputError
 
 HEAD = "settings.json"
-COPIES = 6
-"""Times the model's parameters that one process may hold at its peak, roughly."""
-BASE_BYTES = 2**30
-"""Beside them: the libraries, the questions, the logits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,41 +203,8 @@ def _others(
 
 @contextmanager
 def _pool(processes: int) -> Iterator[Submit]:
-    """Fresh processes, one a job, so that each one's peak memory is its own; stopped where the block raises."""
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(max_workers=processes, mp_context=context, max_tasks_per_child=1)
-    try:
+    with worker_pool(processes) as pool:
         yield lambda job: pool.submit(run_job, job)
-    except BaseException:
-        running = list((getattr(pool, "_processes", None) or {}).values())
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in running:
-            process.terminate()
-        raise
-    pool.shutdown()
-
-
-def allowed_processes(model_bytes: int, *, on_gpu: bool) -> int:
-    """How many jobs may run at a time: one a core while memory lasts; on a GPU one."""
-    if on_gpu:
-        return 1
-    return max(1, min(cores(), _free_bytes() // (BASE_BYTES + COPIES * model_bytes)))
-
-
-def cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _free_bytes() -> int:
-    """Memory that can be had; 8 GiB where the system does not say."""
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return 8 * 2**30
 
 
 def digest(parts: Sequence[object]) -> str:

@@ -1,6 +1,7 @@
 """`expunge compare`, start to report, on a tiny random model: what it does is judged elsewhere."""
 
 import json
+import signal
 from concurrent.futures import Future
 from contextlib import contextmanager
 
@@ -82,10 +83,15 @@ def test_two_arms_and_the_reference(here, checkpoint, dictionaries, monkeypatch,
     assert {p.suffix for p in (here / "out").iterdir()} >= {".json", ".html", ".svg", ".png"}
 
 
-def test_a_stopped_run_says_how_to_go_on_and_does(here, checkpoint, dictionaries, monkeypatch, capsys):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_says_how_to_go_on_and_does(
+    here, checkpoint, dictionaries, monkeypatch, capsys, number
+):
+    before = signal.getsignal(signal.SIGTERM)
+
     def stopped(job):
         if job.arm == "circuit-mlp":
-            raise KeyboardInterrupt
+            signal.raise_signal(number)
         return run_job(job)
 
     @contextmanager
@@ -101,7 +107,8 @@ def test_a_stopped_run_says_how_to_go_on_and_does(here, checkpoint, dictionaries
     more = ("--arms", "circuit-mlp", "--dictionary", dictionaries)
     assert compare(checkpoint("gpt2"), *more) == 4
     assert "--resume" in capsys.readouterr().err
-    assert not (here / "out").exists()
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert not [path for path in here.iterdir() if "partial" in path.name or path.name == "out"]
     assert (here / "out.arms" / "feature-edit-0.json").exists()
     monkeypatch.setattr(run, "_pool", here_and_now)
     assert compare(checkpoint("gpt2"), *more) == 2

@@ -11,7 +11,7 @@ from editor.comparing import run
 from editor.comparing.arms import ARMS, REFERENCE
 from editor.comparing.job import Finished, Job
 from editor.comparing.points import Target
-from editor.comparing.run import Ledger, allowed_processes, run_all
+from editor.comparing.run import Ledger, run_all
 from editor.methods import METHODS
 from policies.errors import ModelError, OutputError
 
@@ -166,15 +166,6 @@ def test_a_damaged_file_is_named_with_a_remedy(tmp_path, name):
 def test_every_method_is_an_arm():
     assert METHODS.keys() <= ARMS.keys()
     assert all(type(ARMS[name].method) is method for name, method in METHODS.items())
-
-
-def test_as_many_processes_as_memory_and_cores_allow(monkeypatch):
-    monkeypatch.setattr(run.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    monkeypatch.setattr(run, "_free_bytes", lambda: 40 * 2**30)
-    assert allowed_processes(10 * 2**20, on_gpu=False) == 8
-    assert allowed_processes(2 * 2**30, on_gpu=False) == 3
-    assert allowed_processes(2**40, on_gpu=False) == 1
-    assert allowed_processes(10 * 2**20, on_gpu=True) == 1
 
 
 def test_every_seed_of_an_arm_is_replaced():
