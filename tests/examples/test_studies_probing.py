@@ -1,5 +1,6 @@
 """The probing study at toy size: groups stay together, categories say what they say, planted neurons are found."""
 
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -94,3 +95,16 @@ def test_a_planted_neuron_is_the_fewest_that_do():
     assert len(row) == len(table.columns)
     assert row[2] > 0.9
     assert row[-2:] == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(("width", "instead"), [(100, 96), (47, 48), (0, 48), (-48, 48)])
+def test_a_width_that_is_no_whole_number_of_heads_is_refused_before_anything_runs(
+    width, instead, tmp_path, monkeypatch, capsys
+):
+    output = tmp_path / "out"
+    monkeypatch.setattr(sys, "argv", ["probing", "--widths", "96", str(width), "--output", str(output)])
+    with pytest.raises(SystemExit) as stopped:
+        study.main()
+    assert stopped.value.code == 2
+    assert f"Give a multiple of 48, such as {instead}." in capsys.readouterr().err.splitlines()[-1]
+    assert not output.exists()

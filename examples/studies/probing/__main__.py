@@ -14,9 +14,10 @@ from editor.locators.neurons import neuron_sites
 from editor.locators.probe_data import read_neurons
 from editor.locators.sparse_probing import ProbeStudy, SparseProbing
 from examples.studies.probing.categories import CATEGORIES
-from examples.studies.probing.models import EMBEDDED_WIDTH, model_of_width
+from examples.studies.probing.models import EMBEDDED_WIDTH, check_width, model_of_width
 from examples.studies.tables import Table, markdown, write_table
 from policies import load_policy, load_request
+from policies.errors import ModelError
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SIZES = (64, 32, 16, 8, 4, 2, 1)
@@ -34,6 +35,11 @@ def main() -> int:
     parser.add_argument("--work", type=Path, default=Path("build/probing"), help="for models it trains")
     parser.add_argument("--output", type=Path, default=RESULTS, help="a folder for tables")
     arguments = parser.parse_args()
+    try:
+        for width in arguments.widths:
+            check_width(width)
+    except ModelError as error:
+        parser.error(str(error))
     # One thread: sums then have one order, and the same seeds give the same tables on one machine.
     torch.set_num_threads(1)
     arguments.output.mkdir(parents=True, exist_ok=True)
