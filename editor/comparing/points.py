@@ -1,5 +1,8 @@
 """The operating points of an arm: tuned to the policy, and scaled to the reference arm's ‖ΔW‖ and collateral.
 
+A last point has a quarter of that collateral, for the reference too: where the whole of it lets several arms forget
+everything, this tells them apart.
+
 Everything here is chosen on the locating split. The reference arm tuned to the policy sets the norm and the collateral
 that the others are brought to. A change of weights is brought there by a factor; for collateral, each trial's edit is,
 and the one that then leaks least is taken: a search for the policy need not have ended where it is best.
@@ -10,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from editor.comparing.schema import NEAR, PointName
+from editor.comparing.schema import NEAR, QUARTER, PointName
 from editor.editing.edit import Edit
 from editor.editing.judge import TrialJudge, TrialResult
 from editor.editing.tune import StrengthSearch, Tuning
@@ -101,6 +104,7 @@ class Tuner:
             yield Operated(
                 point="collateral", method=best.method, scale=1.0, edit=edit, collateral=collateral
             )
+            yield self._at_collateral("quarter", QUARTER * collateral)
             return
         scale = own.norm / edit.norm if edit.norm else 1.0
         scaled = edit.scaled(scale)
@@ -111,7 +115,8 @@ class Tuner:
             edit=scaled,
             collateral=self.judge.divergence(scaled),
         )
-        yield self._at_collateral(own.collateral)
+        yield self._at_collateral("collateral", own.collateral)
+        yield self._at_collateral("quarter", QUARTER * own.collateral)
 
     def final(self, trial: TrialResult) -> Edit:
         """A trial's settings fitted to all wordings, once."""
@@ -121,13 +126,13 @@ class Tuner:
             self.fitting_s = max(self.fitting_s, time.perf_counter() - started)
         return self._final[trial.method]
 
-    def _at_collateral(self, collateral: float) -> Operated:
+    def _at_collateral(self, point: PointName, collateral: float) -> Operated:
         chosen = self._least_leaking(collateral)
         edit = self.final(chosen)
         scale = scale_to(self.judge, edit, collateral)
         scaled = edit.scaled(scale)
         return Operated(
-            point="collateral",
+            point=point,
             method=chosen.method,
             scale=scale,
             edit=scaled,

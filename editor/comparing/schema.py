@@ -13,15 +13,18 @@ from editor.report.schema import ModelSummary, PolicySummary, Scope, TrialRow
 COMPARISON_VERSION = 1
 
 Family = Literal["features", "neurons", "circuits", "weights", "random"]
-PointName = Literal["policy", "norm", "collateral"]
+PointName = Literal["policy", "norm", "collateral", "quarter"]
 Measure = Literal["gen", "exposed", "bits"]
 """What arms are tested by; bits above `statistics.MOST_BITS` count as that many."""
 POINTS: dict[PointName, str] = {
     "policy": "tuned to the policy",
     "norm": "same ‖ΔW‖",
     "collateral": "same collateral",
+    "quarter": "a quarter of the collateral",
 }
-"""Operating points, in words. The last two are those of the reference arm tuned to the policy, in the same seed."""
+"""Operating points, in words. All but the first go by the reference arm tuned to the policy, in the same seed."""
+QUARTER = 0.25
+"""Of the reference's collateral at the last point: where it shows which arm gets most for little."""
 NEAR = 0.02
 """Collateral is matched to within this share."""
 
@@ -102,7 +105,7 @@ class Cost(Part):
     arm: str
     seed: int
     processes: int
-    """How many arms ran at a time, each on its share of the cores."""
+    """How many arms ran at a time."""
     threads: int
     device: str
     locating_s: float

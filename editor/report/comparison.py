@@ -25,8 +25,10 @@ from editor.report.comparison_text import before_any_edit, facts_of, how_it_was_
 from editor.report.render import environment, stylesheet
 
 COMPARISON_HTML = "comparison.html"
-SHOWN: tuple[PointName, ...] = ("collateral", "policy", "norm")
+SHOWN: tuple[PointName, ...] = ("collateral", "quarter", "policy", "norm")
 """The order of the operating points on the page."""
+TOLD: tuple[PointName, ...] = ("collateral", "policy")
+"""Those of the terminal's table."""
 MEASURES: dict[Measure, str] = {
     "gen": "Gen, points",
     "exposed": "Exposed, points",
@@ -72,7 +74,7 @@ def comparison_table(comparison: Comparison) -> Table:
     table.add_column("Arm")
     for name in ("Gen", "Exposed", "Loc", "ΔPPL", "Policy met"):
         table.add_column(name, justify="right", no_wrap=True)
-    for point in SHOWN[:2]:
+    for point in TOLD:
         table.add_section()
         table.add_row(Text(_heading(point), style="bold"))
         for row in rows_at(comparison, point):

@@ -95,6 +95,7 @@ def _mismatches(comparison: Comparison) -> list[str]:
     matched: tuple[tuple[PointName, str, Callable[[SummaryRow], float]], ...] = (
         ("norm", "norm", lambda row: row.norm),
         ("collateral", "collateral", lambda row: row.collateral),
+        ("quarter", "collateral", lambda row: row.collateral),
     )
     for point, name, read in matched:
         rows = rows_at(comparison, point)

@@ -20,7 +20,8 @@ FAMILIES = {
     "random-neurons": ("random", 0.05, 0.7),
     "random-features": ("random", 0.02, 0.5),
 }
-SHARE_AT = {"policy": 1.03, "norm": 0.86, "collateral": 0.93}
+SHARE_AT = {"policy": 1.03, "norm": 0.86, "collateral": 0.93, "quarter": 0.6}
+COLLATERAL_AT = {"collateral": 0.0041, "quarter": 0.001}
 
 
 def make_fact(label, gen, exposed=False, bits=20.0, rel=None):
@@ -101,7 +102,7 @@ def _made_run(arm, seed, facts, layers, neurons, questions):
                 outcomes,
                 kept,
                 norm=3.2 if point == "norm" else 3.2 + source.gauss(0, 1),
-                collateral=0.0041 if point == "collateral" else 10 ** source.gauss(-2.4, 0.5),
+                collateral=COLLATERAL_AT.get(point) or 10 ** source.gauss(-2.4, 0.5),
                 same_subject=Rate(hits=round(15 * source.uniform(0.8, 1)), total=15),
                 perplexity_rise=source.gauss(0.005, 0.004),
                 four_bit=Rate(hits=round(facts * (1 - share) * source.random()), total=facts),

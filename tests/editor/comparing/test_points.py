@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from editor.comparing.points import NEAR, SCALES, Target, Tuner, scale_to
+from editor.comparing.schema import POINTS
 from editor.editing.edit import Delta, Edit
 from editor.editing.judge import TrialResult
 from editor.methods.problem import NOTHING_LOCATED
@@ -101,18 +102,20 @@ def tuner(judge, trials=6):
 
 
 def test_the_reference_sets_the_cost_and_stands_at_all_points_with_one_edit():
-    policy, norm, collateral = tuner(Judge()).operated(None)
-    assert [one.point for one in (policy, norm, collateral)] == ["policy", "norm", "collateral"]
+    policy, norm, collateral, quarter = tuner(Judge()).operated(None)
+    assert [one.point for one in (policy, norm, collateral, quarter)] == list(POINTS)
     assert policy.edit is norm.edit is collateral.edit
     assert policy.scale == norm.scale == collateral.scale == 1.0
+    assert quarter.collateral == pytest.approx(collateral.collateral / 4, rel=1.1 * NEAR)
 
 
 def test_the_others_are_brought_to_the_references_norm_and_collateral():
     target = Target(norm=7.0, collateral=5e-4)
-    policy, norm, collateral = tuner(Judge()).operated(target)
+    policy, norm, collateral, quarter = tuner(Judge()).operated(target)
     assert policy.scale == 1.0
     assert norm.edit.norm == pytest.approx(7.0)
     assert collateral.collateral == pytest.approx(5e-4, rel=1.1 * NEAR)
+    assert quarter.collateral == pytest.approx(1.25e-4, rel=1.1 * NEAR)
     assert norm.method == policy.method
 
 
@@ -121,7 +124,7 @@ def test_at_the_references_collateral_the_trial_that_leaks_least_there_is_taken(
     judge = Judge(leak=lambda method, norm: abs(method.push - 3) / 100 if norm < 1 else 1 / norm)
     made = tuner(judge)
     assert any(trial.method.push == 3 for trial in made.tuning.trials)
-    policy, _, collateral = made.operated(Target(norm=1.0, collateral=1e-4))
+    policy, _, collateral, _ = made.operated(Target(norm=1.0, collateral=1e-4))
     assert policy.method.push == max(trial.method.push for trial in made.tuning.trials)
     assert collateral.method.push == 3
 

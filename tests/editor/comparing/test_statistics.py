@@ -147,6 +147,7 @@ def test_an_arm_may_lack_a_point():
         ("policy", "b"),
         ("norm", "a"),
         ("collateral", "a"),
+        ("quarter", "a"),
     ]
     assert {test.point for test in paired_tests(arms, "a")} == {"policy"}
 

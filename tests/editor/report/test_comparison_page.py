@@ -64,7 +64,7 @@ def test_the_verdict_comes_first_and_every_arm_is_told(page, comparison):
 def test_every_row_stands_at_every_point_with_its_values(page, comparison):
     outcomes = page[page.index('id="outcomes"') : page.index('id="trade-off"')]
     tables = re.findall(r"<table>.*?</table>", outcomes, re.DOTALL)
-    shown = ("collateral", "policy", "norm")
+    shown = ("collateral", "quarter", "policy", "norm")
     for point, table in zip(shown, tables, strict=True):
         words = POINTS[point]
         assert f"<caption>{words[0].upper()}{words[1:]}, by Gen" in table
