@@ -26,6 +26,8 @@ EDIT_VERSION = 1
 MASKED_VERSION = 2
 """Of edits with masked changes, which say of each parameter which kind it is."""
 RANK_TOLERANCE = 1e-6
+DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError)
+"""What reading a damaged edit raises: JSON may hold any value anywhere, and tensors any shape."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,11 +224,11 @@ class Edit:
                 )
             with safe_open(folder / "deltas.safetensors", framework="pt") as file:
                 deltas = {name: _restored(name, about, file) for name, about in head["parameters"].items()}
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            return cls(deltas=deltas, method=str(head["method"]), settings=dict(head["settings"]))
+        except DAMAGE as error:
             raise EditError(
                 f"The edit in {folder} cannot be read ({type(error).__name__})", "Use a folder `erase` wrote"
             ) from None
-        return cls(deltas=deltas, method=head["method"], settings=head["settings"])
 
 
 def _sum(first: AnyDelta, second: AnyDelta) -> AnyDelta:
@@ -253,11 +255,17 @@ def _stored(name: str, delta: AnyDelta) -> dict[str, Tensor]:
 
 
 def _restored(name: str, about: Mapping[str, Any], file: Any) -> AnyDelta:
-    """Read back what `_stored` and `_described` gave; ValueError where they do not fit together."""
+    """Read back what `_stored` and `_described` gave; an error of `DAMAGE` where they do not fit together."""
     if about.get("kind") != "masked":
-        return Delta(left=file.get_tensor(f"{name}.left"), right=file.get_tensor(f"{name}.right"))
+        delta = Delta(left=file.get_tensor(f"{name}.left"), right=file.get_tensor(f"{name}.right"))
+        if delta.left.shape[1:] != delta.right.shape[:1] or list(delta.shape) != about["shape"]:
+            raise ValueError(name)
+        return delta
     shape, values = tuple(about["shape"]), file.get_tensor(f"{name}.values")
-    bits = np.unpackbits(file.get_tensor(f"{name}.mask").numpy(), count=math.prod(shape))
+    packed, count = file.get_tensor(f"{name}.mask"), math.prod(shape)
+    if len(packed) != math.ceil(count / 8):
+        raise ValueError(name)
+    bits = np.unpackbits(packed.numpy(), count=count)
     mask = torch.from_numpy(bits).bool().view(shape)
     if int(mask.sum()) != len(values):
         raise ValueError(name)

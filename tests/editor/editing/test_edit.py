@@ -1,9 +1,11 @@
 """An edit does to weights what it says, and is taken back bit for bit."""
 
+import json
+
 import pytest
 import torch
 
-from editor.editing.edit import Delta, Edit, load_originals
+from editor.editing.edit import Delta, Edit, MaskedDelta, load_originals
 from policies.errors import EditError
 
 NAME = "model.layers.0.mlp.down_proj.weight"
@@ -78,3 +80,47 @@ def test_damaged_edits_and_wrong_models_are_named(tmp_path, loaded):
         make_edit(name="nowhere.weight").apply_to(loaded("llama").model)
     with pytest.raises(EditError, match="is \\(24, 40\\), the model's is"):
         make_edit(name="model.layers.0.mlp.up_proj.weight").apply_to(loaded("llama").model)
+
+
+def of_delta(**changes):
+    return lambda head: {**head, "parameters": {NAME: {**head["parameters"][NAME], **changes}}}
+
+
+DAMAGED = {
+    "a list": lambda _: [1],
+    "a number": lambda _: 7,
+    "nothing": lambda _: None,
+    "text": lambda _: "edit",
+    "parameters are a list": lambda head: {**head, "parameters": [NAME]},
+    "no parameters": lambda head: {**head, "parameters": None},
+    "a parameter without a description": lambda head: {**head, "parameters": {NAME: None}},
+    "a parameter that is not stored": lambda head: {**head, "parameters": {"nowhere": {"rank": 1}}},
+    "another shape": of_delta(shape=[40, 24]),
+    "a mask that is none": of_delta(kind="masked"),
+    "settings are a number": lambda head: {**head, "settings": 1},
+    "no settings": lambda head: {**head, "settings": None},
+    "no method": lambda head: {name: value for name, value in head.items() if name != "method"},
+    "version is a list": lambda head: {**head, "version": [1]},
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_head_is_an_error_with_a_remedy(tmp_path, damage):
+    make_edit().save(tmp_path)
+    path = tmp_path / "edit.json"
+    path.write_text(json.dumps(DAMAGED[damage](json.loads(path.read_text()))))
+    with pytest.raises(EditError) as caught:
+        Edit.load(tmp_path)
+    assert "Expunge that wrote it" in caught.value.remedy or "`erase` wrote" in caught.value.remedy
+
+
+@pytest.mark.parametrize("shape", [["24", 40], [24.0, 40], "24", None, [7, 7], [-1, 40]])
+def test_a_damaged_mask_is_an_error_with_a_remedy(tmp_path, shape):
+    mask = torch.zeros(24, 40, dtype=torch.bool)
+    mask[0, :3] = True
+    delta = MaskedDelta.from_dense(torch.ones(24, 40), mask)
+    Edit(deltas={NAME: delta}, method="test").save(tmp_path)
+    path = tmp_path / "edit.json"
+    path.write_text(json.dumps(of_delta(shape=shape)(json.loads(path.read_text()))))
+    with pytest.raises(EditError, match="cannot be read"):
+        Edit.load(tmp_path)
