@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @click.option(
     "--trials",
     type=click.IntRange(1, 1000),
-    default=4,
+    default=3,
     show_default=True,
     help="Of the search, for each arm and seed.",
 )

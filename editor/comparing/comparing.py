@@ -46,7 +46,7 @@ class CompareOptions:
 
     arms: tuple[str, ...] = tuple(ARMS)
     seeds: int = 3
-    trials: int = 4
+    trials: int = 3
     dictionary: Path | None = None
     site: Site | None = None
     processes: int | None = None

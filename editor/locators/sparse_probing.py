@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy import ndarray
+from torch import Tensor
 
 from dictionaries.model.sites import Site
 from editor.locators.exact_search import MOST as MOST_EXACT
@@ -98,6 +99,8 @@ class SparseProbing:
         prefilter: how many neurons the sweep starts from.
         sizes: k, falling; those beyond a layer's width are left out.
         exact_among: of how many neurons every set is tried for k ≤ 3; 0 tries none.
+        beyond: also give scores, lower ones, to the neurons that larger probes of the chosen layer add, for edits
+            that are to take more of them than the chosen probe needs to tell the classes apart.
         seed: of the split and the controls.
     """
 
@@ -105,19 +108,24 @@ class SparseProbing:
     prefilter: int = 256
     sizes: tuple[int, ...] = SIZES
     exact_among: int = 50
+    beyond: bool = False
     seed: int = 0
 
     def locate(self, problem: "EditProblem") -> Attribution:
         """Score the chosen probe's neurons by their coefficients; raw holds every neuron's mean difference."""
         return self.attribution(self.study(problem))
 
-    @staticmethod
-    def attribution(study: ProbeStudy) -> Attribution:
+    def attribution(self, study: ProbeStudy) -> Attribution:
         """A study as scores."""
         raw = {site: torch.from_numpy(found).float() for site, found in study.differences.items()}
         scores = {site: torch.zeros_like(found) for site, found in raw.items()}
         chosen = study.chosen
-        scores[chosen.site][list(chosen.neurons)] = torch.tensor(chosen.coefficients).abs()
+        own = scores[chosen.site]
+        own[list(chosen.neurons)] = torch.tensor(chosen.coefficients).abs()
+        if self.beyond:
+            larger = [row for row in study.rows if row.site == chosen.site and row.k > chosen.k]
+            for row in sorted(larger, key=lambda row: row.k):
+                _add_below(own, row)
         return Attribution(scores=scores, raw=raw, remainder=0.0, total_effect=0.0)
 
     def study(self, problem: "EditProblem") -> ProbeStudy:
@@ -246,6 +254,15 @@ class _Probe:
             precision=float(precision),
             recall=float(recall),
         )
+
+
+def _add_below(scores: Float[Tensor, " m"], row: ProbeRow) -> None:
+    """Score a probe's neurons that have no score yet below those that have, by their coefficients."""
+    added = [place for place, neuron in enumerate(row.neurons) if not scores[neuron]]
+    if added:
+        size = torch.tensor(row.coefficients)[added].abs()
+        below = float(scores[scores > 0].min()) / 2
+        scores[[row.neurons[place] for place in added]] = below * size / size.max().clamp_min(1e-12)
 
 
 def _fit(x: Float[ndarray, "samples m"], split: ProbeSplit, neurons: Sequence[int] | ndarray) -> _Probe:

@@ -5,7 +5,7 @@ projection's bias. Projections without a bias (Llama and its kin) get the consta
 combination v of their keys that is nearest to 1 on retained text, v = (C₀ + εI)⁻¹ k̄ without the held neurons.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import ClassVar
 
 import torch
@@ -15,11 +15,11 @@ from torch import Tensor
 from dictionaries.model.sites import Site, resolve
 from editor.editing.edit import AnyDelta, Delta, Edit, MaskedDelta
 from editor.locators.features import Attribution
-from editor.locators.sparse_probing import SparseProbing
+from editor.locators.sparse_probing import SIZES, SparseProbing
 from editor.methods.key_moments import KeyMoments, key_moments
 from editor.methods.neuron_columns import NEURON_SPACE, without_columns
 from editor.methods.problem import EditProblem
-from editor.methods.searching import SearchSpace
+from editor.methods.searching import Range, SearchSpace
 from editor.methods.settings import flattened
 
 EPSILON = 1e-4
@@ -31,18 +31,22 @@ class NeuronProbe:
     """Hold the neurons of the best sparse probe at their mean over retained text.
 
     Attributes:
-        units: how many of the probe's neurons at most, the largest coefficients first.
+        units: how many neurons at most: those of the chosen probe, the largest coefficients first, then those that
+            larger probes of its layer add.
         strength: 1 holds them at their mean; 2 turns their deviation from it round.
         locator: how they are found.
     """
 
     name: ClassVar[str] = "neuron-probe"
     needs_dictionary: ClassVar[bool] = False
-    space: ClassVar[SearchSpace] = NEURON_SPACE
+    space: ClassVar[SearchSpace] = replace(
+        NEURON_SPACE,
+        ranges={**NEURON_SPACE.ranges, "units": Range(low=1, high=max(SIZES), log=True, whole=True)},
+    )
 
     units: int = 100
     strength: float = 1.0
-    locator: SparseProbing = field(default_factory=SparseProbing)
+    locator: SparseProbing = field(default_factory=lambda: SparseProbing(beyond=True))
 
     def located(self, problem: EditProblem) -> Attribution:
         """The chosen probe's coefficients."""

@@ -24,7 +24,7 @@ class RandomNeurons:
 
     Attributes:
         like: the method whose neuron counts are copied.
-        norm: ‖ΔW‖_F to scale to; None sets the columns to zero.
+        norm: ‖ΔW‖_F to scale to; None leaves what `like`'s strength makes of the columns.
         seed: of the draw.
     """
 
@@ -56,7 +56,7 @@ class RandomNeurons:
 
     def fit(self, problem: EditProblem) -> Edit:
         """Return the edit; the model is left as it was, bit for bit."""
-        deltas = without_columns(problem, self.located(problem).top(self.units))
+        deltas = without_columns(problem, self.located(problem).top(self.units), self.like.strength)
         settings = flattened({"seed": self.seed, "norm": self.norm, "like": asdict(self.like)})
         edit = Edit(deltas=deltas, method=self.name, settings=settings)
         return edit if self.norm is None or edit.is_empty else edit.scaled(self.norm / edit.norm)

@@ -13,7 +13,7 @@ from dictionaries import save_dictionaries
 from editor.cli import main
 from editor.comparing import run
 from editor.comparing.job import run_job
-from editor.comparing.schema import Comparison
+from editor.comparing.schema import POINTS, Comparison
 from editor.model.loading import load_model
 
 ARMS = "neuron-probe,circuit-mlp"
@@ -64,7 +64,7 @@ def test_two_arms_and_the_reference(here, checkpoint, dictionaries, monkeypatch,
     assert code == 0, err
     comparison = Comparison.from_json((here / "out" / "comparison.json").read_text())
     assert [one.arm for one in comparison.arms] == ["feature-edit", "neuron-probe", "circuit-mlp"]
-    assert {len(one.points) for one in comparison.arms} == {3}
+    assert {len(one.points) for one in comparison.arms} == {len(POINTS)}
     target = comparison.arms[0].points[0]
     for one in comparison.arms[1:]:
         at_norm = next(point for point in one.points if point.point == "norm")

@@ -188,3 +188,16 @@ def test_locating_by_probes_scores_the_chosen_neurons_alone(loaded):
     attribution, study = problem.located(probing), probing.study(problem)
     located = {site: set(units.tolist()) for site, units in attribution.top(100).items() if len(units)}
     assert located == {study.chosen.site: set(study.chosen.neurons)}
+
+
+def test_beyond_the_chosen_probe_come_the_neurons_that_larger_ones_add():
+    split = drawn_split()
+    found = study(split, planted(split, [7], 4.0))
+    chosen = found.chosen
+    order = SparseProbing(beyond=True).attribution(found).top(100)[PLANTED].tolist()
+    assert tuple(order[: chosen.k]) == chosen.neurons
+    larger = {row.k: set(row.neurons) for row in found.rows if row.site == PLANTED and row.k > chosen.k}
+    assert set(order) == set(chosen.neurons).union(*larger.values())
+    added_by = [min(k for k, all_ in larger.items() if neuron in all_) for neuron in order[chosen.k :]]
+    assert added_by == sorted(added_by)
+    assert added_by[-1] == 16

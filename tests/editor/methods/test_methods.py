@@ -223,3 +223,10 @@ def test_random_neurons_avoid_the_located_and_match_counts_and_norm(loaded):
     assert method.fit(problem).norm == pytest.approx(0.5, rel=1e-5)
     other = RandomNeurons(like=like, seed=2).located(problem).top(20)
     assert any(not torch.equal(other[site], units) for site, units in drawn.items())
+
+
+def test_random_neurons_are_turned_round_as_far_as_the_method_they_copy(loaded):
+    problem = make_problem(loaded("llama"))
+    like = fast("neuron-depn")
+    once, twice = (RandomNeurons(like=replace(like, strength=s)).fit(problem).norm for s in (1.0, 2.0))
+    assert twice == pytest.approx(2 * once, rel=1e-5)
