@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from editor.cli.names import NameIn, SiteName, locators
+from editor.cli.names import LOCATOR_NAMES, NameIn, SiteName
 from editor.cli.options import OVERWRITE, case_options, open_case_from
 from editor.cli.stages import make_stages
 
@@ -22,7 +22,7 @@ UNITS = 100
 @click.command()
 @click.argument("model")
 @case_options
-@click.option("--locator", type=NameIn("locator", locators), required=True, help="How to look.")
+@click.option("--locator", type=NameIn("locator", LOCATOR_NAMES), required=True, help="How to look.")
 @click.option(
     "--units", type=click.IntRange(min=1), default=UNITS, show_default=True, help="Located, over all layers."
 )

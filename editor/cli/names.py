@@ -1,4 +1,4 @@
-"""Names on the command line that are looked up in tables of modules too heavy to import for help."""
+"""Names on the command line that are those of tables in modules too heavy to import for help."""
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -9,32 +9,48 @@ if TYPE_CHECKING:
     from dictionaries import Site
 
 
+ARCHITECTURE_NAMES = ("gated", "binary", "relu", "topk", "batchtopk", "matryoshka", "jumprelu")
+"""Of dictionaries: the names of `dictionaries.ARCHITECTURES`."""
+FORMAT_NAMES = ("expunge", "sae-lens", "dictionary-learning")
+"""Of dictionaries, that can be written: what `dictionaries.formats.writable` names."""
+LOCATOR_NAMES = ("kn", "depn", "probe", "nodes", "mask", "mlp", "features")
+"""Of `locate`: the names of `editor.locators.locating.LOCATORS`."""
+
+
 class NameIn(click.ParamType):  # type: ignore[type-arg]  # not generic in older releases
-    """One of the names of a table, which is imported when it is needed.
+    """One of some names, all of them shown by help.
 
     Args:
         name: what the names are of.
-        table: imports the table.
+        names: those of a table, repeated here so that help need not import it.
+    """
+
+    def __init__(self, name: str, names: tuple[str, ...]) -> None:
+        self.name = name
+        self.names = names
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002
+        """The names, for help."""
+        return f"[{'|'.join(self.names)}]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Check a name."""
+        if value not in self.names:
+            self.fail(f"{value!r} is not one of {', '.join(self.names)}.", param, ctx)
+        return str(value)
+
+
+class NamesIn(click.ParamType):  # type: ignore[type-arg]
+    """Several of the names of a table, by commas.
+
+    Args:
+        name: what the names are of.
+        table: imports the table; called when there is something to check.
     """
 
     def __init__(self, name: str, table: Callable[[], Iterable[str]]) -> None:
         self.name = name
         self._table = table
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002
-        """The names, for help."""
-        return f"[{'|'.join(self._table())}]"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Check a name."""
-        names = tuple(self._table())
-        if value not in names:
-            self.fail(f"{value!r} is not one of {', '.join(names)}.", param, ctx)
-        return str(value)
-
-
-class NamesIn(NameIn):
-    """Several of the names of a table, by commas."""
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002
         """How they are written; help would not have room for all."""
@@ -44,7 +60,8 @@ class NamesIn(NameIn):
         """Check each name."""
         if isinstance(value, tuple):
             return value
-        return tuple(super(NamesIn, self).convert(name.strip(), param, ctx) for name in value.split(","))
+        one = NameIn(self.name, tuple(self._table()))
+        return tuple(one.convert(name.strip(), param, ctx) for name in value.split(","))
 
 
 class SiteName(click.ParamType):  # type: ignore[type-arg]
@@ -61,27 +78,6 @@ class SiteName(click.ParamType):  # type: ignore[type-arg]
         from dictionaries import Site, parse_site
 
         return value if isinstance(value, Site) else parse_site(value)
-
-
-def architectures() -> Iterable[str]:
-    """Of dictionaries."""
-    from dictionaries import ARCHITECTURES
-
-    return ARCHITECTURES
-
-
-def formats() -> Iterable[str]:
-    """Of dictionaries, that can be written."""
-    from dictionaries.formats import writable
-
-    return writable()
-
-
-def locators() -> Iterable[str]:
-    """Of `locate`."""
-    from editor.locators.locating import LOCATORS
-
-    return LOCATORS
 
 
 def arms() -> Iterable[str]:

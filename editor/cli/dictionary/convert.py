@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from editor.cli.names import NameIn, SiteName, formats
+from editor.cli.names import FORMAT_NAMES, NameIn, SiteName
 
 if TYPE_CHECKING:
     from dictionaries import Site
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.option(
     "--to",
     "target",
-    type=NameIn("format", formats),
+    type=NameIn("format", FORMAT_NAMES),
     default="expunge",
     show_default=True,
     help="Format to write.",

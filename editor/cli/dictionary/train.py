@@ -12,7 +12,7 @@ from editor.cli.dictionary.inputs import load, make_batches, parse_layers, read_
 from editor.cli.dictionary.options import CONTEXT, CORPUS, DEVICE, MODEL, QUIET
 from editor.cli.dictionary.progress import showing
 from editor.cli.dictionary.tables import print_evaluations, print_training
-from editor.cli.names import NameIn, architectures
+from editor.cli.names import ARCHITECTURE_NAMES, NameIn
 from editor.cli.options import OVERWRITE
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @MODEL
 @CORPUS
 @click.option(
-    "--architecture", type=NameIn("architecture", architectures), default="gated", show_default=True
+    "--architecture", type=NameIn("architecture", ARCHITECTURE_NAMES), default="gated", show_default=True
 )
 @click.option("--layers", default="all", show_default=True, help="Such as 0,2,5-7; counted from 0.")
 @click.option(

@@ -1,0 +1,50 @@
+"""Help answers at once: no command imports anything heavy to show it, and the names it shows are those there are."""
+
+import subprocess
+import sys
+
+import click
+import pytest
+
+from dictionaries import ARCHITECTURES
+from dictionaries.formats import writable
+from editor.cli import cli
+from editor.cli.names import ARCHITECTURE_NAMES, FORMAT_NAMES, LOCATOR_NAMES
+from editor.locators.locating import LOCATORS
+
+HEAVY = ("torch", "transformers", "presidio_analyzer", "spacy", "sklearn", "matplotlib", "numpy")
+SHOW = f"""
+import sys
+from editor.cli import main
+try:
+    main([*sys.argv[1:], "--help"])
+except SystemExit as stopped:
+    assert not stopped.code, stopped.code
+heavy = [name for name in {HEAVY} if name in sys.modules]
+assert not heavy, heavy
+"""
+
+
+def every_command(group=cli, path=()):
+    """The words of each command, groups included."""
+    yield path
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from every_command(command, (*path, name))
+        else:
+            yield (*path, name)
+
+
+@pytest.mark.parametrize("command", every_command(), ids=" ".join)
+def test_help_imports_nothing_heavy(command):
+    done = subprocess.run([sys.executable, "-c", SHOW, *command], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Usage: expunge" in done.stdout
+
+
+def test_the_names_that_help_shows_are_those_of_the_tables():
+    assert tuple(ARCHITECTURES) == ARCHITECTURE_NAMES
+    assert tuple(writable()) == FORMAT_NAMES
+    assert tuple(LOCATORS) == LOCATOR_NAMES
