@@ -3,7 +3,7 @@
 Each value is made once and passed forward. Verification's probes and held-out text reach nothing before it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -40,19 +40,10 @@ from editor.measuring.summaries import (
     versions,
 )
 from editor.measuring.verify import integrity_checks
-from editor.methods import (
-    CircuitMethod,
-    EditProblem,
-    FeatureEdit,
-    FeatureLiteral,
-    Method,
-    NeuronDepn,
-    NeuronKn,
-    NeuronProbe,
-    RandomFeatures,
-    RandomNeurons,
-)
+from editor.methods import EditProblem, FeatureEdit, Method
+from editor.methods.controls import control_edits
 from editor.methods.searching import fitted
+from editor.methods.settings import seeded
 from editor.model.loading import LoadedModel, load_model, tensor_digests
 from editor.progress import Stages
 from editor.questions.retained import perplexity
@@ -93,6 +84,13 @@ class EraseOptions:
     search: StrengthSearch | None = field(default_factory=StrengthSearch)
     attribution: FeatureAttribution = field(default_factory=FeatureAttribution)
     controls: bool = True
+
+    def seeded(self, seed: int) -> "EraseOptions":
+        """The same with the search and everything random in the method drawn by a seed."""
+        method, search = seeded(self.method, seed), self.search
+        if search is not None:
+            search = replace(search, seed=seed, start=seeded(search.start, seed))
+        return replace(self, method=method, search=search)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +149,7 @@ def erase(
 
     `supply` may be None for a method that needs no dictionary. The loaded model is left as it was, bit for bit.
     """
+    options = options.seeded(case.seed)
     before = measure_original(case, loaded, stages)
     supply = supply or NO_DICTIONARIES
     problem = pose(case, before, supply.dictionaries, options.attribution, stages)
@@ -268,28 +267,7 @@ def control_rows(
     stages: Stages,
 ) -> tuple[ControlRow, ...]:
     """The same change of weights by chance, and the paper's rule taken literally."""
-    described = [(control.fit(problem), text) for control, text in _controls(method, edit.norm, case.seed)]
     return tuple(
         control_row(case, before.loaded, before.material, before.scored, control, text, stages)
-        for control, text in described
-        if not control.is_empty
+        for control, text in control_edits(problem, edit, method, case.seed)
     )
-
-
-def _controls(method: Method, norm: float, seed: int) -> Iterator[tuple[Method, str]]:
-    """Control methods for an edit, and what they are in words."""
-    if isinstance(method, FeatureEdit | FeatureLiteral):
-        like = method if isinstance(method, FeatureEdit) else FeatureEdit(units=method.units)
-        random = RandomFeatures(like=like, norm=norm, seed=seed)
-        yield random, "as many features a site drawn at random, scaled to the same ‖ΔW‖"
-    if isinstance(method, NeuronKn | NeuronDepn | NeuronProbe):
-        random_neurons = RandomNeurons(like=method, norm=norm, seed=seed)
-        yield random_neurons, "as many neurons a layer drawn at random, scaled to the same ‖ΔW‖"
-    if isinstance(method, CircuitMethod) and method.part == "circuit":
-        random_part: Method = replace(method, part="random", part_seed=seed)
-        yield (
-            random_part,
-            "as many weights of each kind of module drawn at random, fine-tuned in the same way",
-        )
-    if isinstance(method, FeatureEdit):
-        yield FeatureLiteral(), "entries of the output projection that write the top features, zeroed"

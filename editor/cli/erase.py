@@ -114,7 +114,7 @@ def erase_options(options: dict[str, Any]) -> "EraseOptions":
     if "continued_rounds" in options:
         method = tuned(method, {"continued_rounds": options["continued_rounds"]})
     if strength == "auto":
-        search = StrengthSearch(trials=options["trials"], seed=options["seed"] or 0, start=method)
+        search = StrengthSearch(trials=options["trials"], start=method)
         return EraseOptions(method=method, search=search, controls=controls)
     if strength != "default":
         method = tuned(method, {method.space.strength: _strength(strength, method)})

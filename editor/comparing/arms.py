@@ -1,8 +1,7 @@
 """The arms of a comparison: every edit method, and controls that change as much at random."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import TypeVar
+from dataclasses import dataclass
 
 from editor.comparing.schema import Family
 from editor.methods import (
@@ -22,9 +21,7 @@ from editor.methods import (
     RandomFeatures,
     RandomNeurons,
 )
-
-M = TypeVar("M")
-SEEDS = ("seed", "part_seed")
+from editor.methods.settings import seeded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,19 +40,7 @@ class Arm:
 
     def seeded(self, seed: int) -> Method:
         """The method with everything random in it drawn by a seed."""
-        return _seeded(self.method, seed)
-
-
-def _seeded(method: M, seed: int) -> M:
-    """Replace every seed of a dataclass and of what it holds."""
-    changes: dict[str, object] = {}
-    for item in fields(method):  # type: ignore[arg-type]  # methods are dataclasses
-        held = getattr(method, item.name)
-        if item.name in SEEDS:
-            changes[item.name] = seed
-        elif is_dataclass(held) and not isinstance(held, type):
-            changes[item.name] = _seeded(held, seed)
-    return replace(method, **changes)  # type: ignore[type-var]
+        return seeded(self.method, seed)
 
 
 REFERENCE = FeatureEdit.name

@@ -52,8 +52,8 @@ def pareto_drawing(comparison: Comparison) -> Drawing:
         f"Each marker is an arm at an operating point, a mean over {seeds}; the lower left corner is best. Filled: "
         f"tuned to the policy. Hollow: {POINTS['norm']}, {POINTS['collateral']} and {POINTS['quarter']} of the "
         f"reference ({comparison.reference}); a line joins an arm's points. Facts are exposed when verification finds "
-        "them below the policy's percentile of decoys. Faint dots are the trials of the searches: they are scored on the "
-        "locating split alone, as the share of facts that miss one of the policy's leakage ceilings, so they "
+        "them below the policy's percentile of decoys. Faint dots are the trials of the searches: they are scored on "
+        "the locating split alone, as the share of facts that miss one of the policy's leakage ceilings, so they "
         "show where a search has been rather than what verification found. The axis is logarithmic; what is beyond "
         "its ends is drawn at them."
     )
