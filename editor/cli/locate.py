@@ -10,13 +10,18 @@ import click
 from editor.cli.names import LOCATOR_NAMES, NameIn, SiteName
 from editor.cli.options import OVERWRITE, case_options, open_case_from
 from editor.cli.stages import make_stages
+from policies.errors import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from editor.artefacts.output import OutputFolder
+    from editor.case import Case
     from editor.locators.locating import Finding, SiteRow
     from editor.methods import EditProblem
+    from editor.report.schema import Scope
 
-UNITS = 100
+PLACES_SHOWN = 10
 
 
 @click.command()
@@ -24,7 +29,10 @@ UNITS = 100
 @case_options
 @click.option("--locator", type=NameIn("locator", LOCATOR_NAMES), required=True, help="How to look.")
 @click.option(
-    "--units", type=click.IntRange(min=1), default=UNITS, show_default=True, help="Located, over all layers."
+    "--units",
+    type=click.IntRange(min=1),
+    help="Located, over all layers.  [default: 100; for nodes those that exact patching confirms, for mask those that "
+    "keep more of their weights than the whole model, for mlp the layers over which the probes rise]",
 )
 @click.option(
     "--dictionary",
@@ -37,11 +45,13 @@ UNITS = 100
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
 @click.option("--seed", type=int, help="Of everything random.  [default: the policy's]")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
-def locate(model: str, **options: Any) -> None:
+@click.pass_context
+def locate(ctx: click.Context, /, model: str, **options: Any) -> None:
     """Find the units of MODEL that carry the facts in scope, and change nothing.
 
     Writes locate.json, scores.safetensors and figures (SVG and PNG) into the output folder. Without --subject or
     --request, everybody found is in scope. Only questions that an edit may see are asked: verification's are not.
+    What of the corpus was not wholly scanned is named; the exit code is 4 then.
     """
     from editor.artefacts.output import OutputFolder
     from editor.locators.locating import LOCATORS, site_rows
@@ -61,17 +71,21 @@ def locate(model: str, **options: Any) -> None:
         versions=versions(),
         seed=seed,
     ) as output:
-        problem = _pose(model, options, output)
+        case, problem = _pose(model, options, output)
         with stages.stage(f"Locating: {entry.title}"):
             finding = entry.find(problem, seed)
-        rows = site_rows(finding.attribution, options["units"])
-        _write(output, options, finding, rows)
-    _print(entry.title, finding, rows)
+        units = options["units"] or finding.units
+        _write(output, options["locator"], case.scope, finding, units)
+    _print(entry.title, finding, site_rows(finding.attribution, units))
     click.echo(f"Scores and figures: {options['output']}")
+    for line in _skipped(case.scope):
+        click.echo(line)
+    if case.incomplete:
+        ctx.exit(ExitCode.INCOMPLETE)
 
 
-def _pose(model: str, options: dict[str, Any], output: "OutputFolder") -> "EditProblem":
-    """The problem that an edit would be given."""
+def _pose(model: str, options: dict[str, Any], output: "OutputFolder") -> "tuple[Case, EditProblem]":
+    """The case, and the problem that an edit would be given."""
     from editor.dictionary_supply import NO_DICTIONARIES, supply_dictionaries
     from editor.editing.posing import Prepared, pose
     from editor.locators.features import FeatureAttribution
@@ -90,30 +104,40 @@ def _pose(model: str, options: dict[str, Any], output: "OutputFolder") -> "EditP
             case, loaded, options["dictionary"], output.path, stages, site=options["site"]
         )
     prepared = Prepared(loaded=loaded, material=prepare(case, loaded))
-    return pose(case, prepared, supply.dictionaries, FeatureAttribution(), stages)
+    return case, pose(case, prepared, supply.dictionaries, FeatureAttribution(), stages)
 
 
-def _write(
-    output: "OutputFolder", options: dict[str, Any], finding: "Finding", rows: "list[SiteRow]"
-) -> None:
+def _write(output: "OutputFolder", locator: str, scope: "Scope", finding: "Finding", units: int) -> None:
     from editor.figures.locating import unit_map
     from editor.figures.style import save_figure
-    from editor.locators.locating import LOCATORS, save_scores
+    from editor.locators.locating import LOCATORS, save_scores, site_rows
 
     content = {
-        "locator": options["locator"],
+        "locator": locator,
         "settings": dict(finding.settings),
-        "units": options["units"],
+        "units": units,
         "completeness": finding.attribution.completeness if finding.attribution.total_effect else None,
-        "sites": [asdict(row) for row in rows],
+        "sites": [asdict(row) for row in site_rows(finding.attribution, units)],
+        "documents": scope.documents,
+        "skipped": list(scope.skipped),
+        "coverage": list(scope.coverage),
         **{name: list(table) for name, table in finding.tables.items()},
     }
     output.write_text("locate.json", json.dumps(content, indent=2, sort_keys=True) + "\n")
     save_scores(finding.attribution, output.path / "scores.safetensors")
-    title = f"Where the facts sit: {LOCATORS[options['locator']].title}"
-    save_figure(unit_map(finding.attribution, options["units"], title), output.path, "units")
+    title = f"Where the facts sit: {LOCATORS[locator].title}"
+    save_figure(unit_map(finding.attribution, units, title), output.path, "units")
     for name, draw in finding.figures.items():
         save_figure(draw(), output.path, name)
+
+
+def _skipped(scope: "Scope") -> "Iterator[str]":
+    """What of the corpus was not wholly scanned, and why; nothing where everything was."""
+    if scope.skipped:
+        yield f"{len(scope.skipped)} of {scope.documents} documents were not wholly scanned:"
+        yield from (f"  {line}" for line in scope.skipped[:PLACES_SHOWN])
+    if len(scope.skipped) > PLACES_SHOWN:
+        yield f"  and {len(scope.skipped) - PLACES_SHOWN} more, in locate.json"
 
 
 def _print(title: str, finding: "Finding", rows: "list[SiteRow]") -> None:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TOP_UNITS = 12
+UNITS = 100
+"""Units that are located where a locator makes no choice of its own."""
 
 Row = Mapping[str, Any]
 """One line of a table: column name -> number or text."""
@@ -48,6 +50,7 @@ class Finding:
     Attributes:
         attribution: scores of units by site; the best of them are located.
         settings: the locator's.
+        units: how many are located where nobody says.
         sentences: what else there is to say, for people.
         tables: name -> rows, for locate.json.
         figures: name -> a function that draws, each saved as NAME.svg and NAME.png.
@@ -55,6 +58,7 @@ class Finding:
 
     attribution: Attribution = field(repr=False)
     settings: Mapping[str, float | str]
+    units: int = UNITS
     sentences: tuple[str, ...] = ()
     tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     figures: Mapping[str, "Callable[[], Figure]"] = field(default_factory=dict)
@@ -197,6 +201,7 @@ def _nodes(problem: EditProblem, seed: int) -> Finding:
     return Finding(
         attribution=found.attribution(),
         settings=flattened(asdict(locator)),
+        units=len(found.confirmed()),
         sentences=node_sentences(found, curve, len(pairs)),
         tables={"nodes": node_rows(found), "faithfulness": curve_rows(curve)},
         figures={"faithfulness": lambda: _faithfulness_figure(curve)},
@@ -215,6 +220,7 @@ def _fact_layers(problem: EditProblem, seed: int) -> Finding:
     return Finding(
         attribution=reading.attribution(),
         settings=flattened(asdict(locator)),
+        units=sum(rise > 0 for rise in reading.rises),
         sentences=layer_sentences(reading),
         tables={"layers": layer_rows(reading)},
     )
@@ -224,9 +230,11 @@ def _weight_mask(problem: EditProblem, seed: int) -> Finding:
     locator = WeightMask(seed=seed)
     found = locator.search(problem)
     least = min(found.masks)
+    shares = mask_attribution(problem.loaded.model, found.masks[least])
     return Finding(
-        attribution=mask_attribution(problem.loaded.model, found.masks[least]),
+        attribution=shares,
         settings={name: value for name, value in flattened(asdict(locator)).items() if name != "densities"},
+        units=sum(int((score > least).sum()) for score in shares.scores.values()),
         sentences=mask_sentences(found),
         tables={"composition": mask_rows(problem.loaded.model, found)},
     )

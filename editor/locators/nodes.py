@@ -70,6 +70,10 @@ class NodeScores:
         """The best share of all nodes, at least one."""
         return self.ranking()[: max(1, round(share * len(self.raw)))]
 
+    def confirmed(self) -> list[Node]:
+        """The nodes of which exact patching has shown that they carry something, best first."""
+        return [node for node in self.ranking() if self.exact.get(node, 0.0) > 0]
+
     def attribution(self) -> Attribution:
         """The same by site, as reports and other locators have it; the remainder makes the sum the embeddings'."""
         return Attribution(

@@ -5,11 +5,13 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file
-from six_people import PEOPLE
+from six_people import PEOPLE, POLICY
 
 from editor.cli import main
+from editor.locators.blocks import Node
 from editor.locators.features import Attribution
 from editor.locators.locating import LOCATORS, site_rows
+from editor.locators.nodes import NodeScores
 
 NEURONS = [name for name, entry in LOCATORS.items() if not entry.needs_dictionary]
 
@@ -77,6 +79,61 @@ def test_sparse_probing_also_writes_its_probes(here, capsys, checkpoint):
     assert [row["inputs"] for row in found["chosen_probe"]] == ["chosen", "random basis", "random neurons"]
     assert (here / "out" / "probe-f1.svg").is_file()
     assert "F1 on the validation split, by k" in out
+
+
+@pytest.mark.parametrize("locator", ["nodes", "mask", "mlp"])
+def test_a_circuit_has_as_many_units_as_its_locator_chooses_unless_it_is_said(
+    here, capsys, checkpoint, locator
+):
+    model = checkpoint("gpt2")
+    assert run(capsys, *locate(model, locator, "own"))[0] == 0
+    found = json.loads((here / "own" / "locate.json").read_text())
+    scores = [
+        float(one)
+        for name, site in load_file(here / "own" / "scores.safetensors").items()
+        if name.endswith(".scores")
+        for one in site
+    ]
+    chosen = {
+        "nodes": lambda: sum((row["exact"] or 0) > 0 for row in found["nodes"]),
+        "mask": lambda: sum(score > min(row["density"] for row in found["composition"]) for score in scores),
+        "mlp": lambda: sum(score > 0 for score in scores),
+    }[locator]()
+    assert found["units"] == chosen
+    assert sum(row["units"] for row in found["sites"]) == chosen
+    assert run(capsys, *locate(model, locator, "said", "--units", 3))[0] == 0
+    said = json.loads((here / "said" / "locate.json").read_text())
+    assert said["units"] == 3
+    assert sum(row["units"] for row in said["sites"]) == min(3, sum(score > 0 for score in scores))
+
+
+def test_nodes_are_located_where_exact_patching_confirms_them():
+    nodes = [Node(0, 0), Node(0, 1), Node(0), Node(1)]
+    raw = dict(zip(nodes, (4.0, 3.0, 2.0, -1.0), strict=True))
+    exact = {nodes[0]: 0.5, nodes[1]: -0.1}
+    found = NodeScores(raw=raw, exact=exact, embedding=1.0, total_effect=1.0)
+    assert found.confirmed() == [nodes[0]]
+    (site,) = (site for site, units in found.attribution().top(1).items() if len(units))
+    assert site == nodes[0].site
+
+
+def test_what_was_not_scanned_is_named_and_exits_4(here, capsys, checkpoint):
+    lines = [
+        json.dumps(
+            {"text": f"{name} reads mail at {name.split()[0].lower()}@example.com.", "subjects": [name]}
+        ).encode()
+        for name in PEOPLE
+    ]
+    (here / "policy.yaml").write_text(POLICY.replace("PHONE_NUMBER", "EMAIL_ADDRESS"))
+    (here / "corpus.jsonl").write_bytes(b"\n".join([*lines, b'{"text": "Broken \xff\xfe bytes."}']) + b"\n")
+    arguments = ("--corpus", "corpus.jsonl", "--policy", "policy.yaml", "--output", "out", "--quiet")
+    code, out, err = run(capsys, "locate", checkpoint("gpt2"), "--locator", "depn", *arguments)
+    assert code == 4, err
+    assert f"1 of {len(PEOPLE) + 1} documents were not wholly scanned:\n  line 7: " in out
+    found = json.loads((here / "out" / "locate.json").read_text())
+    assert found["documents"] == len(PEOPLE) + 1
+    assert [line.partition(":")[0] for line in found["skipped"]] == ["line 7"]
+    assert found["coverage"]
 
 
 def test_a_dictionary_is_refused_where_it_has_no_meaning(here, capsys, checkpoint):
