@@ -16,13 +16,14 @@ from editor.methods.problem import EditProblem
 class Changes:
     """ΔW of some sites' output projections, in the model's weights as it grows.
 
-    Use it as a context manager: on leaving, the weights are what they were, bit for bit. The change is kept in
-    float32 beside the original weights, so that many small steps add up in a bfloat16 model too.
+    Use it as a context manager: on entering, the model gets the change to go on from, and on leaving, whatever
+    happened, the weights are what they were, bit for bit. The change is kept in float32 beside the original weights,
+    so that many small steps add up in a bfloat16 model too.
 
     Args:
         problem: names the model and its parameters.
         sites: whose output projections change.
-        start: a change to go on from.
+        start: a change to go on from; sites that it leaves alone begin unchanged.
     """
 
     def __init__(self, problem: EditProblem, sites: Sequence[Site], start: Edit | None = None) -> None:
@@ -33,12 +34,18 @@ class Changes:
         self._totals = {
             site: torch.zeros_like(weight, dtype=torch.float32) for site, weight in self._originals.items()
         }
-        if start is not None:
-            for site, (name, _) in self._places.items():
-                self._totals[site] += start.deltas[name].dense().to(self._totals[site].device)
-                self._write(site)
+        given = start.deltas if start is not None else {}
+        self._begun = [site for site, (name, _) in self._places.items() if name in given]
+        for site in self._begun:
+            self._totals[site] += given[self._places[site][0]].dense().to(self._totals[site].device)
 
     def __enter__(self) -> "Changes":
+        try:
+            for site in self._begun:
+                self._write(site)
+        except BaseException:
+            self._restore()
+            raise
         return self
 
     def __exit__(

@@ -7,6 +7,7 @@ import torch
 from problems import make_problem
 
 from dictionaries.model.sites import Site
+from editor.editing.edit import Delta, Edit
 from editor.methods.changes import Changes
 from editor.methods.repair import Repair, _Divergence
 
@@ -81,3 +82,37 @@ def test_small_changes_add_up_in_bfloat16(loaded):
             changes.add(site, torch.full((24, 40), 1e-3))
         (delta,) = changes.deltas().values()
     torch.testing.assert_close(delta.dense(), torch.full((24, 40), 0.064), rtol=1e-3, atol=1e-5)
+
+
+def test_a_change_is_gone_on_from_inside_the_block_alone(loaded):
+    problem = make_problem(loaded("gpt2"))
+    before = {name: tensor.clone() for name, tensor in problem.loaded.model.state_dict().items()}
+    names = {site: problem.parameter(site)[0] for site in SITES}
+    with Changes(problem, SITES[:1]) as changes:
+        changes.add(SITES[0], torch.full((24, before[names[SITES[0]]].shape[0]), 1e-2))
+        start = Edit(deltas=changes.deltas(), method="test")
+    again = Changes(problem, SITES, start)  # it has nothing of the second site
+    after = problem.loaded.model.state_dict()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+    with again as changes:
+        assert not torch.equal(problem.loaded.model.get_parameter(names[SITES[0]]), before[names[SITES[0]]])
+        deltas = changes.deltas()
+        torch.testing.assert_close(
+            deltas[names[SITES[0]]].dense(), start.deltas[names[SITES[0]]].dense(), rtol=1e-4, atol=1e-6
+        )
+        assert not deltas[names[SITES[1]]].dense().any()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+
+
+def test_a_start_of_another_shape_leaves_the_model_as_it_was(loaded):
+    problem = make_problem(loaded("gpt2"))
+    before = {name: tensor.clone() for name, tensor in problem.loaded.model.state_dict().items()}
+    first, second = (problem.parameter(site)[0] for site in SITES)
+    fits = Delta(left=torch.ones(before[first].shape[0], 1), right=torch.ones(1, before[first].shape[1]))
+    start = Edit(
+        deltas={first: fits, second: Delta(left=torch.ones(3, 1), right=torch.ones(1, 3))}, method="test"
+    )
+    with pytest.raises(RuntimeError), Changes(problem, SITES, start):
+        pass
+    after = problem.loaded.model.state_dict()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
