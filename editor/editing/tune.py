@@ -35,7 +35,8 @@ class Tuning:
         return self.best.method
 
     def rows(self) -> tuple[TrialRow, ...]:
-        """The trials for the report."""
+        """The trials for the report; of several with the chosen settings, the one that was chosen is marked."""
+        chosen = _best(self.trials)
         return tuple(
             TrialRow(
                 number=number,
@@ -43,7 +44,7 @@ class Tuning:
                 leakage=trial.leakage,
                 collateral=trial.collateral,
                 norm=trial.norm,
-                chosen=trial.method == self.chosen,
+                chosen=number == chosen,
             )
             for number, trial in enumerate(self.trials)
         )
@@ -104,8 +105,13 @@ class StrengthSearch:
         return Tuning(best=best, trials=tuple(results))
 
     def _stalled(self, results: Sequence[TrialResult]) -> bool:
-        best = min(range(len(results)), key=lambda number: preference(results[number]))
+        best = _best(results)
         return results[best].feasible and len(results) - 1 - best >= self.patience
+
+
+def _best(results: Sequence[TrialResult]) -> int:
+    """The place of the trial that a search chooses: of equally good ones the first."""
+    return min(range(len(results)), key=lambda place: preference(results[place]))
 
 
 def preference(result: TrialResult) -> tuple[bool, float, float]:

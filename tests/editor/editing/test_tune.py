@@ -1,10 +1,12 @@
 """The strength search: the second trial answers the first, and the gentlest edit that meets the policy is chosen."""
 
+from dataclasses import replace
+
 import pytest
 
 from editor.editing.edit import Edit
 from editor.editing.judge import TrialResult
-from editor.editing.tune import StrengthSearch, split_wordings
+from editor.editing.tune import StrengthSearch, Tuning, split_wordings
 from editor.methods import FeatureEdit
 
 
@@ -50,6 +52,22 @@ def test_the_gentlest_edit_that_meets_the_policy_is_chosen(enough):
     assert sum(row.chosen for row in tuning.rows()) == 1
     assert tuning.best.edit is not None
     assert all(trial.edit is None for trial in tuning.trials)
+
+
+class Settling(Judge):
+    """Each trial erases more gently than the one before, whatever its settings."""
+
+    def judge(self, problem, method, start=None):
+        result = super().judge(problem, method, start)
+        return replace(result, collateral=1.0 / len(self.starts))
+
+
+def test_of_trials_with_equal_settings_only_the_chosen_one_is_marked():
+    only = FeatureEdit(units=100)
+    judge = Settling(0.0)
+    results = [judge.judge(None, only) for _ in range(3)]
+    rows = Tuning(best=results[2], trials=tuple(results)).rows()
+    assert [row.chosen for row in rows] == [False, False, True]
 
 
 def test_where_nothing_meets_the_policy_the_least_leaking_is_chosen_and_the_search_goes_on():
