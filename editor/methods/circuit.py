@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from editor.editing.edit import Edit
 from editor.locators.blocks import Masks
@@ -13,6 +13,8 @@ from editor.methods.problem import EditProblem
 from editor.methods.searching import Range, SearchSpace
 from editor.methods.settings import flattened
 
+RANDOM_CIRCUIT = "random-circuit"
+"""What edits of a random part are called, whatever the circuit is that they are as large as."""
 CIRCUIT_SPACE = SearchSpace(
     ranges={
         "margin_nats": Range(low=0.0, high=8.0),
@@ -60,5 +62,14 @@ class CircuitMethod(ABC):
         """Return the edit; the model is left as it was, bit for bit."""
         masks = part_of(problem.loaded.model, self.circuit(problem), self.part, self.part_seed)
         deltas = self.tuning.fit(problem, masks)
-        named = self.name if self.part == "circuit" else f"{self.name}-{self.part}"
-        return Edit(deltas=deltas, method=named, settings=flattened(asdict(self)))
+        return Edit(deltas=deltas, method=self._named(), settings=flattened(self._settings()))
+
+    def _named(self) -> str:
+        if self.part == "random":
+            return RANDOM_CIRCUIT
+        return self.name if self.part == "circuit" else f"{self.name}-{self.part}"
+
+    def _settings(self) -> dict[str, Any]:
+        """A part of another name says whose circuit it was drawn by."""
+        like = {} if self.part == "circuit" else {"like": self.name}
+        return {**asdict(self), **like}

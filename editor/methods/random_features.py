@@ -4,7 +4,7 @@ A published replication found noise as good as the method it examined; without t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import ClassVar
 
 import torch
@@ -16,6 +16,7 @@ from editor.locators.features import Attribution
 from editor.methods.feature_edit import FeatureEdit
 from editor.methods.problem import EditProblem
 from editor.methods.searching import SearchSpace
+from editor.methods.settings import flattened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,8 @@ class RandomFeatures:
 
     def _scaled(self, edit: Edit) -> Edit:
         factor = 1.0 if self.norm is None or edit.is_empty else self.norm / edit.norm
-        return replace(edit.scaled(factor), method=self.name)
+        settings = flattened({"seed": self.seed, "norm": self.norm, "like": asdict(self.like)})
+        return replace(edit.scaled(factor), method=self.name, settings=settings)
 
     def _draw(self, attribution: Attribution) -> Attribution:
         """Random positive scores for as many features a site as the true scores would choose."""

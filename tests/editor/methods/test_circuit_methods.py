@@ -8,6 +8,7 @@ from family_models import FAMILIES, family
 from people import people_problem
 from problems import ERASE, encode
 
+from editor.comparing.arms import ARMS
 from editor.editing.edit import MaskedDelta
 from editor.locators.blocks import Node, block_weights, node_masks
 from editor.locators.circuit_parts import PARTS, composition, part_of
@@ -137,7 +138,10 @@ def test_every_arm_edits_its_part_and_says_so(method, part):
     circuit = method.circuit(problem)
     edit = arm.fit(problem)
     assert all(torch.equal(bits(t), bits(before[n])) for n, t in loaded.model.state_dict().items())
-    assert edit.method == (method.name if part == "circuit" else f"{method.name}-{part}")
+    names = {"circuit": method.name, "random": "random-circuit", "complement": f"{method.name}-complement"}
+    assert edit.method == names[part]
+    assert edit.settings.get("like") == (None if part == "circuit" else method.name)
+    assert "random-circuit" in ARMS
     assert edit.settings["part"] == part
     for n, delta in edit.deltas.items():
         assert isinstance(delta, MaskedDelta)
