@@ -16,6 +16,7 @@ It holds a logit, its gradient and two moments for every weight of the blocks: f
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -25,7 +26,8 @@ from torch import Tensor, nn
 from editor.locators.blocks import BlockWeight, Masks, block_weights
 from editor.model.forward import output_logits
 from editor.model.loading import LoadedModel
-from editor.model.tokens import TokenBatch, TokenSequence, batches, collate
+from editor.model.rounds import rounds
+from editor.model.tokens import TokenBatch, TokenSequence, batches, one_batch
 
 if TYPE_CHECKING:
     from editor.methods.problem import EditProblem
@@ -89,7 +91,7 @@ class WeightMask:
         found: dict[float, dict[str, Tensor]] = {}
         price: float | None = None
         for step, places in enumerate(self._draws(len(sequences))):
-            batch = _collated(loaded, [sequences[place] for place in places])
+            batch = one_batch(loaded, [sequences[place] for place in places])
             soft = torch.sigmoid((logits + _noise(logits, generator)) / self.temperature)
             hard = (soft > 0.5).to(soft.dtype)
             loss = masked.cross_entropy(hard + soft - soft.detach(), batch)
@@ -113,12 +115,7 @@ class WeightMask:
 
     def _draws(self, count: int) -> Iterator[list[int]]:
         generator = torch.Generator().manual_seed(self.seed)
-        order: list[int] = []
-        for _ in range(self.steps):
-            if not order:
-                order = torch.randperm(count, generator=generator).tolist()
-            yield order[: self.probes]
-            order = order[self.probes :]
+        yield from islice(rounds(count, self.probes, generator), self.steps)
 
 
 def agreement(loaded: LoadedModel, masks: Masks, sequences: Sequence[TokenSequence]) -> float:
@@ -196,7 +193,3 @@ def _best(logits: Float[Tensor, " weights"], density: float) -> Bool[Tensor, " w
     mask = torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
     mask[logits.argsort(descending=True, stable=True)[: round(density * len(logits))]] = True
     return mask
-
-
-def _collated(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> TokenBatch:
-    return collate(sequences, pad=loaded.tokenizer.pad_token_id or 0, device=loaded.device)

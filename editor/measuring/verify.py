@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from editor.model.loading import LoadedModel
-from editor.model.tokens import TokenSequence, collate
+from editor.model.tokens import TokenSequence, one_batch
 from editor.report.schema import Check
 
 
@@ -75,7 +75,7 @@ def _behaviour(
 
 @torch.no_grad()
 def _logits(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> torch.Tensor:
-    batch = collate(sequences, pad=loaded.tokenizer.pad_token_id or 0, device=loaded.device)
+    batch = one_batch(loaded, sequences)
     logits: torch.Tensor = loaded.model(**batch.inputs, use_cache=False).logits
     return logits[batch.predicting].float().cpu()
 

@@ -26,15 +26,14 @@ from torch import Tensor, nn
 from editor.editing.edit import MaskedDelta, preserved
 from editor.locators.blocks import Masks
 from editor.methods.confined_weights import ConfinedWeights
-from editor.methods.feature_edit import IDENTIFYING
 from editor.methods.problem import EditProblem
+from editor.methods.token_targets import identifying, token_targets
 from editor.model.forward import token_log_p, traced_logits
-from editor.model.tokens import TokenBatch, TokenSequence, batches, collate
+from editor.model.rounds import rounds_by_length
+from editor.model.tokens import TokenSequence, batches, one_batch
 from editor.questions.retained import LOGIT_ELEMENTS
 
 Objective = Literal["npo", "log-one-minus-p"]
-POOL = 4
-"""Sequences for so many steps are sorted by length together, so that little is padded."""
 CERTAIN = 1e-6
 """p is taken to be at most 1 minus this."""
 
@@ -95,8 +94,8 @@ class Tuning:
         """For each step, which probes and which retained texts: a new order each time all were seen."""
         generator = torch.Generator().manual_seed(self.seed)
         sources = [
-            _rounds(problem.erase, self.probes, generator),
-            _rounds(problem.retain, self.texts, generator),
+            rounds_by_length(problem.erase, self.probes, generator),
+            rounds_by_length(problem.retain, self.texts, generator),
         ]
         for _ in range(self.steps):
             yield next(sources[0]), next(sources[1])
@@ -111,14 +110,14 @@ class _Erase:
 
     def loss(self, places: Sequence[int]) -> Float[Tensor, ""]:
         """Mean over the identifying tokens of some probes; those at their target count as 0."""
-        batch = _collated(self.problem, [self.problem.erase[place] for place in places])
+        batch = one_batch(self.problem.loaded, [self.problem.erase[place] for place in places])
         chance = torch.cat([self.problem.chance[place] for place in places]).to(batch.targets.device)
-        identifying = chance < IDENTIFYING
-        target = (chance - self.tuning.margin_nats).clamp(min=-self.tuning.floor_nats)
+        counts = identifying(chance)
+        target = token_targets(chance, margin_nats=self.tuning.margin_nats, floor_nats=self.tuning.floor_nats)
         log_p = token_log_p(self.problem.loaded.model, batch)
-        is_open = identifying & (log_p.detach() > target)
+        is_open = counts & (log_p.detach() > target)
         each = self._each(log_p, torch.cat([self.original[place] for place in places]))
-        return torch.where(is_open, each, 0.0).sum() / identifying.sum().clamp(min=1)
+        return torch.where(is_open, each, 0.0).sum() / counts.sum().clamp(min=1)
 
     def _each(
         self, log_p: Float[Tensor, " tokens"], original: Float[Tensor, " tokens"]
@@ -151,7 +150,7 @@ class _Retained:
         room = LOGIT_ELEMENTS // problem.loaded.model.config.vocab_size
         chosen = [s for s, total in zip(sequences, _running(sequences), strict=True) if total <= room]
         self.problem = problem
-        self.batch = _collated(problem, chosen or sequences[:1])
+        self.batch = one_batch(problem.loaded, chosen or sequences[:1])
         with weights.original_inside(), torch.no_grad():
             self.original = traced_logits(problem.loaded.model, self.batch).log_softmax(1)
 
@@ -161,25 +160,9 @@ class _Retained:
         return (self.original.exp() * (self.original - after)).sum() / max(1, len(self.batch.targets))
 
 
-def _collated(problem: EditProblem, sequences: Sequence[TokenSequence]) -> TokenBatch:
-    loaded = problem.loaded
-    return collate(sequences, pad=loaded.tokenizer.pad_token_id or 0, device=loaded.device)
-
-
 def _running(sequences: Sequence[TokenSequence]) -> Iterator[int]:
     """Padded tokens of the first one, two, three ... of some sequences."""
     longest = 0
     for count, sequence in enumerate(sequences, start=1):
         longest = max(longest, len(sequence.ids))
         yield count * longest
-
-
-def _rounds(sequences: Sequence[TokenSequence], size: int, generator: torch.Generator) -> Iterator[list[int]]:
-    """Places of sequences in parts of `size`, in a new order each round; a part's are of similar length."""
-    while True:
-        order = torch.randperm(len(sequences), generator=generator).tolist()
-        for start in range(0, len(order), POOL * size):
-            pool = sorted(order[start : start + POOL * size], key=lambda place: len(sequences[place].ids))
-            parts = [pool[i : i + size] for i in range(0, len(pool), size)]
-            for number in torch.randperm(len(parts), generator=generator).tolist():
-                yield parts[number]

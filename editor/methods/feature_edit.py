@@ -44,13 +44,12 @@ from editor.methods.keyed import before_norm, keyed_change
 from editor.methods.problem import EditProblem
 from editor.methods.repair import Repair
 from editor.methods.searching import Range, SearchSpace
+from editor.methods.token_targets import token_targets
 from editor.model.forward import output_logits
 from editor.model.tokens import TokenBatch, batches
 
 SEPARATION_EPSILON = 1e-3
 """ε relative to the mean diagonal of C₀ in q: a few thousand tokens do not settle its smallest directions."""
-IDENTIFYING = -0.5
-"""Nats: a token identifies where chance gives it less."""
 LATER_PASSES = 4
 """The most passes of each round after the first."""
 LEAST_EFFECT = 1e-3
@@ -157,7 +156,6 @@ class _Work:
         self.batch = batch
         self.model = problem.loaded.model
         self.chance = torch.cat([problem.chance[index] for index in batch.indices])
-        self.identifying = self.chance < IDENTIFYING
         self.codes: dict[Site, Tensor] = {}
         self.directions: dict[Site, Tensor] = {}
         self.writing = problem.writing(located)
@@ -180,7 +178,7 @@ class _Work:
             log_p = logits.log_softmax(1).gather(1, self.batch.targets[:, None])[:, 0]
             found = torch.autograd.grad(log_p.sum(), [taken.outputs[site] for site in sites])
         gradients = {site: g[where].float() for site, g in zip(sites, found, strict=True)}
-        target = (self.chance - method.margin_nats * self.identifying).clamp(min=-method.floor_nats)
+        target = token_targets(self.chance, margin_nats=method.margin_nats, floor_nats=method.floor_nats)
         need = (log_p.detach() - target).clamp(min=0)
         pull = {site: self.weights[site] * self._promoting(site, gradients[site]) for site in sites}
         effect = torch.stack([(gradients[site] * pull[site]).sum(1) for site in sites]).sum(0)

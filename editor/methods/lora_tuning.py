@@ -6,7 +6,7 @@ The adapter's products B A are the edit; the model itself gets its own layers ba
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
@@ -17,7 +17,8 @@ from torch import Tensor
 from editor.editing.edit import AnyDelta, Delta
 from editor.methods.problem import EditProblem
 from editor.model.forward import token_log_p
-from editor.model.tokens import TokenBatch, TokenSequence, collate
+from editor.model.rounds import rounds
+from editor.model.tokens import TokenBatch, TokenSequence, one_batch
 from editor.questions.retained import LOGIT_ELEMENTS
 
 Forget = Callable[[Float[Tensor, " probes"], Float[Tensor, " probes"], Tensor], Float[Tensor, ""]]
@@ -59,7 +60,7 @@ class LoraTuning:
                 optimiser.param_groups[0]["lr"] = self.learning_rate * (1 - step / self.steps)
                 optimiser.zero_grad()
                 with torch.enable_grad():
-                    batch = _collated(problem, [problem.erase[place] for place in probes])
+                    batch = one_batch(problem.loaded, [problem.erase[place] for place in probes])
                     lengths = torch.bincount(batch.rows, minlength=len(probes))
                     loss = forget(_log_p(model, batch), before[probes], lengths)
                     if self.retain:
@@ -74,27 +75,14 @@ class LoraTuning:
         parts = [
             problem.erase[first : first + self.probes] for first in range(0, len(problem.erase), self.probes)
         ]
-        return torch.cat([_log_p(problem.loaded.model, _collated(problem, part)) for part in parts])
+        return torch.cat([_log_p(problem.loaded.model, one_batch(problem.loaded, part)) for part in parts])
 
     def _draws(self, problem: EditProblem) -> Iterator[tuple[list[int], list[int]]]:
         generator = torch.Generator().manual_seed(self.seed)
-        probes = _rounds(len(problem.erase), self.probes, generator)
-        texts = _rounds(len(problem.retain), self.texts, generator)
+        probes = rounds(len(problem.erase), self.probes, generator)
+        texts = rounds(len(problem.retain), self.texts, generator)
         for _ in range(self.steps):
             yield next(probes), next(texts)
-
-
-def _rounds(count: int, size: int, generator: torch.Generator) -> Iterator[list[int]]:
-    """Places in a new order each time all were seen."""
-    while True:
-        order = torch.randperm(count, generator=generator).tolist()
-        for first in range(0, count, size):
-            yield order[first : first + size]
-
-
-def _collated(problem: EditProblem, sequences: Sequence[TokenSequence]) -> TokenBatch:
-    placed = [replace(sequence, index=place) for place, sequence in enumerate(sequences)]
-    return collate(placed, pad=problem.loaded.tokenizer.pad_token_id or 0, device=problem.loaded.device)
 
 
 def _log_p(model: Any, batch: TokenBatch) -> Float[Tensor, " rows"]:
@@ -109,7 +97,7 @@ def _loss(problem: EditProblem, sequences: Sequence[TokenSequence]) -> Float[Ten
     budget = LOGIT_ELEMENTS // problem.loaded.model.config.vocab_size
     ends = list(accumulate(len(sequence.ids) for sequence in sequences))
     count = max(1, sum(end <= budget for end in ends))
-    batch = _collated(problem, sequences[:count])
+    batch = one_batch(problem.loaded, sequences[:count])
     return -_log_p(problem.loaded.model, batch).sum() / max(1, len(batch.targets))
 
 

@@ -23,9 +23,9 @@ from torch import Tensor
 
 from dictionaries.model.sites import Site, intercepted
 from editor.locators.features import GRADIENT_BATCH_TOKENS
-from editor.methods.feature_edit import IDENTIFYING
 from editor.methods.lookups import Lookups, essence_lookups
 from editor.methods.problem import EditProblem
+from editor.methods.token_targets import token_targets
 from editor.model.forward import output_logits, traced_logits
 from editor.model.tokens import TokenBatch, batches
 
@@ -93,9 +93,9 @@ class ResidualTargets:
         parts: list[_Secrets | _Essences] = []
         for moved in _moved(problem, facts):
             chance = torch.cat([problem.chance[index] for index in moved.batch.indices])
-            target = chance - self.margin_nats * (chance < IDENTIFYING)
+            target = token_targets(chance, margin_nats=self.margin_nats, floor_nats=self.floor_nats)
             weight = 1 / tokens.to(chance.device)[moved.memories[moved.batch.rows]]
-            parts.append(_Secrets(moved, target.clamp(min=-self.floor_nats), weight))
+            parts.append(_Secrets(moved, target, weight))
         return parts
 
     def _essences(self, problem: EditProblem, facts: Lookups) -> list["_Essences"]:

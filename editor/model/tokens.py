@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from editor.model.loading import LoadedModel
 
 BATCH_TOKENS = 16_384
 """Padded tokens in one batch: enough to keep two cores or a GPU busy on small models, flat in memory."""
@@ -114,6 +117,11 @@ def batches(
         group.append(sequence)
     if group:
         yield collate(group, pad=pad, device=device)
+
+
+def one_batch(loaded: "LoadedModel", sequences: Sequence[TokenSequence]) -> TokenBatch:
+    """Pad sequences into one batch for a model, in the order given."""
+    return collate(sequences, pad=loaded.tokenizer.pad_token_id or 0, device=loaded.device)
 
 
 def collate(sequences: Sequence[TokenSequence], *, pad: int, device: torch.device) -> TokenBatch:

@@ -6,8 +6,9 @@ from problems import make_problem
 
 from editor.editing.edit import Edit
 from editor.methods import GradAscent, NpoLora
-from editor.methods.lora_tuning import LoraTuning, _adapter, _collated, _delta, _log_p
+from editor.methods.lora_tuning import LoraTuning, _adapter, _delta, _log_p
 from editor.methods.npo_lora import npo
+from editor.model.tokens import one_batch
 
 FAMILIES = ("gpt2", "gpt_neox", "llama", "gemma2", "qwen2", "mistral", "phi3")
 SHORT = LoraTuning(rank=2, steps=6, learning_rate=5e-3, probes=2, texts=1)
@@ -15,7 +16,7 @@ SHORT = LoraTuning(rank=2, steps=6, learning_rate=5e-3, probes=2, texts=1)
 
 def secrets(problem):
     with torch.no_grad():
-        return float(_log_p(problem.loaded.model, _collated(problem, problem.erase)).sum())
+        return float(_log_p(problem.loaded.model, one_batch(problem.loaded, problem.erase)).sum())
 
 
 @pytest.mark.parametrize("family", FAMILIES)

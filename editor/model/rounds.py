@@ -1,0 +1,31 @@
+"""In what order a fit sees its sequences: in rounds, all of them once in each."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from editor.model.tokens import TokenSequence
+
+POOL = 4
+"""Sequences for so many steps are sorted by length together, so that little is padded."""
+
+
+def rounds(count: int, size: int, generator: torch.Generator) -> Iterator[list[int]]:
+    """Places in parts of `size`, in a new order each round; without end."""
+    while True:
+        order = torch.randperm(count, generator=generator).tolist()
+        for first in range(0, max(1, count), size):
+            yield order[first : first + size]
+
+
+def rounds_by_length(
+    sequences: Sequence[TokenSequence], size: int, generator: torch.Generator
+) -> Iterator[list[int]]:
+    """Places of sequences in parts of `size`, in a new order each round; a part's are of similar length."""
+    while True:
+        order = torch.randperm(len(sequences), generator=generator).tolist()
+        for start in range(0, len(order), POOL * size):
+            pool = sorted(order[start : start + POOL * size], key=lambda place: len(sequences[place].ids))
+            parts = [pool[i : i + size] for i in range(0, len(pool), size)]
+            for number in torch.randperm(len(parts), generator=generator).tolist():
+                yield parts[number]
