@@ -127,9 +127,9 @@ class Tuner:
         return self._final[trial.method]
 
     def _at_collateral(self, point: PointName, collateral: float) -> Operated:
-        chosen = self._least_leaking(collateral)
+        chosen, guess = self._least_leaking(collateral)
         edit = self.final(chosen)
-        scale = scale_to(self.judge, edit, collateral)
+        scale = scale_to(self.judge, edit, collateral, guess)
         scaled = edit.scaled(scale)
         return Operated(
             point=point,
@@ -139,16 +139,18 @@ class Tuner:
             collateral=self.judge.divergence(scaled),
         )
 
-    def _least_leaking(self, collateral: float) -> TrialResult:
-        """The trial whose edit leaks least when it is brought to a collateral."""
+    def _least_leaking(self, collateral: float) -> tuple[TrialResult, float]:
+        """The trial whose edit leaks least when it is brought to a collateral, and the factor that brings it there."""
         trials: Sequence[TrialResult] = self.tuning.trials
-        leaking = []
+        scales, leaking = [], []
         for trial in trials:
             assert trial.edit is not None  # kept by the search
-            scaled = trial.edit.scaled(scale_to(self.judge, trial.edit, collateral))
-            measured = self.judge.measure(scaled, trial.method)
+            guess = _guess(trial.collateral, collateral)
+            scales.append(scale_to(self.judge, trial.edit, collateral, guess))
+            measured = self.judge.measure(trial.edit.scaled(scales[-1]), trial.method)
             leaking.append((measured.leakage, -measured.kept))
-        return trials[min(range(len(trials)), key=lambda place: leaking[place])]
+        best = min(range(len(trials)), key=lambda place: leaking[place])
+        return trials[best], scales[best]
 
 
 def discover(method: Method, problem: EditProblem) -> None:
@@ -159,8 +161,14 @@ def discover(method: Method, problem: EditProblem) -> None:
         method.located(problem)
 
 
-def scale_to(judge: TrialJudge, edit: Edit, collateral: float) -> float:
-    """The factor that brings an edit to a collateral, by secants in the logarithms of both.
+def _guess(collateral: float, goal: float) -> float:
+    """The factor that brings a collateral to another where it grows with the square; 1 where that says nothing."""
+    known = 0 < collateral < BROKEN and goal > 0
+    return math.sqrt(goal / collateral) if known else 1.0
+
+
+def scale_to(judge: TrialJudge, edit: Edit, collateral: float, guess: float = 1.0) -> float:
+    """The factor that brings an edit to a collateral, by secants in the logarithms of both, from a first guess on.
 
     Collateral grows with about the square of a small change, so that few steps are needed. An edit that cannot be
     brought there within `SCALES` is left at the end of it, and otherwise at the nearest that was seen.
@@ -169,7 +177,8 @@ def scale_to(judge: TrialJudge, edit: Edit, collateral: float) -> float:
         return 1.0
     low, high = (math.log(end) for end in SCALES)
     goal, slope = math.log(collateral), 2.0
-    x, last, nearest = 0.0, None, (math.inf, 0.0)
+    x = min(high, max(low, math.log(guess)))
+    last, nearest = None, (math.inf, x)
     for _ in range(STEPS):
         value = judge.divergence(edit.scaled(math.exp(x)))
         y = math.log(max(value if value < BROKEN else BROKEN, 1e-12))
