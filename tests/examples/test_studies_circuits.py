@@ -44,7 +44,15 @@ def test_rows_fit_their_columns(setting, locator):
 
 
 def test_node_tables(setting):
-    nodes, curve = study._node_tables(setting, 0)
-    assert len(nodes.rows) == 10
-    assert curve.rows[-1][-1] == pytest.approx(1.0, abs=1e-4)
-    assert all(len(row) == len(table.columns) for table in (nodes, curve) for row in table.rows)
+    nodes, curve = study._node_rows(setting, 0)
+    assert len(nodes) == 10
+    assert curve[-1][-1] == pytest.approx(1.0, abs=1e-4)
+    assert {len(row) for row in nodes} == {len(study.SCORES)}
+    assert {len(row) for row in curve} == {len(study.CURVE)}
+
+
+def test_seeds_are_summed_up_part_by_part():
+    table = study.Table("t", ("seed", "part", "facts"), [(0, "a", 0.1), (1, "a", 0.3), (0, "b", 1.0)])
+    found = study.over_seeds(table, ("part",), ("facts",))
+    assert found.columns == ("part", "seeds", "facts", "facts least", "facts most")
+    assert found.rows == [("a", 2, pytest.approx(0.2), 0.1, 0.3), ("b", 1, 1.0, 1.0, 1.0)]

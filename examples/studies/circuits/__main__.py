@@ -17,7 +17,7 @@ from editor.locators.pairs import make_pairs
 from editor.locators.weight_mask import DENSITIES, WeightMask, agreement
 from editor.methods.circuit_tuning import Tuning
 from examples.studies.circuits.lab import Setting, open_lab
-from examples.studies.circuits.tables import Table, append_rows, markdown, write_table
+from examples.studies.circuits.tables import Row, Table, append_rows, markdown, over_seeds, write_table
 
 RESULTS = Path(__file__).resolve().parent / "results"
 NODES, MASK = "nodes", "mask"
@@ -36,6 +36,9 @@ RESPONSES = (
     "perplexity_rise",
     "norm",
 )
+SCORES = ("seed", "node", "score", "exact effect")
+CURVE = ("seed", "share", "nodes", "faithfulness")
+MEASURES = ("weights", "holds", "facts", "probes", "others", "same_subject", "perplexity_rise")
 COMPOSITIONS = ("locator", "seed", "density", "kind", "density_within", "share")
 
 
@@ -53,14 +56,17 @@ def main() -> int:
     torch.set_num_threads(1)
     arguments.output.mkdir(parents=True, exist_ok=True)
     responses, compositions = Table("responses", RESPONSES, []), Table("composition", COMPOSITIONS, [])
+    nodes, curves = Table("nodes", SCORES, []), Table("faithfulness", CURVE, [])
     for seed in arguments.seeds:
         setting = open_lab(seed)
         say("the lab is read")
         append_rows(responses, [_whole(setting, seed)])
         if NODES in arguments.locators:
-            nodes, curve = _node_tables(setting, seed)
+            scores, curve = _node_rows(setting, seed)
+            append_rows(nodes, scores)
+            append_rows(curves, curve)
             write_table(nodes, arguments.output)
-            write_table(curve, arguments.output)
+            write_table(curves, arguments.output)
         for locator in arguments.locators:
             for density, masks in _circuits(setting, locator, seed, arguments):
                 append_rows(compositions, _composition(setting, locator, seed, density, masks))
@@ -68,12 +74,14 @@ def main() -> int:
                 for row in _responses(setting, locator, seed, density, masks, arguments.steps):
                     append_rows(responses, [row])
                     write_table(responses, arguments.output)
-    for table in (responses, compositions):
+    summary = over_seeds(responses, ("locator", "density", "part"), MEASURES)
+    write_table(summary, arguments.output)
+    for table in (summary, compositions):
         print(f"\n{table.name}\n\n{markdown(table)}", flush=True)
     return 0
 
 
-def _whole(setting: Setting, seed: int) -> tuple[str | int | float, ...]:
+def _whole(setting: Setting, seed: int) -> Row:
     """The model before any edit."""
     found = setting.judge.respond(None)
     weights = sum(weight.size for weight in block_weights(setting.problem.loaded.model))
@@ -81,25 +89,21 @@ def _whole(setting: Setting, seed: int) -> tuple[str | int | float, ...]:
     return ("none", seed, 1.0, "whole model", weights, 1.0, *measured, 0.0)
 
 
-def _node_tables(setting: Setting, seed: int) -> tuple[Table, Table]:
+def _node_rows(setting: Setting, seed: int) -> tuple[list[Row], list[Row]]:
     """Scores and exact effects of all nodes, and the faithfulness curve on held-out wordings."""
     problem = setting.problem
     locator = NodeAttribution(seed=seed)
     pairs = locator.make_pairs(problem)
     found = locator.fit(problem.loaded, pairs)
     exact = exact_effects(problem.loaded, pairs, found.ranking())
-    nodes = [(seed, str(node), found.raw[node], exact[node]) for node in found.ranking()]
+    nodes: list[Row] = [(seed, str(node), found.raw[node], exact[node]) for node in found.ranking()]
     unseen = make_pairs(problem.loaded, setting.held_out, problem.comparable, seed=seed)
     curve = faithfulness(problem.loaded, unseen, found.ranking(), SIZES)
     say(f"nodes: completeness {found.completeness:.3f}, CPR {curve.cpr:.3f}, CMD {curve.cmd:.3f}")
-    rows = [
+    return nodes, [
         (seed, size, count, value)
         for size, count, value in zip(curve.sizes, curve.nodes, curve.values, strict=True)
     ]
-    return (
-        Table("nodes", ("seed", "node", "score", "exact effect"), nodes),
-        Table("faithfulness", ("seed", "share", "nodes", "faithfulness"), rows),
-    )
 
 
 def _circuits(
@@ -117,9 +121,7 @@ def _circuits(
         yield from ((density, masks[density]) for density in densities)
 
 
-def _composition(
-    setting: Setting, locator: str, seed: int, density: float, masks: Masks
-) -> list[tuple[str | int | float, ...]]:
+def _composition(setting: Setting, locator: str, seed: int, density: float, masks: Masks) -> list[Row]:
     return [
         (locator, seed, density, row.kind, row.density, row.share)
         for row in composition(setting.problem.loaded.model, masks)
@@ -128,7 +130,7 @@ def _composition(
 
 def _responses(
     setting: Setting, locator: str, seed: int, density: float, circuit: Masks, steps: int
-) -> Iterator[tuple[str | int | float, ...]]:
+) -> Iterator[Row]:
     """How each part responds to the same fine-tuning, and what it holds alone."""
     problem = setting.problem
     for part in PARTS:
