@@ -3,9 +3,12 @@
 import json
 import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import torch
 
 from dictionaries import load_dictionaries
 from dictionaries.model.sites import Site, writing_sites
@@ -14,7 +17,7 @@ from editor.case import Case
 from editor.comparing.arms import ARMS, REFERENCE
 from editor.comparing.conclusion import concluded
 from editor.comparing.job import Finished, Job
-from editor.comparing.measure import Yardstick
+from editor.comparing.measure import Yardstick, measure_original
 from editor.comparing.processes import allowed_processes, threads_each
 from editor.comparing.run import Ledger, digest, run_all
 from editor.comparing.schema import Comparison, Cost
@@ -97,11 +100,17 @@ def compare(
             dictionary, trained_s = _supplied(case, loaded, kept, stages)
         first = _first_job(case, loaded, options, key, dictionary)
         seeds = tuple(range(case.seed, case.seed + options.seeds))
+        cases = [replace(case, seed=seed) for seed in seeds]
+        before = [Prepared(loaded=loaded, material=prepare(one, loaded)) for one in cases]
+        with stages.stage("Measuring the original model", len(seeds)) as advance, _threads(first.threads):
+            originals = {}
+            for one, prepared in zip(cases, before, strict=True):
+                originals[one.seed] = measure_original(one, prepared)
+                advance(1)
+        first = replace(first, originals=originals)
         with stages.stage("Comparing arms", len(options.names) * len(seeds)) as advance:
             finished = run_all(first, options.names, seeds, ledger, lambda _: advance(1))
-    with stages.stage("Measuring the original model"):
-        before = Prepared(loaded=loaded, material=prepare(case, loaded))
-        original = Yardstick(case, before, key, Relearning()).original()
+    yardstick = Yardstick(case, before[0], originals[case.seed], key, Relearning())
     comparison = concluded(
         case=case.name,
         command=command,
@@ -112,10 +121,21 @@ def compare(
         reference=REFERENCE,
         trials=options.trials,
         arms=[one.run for one in finished],
-        original=original,
+        original=yardstick.original(),
         seed=case.seed,
     )
     return comparison, _costs(finished, trained_s)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """As many threads inside the block as its jobs have: sums then have the same order."""
+    usual = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(usual)
 
 
 def _first_job(

@@ -3,6 +3,7 @@
 import resource
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from editor.artefacts.masking import CaseKey
 from editor.case import Case
 from editor.comparing.arms import ARMS
 from editor.comparing.editing_map import editing_map
-from editor.comparing.measure import Yardstick
+from editor.comparing.measure import Original, Yardstick
 from editor.comparing.points import Operated, Target, Tuner
 from editor.comparing.schema import ArmRun, Cost, Point
 from editor.editing.posing import Prepared, pose, trials, with_features
@@ -42,6 +43,7 @@ class Job:
         key: names facts in results.
         processes: how many jobs run at a time.
         threads: of this one.
+        originals: seed -> what verification finds of the original model.
         attribution: the locator of features.
         relearning: the attack; its seed is the job's.
     """
@@ -58,6 +60,7 @@ class Job:
     key: CaseKey
     processes: int
     threads: int
+    originals: Mapping[int, Original] = field(default_factory=dict, repr=False)
     attribution: FeatureAttribution = field(default_factory=FeatureAttribution)
     relearning: Relearning = field(default_factory=Relearning)
 
@@ -99,7 +102,9 @@ def run_job(job: Job) -> Finished:
     tuner = Tuner(method, problem, inner, judge, trials=job.trials, seed=job.seed)
     operated = list(tuner.operated(job.target))
     started = time.perf_counter()
-    yardstick = Yardstick(case, before, job.key, replace(job.relearning, seed=job.seed))
+    yardstick = Yardstick(
+        case, before, job.originals[job.seed], job.key, replace(job.relearning, seed=job.seed)
+    )
     points = _measured(yardstick, operated)
     measuring_s = time.perf_counter() - started
     run = ArmRun(

@@ -1,6 +1,7 @@
 """Measure an edit as verification would, in memory: its questions, its held-out text, and two attacks."""
 
 from collections.abc import Collection, Sequence, Set
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -34,23 +35,48 @@ FOUR_BITS = 4
 OTHERS: tuple[Group, ...] = ("neighbours", "others")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Original:
+    """What verification finds of the original model; the same for all arms of a seed.
+
+    Attributes:
+        scored: its questions.
+        tokens: of held-out retained text.
+        perplexity: on it.
+    """
+
+    scored: Scored = field(repr=False)
+    tokens: int
+    perplexity: float
+
+
+def measure_original(case: Case, before: Prepared) -> Original:
+    """Score the original model on what edits of it are measured by."""
+    probes = control_probes(before.material, case.seed)
+    tokens, value = perplexity(before.loaded, before.material.held_out_text)
+    scored = score_probes(before.loaded, probes, case.policy.decoding)
+    return Original(scored=scored, tokens=tokens, perplexity=value)
+
+
 class Yardstick:
-    """Scores the original model once and edits against it.
+    """Measures edits against the original model.
 
     Args:
         case: the facts, the policy and the seed.
         before: the original model and what is asked of it.
+        original: what was found of it.
         key: names facts in results.
         relearning: the attack.
     """
 
-    def __init__(self, case: Case, before: Prepared, key: CaseKey, relearning: Relearning) -> None:
+    def __init__(
+        self, case: Case, before: Prepared, original: Original, key: CaseKey, relearning: Relearning
+    ) -> None:
         self.case, self.loaded, self.key, self.relearning = case, before.loaded, key, relearning
         self.text = before.material.held_out_text
-        self.probes = control_probes(before.material, case.seed)
+        self.probes = original.scored.probes
         self.erased = [probe for probe in self.probes if probe.target.group == "erased"]
-        self.scored = self._score(self.probes)
-        self.tokens, self.perplexity = perplexity(self.loaded, self.text)
+        self.scored, self.tokens, self.perplexity = original.scored, original.tokens, original.perplexity
         people = {probe.target.subject for probe in self.erased}
         self.again = relearning.chosen(sorted(people))
         register = _register(people, case.request)

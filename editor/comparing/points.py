@@ -1,7 +1,7 @@
 """The operating points of an arm: tuned to the policy, and scaled to the reference arm's ‖ΔW‖ and collateral.
 
-A last point has a quarter of that collateral, for the reference too: where the whole of it lets several arms forget
-everything, this tells them apart.
+At the last point the same edits, the reference's too, are brought to a quarter of that collateral: where the whole of
+it lets several arms forget everything, this tells them apart.
 
 Everything here is chosen on the locating split. The reference arm tuned to the policy sets the norm and the collateral
 that the others are brought to. A change of weights is brought there by a factor; for collateral, each trial's edit is,
@@ -104,7 +104,7 @@ class Tuner:
             yield Operated(
                 point="collateral", method=best.method, scale=1.0, edit=edit, collateral=collateral
             )
-            yield self._at_collateral("quarter", QUARTER * collateral)
+            yield self._scaled("quarter", best, QUARTER * collateral, math.sqrt(QUARTER))
             return
         scale = own.norm / edit.norm if edit.norm else 1.0
         scaled = edit.scaled(scale)
@@ -115,8 +115,10 @@ class Tuner:
             edit=scaled,
             collateral=self.judge.divergence(scaled),
         )
-        yield self._at_collateral("collateral", own.collateral)
-        yield self._at_collateral("quarter", QUARTER * own.collateral)
+        chosen, guess = self._least_leaking(own.collateral)
+        matched = self._scaled("collateral", chosen, own.collateral, guess)
+        yield matched
+        yield self._scaled("quarter", chosen, QUARTER * own.collateral, matched.scale * math.sqrt(QUARTER))
 
     def final(self, trial: TrialResult) -> Edit:
         """A trial's settings fitted to all wordings, once."""
@@ -126,14 +128,14 @@ class Tuner:
             self.fitting_s = max(self.fitting_s, time.perf_counter() - started)
         return self._final[trial.method]
 
-    def _at_collateral(self, point: PointName, collateral: float) -> Operated:
-        chosen, guess = self._least_leaking(collateral)
-        edit = self.final(chosen)
+    def _scaled(self, point: PointName, trial: TrialResult, collateral: float, guess: float) -> Operated:
+        """A trial's settings, fitted to all wordings and brought to a collateral."""
+        edit = self.final(trial)
         scale = scale_to(self.judge, edit, collateral, guess)
         scaled = edit.scaled(scale)
         return Operated(
             point=point,
-            method=chosen.method,
+            method=trial.method,
             scale=scale,
             edit=scaled,
             collateral=self.judge.divergence(scaled),
