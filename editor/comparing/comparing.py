@@ -158,7 +158,7 @@ def _first_job(
         dictionaries=str(dictionary),
         site=options.site,
         trials=options.trials,
-        target=None,
+        reference=None,
         key=key,
         processes=options.processes or allowed_processes(size, on_gpu=on_gpu),
         threads=threads_each(at_most),

@@ -25,6 +25,8 @@ from editor.measuring.relearning import Relearning
 from editor.model.loading import load_model
 from editor.progress import Silent
 
+LOOK_S = 0.2
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
@@ -39,7 +41,8 @@ class Job:
         dictionaries: a folder, or a hub name.
         site: what they read, where they do not say.
         trials: of the search.
-        target: what the reference arm costs; None for the reference itself.
+        reference: the file that tells what the reference arm costs, which may not be there yet; None for the
+            reference itself.
         key: names facts in results.
         processes: how many jobs run at a time.
         threads: of this one.
@@ -56,7 +59,7 @@ class Job:
     dictionaries: str
     site: Site | None
     trials: int
-    target: Target | None
+    reference: Path | None
     key: CaseKey
     processes: int
     threads: int
@@ -100,7 +103,7 @@ def run_job(job: Job) -> Finished:
         feature_s = time.perf_counter() - started
     inner, judge = trials(case, before, problem)
     tuner = Tuner(method, problem, inner, judge, trials=job.trials, seed=job.seed)
-    operated = list(tuner.operated(job.target))
+    operated = list(tuner.operated(target_in(job.reference) if job.reference else None))
     started = time.perf_counter()
     yardstick = Yardstick(
         case, before, job.originals[job.seed], job.key, replace(job.relearning, seed=job.seed)
@@ -129,6 +132,13 @@ def run_job(job: Job) -> Finished:
         peak_mib=peak_mib(loaded.device),
     )
     return Finished(run=run, cost=cost)
+
+
+def target_in(reference: Path) -> Target:
+    """What the reference arm costs, as soon as its job is finished; where that fails, this process is ended."""
+    while not reference.exists():
+        time.sleep(LOOK_S)
+    return Finished.model_validate_json(reference.read_text(encoding="utf-8")).target
 
 
 def _measured(yardstick: Yardstick, operated: list[Operated]) -> tuple[Point, ...]:

@@ -1,6 +1,7 @@
 """All arms over all seeds, in processes of their own; what is finished is kept, so that a run can go on.
 
-The reference arm goes first in each seed, since it sets what the others are brought to.
+The reference arms of all seeds go first: they set what the others are brought to, who tune themselves meanwhile and
+then wait for it. Long jobs come before short ones, so that the last ones end together.
 """
 
 import hashlib
@@ -14,12 +15,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from editor.comparing.arms import REFERENCE
+from editor.comparing.arms import ARMS, REFERENCE
 from editor.comparing.job import Finished, Job, run_job
 from editor.comparing.processes import worker_pool
+from editor.comparing.schema import Family
 from policies.errors import ModelError, OutputError
 
 HEAD = "settings.json"
+LONG_FIRST: tuple[Family, ...] = ("circuits", "weights", "random", "features", "neurons")
+"""Families by how long their arms take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +80,7 @@ class Ledger:
         Raises:
             OutputError: its file is damaged.
         """
-        path = self._path(arm, seed)
+        path = self.path(arm, seed)
         if not path.exists():
             return None
         try:
@@ -89,7 +93,7 @@ class Ledger:
     def keep(self, finished: Finished) -> None:
         """Write a job's result, whole or not at all."""
         text = finished.model_dump_json(exclude_computed_fields=True)
-        _write(self._path(finished.run.arm, finished.run.seed), text)
+        _write(self.path(finished.run.arm, finished.run.seed), text)
 
     def _refuse_anything_else(self) -> None:
         """The folder is removed in the end: it must not be somebody else's."""
@@ -101,7 +105,8 @@ class Ledger:
                 "Move it away, or name another --output",
             )
 
-    def _path(self, arm: str, seed: int) -> Path:
+    def path(self, arm: str, seed: int) -> Path:
+        """The file of a job's result."""
         return self.folder / f"{arm}-{seed}.json"
 
 
@@ -146,25 +151,33 @@ def run_all(
             if found := ledger.find(arm, seed):
                 done[arm, seed] = found
                 progress(found)
+    jobs = [
+        replace(
+            first, arm=arm, seed=seed, reference=None if arm == REFERENCE else ledger.path(REFERENCE, seed)
+        )
+        for arm, seed in in_order(arms, seeds)
+        if (arm, seed) not in done
+    ]
     with _pool(first.processes) as submit:
-        waiting: set[Future[Finished]] = {
-            submit(replace(first, arm=REFERENCE, seed=seed, target=None))
-            for seed in seeds
-            if (REFERENCE, seed) not in done
-        }
-        for seed in seeds:
-            if (REFERENCE, seed) in done:
-                waiting |= _others(first, arms, done[REFERENCE, seed], done, submit)
+        waiting = {submit(job) for job in jobs}
         while waiting:
             ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in ended:
+            for future in sorted(
+                ended, key=lambda one: one.exception() is not None
+            ):  # what ended well is kept
                 finished = _result(future)
                 ledger.keep(finished)
                 done[finished.run.arm, finished.run.seed] = finished
                 progress(finished)
-                if finished.run.arm == REFERENCE:
-                    waiting |= _others(first, arms, finished, done, submit)
     return [done[arm, seed] for seed in seeds for arm in arms]
+
+
+def in_order(arms: Sequence[str], seeds: Sequence[int]) -> list[tuple[str, int]]:
+    """Arms and seeds as they are to begin: a job that waits then has what it waits for running or done."""
+    others = sorted(
+        (arm for arm in arms if arm != REFERENCE), key=lambda arm: LONG_FIRST.index(ARMS[arm].family)
+    )
+    return [(REFERENCE, seed) for seed in seeds] + [(arm, seed) for seed in seeds for arm in others]
 
 
 def _result(future: "Future[Finished]") -> Finished:
@@ -183,22 +196,6 @@ def _result(future: "Future[Finished]") -> Finished:
 
 
 Submit = Callable[[Job], "Future[Finished]"]
-
-
-def _others(
-    first: Job,
-    arms: Sequence[str],
-    reference: Finished,
-    done: dict[tuple[str, int], Finished],
-    submit: Submit,
-) -> "set[Future[Finished]]":
-    """The other arms of a seed, now that the reference's cost is known."""
-    seed = reference.run.seed
-    return {
-        submit(replace(first, arm=arm, seed=seed, target=reference.target))
-        for arm in arms
-        if arm != REFERENCE and (arm, seed) not in done
-    }
 
 
 @contextmanager

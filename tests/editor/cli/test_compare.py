@@ -2,8 +2,10 @@
 
 import json
 import signal
-from concurrent.futures import Future
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import main_thread
 
 import pytest
 from problems import random_dictionaries
@@ -12,7 +14,7 @@ from six_people import PEOPLE
 from dictionaries import save_dictionaries
 from editor.cli import main
 from editor.comparing import run
-from editor.comparing.job import run_job
+from editor.comparing.job import run_job, target_in
 from editor.comparing.schema import POINTS, Comparison
 from editor.model.loading import load_model
 
@@ -21,14 +23,9 @@ ARMS = "neuron-probe,circuit-mlp"
 
 @contextmanager
 def here_and_now(_processes):
-    """A pool that runs a job when it is submitted."""
-
-    def submit(job):
-        future = Future()
-        future.set_result(run_job(job))
-        return future
-
-    yield submit
+    """A pool that runs one job after another, in this process."""
+    with ThreadPoolExecutor(1) as pool:
+        yield lambda job: pool.submit(run_job, job)
 
 
 def compare(model, *more):
@@ -91,17 +88,16 @@ def test_a_stopped_run_says_how_to_go_on_and_does(
 
     def stopped(job):
         if job.arm == "circuit-mlp":
-            signal.raise_signal(number)
+            target_in(job.reference)
+            signal.pthread_kill(main_thread().ident, number)
+            time.sleep(1)
+            raise RuntimeError("the signal was not heard")
         return run_job(job)
 
     @contextmanager
     def pool(_processes):
-        def submit(job):
-            future = Future()
-            future.set_result(stopped(job))
-            return future
-
-        yield submit
+        with ThreadPoolExecutor(1) as one:
+            yield lambda job: one.submit(stopped, job)
 
     monkeypatch.setattr(run, "_pool", pool)
     more = ("--arms", "circuit-mlp", "--dictionary", dictionaries)

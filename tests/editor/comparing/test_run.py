@@ -3,15 +3,16 @@
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from threading import Timer
 
 import pytest
 from made_arms import make_costs, make_fact, make_run
 
 from editor.comparing import run
 from editor.comparing.arms import ARMS, REFERENCE
-from editor.comparing.job import Finished, Job
+from editor.comparing.job import Finished, Job, target_in
 from editor.comparing.points import Target
-from editor.comparing.run import Ledger, run_all
+from editor.comparing.run import LONG_FIRST, Ledger, in_order, run_all
 from editor.methods import METHODS
 from policies.errors import ModelError, OutputError
 
@@ -32,7 +33,7 @@ FIRST = Job(
     dictionaries="d",
     site=None,
     trials=2,
-    target=None,
+    reference=None,
     key=None,
     processes=2,
     threads=1,
@@ -65,18 +66,34 @@ def ledger(folder, **settings):
     return Ledger(folder=folder / "out.arms", settings={"trials": 2, **settings})
 
 
-def test_the_reference_runs_first_in_each_seed_and_the_others_are_given_its_cost(jobs, tmp_path):
+def test_the_references_begin_first_and_the_others_are_told_where_its_cost_will_be(jobs, tmp_path):
     book = ledger(tmp_path)
     book.open(resume=False)
     seen = []
     results = run_all(FIRST, NAMES, (3, 4), book, seen.append)
     assert [(one.run.arm, one.run.seed) for one in results] == [(name, s) for s in (3, 4) for name in NAMES]
     assert [job.arm for job in jobs.ran[:2]] == [REFERENCE, REFERENCE]
-    reference = finished(REFERENCE, 3).target
-    assert reference == Target(norm=3.2, collateral=0.004)
-    assert all((job.target is None) is (job.arm == REFERENCE) for job in jobs.ran)
-    assert all(job.target == reference for job in jobs.ran[2:])
+    assert all((job.reference is None) is (job.arm == REFERENCE) for job in jobs.ran)
+    assert all(job.reference == book.path(REFERENCE, job.seed) for job in jobs.ran[2:])
+    assert target_in(jobs.ran[2].reference) == Target(norm=3.2, collateral=0.004)
     assert len(seen) == len(results)
+
+
+def test_long_jobs_begin_before_short_ones_and_none_before_what_it_waits_for():
+    order = in_order(list(ARMS), (0, 1))
+    assert sorted(order) == sorted((arm, seed) for arm in ARMS for seed in (0, 1))
+    assert order[:2] == [(REFERENCE, 0), (REFERENCE, 1)]
+    families = [ARMS[arm].family for arm, seed in order[2:] if seed == 0]
+    assert families == sorted(families, key=LONG_FIRST.index)
+
+
+def test_a_job_waits_until_the_references_result_is_there(tmp_path):
+    book = ledger(tmp_path)
+    book.open(resume=False)
+    later = Timer(0.5, lambda: book.keep(finished(REFERENCE, 0)))
+    later.start()
+    assert target_in(book.path(REFERENCE, 0)) == Target(norm=3.2, collateral=0.004)
+    later.join()
 
 
 def test_a_stopped_run_goes_on_with_what_is_missing(jobs, tmp_path):
