@@ -10,7 +10,7 @@ from detectors.fact import Fact
 from editor.artefacts.masking import CaseKey
 from editor.case import Case
 from editor.comparing.points import Operated
-from editor.comparing.schema import FactOutcome, Point
+from editor.comparing.schema import FactOutcome, Point, PointName
 from editor.editing.posing import Prepared
 from editor.measuring.attacks import quantised
 from editor.measuring.audit import (
@@ -32,6 +32,9 @@ from editor.report.schema import Perplexity
 from policies import ErasureRequest
 
 FOUR_BITS = 4
+ATTACKED: tuple[PointName, ...] = ("policy", "collateral")
+"""Where edits are attacked: where arms are judged, not where they are brought to compare their size."""
+NOT_TESTED = Rate(hits=0, total=0)
 OTHERS: tuple[Group, ...] = ("neighbours", "others")
 
 
@@ -92,9 +95,7 @@ class Yardstick:
         with edit.applied(self.loaded.model):
             after = self._score(self.probes)
             _, changed = perplexity(self.loaded, self.text)
-            with quantised(self.loaded.model, FOUR_BITS):
-                four_bit = self._given_away(self.erased)
-            relearned = self._relearned()
+            four_bit, relearned = self._attacked() if operated.point in ATTACKED else (NOT_TESTED, NOT_TESTED)
         text = Perplexity(
             text="held-out retained text", tokens=self.tokens, before=self.perplexity, after=changed
         )
@@ -123,10 +124,15 @@ class Yardstick:
         facts = scored.by_target(scored.where(lambda _: True)).values()
         return Rate(hits=sum(bool(scored.scores.greedy[i].any()) for i in facts), total=len(facts))
 
+    def _attacked(self) -> tuple[Rate, Rate]:
+        with quantised(self.loaded.model, FOUR_BITS):
+            four_bit = self._given_away(self.erased)
+        return four_bit, self._relearned()
+
     def _relearned(self) -> Rate:
         others = [probe for probe in self.erased if probe.target.subject not in self.again]
         if not self.again or not self.records:
-            return Rate(hits=0, total=0)
+            return NOT_TESTED
         with self.relearning.applied(self.loaded, self.records):
             return self._given_away(others)
 
