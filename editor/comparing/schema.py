@@ -70,10 +70,10 @@ class Point(Part):
     perplexity_rise: float
     """Relative, on held-out retained text; 0.01 is one per cent."""
     four_bit: Rate
-    """Facts that greedy decoding gives away after the weights are rounded to 4 bits."""
+    """Facts that greedy decoding gives away after the weights are rounded to 4 bits; of 0 where that was not tried."""
     relearned: Rate
     """Of the people whose records were not trained on again, facts that greedy decoding gives away when the others'
-    were: those that come back, and those that were never gone."""
+    were: those that come back, and those that were never gone. Of 0 where that was not tried."""
     meets_policy: bool
 
 

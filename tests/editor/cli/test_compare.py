@@ -80,6 +80,15 @@ def test_two_arms_and_the_reference(here, checkpoint, dictionaries, monkeypatch,
     assert {p.suffix for p in (here / "out").iterdir()} >= {".json", ".html", ".svg", ".png"}
 
 
+@pytest.fixture
+def heard():
+    """A process that a shell has put in the background ignores Ctrl-C until it is told otherwise."""
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, usual)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_says_how_to_go_on_and_does(
     here, checkpoint, dictionaries, monkeypatch, capsys, number
