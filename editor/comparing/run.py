@@ -162,9 +162,8 @@ def run_all(
         waiting = {submit(job) for job in jobs}
         while waiting:
             ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in sorted(
-                ended, key=lambda one: one.exception() is not None
-            ):  # what ended well is kept
+            # What ended well is kept before a failure ends the run.
+            for future in sorted(ended, key=lambda one: one.exception() is not None):
                 finished = _result(future)
                 ledger.keep(finished)
                 done[finished.run.arm, finished.run.seed] = finished

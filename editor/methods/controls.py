@@ -33,11 +33,17 @@ def control_edits(problem: EditProblem, edit: Edit, method: Method, seed: int) -
         method: with the settings that were taken.
         seed: of what is drawn.
     """
-    for control, text in _methods(method, edit.norm, seed):
+    by_chance = _by_chance(method, edit.norm, seed)
+    controls = [by_chance] if by_chance else []
+    if isinstance(method, FeatureEdit):
+        controls.append(
+            (FeatureLiteral(), "entries of the output projection that write the top features, zeroed")
+        )
+    for control, text in controls:
         fitted = control.fit(problem)
         if not fitted.is_empty:
             yield fitted, text
-    if not _draws_units(method) and not edit.is_empty:
+    if by_chance is None and not edit.is_empty:
         yield random_directions(edit, seed), "as large a change of the same weights in random directions"
 
 
@@ -64,26 +70,19 @@ def _redrawn(delta: AnyDelta, generator: torch.Generator) -> AnyDelta:
     return drawn.scaled(math.sqrt(delta.squared_norm() / size)) if size else drawn
 
 
-def _draws_units(method: Method) -> bool:
-    """Whether `_methods` has a control by chance for it."""
-    return isinstance(
-        method, FeatureEdit | FeatureLiteral | NeuronKn | NeuronDepn | NeuronProbe | CircuitMethod
-    )
-
-
-def _methods(method: Method, norm: float, seed: int) -> Iterator[tuple[Method, str]]:
+def _by_chance(method: Method, norm: float, seed: int) -> tuple[Method, str] | None:
+    """The method with what it locates drawn at random, for those that locate units or a circuit."""
     if isinstance(method, FeatureEdit | FeatureLiteral):
         like = method if isinstance(method, FeatureEdit) else FeatureEdit(units=method.units)
         random = RandomFeatures(like=like, norm=norm, seed=seed)
-        yield random, "as many features a site drawn at random, scaled to the same ‖ΔW‖"
+        return random, "as many features a site drawn at random, scaled to the same ‖ΔW‖"
     if isinstance(method, NeuronKn | NeuronDepn | NeuronProbe):
         random_neurons = RandomNeurons(like=method, norm=norm, seed=seed)
-        yield random_neurons, "as many neurons a layer drawn at random, scaled to the same ‖ΔW‖"
+        return random_neurons, "as many neurons a layer drawn at random, scaled to the same ‖ΔW‖"
     if isinstance(method, CircuitMethod) and method.part == "circuit":
         random_part: Method = replace(method, part="random", part_seed=seed)
-        yield (
+        return (
             random_part,
             "as many weights of each kind of module drawn at random, fine-tuned in the same way",
         )
-    if isinstance(method, FeatureEdit):
-        yield FeatureLiteral(), "entries of the output projection that write the top features, zeroed"
+    return None
