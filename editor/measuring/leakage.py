@@ -14,7 +14,7 @@ every secret position; the output head is applied there alone. Everything is der
 * exact memorisation: the share of positions whose argmax is right.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -134,10 +134,10 @@ def score_tokens(
     own = logits.gather(1, targets[:, None])
     rank = (logits > own).sum(1) + 1
     log_rank = rank.log()
-    totals = {d.temperature: (logits / d.temperature).logsumexp(1) for d in grid}
+    totals = {t: (logits / t).logsumexp(1) for t in dict.fromkeys(d.temperature for d in grid)}
     plain = {temperature: own[:, 0] / temperature - total for temperature, total in totals.items()}
     log_q = torch.empty(len(grid), len(logits), device=logits.device)
-    for rows, best in _best_first(logits, grid):
+    for rows, best in _best_first(logits, grid, totals):
         for temperature, decodings in groupby(enumerate(grid), key=lambda item: item[1].temperature):
             p = (best / temperature - totals[temperature][rows, None]).exp_()
             mass = p.cumsum(1)
@@ -145,7 +145,7 @@ def score_tokens(
                 log_q[row, rows] = _log_q(plain[temperature][rows], rank[rows], p, mass, decoding)
     return TokenScores(
         rank=rank,
-        log_probability=own[:, 0] - logits.logsumexp(1),
+        log_probability=own[:, 0] - (totals[1.0] if 1.0 in totals else logits.logsumexp(1)),
         log_worst_case=torch.stack(
             [torch.where(rank <= worst_case_rank, -log_rank, log_p) for log_p in plain.values()]
         ),
@@ -154,12 +154,19 @@ def score_tokens(
 
 
 def _best_first(
-    logits: Float[Tensor, "marked vocabulary"], grid: Sequence[Decoding]
+    logits: Float[Tensor, "marked vocabulary"],
+    grid: Sequence[Decoding],
+    totals: Mapping[float, Float[Tensor, " marked"]],
 ) -> Iterator[tuple[Int[Tensor, " rows"], Float[Tensor, "rows best"]]]:
     """Yield rows with their logits in descending order, as many as any top-k or top-p of the grid can keep.
 
     The whole vocabulary is sorted only where few tokens do not hold the largest top-p's mass at the highest
     temperature.
+
+    Args:
+        logits: of all marked tokens.
+        grid: the decodings.
+        totals: temperature -> the logarithm of the sum that probabilities at it are divided by.
     """
     every = torch.arange(len(logits), device=logits.device)
     few = max(FEW_TOKENS, *(decoding.top_k or 0 for decoding in grid))
@@ -169,7 +176,7 @@ def _best_first(
     best = logits.topk(few, dim=1).values
     largest = max((d.top_p for d in grid if d.top_p is not None and d.top_p < 1), default=0.0)
     hottest = max(decoding.temperature for decoding in grid)
-    held = ((best / hottest).logsumexp(1) - (logits / hottest).logsumexp(1)).exp()
+    held = ((best / hottest).logsumexp(1) - totals[hottest]).exp()
     enough = held > largest + ROUNDING
     yield every[enough], best[enough]
     yield every[~enough], logits[~enough].sort(dim=1, descending=True).values
