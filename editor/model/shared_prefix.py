@@ -15,7 +15,7 @@ from torch import Tensor
 
 from editor.model.forward import marked_logits, output_logits
 from editor.model.loading import LoadedModel
-from editor.model.tokens import BATCH_TOKENS, TokenBatch, TokenSequence, batches, collate
+from editor.model.tokens import BATCH_TOKENS, TokenBatch, TokenSequence, batches, collate, is_full
 
 Prefix = tuple[int, ...]
 
@@ -96,17 +96,17 @@ def _shared_batches(
         for prefix, group in groups.items()
         for sequence in group
     ]
-    # By length of the prefix, then prefixes together, their answers by length.
-    rows.sort(key=lambda row: (row[0], max(len(s.ids) for s in groups[row[2]]), row[2], row[1], row[3].index))
+    # By length of the prefix, then of the answer: little is padded, and a prefix is seldom run more than twice.
+    rows.sort(key=lambda row: (row[0], row[1], row[2], row[3].index))
     chosen: list[tuple[Prefix, TokenSequence]] = []
-    longest = 0
+    before = (0, 0)
     for kept, own, prefix, sequence in rows:
-        longer = max(longest, own)
-        if chosen and (kept != len(chosen[0][0]) or (len(chosen) + 1) * (kept + longer) > budget):
+        longest = sum(before)
+        if chosen and (kept != before[0] or is_full(len(chosen), longest, kept + own, budget)):
             yield _collate(chosen, pad=pad, device=device)
-            chosen, longer = [], own
+            chosen = []
         chosen.append((prefix, sequence))
-        longest = longer
+        before = (kept, own)
     if chosen:
         yield _collate(chosen, pad=pad, device=device)
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 BATCH_TOKENS = 16_384
 """Padded tokens in one batch: enough to keep two cores or a GPU busy on small models, flat in memory."""
+ENOUGH_TOKENS = 2_048
+"""Padded tokens that keep a processor busy already: a batch of so many takes nothing longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,12 +113,21 @@ def batches(
     ordered = sorted(sequences, key=lambda sequence: (len(sequence.ids), sequence.index))
     group: list[TokenSequence] = []
     for sequence in ordered:
-        if group and (len(group) + 1) * len(sequence.ids) > budget:
+        length = len(sequence.ids)
+        if group and is_full(len(group), len(group[-1].ids), length, budget):
             yield collate(group, pad=pad, device=device)
             group = []
         group.append(sequence)
     if group:
         yield collate(group, pad=pad, device=device)
+
+
+def is_full(rows: int, longest: int, following: int, budget: int) -> bool:
+    """Whether a batch ends before a sequence of `following` tokens that is no shorter than its `longest`.
+
+    A batch that is large enough takes no longer ones: they would pad all others.
+    """
+    return (rows + 1) * following > budget or (rows * longest >= ENOUGH_TOKENS and following > longest)
 
 
 def one_batch(loaded: "LoadedModel", sequences: Sequence[TokenSequence]) -> TokenBatch:

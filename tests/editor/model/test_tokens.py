@@ -1,9 +1,11 @@
 """Answers are marked where they are, whatever the tokenizer makes of the border."""
 
+import random
+
 import pytest
 import torch
 
-from editor.model.tokens import batches, encode_answer, joiner
+from editor.model.tokens import BATCH_TOKENS, ENOUGH_TOKENS, TokenSequence, batches, encode_answer, joiner
 
 
 def text_of(loaded, sequence, *, marked):
@@ -51,3 +53,17 @@ def test_joiner_adds_no_second_space():
     assert joiner("is") == " "
     assert joiner("is ") == ""
     assert joiner("(") == ""
+
+
+def test_large_batches_pad_little():
+    lengths = random.Random(0).choices(range(4, 60), k=3_000)
+    sequences = [
+        TokenSequence(ids=tuple(range(length)), marked=(False, *[True] * (length - 1)), index=index)
+        for index, length in enumerate(lengths)
+    ]
+    found = list(batches(sequences, pad=0, device=torch.device("cpu")))
+    padded = [batch.inputs["input_ids"].numel() for batch in found]
+    assert sum(padded) < 1.05 * sum(lengths)
+    assert max(padded) <= BATCH_TOKENS
+    assert sorted(index for batch in found for index in batch.indices) == list(range(3_000))
+    assert min(padded[:-1]) >= ENOUGH_TOKENS
