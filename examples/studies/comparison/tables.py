@@ -1,0 +1,100 @@
+"""What a comparison found, as tables for programs."""
+
+from statistics import median
+
+from editor.comparing.schema import Comparison, Cost, Interval
+from examples.studies.tables import Table
+
+MEASURES = (
+    "rel",
+    "gen",
+    "loc",
+    "exposed",
+    "extractable",
+    "same_subject",
+    "perplexity_rise",
+    "four_bit",
+    "relearned",
+)
+
+
+def summary(comparison: Comparison) -> Table:
+    """Every arm at every operating point."""
+    rows = []
+    for row in comparison.summary:
+        measured = [_interval(getattr(row, name)) for name in MEASURES]
+        rows.append(
+            (
+                row.point,
+                row.arm,
+                row.family,
+                row.seeds,
+                *[value for one in measured for value in one],
+                row.bits,
+                row.norm,
+                row.collateral,
+                row.meets_policy,
+            )
+        )
+    if comparison.original:
+        rows.insert(0, _before(comparison))
+    columns = [f"{name}{end}" for name in MEASURES for end in ("", " low", " high")]
+    ends = ("bits", "norm", "collateral", "policy met")
+    return Table("summary", ("point", "arm", "family", "seeds", *columns, *ends), rows)
+
+
+def _before(comparison: Comparison) -> tuple[str | int | float, ...]:
+    """The original model, as an arm that changes nothing."""
+    facts = comparison.original
+    measured = {
+        name: sum(getattr(fact, name) for fact in facts) / len(facts)
+        for name in ("rel", "gen", "exposed", "extractable")
+    }
+    empty = [value for name in MEASURES for value in (measured.get(name, ""), "", "")]
+    return ("none", "no edit", "", 1, *empty, median(fact.bits for fact in facts), 0.0, 0.0, "")
+
+
+def _interval(one: Interval | None) -> tuple[float | str, float | str, float | str]:
+    return (one.mean, one.low, one.high) if one is not None else ("", "", "")
+
+
+def tests(comparison: Comparison) -> Table:
+    """The reference against each arm, by fact."""
+    rows = [
+        (
+            test.point,
+            test.measure,
+            test.arm,
+            test.difference.mean,
+            test.difference.low,
+            test.difference.high,
+            test.p,
+            test.p_holm,
+        )
+        for test in comparison.tests
+    ]
+    return Table("tests", ("point", "measure", "against", "difference", "low", "high", "p", "p (Holm)"), rows)
+
+
+def overlaps(comparison: Comparison) -> Table:
+    """How much the arms changed the same neurons."""
+    rows = [(one.first, one.second, one.jaccard) for one in comparison.overlaps]
+    return Table("overlaps", ("arm", "arm", "jaccard"), rows)
+
+
+def spent(costs: list[Cost]) -> Table:
+    """What each arm took, a mean over seeds."""
+    rows = []
+    for arm in dict.fromkeys(cost.arm for cost in costs):
+        own = [cost for cost in costs if cost.arm == arm]
+
+        def mean(name: str, own: list[Cost] = own) -> float:
+            return sum(getattr(cost, name) for cost in own) / len(own)
+
+        rows.append(
+            (
+                arm,
+                *(mean(name) for name in ("locating_s", "tuning_s", "fitting_s", "measuring_s", "peak_mib")),
+            )
+        )
+    return Table("costs", ("arm", "locating, s", "tuning, s", "one fit, s", "measuring, s", "peak MiB"), rows)

@@ -1,0 +1,74 @@
+"""The comparison's study: its tables, the people it draws, and that the documents say what its files hold."""
+
+import json
+from pathlib import Path
+
+import pytest
+from made_arms import make_arms, make_comparison, make_costs
+
+from editor.lab import find_lab
+from examples.studies.comparison import __main__ as study
+from examples.studies.comparison.people import other_people, write_request
+from examples.studies.comparison.readable import in_short, pages
+from policies import load_request
+
+FOLDER = Path(study.__file__).parent
+RUNS = [study.RESULTS, *sorted(path.parent for path in study.RESULTS.glob("*/summary.csv"))]
+
+
+@pytest.fixture
+def work(tmp_path):
+    comparison = make_comparison(make_arms(seeds=2))
+    (tmp_path / "comparison.json").write_text(comparison.to_json(), encoding="utf-8")
+    costs = make_costs(comparison.arms)
+    (tmp_path / "costs.json").write_text(json.dumps([cost.model_dump() for cost in costs]), encoding="utf-8")
+    for name in study.FIGURES:
+        (tmp_path / f"{name}.svg").write_text("<svg/>", encoding="utf-8")
+    return tmp_path, comparison
+
+
+def test_a_run_is_read_into_tables_that_name_every_arm(work, tmp_path, monkeypatch, capsys):
+    folder, comparison = work
+    output = tmp_path / "results"
+    monkeypatch.setattr("sys.argv", ["study", "--read", "--work", str(folder), "--output", str(output)])
+    assert study.main() == 0
+    printed = capsys.readouterr().out
+    assert comparison.verdict in printed
+    for title, page in pages(output):
+        assert title in printed
+        assert page in printed
+        arms = {run.arm for run in comparison.arms}
+        assert all(f"`{arm}`" in page for arm in (arms - {"feature-edit"} if "tests" in title else arms))
+    tuning = [
+        cost["tuning_s"]
+        for cost in json.loads((folder / "costs.json").read_text())
+        if cost["arm"] == "neuron-kn"
+    ]
+    assert len(tuning) == 2
+    assert f" {sum(tuning) / 2:,.0f} |" in next(
+        line for line in dict(pages(output))["costs"].splitlines() if "neuron-kn" in line
+    )
+
+
+@pytest.mark.parametrize("results", RUNS, ids=lambda path: path.name)
+def test_the_study_s_page_has_the_tables_of_its_files(results):
+    page = (FOLDER / "README.md").read_text(encoding="utf-8")
+    missing = [title for title, table in pages(results) if table not in page]
+    assert results == study.RESULTS or "tests at the point quarter" not in missing
+    assert results != study.RESULTS or not missing
+
+
+def test_the_project_s_page_has_the_table_in_short():
+    page = (FOLDER.parents[2] / "README.md").read_text(encoding="utf-8")
+    assert in_short(study.RESULTS) in page
+
+
+def test_other_people_are_drawn_beside_the_request(tmp_path):
+    lab = find_lab()
+    names = other_people(lab, 15, seed=0)
+    asking = {subject.name for subject in load_request(lab.request).subjects}
+    assert len(set(names)) == 15
+    assert not asking & set(names)
+    assert names == other_people(lab, 15, seed=0) != other_people(lab, 15, seed=1)
+    write_request(names, tmp_path / "request.yaml")
+    assert [subject.name for subject in load_request(tmp_path / "request.yaml").subjects] == names
