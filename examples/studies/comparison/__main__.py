@@ -27,10 +27,14 @@ def main() -> int:
     parser.add_argument(
         "--others", type=int, default=0, metavar="N", help="people drawn beside the request's"
     )
-    parser.add_argument("--work", type=Path, default=Path("build/comparison"), help="what compare writes")
+    parser.add_argument("--work", type=Path, help="what compare writes  (build/comparison, or build/others)")
     parser.add_argument("--read", action="store_true", help="make the tables of what WORK holds already")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="a folder for tables and figures")
+    parser.add_argument(
+        "--output", type=Path, help="a folder for tables and figures  (results, or results/others)"
+    )
     arguments = parser.parse_args()
+    arguments.work = arguments.work or Path("build", "others" if arguments.others else "comparison")
+    arguments.output = arguments.output or (RESULTS / "others" if arguments.others else RESULTS)
     if not arguments.read:
         subprocess.run(command(arguments), check=True)
     arguments.output.mkdir(parents=True, exist_ok=True)
