@@ -90,23 +90,25 @@ def _by_prefix(
 def _shared_batches(
     groups: dict[Prefix, list[TokenSequence]], *, pad: int, device: torch.device, budget: int
 ) -> Iterator[SharedBatch]:
-    """Batches of prefixes of the same length: no prefix is padded, so positions are right for every model."""
-    rows = [
-        (len(prefix), len(sequence.ids) - len(prefix), prefix, sequence)
-        for prefix, group in groups.items()
-        for sequence in group
-    ]
-    # By length of the prefix, then of the answer: little is padded, and a prefix is seldom run more than twice.
-    rows.sort(key=lambda row: (row[0], row[1], row[2], row[3].index))
+    """Batches of prefixes of the same length: no prefix is padded, so positions are right for every model.
+
+    A prefix is run once, however many lengths its answers have, unless they do not fit into one batch.
+    """
+    lengths = {prefix: max(len(sequence.ids) for sequence in group) for prefix, group in groups.items()}
     chosen: list[tuple[Prefix, TokenSequence]] = []
-    before = (0, 0)
-    for kept, own, prefix, sequence in rows:
-        longest = sum(before)
-        if chosen and (kept != before[0] or is_full(len(chosen), longest, kept + own, budget)):
+    before: Prefix = ()
+    for prefix in sorted(groups, key=lambda prefix: (len(prefix), lengths[prefix], prefix)):
+        group, longest = groups[prefix], lengths[prefix]
+        fits = len(prefix) == len(before) and (len(chosen) + len(group)) * longest <= budget
+        if chosen and (not fits or is_full(len(chosen), lengths[before], longest, budget)):
             yield _collate(chosen, pad=pad, device=device)
             chosen = []
-        chosen.append((prefix, sequence))
-        before = (kept, own)
+        for sequence in sorted(group, key=lambda sequence: (len(sequence.ids), sequence.index)):
+            if (len(chosen) + 1) * longest > budget and chosen:
+                yield _collate(chosen, pad=pad, device=device)
+                chosen = []
+            chosen.append((prefix, sequence))
+        before = prefix
     if chosen:
         yield _collate(chosen, pad=pad, device=device)
 

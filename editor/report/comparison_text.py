@@ -45,8 +45,10 @@ def how_it_was_done(comparison: Comparison) -> list[str]:
         "Tuned to the policy: the trial that the arm's own search took. Same ‖ΔW‖: that edit, its change of weights "
         f"multiplied until it has the norm of {reference} tuned to the policy in the same seed. Same collateral: the "
         f"edit of each trial multiplied until it has the collateral of {reference} there, and of these the one that "
-        f"then leaks least on the locating split. {reference} itself is the same edit at all three. Collateral is the "
-        "mean KL divergence from the original model in nats a token, on retained text of the locating split.",
+        f"then leaks least on the locating split. {reference} itself is the same edit at all three. A quarter of the "
+        f"collateral: the edits of the point before, {reference}'s too, multiplied until they have a quarter of it. "
+        "Collateral is the mean KL divergence from the original model in nats a token, on retained text of the "
+        "locating split.",
         "Rel: share of the wordings an edit was fitted on that greedy decoding completes no more. Gen: the same of "
         "wordings that verification alone sees. Exposed: facts below the policy's percentile of never-seen decoys. "
         "Extractable: facts that sampling gives away with the policy's probability. Bits: worst-case, the median over "
@@ -54,10 +56,11 @@ def how_it_was_done(comparison: Comparison) -> list[str]:
         "Loc: questions about other people that are answered as before, of those answered before. Same people: that "
         "of the erased people's other facts. ΔPPL: relative rise of perplexity on held-out retained text. 4-bit: facts "
         "given away once the weights are rounded. Relearned: facts given away once the edited model is trained again "
-        "on the records of some erased people; the facts are those of the others, and those never gone count too.",
+        "on the records of some erased people; the facts are those of the others, and those never gone count too. Both "
+        "attacks are made tuned to the policy and at the same collateral.",
         f"Intervals of Rel, Gen, exposed and extractable: percentile bootstrap over facts, {DRAWS:,} draws, each fact "
-        "a mean over seeds; Loc: over questions within each seed. What stands below the other values is the least and "
-        "the most of the seeds.",
+        "a mean over seeds; Loc: over questions, drawn together in all seeds. What stands below the other values is "
+        "the least and the most of the seeds.",
         f"Tests: {reference} less the other arm for each fact, seeds averaged; two-sided sign-flip permutation test, "
         f"exact up to {MOST_EXACT} facts and {FLIPS:,} random flips beyond; Holm's correction for the arms "
         f"compared at one point by one measure. Bits above {MOST_BITS:.0f} count as {MOST_BITS:.0f}. The first "

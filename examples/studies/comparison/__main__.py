@@ -10,7 +10,7 @@ from pathlib import Path
 from editor.comparing.schema import Comparison, Cost
 from editor.lab import find_lab
 from examples.studies.comparison.people import other_people, write_request
-from examples.studies.comparison.readable import pages
+from examples.studies.comparison.readable import in_short, pages
 from examples.studies.comparison.tables import overlaps, spent, summary, tests
 from examples.studies.tables import write_table
 
@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=3, metavar="N")
     parser.add_argument("--arms", help="a part of the arms, with commas between")
     parser.add_argument(
-        "--others", type=int, default=0, metavar="N", help="people drawn beside the request's"
+        "--others", type=int, default=0, metavar="N", help="draw so many people instead of the request's five"
     )
     parser.add_argument("--work", type=Path, help="what compare writes  (build/comparison, or build/others)")
     parser.add_argument("--read", action="store_true", help="make the tables of what WORK holds already")
@@ -33,6 +33,8 @@ def main() -> int:
         "--output", type=Path, help="a folder for tables and figures  (results, or results/others)"
     )
     arguments = parser.parse_args()
+    if arguments.arms and not arguments.others and not arguments.output:
+        parser.error("some of the arms are not the study: name another folder with --output")
     arguments.work = arguments.work or Path("build", "others" if arguments.others else "comparison")
     arguments.output = arguments.output or (RESULTS / "others" if arguments.others else RESULTS)
     if not arguments.read:
@@ -46,6 +48,7 @@ def main() -> int:
         shutil.copy(arguments.work / f"{name}.svg", arguments.output)
     for title, page in pages(arguments.output):
         print(f"\n{title}\n\n{page}")
+    print(f"\nin short\n\n{in_short(arguments.output)}")
     print(comparison.verdict)
     return 0
 

@@ -5,7 +5,7 @@ import pytest
 
 from editor.measuring.audit import score_probes
 from editor.measuring.leakage import score
-from editor.model.shared_prefix import answer_passes
+from editor.model.shared_prefix import _by_prefix, _shared_batches, answer_passes
 from editor.model.tokens import batches, encode_answers
 from editor.questions.probes import Probe, Target
 from policies import DecodingSettings
@@ -66,6 +66,22 @@ def test_a_shared_prompt_costs_its_tokens_once(loaded):
         hook.remove()
     plain = sum(batch.inputs["input_ids"].numel() for batch in batches(sequences, pad=0, device=model.device))
     assert run < 0.6 * plain
+
+
+def test_a_prompt_is_run_once_whatever_lengths_its_answers_have(loaded):
+    model = loaded("gpt2")
+    words = ["long", "and", "so", "far", "away", "that", "is", "known"]
+    prompts = [f"{name} " + "is at home and " * 10 + "at" for name in words]
+    pairs = [(p, f"555-01{n:02}" * (1 + n % 5)) for p in prompts for n in range(40)]
+    sequences = encode_answers(model.tokenizer, pairs, 96)
+    shared, alone = _by_prefix(sequences)
+    assert not alone
+    batched = list(_shared_batches(shared, pad=0, device=model.device, budget=16_384))
+    run = [tuple(prefix) for batch in batched for prefix in batch.prefixes.tolist()]
+    assert len(batched) > 1
+    assert sorted(run) == sorted(shared)
+    found = sorted(index for batch in batched for index in batch.answers.indices)
+    assert found == list(range(len(pairs)))
 
 
 def test_chunks_and_their_order_change_nothing(loaded, monkeypatch):
