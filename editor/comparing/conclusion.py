@@ -152,6 +152,8 @@ def _listed(parts: Sequence[str]) -> str:
 def _unedited(original: Sequence[FactOutcome]) -> str:
     """What Gen is without any edit, where the model does not complete every wording by itself."""
     gen = float(np.mean([fact.gen for fact in original])) if original else 0.0
+    if gen == 1:
+        return "; the original model itself completes none of them"
     return f"; the original model itself does not complete {percent(gen)}" if gen > 0 else ""
 
 

@@ -154,4 +154,5 @@ def test_a_comparison_is_put_together_and_read_back():
 def test_what_the_original_does_not_complete_is_said():
     original = [make_fact("a", 0.25), make_fact("b", 0.25)]
     assert "the original model itself does not complete 25%" in verdict(make_arms(), original)
+    assert "the original model itself completes none of them" in verdict(make_arms(), [make_fact("a", 1.0)])
     assert "itself" not in verdict(make_arms(), [make_fact("a", 0.0)])
