@@ -1,5 +1,6 @@
 """The comparison's study: its tables, the people it draws, and that the documents say what its files hold."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from made_arms import make_arms, make_comparison, make_costs
 
 from editor.lab import find_lab
 from examples.studies.comparison import __main__ as study
-from examples.studies.comparison.people import other_people, write_request
+from examples.studies.comparison.people import other_people
 from examples.studies.comparison.readable import in_short, pages
 from policies import load_request
 
@@ -61,12 +62,15 @@ def test_the_project_s_page_has_the_table_in_short():
     assert in_short(study.RESULTS) in page
 
 
-def test_other_people_are_drawn_beside_the_request(tmp_path):
+def test_other_people_are_asked_for_instead_of_the_request_s():
     lab = find_lab()
     names = other_people(lab, 15, seed=0)
     asking = {subject.name for subject in load_request(lab.request).subjects}
     assert len(set(names)) == 15
     assert not asking & set(names)
     assert names == other_people(lab, 15, seed=0) != other_people(lab, 15, seed=1)
-    write_request(names, tmp_path / "request.yaml")
-    assert [subject.name for subject in load_request(tmp_path / "request.yaml").subjects] == names
+    said = study.command(
+        argparse.Namespace(others=15, seeds=1, trials=1, arms="memit", work=Path("build/others"))
+    )
+    assert [said[place + 1] for place, part in enumerate(said) if part == "--subject"] == names
+    assert "--request" not in said

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from editor.comparing.schema import Comparison, Cost
 from editor.lab import find_lab
-from examples.studies.comparison.people import other_people, write_request
+from examples.studies.comparison.people import other_people
 from examples.studies.comparison.readable import in_short, pages
 from examples.studies.comparison.tables import overlaps, spent, summary, tests
 from examples.studies.tables import write_table
@@ -56,22 +56,20 @@ def main() -> int:
 def command(arguments: argparse.Namespace) -> list[str]:
     """The command line of `compare`, which goes on where it was stopped."""
     lab = find_lab()
-    request = lab.request
     if arguments.others:
-        request = arguments.work.with_name(f"{arguments.work.name}.request.yaml")
-        request.parent.mkdir(parents=True, exist_ok=True)
-        write_request(other_people(lab, arguments.others, seed=0), request)
+        people = [("--subject", name) for name in other_people(lab, arguments.others, seed=0)]
+    else:
+        people = [("--request", lab.request)]
     inputs = {
         "--corpus": lab.corpus,
         "--policy": lab.policy,
-        "--request": request,
         "--probes": lab.probes,
         "--dictionary": lab.dictionaries("gated"),
     }
     how = {"--seeds": arguments.seeds, "--trials": arguments.trials, "--output": arguments.work}
     if arguments.arms:
         how["--arms"] = arguments.arms
-    named = [str(part) for pair in {**inputs, **how}.items() for part in pair]
+    named = [str(part) for pair in (*inputs.items(), *people, *how.items()) for part in pair]
     return [sys.executable, "-m", "editor.cli", "compare", str(lab.model), *named, "--overwrite", "--resume"]
 
 

@@ -1,10 +1,7 @@
-"""A request of other people than the lab's own."""
+"""Other people than the lab's request names."""
 
 import json
 import random
-from pathlib import Path
-
-import yaml
 
 from editor.lab import Lab
 from policies import load_request
@@ -16,9 +13,3 @@ def other_people(lab: Lab, count: int, seed: int) -> list[str]:
     with lab.corpus.open(encoding="utf-8") as lines:
         everybody = {name for line in lines for name in json.loads(line)["subjects"]}
     return random.Random(seed).sample(sorted(everybody - asking), count)
-
-
-def write_request(names: list[str], path: Path) -> None:
-    """Write a request that `compare` reads."""
-    request = {"case": f"{len(names)} others", "subjects": [{"name": name} for name in names]}
-    path.write_text(yaml.safe_dump(request, sort_keys=False), encoding="utf-8")
