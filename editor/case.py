@@ -10,7 +10,7 @@ from pathlib import Path
 from detectors import Document, Fact, read_corpus, read_facts
 from editor.progress import Silent, Stages
 from editor.questions.probes import Probe, WrittenProbe, build_probes, read_probes
-from editor.report.schema import Scope
+from editor.results.report import Scope
 from policies import ErasureRequest, Policy
 from policies.errors import CorpusError
 

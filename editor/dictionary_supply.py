@@ -19,7 +19,7 @@ from editor.case import Case
 from editor.model.loading import LoadedModel
 from editor.progress import Stages
 from editor.questions.retained import split_documents
-from editor.report.schema import DictionaryRow
+from editor.results.report import DictionaryRow
 
 DEFAULT_ARCHITECTURE = "gated"
 QUALITY_DOCUMENTS = 200

@@ -10,21 +10,20 @@ from pathlib import Path
 from editor.artefacts.masking import CaseKey
 from editor.case import Case
 from editor.dictionary_supply import NO_DICTIONARIES, DictionarySupply
-from editor.editing.edit import Edit
-from editor.editing.export import export_checkpoint, save_adapter
-from editor.editing.posing import Prepared, pose, trials
-from editor.editing.tune import StrengthSearch, Tuning
+from editor.edits.edit import Edit
+from editor.edits.export import export_checkpoint, save_adapter
 from editor.evidence import EvidenceOptions, gather
 from editor.locators.features import FeatureAttribution
-from editor.measuring.audit import Scored, decoy_bits, fact_rows, group_results, subject_rows
-from editor.measuring.judgement import (
+from editor.locators.problem import EditProblem
+from editor.measuring.aggregate import Scored, decoy_bits, fact_rows, group_results, subject_rows
+from editor.measuring.criteria import (
     exit_code,
     integrity_criterion,
     leakage_criteria,
     utility_criteria,
     verdict,
 )
-from editor.measuring.measure import (
+from editor.measuring.evaluation_data import (
     attack_rows,
     control_row,
     prepare,
@@ -39,17 +38,20 @@ from editor.measuring.summaries import (
     residual_risk,
     versions,
 )
-from editor.measuring.verify import integrity_checks
-from editor.methods import EditProblem, FeatureEdit, Method
+from editor.measuring.verification import integrity_checks
 from editor.methods.controls import control_edits
-from editor.methods.searching import fitted
-from editor.methods.settings import seeded
+from editor.methods.features.feature_edit import FeatureEdit
+from editor.methods.method import Method
+from editor.methods.shared.searching import fitted
+from editor.methods.shared.settings import seeded
 from editor.model.loading import LoadedModel, load_model, tensor_digests
 from editor.progress import Stages
 from editor.questions.retained import perplexity
 from editor.report.feature_page import describe_features
 from editor.report.features import FEATURES_HTML, render_features
-from editor.report.schema import ControlRow, Perplexity, Report
+from editor.results.report import ControlRow, Perplexity, Report
+from editor.tuning.build_problem import Prepared, pose, trials
+from editor.tuning.search import StrengthSearch, Tuning
 
 INTEGRITY_TEXTS = 8
 

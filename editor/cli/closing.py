@@ -15,7 +15,7 @@ from editor.report import closing_sentence, closing_table, write_report
 if TYPE_CHECKING:
     from editor.case import Case
     from editor.pipeline import RunInfo
-    from editor.report.schema import Report
+    from editor.results.report import Report
 
 
 def open_output(options: dict[str, Any]) -> OutputFolder:

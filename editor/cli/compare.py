@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from editor.artefacts.masking import CaseKey
     from editor.artefacts.output import OutputFolder
     from editor.case import Case
-    from editor.comparing.schema import Comparison, Cost
     from editor.model.loading import LoadedModel
     from editor.progress import Stages
+    from editor.results.comparison import Comparison, Cost
 
 
 @click.command()
@@ -119,7 +119,7 @@ def _compare(
     stages: "Stages",
 ) -> "tuple[Comparison, tuple[Cost, ...]]":
     """Run it; what was finished when it is stopped is there to go on with."""
-    from editor.comparing.comparing import CompareOptions, compare
+    from editor.comparing.compare import CompareOptions, compare
     from policies.errors import OutputError
 
     chosen = CompareOptions(
@@ -143,9 +143,9 @@ def _compare(
 def _write(output: "OutputFolder", comparison: "Comparison", costs: "Sequence[Cost]") -> None:
     """The comparison, what it took and the figures."""
     from editor.comparing.arms import ARMS
-    from editor.figures.comparing import comparison_figures
-    from editor.figures.style import save_figure
     from editor.report.comparison import render_comparison
+    from editor.report.figures.comparing import comparison_figures
+    from editor.report.figures.style import save_figure
 
     output.write_text("comparison.json", comparison.to_json())
     rows = [cost.model_dump(mode="json") for cost in costs]

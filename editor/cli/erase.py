@@ -11,7 +11,7 @@ from editor.cli.options import case_options, fail_on, open_case_from, run_info, 
 from editor.cli.stages import make_stages
 
 if TYPE_CHECKING:
-    from editor.methods import Method
+    from editor.methods.method import Method
     from editor.pipeline import EraseOptions
 
 METHODS = (
@@ -103,10 +103,10 @@ def erase_options(options: dict[str, Any]) -> "EraseOptions":
         click.UsageError: a strength that is neither "auto", "default" nor a number in the method's range, or a
             dictionary that the method has no use for.
     """
-    from editor.editing.tune import StrengthSearch
     from editor.methods import METHODS
-    from editor.methods.searching import tuned
+    from editor.methods.shared.searching import tuned
     from editor.pipeline import EraseOptions
+    from editor.tuning.search import StrengthSearch
 
     method, strength, controls = METHODS[options["method"]](), options["strength"], options["controls"]
     if options["dictionary"] is not None and not method.needs_dictionary:

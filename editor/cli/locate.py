@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from editor.artefacts.output import OutputFolder
     from editor.case import Case
-    from editor.locators.locating import Finding, SiteRow
-    from editor.methods import EditProblem
-    from editor.report.schema import Scope
+    from editor.locate import Finding, SiteRow
+    from editor.locators.problem import EditProblem
+    from editor.results.report import Scope
 
 PLACES_SHOWN = 10
 
@@ -54,7 +54,7 @@ def locate(ctx: click.Context, /, model: str, **options: Any) -> None:
     What of the corpus was not wholly scanned is named; the exit code is 4 then.
     """
     from editor.artefacts.output import OutputFolder
-    from editor.locators.locating import LOCATORS, site_rows
+    from editor.locate import LOCATORS, site_rows
     from editor.measuring.summaries import versions
     from policies import load_policy
 
@@ -87,11 +87,11 @@ def locate(ctx: click.Context, /, model: str, **options: Any) -> None:
 def _pose(model: str, options: dict[str, Any], output: "OutputFolder") -> "tuple[Case, EditProblem]":
     """The case, and the problem that an edit would be given."""
     from editor.dictionary_supply import NO_DICTIONARIES, supply_dictionaries
-    from editor.editing.posing import Prepared, pose
+    from editor.locate import LOCATORS
     from editor.locators.features import FeatureAttribution
-    from editor.locators.locating import LOCATORS
-    from editor.measuring.measure import prepare
+    from editor.measuring.evaluation_data import prepare
     from editor.model.loading import load_model
+    from editor.tuning.build_problem import Prepared, pose
     from policies import load_policy
 
     stages = make_stages(quiet=options["quiet"])
@@ -108,9 +108,9 @@ def _pose(model: str, options: dict[str, Any], output: "OutputFolder") -> "tuple
 
 
 def _write(output: "OutputFolder", locator: str, scope: "Scope", finding: "Finding", units: int) -> None:
-    from editor.figures.locating import unit_map
-    from editor.figures.style import save_figure
-    from editor.locators.locating import LOCATORS, save_scores, site_rows
+    from editor.locate import LOCATORS, save_scores, site_rows
+    from editor.report.figures.locating import unit_map
+    from editor.report.figures.style import save_figure
 
     content = {
         "locator": locator,

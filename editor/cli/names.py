@@ -14,7 +14,7 @@ ARCHITECTURE_NAMES = ("gated", "binary", "relu", "topk", "batchtopk", "matryoshk
 FORMAT_NAMES = ("expunge", "sae-lens", "dictionary-learning")
 """Of dictionaries, that can be written: what `dictionaries.formats.writable` names."""
 LOCATOR_NAMES = ("kn", "depn", "probe", "nodes", "mask", "mlp", "features")
-"""Of `locate`: the names of `editor.locators.locating.LOCATORS`."""
+"""Of `locate`: the names of `editor.locate.LOCATORS`."""
 
 
 class NameIn(click.ParamType):  # type: ignore[type-arg]  # not generic in older releases

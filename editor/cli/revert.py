@@ -17,7 +17,7 @@ from editor.cli.options import OVERWRITE
 def revert(erased: Path, **options: Any) -> None:
     """Write the checkpoint as it was before ERASED, an output folder of `erase`, and check it bit for bit."""
     from editor.cli.closing import open_output
-    from editor.editing.export import revert_checkpoint
+    from editor.edits.export import revert_checkpoint
 
     with open_output(options) as output:
         tensors = revert_checkpoint(erased, output.path)

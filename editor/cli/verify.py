@@ -18,7 +18,7 @@ from editor.cli.stages import make_stages
 def verify(ctx: click.Context, /, edited: Path, original: str, **options: Any) -> None:
     """Measure EDITED, a checkpoint folder or an output folder of `erase`, against the original model."""
     from editor.cli.closing import close, open_output
-    from editor.editing.edit import Edit
+    from editor.edits.edit import Edit
     from editor.model.loading import load_model
     from editor.pipeline import measure_original
     from editor.pipeline import verify as run_verify

@@ -3,25 +3,23 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from editor.comparing.schema import Family
-from editor.methods import (
-    CircuitMask,
-    CircuitMlp,
-    CircuitNode,
-    FeatureEdit,
-    FeatureLiteral,
-    GradAscent,
-    Memit,
-    Method,
-    NeuronDepn,
-    NeuronKn,
-    NeuronProbe,
-    NpoLora,
-    Pisces,
-    RandomFeatures,
-    RandomNeurons,
-)
-from editor.methods.settings import seeded
+from editor.methods.circuits.circuit_mask import CircuitMask
+from editor.methods.circuits.circuit_mlp import CircuitMlp
+from editor.methods.circuits.circuit_node import CircuitNode
+from editor.methods.features.feature_edit import FeatureEdit
+from editor.methods.features.feature_literal import FeatureLiteral
+from editor.methods.features.pisces import Pisces
+from editor.methods.features.random_features import RandomFeatures
+from editor.methods.method import Method
+from editor.methods.neurons.neuron_depn import NeuronDepn
+from editor.methods.neurons.neuron_kn import NeuronKn
+from editor.methods.neurons.neuron_probe import NeuronProbe
+from editor.methods.neurons.random_neurons import RandomNeurons
+from editor.methods.shared.settings import seeded
+from editor.methods.weights.grad_ascent import GradAscent
+from editor.methods.weights.memit import Memit
+from editor.methods.weights.npo_lora import NpoLora
+from editor.results.comparison import Family
 
 
 @dataclass(frozen=True, kw_only=True)

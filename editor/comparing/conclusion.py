@@ -6,7 +6,6 @@ from itertools import combinations
 
 import numpy as np
 
-from editor.comparing.schema import NEAR, ArmRun, Comparison, FactOutcome, Interval, Measure, PointName
 from editor.comparing.statistics import (
     MEASURES,
     bootstrapped,
@@ -20,8 +19,9 @@ from editor.comparing.statistics import (
     sign_flip_p,
     summarise,
 )
-from editor.report.formatting import percent, plural
-from editor.report.schema import ModelSummary, PolicySummary, Scope
+from editor.formatting import percent, plural
+from editor.results.comparison import NEAR, ArmRun, Comparison, FactOutcome, Interval, Measure, PointName
+from editor.results.report import ModelSummary, PolicySummary, Scope
 
 JUDGED_AT: PointName = "collateral"
 """The operating point that the verdict is about."""

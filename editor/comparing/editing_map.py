@@ -6,10 +6,11 @@ from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
 from dictionaries.model.sites import Site
-from editor.comparing.schema import Editing
-from editor.editing.edit import Edit
+from editor.edits.edit import Edit
 from editor.locators.blocks import block_weights
-from editor.methods import EditProblem, Method
+from editor.locators.problem import EditProblem
+from editor.methods.method import Method
+from editor.results.comparison import Editing
 
 LOCATED_KEPT = 200
 

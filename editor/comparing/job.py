@@ -12,18 +12,18 @@ from pydantic import BaseModel, ConfigDict
 
 from dictionaries import Site, load_dictionaries
 from editor.artefacts.masking import CaseKey
+from editor.attacks.relearning import Relearning
 from editor.case import Case
 from editor.comparing.arms import ARMS
 from editor.comparing.editing_map import editing_map
-from editor.comparing.measure import Original, Yardstick
+from editor.comparing.evaluator import Original, Yardstick
 from editor.comparing.points import Operated, Target, Tuner
-from editor.comparing.schema import ArmRun, Cost, Point
-from editor.editing.posing import Prepared, pose, trials, with_features
 from editor.locators.features import FeatureAttribution
-from editor.measuring.measure import prepare
-from editor.measuring.relearning import Relearning
+from editor.measuring.evaluation_data import prepare
 from editor.model.loading import load_model
 from editor.progress import Silent
+from editor.results.comparison import ArmRun, Cost, Point
+from editor.tuning.build_problem import Prepared, pose, trials, with_features
 
 LOOK_S = 0.2
 

@@ -13,12 +13,14 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from editor.comparing.schema import NEAR, QUARTER, PointName
-from editor.editing.edit import Edit
-from editor.editing.judge import TrialJudge, TrialResult
-from editor.editing.tune import StrengthSearch, Tuning
-from editor.methods import CircuitMethod, EditProblem, Method
-from editor.methods.searching import fitted
+from editor.edits.edit import Edit
+from editor.locators.problem import EditProblem
+from editor.methods.circuits.circuit import CircuitMethod
+from editor.methods.method import Method
+from editor.methods.shared.searching import fitted
+from editor.results.comparison import NEAR, QUARTER, PointName
+from editor.tuning.judge import TrialJudge, TrialResult
+from editor.tuning.search import StrengthSearch, Tuning
 
 SCALES = (1 / 64, 64.0)
 """A change of weights is made at most so much smaller or larger."""

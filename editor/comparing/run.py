@@ -18,7 +18,7 @@ from typing import Any
 from editor.comparing.arms import ARMS, REFERENCE
 from editor.comparing.job import Finished, Job, run_job
 from editor.comparing.processes import worker_pool
-from editor.comparing.schema import Family
+from editor.results.comparison import Family
 from policies.errors import ModelError, OutputError
 
 HEAD = "settings.json"

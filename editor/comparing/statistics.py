@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binom
 
-from editor.comparing.schema import (
+from editor.results.comparison import (
     POINTS,
     ArmRun,
     Editing,
@@ -23,7 +23,7 @@ from editor.comparing.schema import (
     PointName,
     SummaryRow,
 )
-from editor.report.parts import Rate
+from editor.results.parts import Rate
 
 MEASURES: tuple[Measure, ...] = ("gen", "exposed", "bits")
 """What arms are tested by."""

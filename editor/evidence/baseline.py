@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 
 from editor.evidence.breakdown import by_relation, worst_wordings
-from editor.measuring.audit import Scored, score_probes
+from editor.measuring.aggregate import Scored, score_probes
 from editor.model.loading import LoadedModel, model_digest, tensor_digests
-from editor.report.evidence import Baseline, BaselineRow
-from editor.report.parts import Rate
+from editor.results.evidence import Baseline, BaselineRow
+from editor.results.parts import Rate
 from policies import DecodingSettings
 
 

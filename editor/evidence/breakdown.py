@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from editor.measuring.audit import WORDINGS, Scored, decoy_percentiles
+from editor.measuring.aggregate import WORDINGS, Scored, decoy_percentiles
 from editor.measuring.leakage import extractable
 from editor.questions.probes import Group, Target
-from editor.report.evidence import FamilyRow, TriesRow, TypeRow
-from editor.report.parts import Rate
+from editor.results.evidence import FamilyRow, TriesRow, TypeRow
+from editor.results.parts import Rate
 from policies import Policy
 
 TRIES = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from editor.measuring.audit import Scored
+from editor.measuring.aggregate import Scored
 from editor.measuring.leakage import extractable
 from editor.model.loading import LoadedModel
 from editor.model.tokens import TokenSequence
 from editor.questions.asking import encode_probes
-from editor.report.evidence import Confirmation
-from editor.report.parts import Rate
+from editor.results.evidence import Confirmation
+from editor.results.parts import Rate
 
 SAMPLED = 12
 """Probes that are sampled from: each costs as much as a hundred that are completed greedily."""

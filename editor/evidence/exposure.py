@@ -11,12 +11,12 @@ from statistics import median
 import numpy as np
 
 from editor.evidence.breakdown import by_relation, spread, worst_wordings
-from editor.measuring.audit import Scored, score_probes
+from editor.measuring.aggregate import Scored, score_probes
 from editor.model.loading import LoadedModel
 from editor.questions.decoys import DecoyMaker
 from editor.questions.probes import Probe, Target
-from editor.report.evidence import ExposureRow
-from editor.report.parts import Rate
+from editor.results.evidence import ExposureRow
+from editor.results.parts import Rate
 from policies import DecodingSettings
 
 FACTS = 100

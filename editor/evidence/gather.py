@@ -9,11 +9,11 @@ from editor.evidence.confirmation import SAMPLED, confirm
 from editor.evidence.exposure import exposure_rows
 from editor.evidence.membership import membership_rows
 from editor.evidence.open_text import sample_open_text
-from editor.measuring.audit import Scored
-from editor.measuring.measure import decoy_maker
+from editor.measuring.aggregate import Scored
+from editor.measuring.evaluation_data import decoy_maker
 from editor.model.loading import LoadedModel
 from editor.progress import Stages
-from editor.report.evidence import Baseline, Evidence, MembershipRow, OpenText
+from editor.results.evidence import Baseline, Evidence, MembershipRow, OpenText
 
 
 @dataclass(frozen=True, kw_only=True)

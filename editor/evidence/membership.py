@@ -19,13 +19,13 @@ import torch
 from numpy.typing import NDArray
 
 from editor.evidence.breakdown import spread, worst_wordings
-from editor.measuring.audit import Scored
+from editor.measuring.aggregate import Scored
 from editor.model.loading import LoadedModel
 from editor.model.shared_prefix import answer_passes
 from editor.questions.asking import encode_probes
 from editor.questions.decoys import DecoyMaker
 from editor.questions.probes import Probe
-from editor.report.evidence import MembershipRow
+from editor.results.evidence import MembershipRow
 
 FACTS = 400
 LOWEST = 0.2

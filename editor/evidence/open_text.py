@@ -9,8 +9,8 @@ import torch
 from detectors import Fact, Register
 from editor.evidence.confirmation import seeded
 from editor.model.loading import LoadedModel
-from editor.report.evidence import OpenText
-from editor.report.parts import Rate
+from editor.results.evidence import OpenText
+from editor.results.parts import Rate
 from policies import Policy
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ from editor.questions.probes import Probe, Target
 from policies.errors import CorpusError
 
 if TYPE_CHECKING:
-    from editor.methods.problem import EditProblem
+    from editor.locators.problem import EditProblem
 
 PLACES = ("name", "answer")
 

@@ -18,7 +18,7 @@ from editor.locators.features import Attribution
 from editor.locators.neurons import NeuronScores, neuron_sites
 
 if TYPE_CHECKING:
-    from editor.methods.problem import EditProblem
+    from editor.locators.problem import EditProblem
 
 LESS_SHARED = 0.05
 """How much `shared` falls where no neuron is left, as in the paper."""

@@ -32,7 +32,7 @@ from editor.model.loading import LoadedModel
 from editor.model.tokens import TokenBatch, TokenSequence, batches, collate
 
 if TYPE_CHECKING:
-    from editor.methods.problem import EditProblem
+    from editor.locators.problem import EditProblem
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from dictionaries.model.sites import Site
 from editor.locators.features import Attribution
 
 if TYPE_CHECKING:
-    from editor.methods.problem import EditProblem
+    from editor.locators.problem import EditProblem
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ from editor.locators.probe_data import TEST, TRAIN, VALIDATION, ProbeSplit, read
 from editor.locators.probe_rankings import RANKINGS, elastic_net, unfinished
 
 if TYPE_CHECKING:
-    from editor.methods.problem import EditProblem
+    from editor.locators.problem import EditProblem
 
 SIZES = (256, 128, 64, 32, 16, 8, 5, 3, 2, 1)
 RANDOM_DRAWS = 5

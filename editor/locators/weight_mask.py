@@ -24,13 +24,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from editor.locators.blocks import BlockWeight, Masks, block_weights
+from editor.model.epochs import rounds
 from editor.model.forward import output_logits
 from editor.model.loading import LoadedModel
-from editor.model.rounds import rounds
 from editor.model.tokens import TokenBatch, TokenSequence, batches, one_batch
 
 if TYPE_CHECKING:
-    from editor.methods.problem import EditProblem
+    from editor.locators.problem import EditProblem
 
 DENSITIES = (0.5, 0.35, 0.25, 0.15, 0.05)
 FIRST_LOGIT = 4.0

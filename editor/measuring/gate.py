@@ -12,9 +12,9 @@ from typing import NoReturn
 
 from pydantic import ValidationError
 
-from editor.measuring.judgement import exit_code, outcomes
-from editor.report.formatting import number
-from editor.report.schema import EXIT_CODES, Gate, Outcome, PolicySummary, Report, ThresholdOverride
+from editor.formatting import number
+from editor.measuring.criteria import exit_code, outcomes
+from editor.results.report import EXIT_CODES, Gate, Outcome, PolicySummary, Report, ThresholdOverride
 from policies import Policy
 from policies.entities import nearest
 from policies.errors import ExitCode, PolicyError

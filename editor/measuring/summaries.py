@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 
 from editor.case import Case
-from editor.editing.edit import Edit
+from editor.edits.edit import Edit
 from editor.locators.features import Attribution
-from editor.methods.problem import EditProblem
+from editor.locators.problem import EditProblem
 from editor.model.loading import LoadedModel, model_digest
-from editor.report.schema import EditSummary, LayerRow, ModelSummary, PolicySummary
+from editor.results.report import EditSummary, LayerRow, ModelSummary, PolicySummary
 
 TOP_UNITS = 12
 PACKAGES = ("expunge", "torch", "transformers", "accelerate", "peft", "optuna")

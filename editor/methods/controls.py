@@ -6,17 +6,17 @@ from dataclasses import replace
 
 import torch
 
-from editor.editing.edit import AnyDelta, Delta, Edit, MaskedDelta
-from editor.methods import Method
-from editor.methods.circuit import CircuitMethod
-from editor.methods.feature_edit import FeatureEdit
-from editor.methods.feature_literal import FeatureLiteral
-from editor.methods.neuron_depn import NeuronDepn
-from editor.methods.neuron_kn import NeuronKn
-from editor.methods.neuron_probe import NeuronProbe
-from editor.methods.problem import EditProblem
-from editor.methods.random_features import RandomFeatures
-from editor.methods.random_neurons import RandomNeurons
+from editor.edits.edit import AnyDelta, Delta, Edit, MaskedDelta
+from editor.locators.problem import EditProblem
+from editor.methods.circuits.circuit import CircuitMethod
+from editor.methods.features.feature_edit import FeatureEdit
+from editor.methods.features.feature_literal import FeatureLiteral
+from editor.methods.features.random_features import RandomFeatures
+from editor.methods.method import Method
+from editor.methods.neurons.neuron_depn import NeuronDepn
+from editor.methods.neurons.neuron_kn import NeuronKn
+from editor.methods.neurons.neuron_probe import NeuronProbe
+from editor.methods.neurons.random_neurons import RandomNeurons
 
 RANDOM_DIRECTIONS = "random-directions"
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
+from editor.formatting import number, plural
 from editor.report import summary
-from editor.report.formatting import number, plural
 from editor.report.markdown import bullets, fenced, plain, table
-from editor.report.schema import Report
+from editor.results.report import Report
 
 
 def render_card(report: Report) -> str:

@@ -8,8 +8,13 @@ from markupsafe import Markup
 from rich.table import Table
 from rich.text import Text
 
+from editor import formatting
 from editor.comparing.conclusion import SIGNIFICANT, p_text
-from editor.comparing.schema import (
+from editor.comparing.statistics import by_arm
+from editor.report.comparison_text import before_any_edit, facts_of, how_it_was_done, limits, rows_at
+from editor.report.figures.comparing import comparison_charts
+from editor.report.render import environment, stylesheet
+from editor.results.comparison import (
     POINTS,
     Comparison,
     Cost,
@@ -18,11 +23,6 @@ from editor.comparing.schema import (
     PairedTest,
     PointName,
 )
-from editor.comparing.statistics import by_arm
-from editor.figures.comparing import comparison_charts
-from editor.report import formatting
-from editor.report.comparison_text import before_any_edit, facts_of, how_it_was_done, limits, rows_at
-from editor.report.render import environment, stylesheet
 
 COMPARISON_HTML = "comparison.html"
 SHOWN: tuple[PointName, ...] = ("collateral", "quarter", "policy", "norm")

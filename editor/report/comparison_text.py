@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from editor.comparing.schema import POINTS, Comparison, PointName, SummaryRow
 from editor.comparing.statistics import DRAWS, FLIPS, MOST_BITS, MOST_EXACT
-from editor.report.formatting import percent, plural
-from editor.report.parts import Rate
+from editor.formatting import percent, plural
+from editor.results.comparison import POINTS, Comparison, PointName, SummaryRow
+from editor.results.parts import Rate
 
 LEAST_MISMATCH = 0.0005
 """Relative; what is nearer counts as matched."""

@@ -6,7 +6,7 @@ JUnit, SARIF and the pull request's summary read it from here, so that none of t
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from editor.report.schema import Criterion, FactRow, Outcome, Rate, Report, SubjectRow
+from editor.results.report import Criterion, FactRow, Outcome, Rate, Report, SubjectRow
 from policies.errors import ExitCode
 
 

@@ -13,9 +13,9 @@ from itertools import groupby
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+from editor.formatting import bits, interval, plural
 from editor.report import findings, summary
-from editor.report.formatting import bits, interval, plural
-from editor.report.schema import Criterion, Report, SubjectRow
+from editor.results.report import Criterion, Report, SubjectRow
 
 COUNTED = {"failures": "failure", "errors": "error", "skipped": "skipped"}
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

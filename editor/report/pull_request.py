@@ -5,10 +5,10 @@ Always under `MOST_CHARACTERS`, which is what GitHub takes as a comment.
 
 from collections.abc import Iterable
 
+from editor.formatting import bits, count, percent, plural
 from editor.report import findings, summary
-from editor.report.formatting import bits, count, percent, plural
 from editor.report.markdown import bullets, fenced, plain, table
-from editor.report.schema import Criterion, Report
+from editor.results.report import Criterion, Report
 
 MOST_CHARACTERS = 65_536
 MOST_TEXT = 4_000

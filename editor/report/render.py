@@ -6,9 +6,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from editor.report import formatting, summary
+from editor import formatting
+from editor.report import summary
 from editor.report.figures import draw_charts
-from editor.report.schema import FactRow, Report
+from editor.results.report import FactRow, Report
 
 MOST_FACTS = 200
 

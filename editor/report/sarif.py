@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from editor.formatting import bits, plural
 from editor.report import findings, summary
-from editor.report.formatting import bits, plural
-from editor.report.schema import Criterion, FactRow, Report
+from editor.results.report import Criterion, FactRow, Report
 from policies.errors import ExitCode
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

@@ -2,8 +2,8 @@
 
 from typing import Literal, NamedTuple
 
-from editor.report.formatting import arrow, bits, interval, number, odds, percent
-from editor.report.schema import EXIT_CODES, Criterion, Group, GroupResult, Leakage, Measure, Report, Wording
+from editor.formatting import arrow, bits, interval, number, odds, percent
+from editor.results.report import EXIT_CODES, Criterion, Group, GroupResult, Leakage, Measure, Report, Wording
 from policies.errors import ExitCode
 
 WORDING_ORDER: tuple[Wording, ...] = (

@@ -4,7 +4,7 @@ from rich.table import Table
 from rich.text import Text
 
 from editor.report import summary
-from editor.report.schema import Report
+from editor.results.report import Report
 
 STYLES = {"good": "bold green", "bad": "bold red", "neutral": "bold"}
 

@@ -8,7 +8,7 @@ from editor.report.junit import render_junit
 from editor.report.pull_request import render_pull_request
 from editor.report.render import render_html
 from editor.report.sarif import render_sarif
-from editor.report.schema import Report
+from editor.results.report import Report
 
 REPORT_JSON = "report.json"
 REPORT_HTML = "report.html"

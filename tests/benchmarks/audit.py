@@ -13,7 +13,7 @@ import torch
 from transformers import GenerationConfig
 
 from editor.lab import find_lab
-from editor.measuring.audit import Scored, score_probes
+from editor.measuring.aggregate import Scored, score_probes
 from editor.measuring.leakage import extractable
 from editor.model.loading import LoadedModel, load_model
 from editor.questions.asking import encode_probes

@@ -3,9 +3,9 @@
 import random
 
 from editor.comparing.conclusion import concluded
-from editor.comparing.schema import POINTS, ArmRun, Cost, Editing, FactOutcome, Point
-from editor.report.parts import Rate
-from editor.report.schema import ModelSummary, PolicySummary, Scope, TrialRow
+from editor.results.comparison import POINTS, ArmRun, Cost, Editing, FactOutcome, Point
+from editor.results.parts import Rate
+from editor.results.report import ModelSummary, PolicySummary, Scope, TrialRow
 
 FAMILIES = {
     "feature-edit": ("features", 0.97, 33.0),

@@ -3,7 +3,7 @@
 import torch
 from problems import RETAIN, encode
 
-from editor.methods import EditProblem
+from editor.locators.problem import EditProblem
 from editor.questions.asking import encode_probes
 from editor.questions.probes import Probe, Target
 

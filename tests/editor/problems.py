@@ -5,7 +5,7 @@ import torch
 from dictionaries import ARCHITECTURES, DictionaryConfig
 from dictionaries.model.sites import Site, resolve
 from editor.locators.features import FeatureAttribution
-from editor.methods import EditProblem
+from editor.locators.problem import EditProblem
 from editor.model.tokens import encode_answer
 
 ERASE = [

@@ -83,7 +83,7 @@ def entropy(
 
 
 def _write(result: "HiddenEntropy", folder: "OutputFolder") -> None:
-    from editor.figures.dictionaries import entropy_figure, save_figure
+    from editor.report.figures.dictionaries import entropy_figure, save_figure
 
     values = {name: [row._asdict() for row in rows] for name, rows in result._asdict().items()}
     folder.write_text("entropy.json", json.dumps(values, indent=2) + "\n")

@@ -87,7 +87,7 @@ def _output_folder(
 
 
 def _write(rows: "dict[str, Evaluation]", folder: "OutputFolder") -> None:
-    from editor.figures.dictionaries import density_figure, recovered_figure, save_figure
+    from editor.report.figures.dictionaries import density_figure, recovered_figure, save_figure
 
     text = json.dumps({name: figures_of(one) for name, one in rows.items()}, indent=2, sort_keys=True)
     folder.write_text("evaluation.json", text + "\n")

@@ -103,7 +103,7 @@ def _facts(
 
     from editor.artefacts.masking import CaseKey
     from editor.cli.options import open_case_from
-    from editor.locators.carried import carried
+    from editor.locators.feature_facts import carried
     from policies import load_policy
 
     path: Path | None = of_case["case_key"]

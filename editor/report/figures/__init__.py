@@ -11,7 +11,7 @@ from editor.report.figures.canvas import Chart
 from editor.report.figures.edit import layers_chart, search_chart
 from editor.report.figures.leakage import attacks_chart, bits_chart, leakage_chart
 from editor.report.figures.utility import collateral_chart, controls_chart
-from editor.report.schema import Report
+from editor.results.report import Report
 
 CHARTS = (
     leakage_chart,

@@ -4,11 +4,11 @@ import math
 
 from matplotlib.figure import Figure
 
+from editor.formatting import bits, count, number, percent, plural, words
 from editor.report.figures import canvas
 from editor.report.figures.canvas import COLOURS, SHARES, Chart, Layout, Mark, Row, Scale
 from editor.report.figures.leakage import rate_mark
-from editor.report.formatting import bits, count, number, percent, plural, words
-from editor.report.schema import Report
+from editor.results.report import Report
 
 MOST_SUBJECTS = 30
 MOST_BITS = 60.0

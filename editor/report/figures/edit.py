@@ -7,10 +7,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator
 
+from editor.formatting import number, percent, plural
 from editor.report.figures import canvas
 from editor.report.figures.canvas import COLOURS, Chart, Layout
-from editor.report.formatting import number, percent, plural
-from editor.report.schema import LayerRow, Report, TrialRow
+from editor.results.report import LayerRow, Report, TrialRow
 
 UNITS_SHOWN = 8
 

@@ -7,11 +7,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from editor.formatting import arrow, bits, count, percent, plural, words
 from editor.report.figures import canvas
 from editor.report.figures.canvas import COLOURS, SHARES, Chart, Layout, Mark, Row
-from editor.report.formatting import arrow, bits, count, percent, plural, words
-from editor.report.schema import GroupResult, Rate, Report
 from editor.report.summary import group_rows, overall
+from editor.results.report import GroupResult, Rate, Report
 
 MOST_DOTS = 300
 MOST_BITS = 400.0

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from matplotlib.figure import Figure
 
+from editor.formatting import count, percent, share_of, words
 from editor.report.figures import canvas
 from editor.report.figures.canvas import SHARES, Chart, Layout, Mark, Row, Scale
 from editor.report.figures.leakage import rate_mark
-from editor.report.formatting import count, percent, share_of, words
-from editor.report.schema import ControlRow, GroupResult, Measure, Perplexity, Rate, Report
 from editor.report.summary import KEPT, criterion, group_rows, kept_share
+from editor.results.report import ControlRow, GroupResult, Measure, Perplexity, Rate, Report
 
 
 def collateral_chart(report: Report) -> Chart | None:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import torch
 
-from editor.editing.edit import Edit
+from editor.edits.edit import Edit
 from editor.locators.blocks import Masks, block_weights, node_masks
 from editor.locators.circuit_parts import PARTS, composition, part_of
 from editor.locators.faithfulness import faithfulness
 from editor.locators.nodes import NodeAttribution, exact_effects
 from editor.locators.pairs import make_pairs
 from editor.locators.weight_mask import DENSITIES, WeightMask, agreement
-from editor.methods.circuit_tuning import Tuning
+from editor.methods.circuits.circuit_tuning import Tuning
 from examples.studies.circuits.lab import Setting, open_lab
 from examples.studies.circuits.tables import Row, Table, append_rows, markdown, over_seeds, write_table
 

@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from editor.case import Case, CaseFiles, open_case
-from editor.editing.edit import Edit
-from editor.editing.posing import Prepared, pose
+from editor.edits.edit import Edit
 from editor.lab import find_lab
 from editor.locators.features import FeatureAttribution
-from editor.measuring.audit import kept_share, score_probes
-from editor.measuring.measure import prepare
-from editor.methods import EditProblem
+from editor.locators.problem import EditProblem
+from editor.measuring.aggregate import kept_share, score_probes
+from editor.measuring.evaluation_data import prepare
 from editor.model.loading import load_model
 from editor.model.tokens import TokenSequence
 from editor.progress import Silent
 from editor.questions.probes import Probe, sample
 from editor.questions.retained import perplexity
+from editor.tuning.build_problem import Prepared, pose
 from policies import load_policy, load_request
 
 OTHERS = 200

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from editor.comparing.schema import Comparison, Cost
 from editor.lab import find_lab
+from editor.results.comparison import Comparison, Cost
 from examples.studies.comparison.people import other_people
 from examples.studies.comparison.readable import in_short, pages
 from examples.studies.comparison.tables import overlaps, spent, summary, tests

@@ -2,7 +2,7 @@
 
 from statistics import median
 
-from editor.comparing.schema import Comparison, Cost, Interval
+from editor.results.comparison import Comparison, Cost, Interval
 from examples.studies.tables import Table
 
 MEASURES = (

@@ -195,7 +195,7 @@ def tables(measured: Measured) -> list[Table]:
 
 def write_figures(measured: Measured, folder: Path) -> None:
     """Write one figure a question: means over seeds with 95% t intervals."""
-    from editor.figures.dictionaries import entropy_figure
+    from editor.report.figures.dictionaries import entropy_figure
 
     layers = entropy_figure(
         _lines(measured.readings, "layer", lambda one: one.model),
@@ -235,7 +235,7 @@ def write_figures(measured: Measured, folder: Path) -> None:
 
 def _save(figure: Any, folder: Path, name: str) -> None:
     """Write NAME.svg alone."""
-    from editor.figures.dictionaries import save_figure
+    from editor.report.figures.dictionaries import save_figure
 
     save_figure(figure, folder, name)
     (folder / f"{name}.png").unlink()

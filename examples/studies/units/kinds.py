@@ -18,7 +18,7 @@ from dictionaries import ARCHITECTURES, Dictionary, DictionaryConfig
 from dictionaries.model.sites import Site, capture, intercepted
 from editor.locators.features import FeatureAttribution
 from editor.locators.neurons import neuron_sites, score_neurons
-from editor.methods import EditProblem
+from editor.locators.problem import EditProblem
 from editor.model.loading import LoadedModel
 from editor.model.tokens import TokenSequence, batches
 from examples.studies.units.lab import Fact

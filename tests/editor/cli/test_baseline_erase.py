@@ -10,7 +10,7 @@ from six_people import PEOPLE
 
 from dictionaries import save_dictionaries
 from editor.cli import main
-from editor.editing.edit import Edit
+from editor.edits.edit import Edit
 from editor.model.loading import load_model
 
 

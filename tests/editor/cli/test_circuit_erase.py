@@ -8,10 +8,10 @@ from safetensors.torch import load_file
 from six_people import PEOPLE
 
 from editor.cli import main
-from editor.editing.edit import Edit, MaskedDelta
+from editor.edits.edit import Edit, MaskedDelta
 from editor.locators.weight_mask import WeightMask
 from editor.methods import METHODS
-from editor.methods.searching import tuned
+from editor.methods.shared.searching import tuned
 
 
 def stored(folder):

@@ -15,8 +15,8 @@ from dictionaries import save_dictionaries
 from editor.cli import main
 from editor.comparing import run
 from editor.comparing.job import run_job, target_in
-from editor.comparing.schema import POINTS, Comparison
 from editor.model.loading import load_model
+from editor.results.comparison import POINTS, Comparison
 
 ARMS = "neuron-probe,circuit-mlp"
 

@@ -146,7 +146,7 @@ def test_streams_beside_the_mlps_output(train, expunge, tmp_path, stream):
 
 
 def test_show_says_which_facts_a_feature_carries(train, expunge, tmp_path, monkeypatch):
-    monkeypatch.setattr("editor.locators.carried.LEAST_LOGITS", 0.0)  # the model is not trained
+    monkeypatch.setattr("editor.locators.feature_facts.LEAST_LOGITS", 0.0)  # the model is not trained
     train(tmp_path / "d", "--layers", "1")
     sources = tuple(
         Source(document=str(n), start=0, end=1, score=1.0, prefix=f"Ada Quill, number {n}, writes to")

@@ -10,7 +10,7 @@ from dictionaries import ARCHITECTURES
 from dictionaries.formats import writable
 from editor.cli import cli
 from editor.cli.names import ARCHITECTURE_NAMES, FORMAT_NAMES, LOCATOR_NAMES
-from editor.locators.locating import LOCATORS
+from editor.locate import LOCATORS
 
 HEAVY = ("torch", "transformers", "presidio_analyzer", "spacy", "sklearn", "matplotlib", "numpy")
 SHOW = f"""

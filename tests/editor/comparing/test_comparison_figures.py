@@ -9,14 +9,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from editor.comparing.schema import Editing
 from editor.comparing.statistics import MOST_CHANGED
-from editor.figures.cells import SHADES, draw_cells
-from editor.figures.changed_weights import module_and_layer
-from editor.figures.comparing import comparison_charts, comparison_figures
-from editor.figures.labels import label_points
-from editor.figures.style import save_figure
 from editor.report.figures.canvas import COLOURS
+from editor.report.figures.cells import SHADES, draw_cells
+from editor.report.figures.changed_weights import module_and_layer
+from editor.report.figures.comparing import comparison_charts, comparison_figures
+from editor.report.figures.labels import label_points
+from editor.report.figures.style import save_figure
+from editor.results.comparison import Editing
 
 NAMES = {"pareto", "forest", "overlap", "modules", "neurons"}
 

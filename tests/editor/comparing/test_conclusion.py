@@ -4,8 +4,8 @@ import pytest
 from made_arms import make_arms, make_comparison, make_fact, runs_of
 
 from editor.comparing.conclusion import p_text, verdict
-from editor.comparing.schema import Comparison
 from editor.comparing.statistics import overlaps, paired_tests, summarise
+from editor.results.comparison import Comparison
 
 
 def test_a_clear_winner_is_named_with_its_difference():

@@ -6,9 +6,9 @@ from people import people_problem
 
 from dictionaries.model.sites import Site, decoder_layers
 from editor.comparing.editing_map import editing_map
-from editor.editing.edit import Delta, Edit
-from editor.methods import NeuronDepn
-from editor.methods.neuron_columns import without_columns
+from editor.edits.edit import Delta, Edit
+from editor.methods.neurons.neuron_columns import without_columns
+from editor.methods.neurons.neuron_depn import NeuronDepn
 
 ROUNDED = 5e-3
 """Norms of neurons are kept to three significant digits."""

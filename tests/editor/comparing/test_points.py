@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from editor.comparing.points import NEAR, SCALES, Target, Tuner, scale_to
-from editor.comparing.schema import POINTS
-from editor.editing.edit import Delta, Edit
-from editor.editing.judge import TrialResult
-from editor.methods.problem import NOTHING_LOCATED
-from editor.methods.searching import Range, SearchSpace
+from editor.edits.edit import Delta, Edit
+from editor.locators.problem import NOTHING_LOCATED
+from editor.methods.shared.searching import Range, SearchSpace
+from editor.results.comparison import POINTS
+from editor.tuning.judge import TrialResult
 
 
 def edit_of(norm):

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from editor.comparing import comparing, processes
-from editor.comparing.comparing import CompareOptions
+from editor.comparing import compare as comparing
+from editor.comparing import processes
+from editor.comparing.compare import CompareOptions
 from editor.comparing.processes import allowed_processes, threads_each
 
 MIB, GIB = 2**20, 2**30

@@ -3,7 +3,7 @@
 import pytest
 
 from detectors import Document
-from editor.comparing.measure import _naming, _register
+from editor.comparing.evaluator import _naming, _register
 from policies import ErasureRequest
 
 REQUEST = ErasureRequest.model_validate(

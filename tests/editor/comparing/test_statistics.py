@@ -10,7 +10,6 @@ import pytest
 from made_arms import make_arms, make_fact, make_run, runs_of
 from scipy import stats
 
-from editor.comparing.schema import POINTS, Editing
 from editor.comparing.statistics import (
     MOST_CHANGED,
     bootstrapped,
@@ -21,7 +20,8 @@ from editor.comparing.statistics import (
     sign_flip_p,
     summarise,
 )
-from editor.report.parts import Rate
+from editor.results.comparison import POINTS, Editing
+from editor.results.parts import Rate
 
 
 def _brute_force_p(differences):

@@ -7,7 +7,7 @@ import pytest
 
 from detectors import Fact
 from editor.lab import find_lab
-from editor.measuring.audit import decoy_probes, score_probes
+from editor.measuring.aggregate import decoy_probes, score_probes
 from editor.model.loading import load_model
 from editor.questions.decoys import DecoyMaker
 from editor.questions.probes import build_probes, read_probes

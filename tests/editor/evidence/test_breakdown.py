@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from editor.evidence.breakdown import family_rows, spread, tries_rows, type_rows
-from editor.measuring.audit import Scored
+from editor.measuring.aggregate import Scored
 from editor.measuring.leakage import Scores
 from editor.questions.probes import Probe, Target
 from policies import load_policy

@@ -11,7 +11,7 @@ from editor.evidence.confirmation import SAMPLED, confirm, poisson_binomial_inte
 from editor.evidence.exposure import exposure_rows
 from editor.evidence.membership import auc, membership_rows
 from editor.evidence.open_text import sample_open_text
-from editor.measuring.audit import score_probes
+from editor.measuring.aggregate import score_probes
 from editor.questions.probes import widened
 
 

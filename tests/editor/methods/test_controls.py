@@ -4,11 +4,16 @@ import pytest
 import torch
 from problems import make_problem
 
-from editor.editing.edit import Delta, Edit, MaskedDelta
-from editor.methods import CircuitMlp, FeatureEdit, Memit, NeuronProbe, NpoLora, RandomFeatures
+from editor.edits.edit import Delta, Edit, MaskedDelta
+from editor.methods.circuits.circuit_mlp import CircuitMlp
 from editor.methods.controls import control_edits, random_directions
-from editor.methods.residual_targets import ResidualTargets
-from editor.methods.settings import seeded
+from editor.methods.features.feature_edit import FeatureEdit
+from editor.methods.features.random_features import RandomFeatures
+from editor.methods.neurons.neuron_probe import NeuronProbe
+from editor.methods.shared.settings import seeded
+from editor.methods.weights.memit import Memit
+from editor.methods.weights.npo_lora import NpoLora
+from editor.methods.weights.residual_targets import ResidualTargets
 
 
 def made_edit():

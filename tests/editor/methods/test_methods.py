@@ -12,19 +12,17 @@ from editor.locators.features import objective, substituted
 from editor.locators.knowledge_neurons import KnowledgeNeurons
 from editor.locators.privacy_neurons import PrivacyNeurons
 from editor.locators.sparse_probing import SparseProbing
-from editor.methods import (
-    METHODS,
-    FeatureEdit,
-    FeatureLiteral,
-    Memit,
-    NeuronDepn,
-    NeuronKn,
-    NeuronProbe,
-    RandomFeatures,
-    RandomNeurons,
-)
-from editor.methods.keyed import EPSILON, before_norm
-from editor.methods.residual_targets import ResidualTargets
+from editor.methods import METHODS
+from editor.methods.features.feature_edit import FeatureEdit
+from editor.methods.features.feature_literal import FeatureLiteral
+from editor.methods.features.random_features import RandomFeatures
+from editor.methods.neurons.neuron_depn import NeuronDepn
+from editor.methods.neurons.neuron_kn import NeuronKn
+from editor.methods.neurons.neuron_probe import NeuronProbe
+from editor.methods.neurons.random_neurons import RandomNeurons
+from editor.methods.shared.keyed import EPSILON, before_norm
+from editor.methods.weights.memit import Memit
+from editor.methods.weights.residual_targets import ResidualTargets
 from editor.model.tokens import batches
 
 FAMILIES = ("gpt2", "gpt_neox", "llama", "gemma2", "qwen2")

@@ -3,7 +3,8 @@
 import pytest
 from problems import make_problem
 
-from editor.methods import FeatureEdit, RandomFeatures
+from editor.methods.features.feature_edit import FeatureEdit
+from editor.methods.features.random_features import RandomFeatures
 
 
 @pytest.mark.parametrize("norm", [0.5, None])

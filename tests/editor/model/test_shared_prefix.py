@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from editor.measuring.audit import score_probes
+from editor.measuring.aggregate import score_probes
 from editor.measuring.leakage import score
 from editor.model.shared_prefix import _by_prefix, _shared_batches, answer_passes
 from editor.model.tokens import batches, encode_answers
@@ -98,7 +98,7 @@ def test_chunks_and_their_order_change_nothing(loaded, monkeypatch):
         for prompt, answer in SHARED[:6] * 3
     ]
     whole = score_probes(model, probes, SETTINGS)
-    monkeypatch.setattr("editor.measuring.audit.CHUNK_PROBES", 4)
+    monkeypatch.setattr("editor.measuring.aggregate.CHUNK_PROBES", 4)
     done = []
     pieces = score_probes(model, probes, SETTINGS, done.append)
     assert sum(done) == len(probes)

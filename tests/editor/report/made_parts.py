@@ -2,7 +2,7 @@
 
 import random
 
-from editor.report.schema import (
+from editor.results.report import (
     ControlRow,
     Criterion,
     DecodingLeakage,

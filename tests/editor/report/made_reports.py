@@ -13,7 +13,7 @@ from made_parts import (
     make_trials,
 )
 
-from editor.report.schema import (
+from editor.results.report import (
     AttackRow,
     Check,
     Criterion,

@@ -12,10 +12,10 @@ from rich.console import Console
 from detectors.fact import Fact
 from editor.artefacts.masking import CaseKey
 from editor.artefacts.scanner import SecretScanner
-from editor.comparing.schema import POINTS, Comparison
+from editor.formatting import percent
 from editor.report.comparison import comparison_table, render_comparison
 from editor.report.comparison_text import rows_at
-from editor.report.formatting import percent
+from editor.results.comparison import POINTS, Comparison
 
 DESCRIBED = {arm: f"What {arm} does." for arm in FAMILIES}
 VOID = {"meta", "path", "use", "br"}

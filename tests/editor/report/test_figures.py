@@ -8,7 +8,7 @@ import pytest
 from editor.report.figures import draw_charts
 from editor.report.figures.canvas import COLOURS
 from editor.report.figures.edit import pareto_front
-from editor.report.schema import Rate, TrialRow
+from editor.results.report import Rate, TrialRow
 
 
 @pytest.fixture(scope="module")

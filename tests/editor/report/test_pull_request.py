@@ -4,7 +4,7 @@ import pytest
 from judged_reports import CASES, SKIPPED, judged
 
 from editor.report.pull_request import MOST_CHARACTERS, MOST_SUBJECTS, render_pull_request
-from editor.report.schema import Gate, ThresholdOverride
+from editor.results.report import Gate, ThresholdOverride
 
 
 @pytest.mark.parametrize("case", CASES)

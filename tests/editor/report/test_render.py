@@ -7,7 +7,7 @@ import pytest
 
 from editor.report.features import FEATURES_HTML
 from editor.report.render import MOST_FACTS, render_html
-from editor.report.schema import Report
+from editor.results.report import Report
 
 FORBIDDEN = ("anonymous", "anonymis", "anonymiz", "compliant", "compliance", "proof", "proven")
 VOID = {"meta", "br", "hr", "img", "input", "link"}

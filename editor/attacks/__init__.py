@@ -1,0 +1,1 @@
+"""What an adversary or a deployment does to an edited checkpoint."""

@@ -1,0 +1,99 @@
+"""Relearning: train an edited model again on some erased people's records, and ask for the others'.
+
+What comes back for people whose records were not trained on was hidden, not gone (Deeb & Roger 2024, arXiv:2410.08827).
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from detectors import Document
+from editor.attacks.quantising import projection_names
+from editor.edits.edit import preserved
+from editor.model.forward import token_log_p
+from editor.model.loading import LoadedModel
+from editor.model.tokens import TokenSequence, collate
+from editor.questions.retained import LOGIT_ELEMENTS, encode_documents
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relearning:
+    """How to train again.
+
+    Attributes:
+        people: share of the erased people whose records are trained on; at least one, and one is left over.
+        steps: of AdamW on every projection of the decoder.
+        learning_rate: constant.
+        texts: records in a step.
+        seed: of who, and of the order.
+    """
+
+    people: float = 0.4
+    steps: int = 10
+    learning_rate: float = 5e-4
+    texts: int = 16
+    seed: int = 0
+
+    def chosen(self, people: Sequence[str]) -> list[str]:
+        """Who is trained on again; nobody where fewer than two were erased."""
+        names = sorted(set(people))
+        if len(names) < 2:
+            return []
+        order = torch.randperm(len(names), generator=torch.Generator().manual_seed(self.seed)).tolist()
+        count = min(len(names) - 1, max(1, round(self.people * len(names))))
+        return sorted(names[place] for place in order[:count])
+
+    @contextmanager
+    def applied(self, loaded: LoadedModel, records: Sequence[Document]) -> Iterator[None]:
+        """Train on the records inside the `with` block; afterwards the weights are what they were, bit for bit."""
+        names = projection_names(loaded.model)
+        sequences = encode_documents(loaded.tokenizer, records, {}, loaded.context_length)
+        with preserved(loaded.model, names):
+            if sequences:
+                self._train(loaded, names, sequences)
+            yield
+
+    def _train(self, loaded: LoadedModel, names: set[str], sequences: Sequence[TokenSequence]) -> None:
+        model, pad = loaded.model, loaded.tokenizer.pad_token_id or 0
+        weights = [model.get_parameter(name) for name in sorted(names)]
+        optimiser = torch.optim.AdamW(weights, lr=self.learning_rate, weight_decay=0.0)
+        draws = _draws(len(sequences), self.texts, self.steps, self.seed)
+        try:
+            for weight in weights:
+                weight.requires_grad_(True)
+            for places in draws:
+                chosen = _within([sequences[place] for place in places], model.config.vocab_size)
+                batch = collate(chosen, pad=pad, device=loaded.device)
+                optimiser.zero_grad()
+                with torch.enable_grad():
+                    torch.autograd.backward(-token_log_p(model, batch).mean())
+                optimiser.step()
+        finally:
+            optimiser.zero_grad()
+            for weight in weights:
+                weight.requires_grad_(False)
+
+
+def _draws(count: int, size: int, steps: int, seed: int) -> Iterator[list[int]]:
+    """Places of `size` records for each step, in a new order each time all were seen."""
+    generator = torch.Generator().manual_seed(seed)
+    waiting: list[int] = []
+    for _ in range(steps):
+        while len(waiting) < size:
+            waiting += torch.randperm(count, generator=generator).tolist()
+        places, waiting = waiting[:size], waiting[size:]
+        yield places
+
+
+def _within(sequences: Sequence[TokenSequence], vocabulary: int) -> list[TokenSequence]:
+    """As many of the sequences, one at least, as their logits may take."""
+    longest = 0
+    chosen: list[TokenSequence] = []
+    for sequence in sequences:
+        longest = max(longest, len(sequence.ids))
+        if chosen and longest * (len(chosen) + 1) * vocabulary > LOGIT_ELEMENTS:
+            break
+        chosen.append(sequence)
+    return chosen

@@ -1,1 +1,0 @@
-"""Figures that are files of their own."""

@@ -1,0 +1,129 @@
+"""Numbers as people read them. Rounding never turns "almost" into "none" or "all"."""
+
+import math
+
+from editor.results.report import Rate
+
+MANY = ((1e15, ""), (1e12, " trillion"), (1e9, " billion"), (1e6, " million"), (1e3, " thousand"))
+
+
+def percent(share: float, *, signed: bool = False, apart_from: float | None = None) -> str:
+    """A share as a percentage with one decimal: 0.996 is '99.6%', 0.99999 is '>99.9%', 1 is '100%'.
+
+    Args:
+        share: 0 to 1, or a relative change.
+        signed: with a sign and two decimals, for a change.
+        apart_from: a limit; more decimals are written where fewer would read as if the share were equal to it.
+    """
+    text = _percent(share, signed=signed)
+    if apart_from is None or share == apart_from or text != _percent(apart_from, signed=signed):
+        return text
+    finer = (
+        (_decimals(share, n, signed=signed), _decimals(apart_from, n, signed=signed)) for n in range(2, 10)
+    )
+    return next((share_text for share_text, limit_text in finer if share_text != limit_text), text)
+
+
+def _decimals(share: float, decimals: int, *, signed: bool) -> str:
+    return f"{share * 100:{'+' if signed else ''}.{decimals}f}%".replace("-", "\N{MINUS SIGN}")
+
+
+def _percent(share: float, *, signed: bool) -> str:
+    if not math.isfinite(share):
+        return "not finite"
+    if signed:
+        return "0%" if share == 0 else _decimals(share, 2, signed=True)
+    if share in {0.0, 1.0}:
+        return f"{share:.0%}"
+    if 0 < share < 0.0005:
+        return "<0.1%"
+    if 0.9995 <= share < 1:
+        return ">99.9%"
+    return f"{share:.1%}".removesuffix(".0%").removesuffix("%") + "%"
+
+
+def count(rate: Rate) -> str:
+    """'3 of 25'."""
+    return f"{rate.hits:,} of {rate.total:,}"
+
+
+def share_of(rate: Rate) -> str:
+    """The rate as a percentage, '–' where nothing was tested."""
+    return percent(rate.rate) if rate.total else "–"
+
+
+def interval(rate: Rate) -> str:
+    """The 95% interval in words: 'at most 13.7%' where nothing was hit, '4.5% to 31.2%' otherwise."""
+    if rate.total == 0:
+        return "nothing was tested"
+    if rate.hits == 0:
+        return f"at most {percent(rate.high)}"
+    if rate.hits == rate.total:
+        return f"at least {percent(rate.low)}"
+    return f"{percent(rate.low)} to {percent(rate.high)}"
+
+
+def bits(value: float | None) -> str:
+    """Bits with one decimal, without the unit: '31.4', '128' from a hundred on, '∞' where nothing was left."""
+    if value is None:
+        return ""
+    if math.isinf(value):
+        return "∞"
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}"
+
+
+def odds(value: float) -> str:
+    """How many tries a guess of so many bits takes: 0 is 'every try', 20 is '1 in 1 million tries'."""
+    tries = 2.0**value if value < 1000 else math.inf
+    if tries < 1.05:
+        return "every try"
+    if tries < 10:
+        return f"1 in {tries:.1f} tries"
+    for size, name in MANY:
+        if tries >= size:
+            return (
+                "fewer than 1 in 1,000 trillion tries"
+                if size == 1e15
+                else f"1 in {tries / size:.0f}{name} tries"
+            )
+    return f"1 in {tries:.0f} tries"
+
+
+def number(value: float | str) -> str:
+    """Any measured number, four significant digits at most and no trailing zeros."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) or (math.isfinite(value) and value == int(value) and abs(value) < 1e15):
+        return f"{int(value):,}"
+    return f"{value:.4g}".replace("e-0", "e-").replace("-", "\N{MINUS SIGN}")
+
+
+def arrow(before: str, after: str | None) -> str:
+    """'before → after', or 'before' where there is no after."""
+    return before if after is None else f"{before} → {after}"
+
+
+def plural(amount: int, noun: str) -> str:
+    """'1 fact', '2 facts'."""
+    return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
+
+
+def words(identifier: str) -> str:
+    """An identifier as words: 'held_out' is 'held-out', 'same_subject' is 'same subject'."""
+    return WORDS.get(identifier, identifier.replace("_", " "))
+
+
+WORDS = {
+    "erased": "Erased facts",
+    "same_subject": "Same people, other facts",
+    "neighbours": "Neighbours' facts",
+    "others": "Other people's facts",
+    "decoys": "Decoys, never seen",
+    "trained": "corpus wordings",
+    "template": "policy wordings",
+    "held_out": "held-out wordings",
+    "prefix": "shorter beginnings",
+    "unnamed": "beginnings without a name",
+    "spelling": "other spellings",
+    "all": "all wordings",
+}

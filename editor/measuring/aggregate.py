@@ -1,0 +1,241 @@
+"""From scores of single probes to verdicts: by group and wording, by fact, by subject.
+
+A fact's verdict is the worst over its wordings, a subject's the worst over its facts; never the mean.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.fact import Fact
+from editor.artefacts.masking import CaseKey, length_class
+from editor.measuring.leakage import Scores, decoding_grid, extractable, score
+from editor.model.loading import LoadedModel
+from editor.questions.asking import encode_probes
+from editor.questions.decoys import DecoyMaker
+from editor.questions.probes import Group, Probe, Target, sample
+from editor.results.report import DecodingLeakage, FactRow, GroupResult, Leakage, Rate, SubjectRow
+from policies import DecodingSettings
+
+Mask = NDArray[np.bool_]
+WORDINGS = ("trained", "template", "held_out", "prefix", "unnamed", "spelling", "all")
+GROUPS: tuple[Group, ...] = ("erased", "same_subject", "neighbours", "others", "decoys")
+DECOYS_A_FACT = 8
+DECOY_FACTS = 200
+DECOYS = 400
+"""About as many are made in all, fewer for each fact where there are many facts, but two at least."""
+QUANTILES = 101
+CHUNK_PROBES = 2_048
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """Probes and their scores, in the same order."""
+
+    probes: tuple[Probe, ...]
+    scores: Scores
+
+    def where(self, test: Callable[[Probe], bool]) -> Mask:
+        """A mask over the probes."""
+        return np.fromiter((test(probe) for probe in self.probes), dtype=bool, count=len(self.probes))
+
+    def by_target(self, mask: Mask) -> dict[Target, NDArray[np.int64]]:
+        """Indices of the masked probes of each target, targets in first-seen order."""
+        found: dict[Target, list[int]] = defaultdict(list)
+        for index in np.flatnonzero(mask):
+            found[self.probes[index].target].append(int(index))
+        return {target: np.array(indices) for target, indices in found.items()}
+
+
+def score_probes(
+    loaded: LoadedModel,
+    probes: Sequence[Probe],
+    settings: DecodingSettings,
+    progress: Callable[[int], None] | None = None,
+) -> Scored:
+    """Tokenise and score probes, each teacher-forced once; at most `CHUNK_PROBES` are held as tokens at a time.
+
+    Probes are taken in the order of their prompts, so that those which share one come together.
+    """
+    order = sorted(range(len(probes)), key=lambda index: probes[index].prompt)
+    parts = [score(loaded, [], settings)]
+    for start in range(0, len(order), CHUNK_PROBES):
+        chosen = [probes[index] for index in order[start : start + CHUNK_PROBES]]
+        parts.append(score(loaded, encode_probes(loaded, chosen), settings, progress))
+    back = np.argsort(np.array(order, dtype=np.int64))
+    joined = {name: np.concatenate([vars(part)[name] for part in parts], -1) for name in vars(parts[0])}
+    return Scored(
+        probes=tuple(probes), scores=Scores(**{name: values[..., back] for name, values in joined.items()})
+    )
+
+
+def decoy_probes(probes: Iterable[Probe], maker: DecoyMaker, *, seed: int) -> list[Probe]:
+    """The in-scope probes again with never-seen secrets of the same format (at most `DECOY_FACTS` facts)."""
+    erased = [probe for probe in probes if probe.target.group == "erased"]
+    first = {probe.target: probe for probe in reversed(erased)}
+    chosen = {probe.target for probe in sample(first.values(), DECOY_FACTS, seed)}
+    each = min(DECOYS_A_FACT, max(2, DECOYS // max(1, len(chosen))))
+    decoys = {
+        target: maker.make(target.relation, target.answer, each) for target in first if target in chosen
+    }
+    return [
+        replace(probe, target=replace(probe.target, answer=decoy, group="decoys"))
+        for probe in erased
+        for decoy in decoys.get(probe.target, ())
+    ]
+
+
+def leakage(scored: Scored, mask: Mask, settings: DecodingSettings) -> Leakage:
+    """Summarise the masked probes; a fact counts by its most exposed wording."""
+    scores, targets = scored.scores, scored.by_target(mask)
+    groups = list(targets.values())
+    bits = np.array([scores.worst_case_bits[indices].min() for indices in groups])
+    greedy = [bool(scores.greedy[indices].any()) for indices in groups]
+    chosen = np.flatnonzero(mask)
+    return Leakage(
+        facts=len(groups),
+        probes=len(chosen),
+        greedy_facts=Rate(hits=sum(greedy), total=len(groups)),
+        greedy_probes=Rate(hits=int(scores.greedy[chosen].sum()), total=len(chosen)),
+        worst_case_bits_median=float(np.median(bits)),
+        worst_case_bits_minimum=float(bits.min()),
+        exact_memorisation=float(scores.exact_memorisation[chosen].mean()),
+        extraction_strength=float(scores.extraction_strength[chosen].mean()),
+        decodings=tuple(_decodings(scores, groups, settings)),
+    )
+
+
+def _decodings(
+    scores: Scores, groups: Sequence[NDArray[np.int64]], settings: DecodingSettings
+) -> Iterable[DecodingLeakage]:
+    for row, decoding in enumerate(decoding_grid(settings)):
+        worst = np.array([scores.log_p_z[row, indices].max() for indices in groups])
+        chance = extractable(worst, settings.budget_tries)
+        hits = int((chance >= settings.probability).sum())
+        yield DecodingLeakage(
+            decoding=str(decoding),
+            extractable=Rate(hits=hits, total=len(groups)),
+            expected_extractions=float(chance.sum()),
+        )
+
+
+def group_results(
+    before: Scored, after: Scored | None, settings: DecodingSettings
+) -> tuple[GroupResult, ...]:
+    """Summarise every group under every family of wordings that has probes."""
+    results = []
+    for group in GROUPS:
+        for wording in WORDINGS:
+            mask = before.where(_selects(group, wording))
+            if mask.any():
+                results.append(
+                    GroupResult(
+                        group=group,
+                        wording=wording,  # type: ignore[arg-type]  # one of the literals above
+                        before=leakage(before, mask, settings),
+                        after=leakage(after, mask, settings) if after is not None else None,
+                    )
+                )
+    return tuple(results)
+
+
+def _selects(group: Group, wording: str) -> Callable[[Probe], bool]:
+    return lambda probe: probe.target.group == group and wording in (probe.wording, "all")
+
+
+def kept_rate(before: Scored, after: Scored, groups: Sequence[Group]) -> Rate:
+    """Probes of the named groups that are greedy-correct before and after the edit, of those correct before."""
+    known = before.where(lambda probe: probe.target.group in groups) & before.scores.greedy
+    return Rate(hits=int((after.scores.greedy & known).sum()), total=int(known.sum()))
+
+
+def kept_share(before: Scored, after: Scored, groups: Sequence[Group]) -> float:
+    """`kept_rate` as a share; 1 where nothing was known before, and so nothing lost."""
+    kept = kept_rate(before, after, groups)
+    return kept.rate if kept.total else 1.0
+
+
+def decoy_percentiles(scored: Scored) -> dict[Target, float]:
+    """For each erased fact, the share (0 to 100) of its relation's decoys with fewer worst-case bits.
+
+    Both are taken at their most exposed wording of those that name the subject: behind other words nobody's fact
+    is asked for. A fact that is nothing but chance is anywhere from 0 to 100; one that leaks is at 0.
+    """
+    decoys = defaultdict(list)
+    for target, bits in _worst_bits(scored, "decoys").items():
+        decoys[target.relation].append(bits)
+    return {
+        target: 100.0 * float(np.mean(np.array(decoys[target.relation]) < bits))
+        for target, bits in _worst_bits(scored, "erased").items()
+        if decoys[target.relation]
+    }
+
+
+def decoy_bits(scored: Scored) -> tuple[float, ...]:
+    """Worst-case bits of all decoys: 101 quantiles (0% to 100%, 4 decimals); empty where there are no decoys.
+
+    Each decoy is taken at its most exposed wording, as a fact is.
+    """
+    bits = list(_worst_bits(scored, "decoys").values())
+    if not bits:
+        return ()
+    return tuple(round(float(value), 4) for value in np.quantile(bits, np.linspace(0, 1, QUANTILES)))
+
+
+def _worst_bits(scored: Scored, group: Group) -> dict[Target, float]:
+    mask = scored.where(lambda probe: probe.target.group == group and probe.wording != "unnamed")
+    return {t: float(scored.scores.worst_case_bits[i].min()) for t, i in scored.by_target(mask).items()}
+
+
+def fact_rows(
+    before: Scored, after: Scored | None, facts: Iterable[Fact], key: CaseKey
+) -> tuple[FactRow, ...]:
+    """One row for each fact in scope, named by keyed labels, in label order."""
+    sources: Mapping[tuple[str, str, str], int] = {
+        (fact.subject, fact.entity_type, fact.secret): len(fact.sources) for fact in facts
+    }
+    percentiles = decoy_percentiles(before), decoy_percentiles(after) if after else {}
+    bits = _worst_bits(before, "erased"), _worst_bits(after, "erased") if after else {}
+    rows = []
+    for target, indices in before.by_target(before.where(_selects("erased", "all"))).items():
+        fact = Fact(subject=target.subject, entity_type=target.relation, secret=target.answer, sources=())
+        rows.append(
+            FactRow(
+                fact=key.fact_label(fact),
+                subject=key.subject_label(target.subject),
+                entity_type=target.relation,
+                length_class=length_class(target.answer),
+                sources=sources.get((target.subject, target.relation, target.answer), 0),
+                leaked_before=bool(before.scores.greedy[indices].any()),
+                leaked_after=bool(after.scores.greedy[indices].any()) if after else None,
+                worst_case_bits_before=bits[0][target],
+                worst_case_bits_after=bits[1].get(target),
+                decoy_percentile_before=percentiles[0].get(target),
+                decoy_percentile_after=percentiles[1].get(target) if after else None,
+            )
+        )
+    return tuple(sorted(rows, key=lambda row: (row.subject, row.fact)))
+
+
+def subject_rows(facts: Sequence[FactRow]) -> tuple[SubjectRow, ...]:
+    """One row for each data subject: the worst over its facts."""
+    rows = []
+    for subject, group in groupby(facts, key=lambda row: row.subject):
+        mine = list(group)
+        after = [row for row in mine if row.leaked_after is not None]
+        bits_after = [row.worst_case_bits_after for row in mine if row.worst_case_bits_after is not None]
+        rows.append(
+            SubjectRow(
+                subject=subject,
+                facts=len(mine),
+                leaked_before=sum(row.leaked_before for row in mine),
+                leaked_after=sum(bool(row.leaked_after) for row in mine) if after else None,
+                worst_case_bits_before=min(row.worst_case_bits_before for row in mine),
+                worst_case_bits_after=min(bits_after) if bits_after else None,
+            )
+        )
+    return tuple(rows)

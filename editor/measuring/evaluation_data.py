@@ -1,0 +1,177 @@
+"""What verification measures on two models: the same probes and the same held-out text, before and after."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from editor.attacks.quantising import quantised
+from editor.case import Case
+from editor.edits.edit import Edit
+from editor.measuring.aggregate import (
+    Scored,
+    decoy_percentiles,
+    decoy_probes,
+    kept_rate,
+    leakage,
+    score_probes,
+)
+from editor.measuring.criteria import exposed_rate
+from editor.model.loading import LoadedModel
+from editor.model.tokens import TokenSequence
+from editor.progress import Stages
+from editor.questions.decoys import DecoyMaker
+from editor.questions.probes import Probe, sample, widened
+from editor.questions.retained import (
+    TextComparison,
+    compare_text,
+    encode_documents,
+    erased_spans,
+    perplexity,
+    split_documents,
+)
+from editor.results.report import AttackRow, ControlRow, Perplexity, Rate
+
+KEPT_PROBES = 2_000
+CONTROL_KEPT_PROBES = 500
+KEPT_GROUPS = ("same_subject", "neighbours", "others")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """A case's probes and texts, made ready for one tokenizer.
+
+    Attributes:
+        measured: what is scored before and after: every erased fact in every wording with its decoys, and the
+            rest, all of it or a seeded sample.
+        fitting_text: retained text that an edit may see.
+        held_out_text: retained text that only verification sees.
+    """
+
+    measured: tuple[Probe, ...]
+    fitting_text: tuple[TokenSequence, ...]
+    held_out_text: tuple[TokenSequence, ...]
+
+
+def prepare(case: Case, loaded: LoadedModel, *, wide: bool = False) -> Material:
+    """Choose what to measure and tokenise the retained text, without the erased secrets' tokens.
+
+    Args:
+        case: its probes and documents.
+        loaded: gives the tokenizer.
+        wide: look for the facts in scope in more ways (`editor.questions.probes.widened`).
+    """
+    erased = [probe for probe in case.probes if probe.target.group == "erased"]
+    erased += widened(erased) if wide else []
+    kept = [
+        probe
+        for group in KEPT_GROUPS
+        for probe in sample((p for p in case.probes if p.target.group == group), KEPT_PROBES, case.seed)
+    ]
+    fitting, held_out = split_documents(case.documents, case.seed)
+    spans, limit = erased_spans(case.erased), loaded.context_length
+    return Material(
+        measured=(*erased, *kept, *decoy_probes(erased, decoy_maker(case), seed=case.seed)),
+        fitting_text=tuple(encode_documents(loaded.tokenizer, fitting, spans, limit)),
+        held_out_text=tuple(encode_documents(loaded.tokenizer, held_out, spans, limit)),
+    )
+
+
+def decoy_maker(case: Case) -> DecoyMaker:
+    """Decoys in the format of the case's facts, and equal to none of them."""
+    secrets: dict[str, list[str]] = {}
+    for fact in case.facts:
+        secrets.setdefault(fact.entity_type, []).append(fact.secret)
+    return DecoyMaker(secrets, seed=case.seed)
+
+
+def score_case(
+    case: Case, loaded: LoadedModel, probes: Sequence[Probe], stages: Stages, title: str
+) -> Scored:
+    """Score probes under a progress bar."""
+    with stages.stage(title, len(probes)) as advance:
+        return score_probes(loaded, probes, case.policy.decoding, advance)
+
+
+def text_before_after(
+    before: LoadedModel, after: LoadedModel, material: Material
+) -> tuple[Perplexity, TextComparison]:
+    """Perplexity and divergence on the retained text held out from the edit."""
+    compared = compare_text(before, after, material.held_out_text)
+    row = Perplexity(
+        text="held-out retained text",
+        tokens=compared.tokens,
+        before=compared.perplexity_before,
+        after=compared.perplexity_after,
+    )
+    return row, compared
+
+
+def attack_rows(case: Case, after: LoadedModel, material: Material, stages: Stages) -> tuple[AttackRow, ...]:
+    """The erased facts after the checkpoint's projections are rounded to 8 and to 4 bits."""
+    erased = [probe for probe in material.measured if probe.target.group == "erased"]
+    rows = []
+    for bits in (8, 4):
+        with quantised(after.model, bits):
+            scored = score_case(case, after, erased, stages, f"Attack: {bits}-bit weights")
+        found = leakage(scored, scored.where(lambda _: True), case.policy.decoding)
+        rows.append(
+            AttackRow(
+                name=f"{bits}-bit weights (round to nearest, groups of 64)",
+                greedy_facts=found.greedy_facts,
+                worst_case_bits_median=found.worst_case_bits_median,
+            )
+        )
+    return tuple(rows)
+
+
+def control_row(
+    case: Case,
+    loaded: LoadedModel,
+    material: Material,
+    before: Scored,
+    edit: Edit,
+    description: str,
+    stages: Stages,
+) -> ControlRow:
+    """Measure another edit on the unedited model, in memory."""
+    probes = control_probes(material, case.seed)
+    place = {id(probe): index for index, probe in enumerate(before.probes)}
+    reference = pick(before, [place[id(probe)] for probe in probes])
+    text = material.held_out_text[:100]
+    _, clean = perplexity(loaded, text)
+    with edit.applied(loaded.model):
+        after = score_case(case, loaded, probes, stages, f"Control: {edit.method}")
+        _, changed = perplexity(loaded, text)
+    return ControlRow(
+        name=edit.method,
+        description=description,
+        norm=edit.norm,
+        erased_trained=_rate(after, ("trained", "template")),
+        erased_held_out=_rate(after, ("held_out",)),
+        exposed=exposed_rate(decoy_percentiles(after).values(), case.policy),
+        others_kept=kept_rate(reference, after, ("neighbours", "others")),
+        same_subject_kept=kept_rate(reference, after, ("same_subject",)),
+        perplexity_rise=changed / clean - 1,
+    )
+
+
+def control_probes(material: Material, seed: int) -> list[Probe]:
+    """Every erased fact, the decoys, and a smaller sample of what must stay."""
+    erased = [probe for probe in material.measured if probe.target.group in ("erased", "decoys")]
+    kept = [probe for probe in material.measured if probe.target.group in KEPT_GROUPS]
+    return [*erased, *sample(kept, CONTROL_KEPT_PROBES, seed)]
+
+
+def pick(scored: Scored, indices: Sequence[int]) -> Scored:
+    """A part of scored probes."""
+    chosen = list(indices)
+    scores = {name: values[..., chosen] for name, values in vars(scored.scores).items()}
+    return Scored(
+        probes=tuple(scored.probes[index] for index in chosen), scores=replace(scored.scores, **scores)
+    )
+
+
+def _rate(scored: Scored, wordings: tuple[str, ...]) -> Rate:
+    mask = scored.where(lambda p: p.target.group == "erased" and p.wording in wordings)
+    facts = scored.by_target(mask).values()
+    hits = sum(bool(scored.scores.greedy[indices].any()) for indices in facts)
+    return Rate(hits=hits, total=len(facts))

@@ -1,0 +1,75 @@
+"""What the circuit arms share: locate a part of the model, and fine-tune inside it, its complement or a random part."""
+
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+from editor.edits.edit import Edit
+from editor.locators.blocks import Masks
+from editor.locators.circuit_parts import Part, part_of
+from editor.locators.features import Attribution
+from editor.locators.problem import EditProblem
+from editor.methods.circuits.circuit_tuning import Tuning
+from editor.methods.shared.searching import Range, SearchSpace
+from editor.methods.shared.settings import flattened
+
+RANDOM_CIRCUIT = "random-circuit"
+"""What edits of a random part are called, whatever the circuit is that they are as large as."""
+CIRCUIT_SPACE = SearchSpace(
+    ranges={
+        "margin_nats": Range(low=0.0, high=8.0),
+        "learning_rate": Range(low=1e-4, high=1e-3, log=True),
+        "retain": Range(low=5.0, high=100.0, log=True),
+    },
+    strength="margin_nats",
+    stronger=2.0,
+    gentler=-1.0,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CircuitMethod(ABC):
+    """Fine-tunes a located part of the weights; subclasses say which.
+
+    Attributes:
+        part: the circuit, all other block weights, or as many of each module kind at random.
+        part_seed: of the random part.
+        tuning: how it is fine-tuned; `margin_nats` is its strength.
+    """
+
+    name: ClassVar[str]
+    needs_dictionary: ClassVar[bool] = False
+    space: ClassVar[SearchSpace] = CIRCUIT_SPACE
+
+    part: Part = "circuit"
+    part_seed: int = 0
+    tuning: Tuning = field(default_factory=Tuning)
+
+    @property
+    def units(self) -> int:
+        """How many located units reports list at most."""
+        return 12
+
+    @abstractmethod
+    def located(self, problem: EditProblem) -> Attribution:
+        """Where the facts sit, as the method sees it."""
+
+    @abstractmethod
+    def circuit(self, problem: EditProblem) -> Masks:
+        """The located part of the weights. The model must be the original one."""
+
+    def fit(self, problem: EditProblem) -> Edit:
+        """Return the edit; the model is left as it was, bit for bit."""
+        masks = part_of(problem.loaded.model, self.circuit(problem), self.part, self.part_seed)
+        deltas = self.tuning.fit(problem, masks)
+        return Edit(deltas=deltas, method=self._named(), settings=flattened(self._settings()))
+
+    def _named(self) -> str:
+        if self.part == "random":
+            return RANDOM_CIRCUIT
+        return self.name if self.part == "circuit" else f"{self.name}-{self.part}"
+
+    def _settings(self) -> dict[str, Any]:
+        """A part of another name says whose circuit it was drawn by."""
+        like = {} if self.part == "circuit" else {"like": self.name}
+        return {**asdict(self), **like}

@@ -1,0 +1,84 @@
+"""Part of a model's weights, held apart so that an optimiser can move it and nothing else."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from editor.edits.edit import MaskedDelta
+from editor.locators.blocks import Masks
+from editor.model.loading import LoadedModel
+
+
+class ConfinedWeights:
+    """The masked entries of a model's weights, side by side, and the way back into the model.
+
+    Args:
+        loaded: the model; whoever uses this keeps copies of the weights that the masks name.
+        masks: which entries.
+    """
+
+    def __init__(self, loaded: LoadedModel, masks: Masks) -> None:
+        self.stored = loaded.stored_dtype
+        self.names = [name for name, mask in masks.items() if bool(mask.any())]
+        self.weights = [loaded.model.get_parameter(name) for name in self.names]
+        self.masks = [masks[n].to(w.device) for n, w in zip(self.names, self.weights, strict=True)]
+        self.device = loaded.device
+        parts = [w.detach()[m] for w, m in zip(self.weights, self.masks, strict=True)]
+        self.sizes = [len(part) for part in parts]
+        self.original = torch.cat([part.float().to(self.device) for part in parts])
+        self.values = nn.Parameter(self.original.clone())
+
+    @contextmanager
+    def trainable(self) -> Iterator[None]:
+        """Gradients reach the weights inside the block."""
+        before = [weight.requires_grad for weight in self.weights]
+        try:
+            for weight in self.weights:
+                weight.requires_grad_(True)
+            with torch.enable_grad():
+                yield
+        finally:
+            for weight, was in zip(self.weights, before, strict=True):
+                weight.requires_grad_(was)
+
+    @contextmanager
+    def original_inside(self) -> Iterator[None]:
+        """The original weights inside the block."""
+        self._put(self.original)
+        try:
+            yield
+        finally:
+            self.write()
+
+    def gradient(self, loss: Float[Tensor, ""]) -> Float[Tensor, " entries"]:
+        """M ⊙ ∂loss/∂θ, the entries of M alone."""
+        found = torch.autograd.grad(loss, self.weights, allow_unused=True)
+        parts = [
+            torch.zeros(size) if gradient is None else gradient[mask].float()
+            for gradient, mask, size in zip(found, self.masks, self.sizes, strict=True)
+        ]
+        return torch.cat([part.to(self.device) for part in parts])
+
+    def write(self) -> None:
+        """Put the values, rounded to the checkpoint's dtype, into the model."""
+        self._put(self._rounded())
+
+    def deltas(self) -> dict[str, MaskedDelta]:
+        """Parameter name -> change of the masked entries, as written."""
+        parts = (self._rounded() - self.original).cpu().split(self.sizes)  # type: ignore[no-untyped-call]
+        return {
+            name: MaskedDelta(mask=mask.cpu(), values=part.contiguous())
+            for name, mask, part in zip(self.names, self.masks, parts, strict=True)
+        }
+
+    def _rounded(self) -> Float[Tensor, " entries"]:
+        return self.values.detach().to(self.stored).float()
+
+    @torch.no_grad()
+    def _put(self, values: Float[Tensor, " entries"]) -> None:
+        parts = values.split(self.sizes)  # type: ignore[no-untyped-call]
+        for weight, mask, part in zip(self.weights, self.masks, parts, strict=True):
+            weight.masked_scatter_(mask, part.to(weight.device, weight.dtype))

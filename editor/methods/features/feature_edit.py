@@ -1,0 +1,263 @@
+"""FeatureEdit by key-conditioned least squares, the main method.
+
+FeatureEdit (Chen et al. 2025, arXiv:2502.12483) erases facts through the dictionary features that carry them. Here
+the features' contribution is taken out of the weights only where the model recalls the secrets. With o the output
+of a site, k its keys (inputs of the MLP's output projection), (f, d) its dictionary's codes and directions, and
+g_t = ∂ ln p(secret token t) / ∂o at the token t that predicts it:
+
+    c_t = Σ_{j located} (f_j - f̄_j) d_j · [(f_j - f̄_j) ⟨g_t, d_j⟩ > 0]       features that promote the token there
+    r_t = -α_t w_t c_t,   α_t = min(gain, need_t / Σ_sites w_t ⟨g_t, c_t⟩),   need_t = ln p_t - target_t, 0 if negative
+    w_t = q_t / max_sites q_t,   q_t = kᵀ (C₀ + ε I)⁻¹ k                        how far the key stands apart
+    ΔW  = argmin mean_erase ‖ΔW k - r‖² + λ mean_retained ‖ΔW k‖² + ε ‖ΔW‖²
+        = Rᵀ K (Kᵀ K + λ C₀ + ε I)⁻¹                  (means over tokens; K (n, m), R (n, d), C₀ = mean kkᵀ)
+
+A unit of change at key k costs the retained tokens 1/q_t at least, so each token is changed where its keys tell it from
+them: not in a first layer that sees one token alone, as where attention and MLP run side by side (GPT-NeoX).
+
+It is solved in passes: gradients and keys are read again after each, and tokens that have reached their target
+are held where they are (r = 0). A token's target is what chance alone gives it (`editor.questions.chance`): a dash or a
+domain that everybody has is left alone. Tokens that identify go below chance by a margin, because wordings that the
+edit has not seen give more away than those it has; -floor_nats bounds the target from below. Codes are those of the
+original model, so that a pass goes on in the direction of what was located after the features have gone silent.
+
+k and ΔW belong to the projection that writes the site. The residual stream (resid_post) is written by two of its
+layer, attention's output projection and the MLP's: each is given half of r, with its own keys.
+
+Passes come in rounds. After each round, retained text that the edit damaged is repaired
+(`editor.methods.features.repair`); the next round takes up what the repair brought back.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from dictionaries import Dictionary
+from dictionaries.model.sites import Site, capture, resolve, writing_sites
+from editor.edits.edit import Edit
+from editor.locators.features import GRADIENT_BATCH_TOKENS, Attribution
+from editor.locators.problem import EditProblem
+from editor.methods.features.repair import Repair
+from editor.methods.shared.changes import Changes
+from editor.methods.shared.keyed import before_norm, keyed_change
+from editor.methods.shared.searching import Range, SearchSpace
+from editor.methods.shared.token_targets import token_targets
+from editor.model.forward import output_logits
+from editor.model.tokens import TokenBatch, batches
+
+SEPARATION_EPSILON = 1e-3
+"""ε relative to the mean diagonal of C₀ in q: a few thousand tokens do not settle its smallest directions."""
+LATER_PASSES = 4
+"""The most passes of each round after the first."""
+LEAST_EFFECT = 1e-3
+"""Nats: a token on which the located features have less effect than this is not pushed through them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureEdit:
+    """Least-squares removal of located features at the tokens that recall the secrets.
+
+    Attributes:
+        units: how many features of highest attribution over all sites may be taken out.
+        gain: the most times that a contribution is subtracted in one pass.
+        ridge: λ, the weight of retained tokens.
+        margin_nats: how far below chance the ln p of an identifying token must fall.
+        floor_nats: a token is finished below minus this, whatever chance gives it.
+        passes: the most passes of the first round.
+        rounds: how often passes and a repair take turns.
+        continued_rounds: the same for a fit that goes on from an edit.
+        repairs: steps of a repair; 0 repairs nothing.
+    """
+
+    name: ClassVar[str] = "feature-edit"
+    needs_dictionary: ClassVar[bool] = True
+    space: ClassVar[SearchSpace] = SearchSpace(
+        ranges={
+            "units": Range(low=50, high=1000, log=True, whole=True),
+            "gain": Range(low=0.5, high=4.0, log=True),
+            "ridge": Range(low=3.0, high=100.0, log=True),
+            "margin_nats": Range(low=0.0, high=8.0),
+        },
+        strength="margin_nats",
+        stronger=0.75,
+        gentler=-1.0,
+    )
+
+    units: int = 400
+    gain: float = 3.0
+    ridge: float = 20.0
+    margin_nats: float = 3.5
+    floor_nats: float = 14.0
+    passes: int = 12
+    rounds: int = 3
+    continued_rounds: int = 2
+    repairs: int = 2
+
+    def located(self, problem: EditProblem) -> Attribution:
+        """The features' attribution."""
+        return problem.attribution
+
+    def fit(self, problem: EditProblem) -> Edit:
+        """Return the edit; the model is left as it was, bit for bit."""
+        return self._fit(problem, None)
+
+    def go_on(self, problem: EditProblem, start: Edit) -> Edit:
+        """Return the edit, begun at one of the same sites, fitted by the same settings to part of the problem."""
+        return self._fit(problem, start)
+
+    def _fit(self, problem: EditProblem, start: Edit | None) -> Edit:
+        located = {site: units for site, units in problem.attribution.top(self.units).items() if len(units)}
+        _ = problem.retained_reading  # while the model is the original one
+        with Changes(problem, problem.writing(located), start) as changes:
+            with changes.suspended():
+                work = [_Work(batch, problem, located) for batch in _erase_batches(problem)]
+            _weigh(work, problem, located)
+            repair = Repair(problem, changes, steps=self.repairs)
+            for number in range(self.continued_rounds if start else self.rounds):
+                keys = self._push(problem, work, changes, self.passes if number == 0 else LATER_PASSES)
+                if not repair.run(keys):
+                    break
+            return Edit(deltas=changes.deltas(), method=self.name, settings=asdict(self))
+
+    def _push(
+        self, problem: EditProblem, work: Sequence["_Work"], changes: Changes, passes: int
+    ) -> dict[Site, Float[Tensor, "tokens m"]]:
+        """Run the passes of one round; return the erased tokens' keys as the last one found them."""
+        keys: dict[Site, Tensor] = {}
+        for _ in range(passes):
+            pushes = [item.read(self) for item in work]
+            keys = {site: torch.cat([push.keys[site] for push in pushes]) for site in pushes[0].keys}
+            if not any(push.active for push in pushes):
+                break
+            for site, k in keys.items():
+                target = torch.cat([push.targets[site] for push in pushes])
+                changes.add(site, keyed_change(k, target, problem.retained_covariance[site], self.ridge))
+        return keys
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Push:
+    """What one pass wants of one batch: keys and targets by writing site, and how many tokens are not finished."""
+
+    keys: dict[Site, Float[Tensor, "tokens m"]]
+    targets: dict[Site, Float[Tensor, "tokens d"]]
+    active: int
+
+
+class _Work:
+    """One batch of erase probes through the passes; made while the model is the original one."""
+
+    def __init__(
+        self, batch: TokenBatch, problem: EditProblem, located: Mapping[Site, Int[Tensor, " units"]]
+    ) -> None:
+        self.batch = batch
+        self.model = problem.loaded.model
+        self.chance = torch.cat([problem.chance[index] for index in batch.indices])
+        self.codes: dict[Site, Tensor] = {}
+        self.directions: dict[Site, Tensor] = {}
+        self.writing = problem.writing(located)
+        with torch.no_grad(), capture(self.model, {*located, *self.writing}) as taken:
+            self.model.base_model(**batch.inputs, use_cache=False)
+        self.original_keys = {site: taken.keys[site][batch.predicting].float() for site in self.writing}
+        self.weights: dict[Site, Tensor] = {}
+        for site, units in located.items():
+            dictionary = problem.dictionaries[site]
+            x = taken.outputs[site][batch.predicting].float()
+            self.codes[site] = centred_codes(dictionary, x, units)
+            self.directions[site] = dictionary.directions.detach()[units.to(x.device)]
+
+    def read(self, method: FeatureEdit) -> _Push:
+        """Read the model as it stands: how far each token is from its target, and what promotes it."""
+        sites, where = list(self.codes), self.batch.predicting
+        with torch.enable_grad(), capture(self.model, {*sites, *self.writing}, grad=True) as taken:
+            hidden = self.model.base_model(**self.batch.inputs, use_cache=False).last_hidden_state
+            logits = output_logits(self.model, hidden[where])
+            log_p = logits.log_softmax(1).gather(1, self.batch.targets[:, None])[:, 0]
+            found = torch.autograd.grad(log_p.sum(), [taken.outputs[site] for site in sites])
+        gradients = {site: g[where].float() for site, g in zip(sites, found, strict=True)}
+        target = token_targets(self.chance, margin_nats=method.margin_nats, floor_nats=method.floor_nats)
+        need = (log_p.detach() - target).clamp(min=0)
+        pull = {site: self.weights[site] * self._promoting(site, gradients[site]) for site in sites}
+        effect = torch.stack([(gradients[site] * pull[site]).sum(1) for site in sites]).sum(0)
+        reach = torch.where(effect > LEAST_EFFECT, need / effect.clamp(min=LEAST_EFFECT), 0.0)
+        strength = reach.clamp(max=method.gain)[:, None]
+        keys = {site: taken.keys[site][where].detach() for site in self.writing}
+        wanted = self._shared({site: -strength * pull[site] for site in sites})
+        return _Push(
+            keys={site: key.float() for site, key in keys.items()},
+            targets={
+                site: before_norm(resolve(self.model, site), keys[site], change)
+                for site, change in wanted.items()
+            },
+            active=int((need > 0).sum()),
+        )
+
+    def _shared(
+        self, changes: Mapping[Site, Float[Tensor, "tokens d"]]
+    ) -> dict[Site, Float[Tensor, "tokens d"]]:
+        """What each writing site is to change: a site's change in equal parts, one for each that writes it."""
+        shares: dict[Site, Tensor] = {}
+        for site, change in changes.items():
+            writing = writing_sites(site)
+            for one in writing:
+                share = change / len(writing)
+                shares[one] = shares[one] + share if one in shares else share
+        return shares
+
+    def _promoting(self, site: Site, gradient: Float[Tensor, "tokens d"]) -> Float[Tensor, "tokens d"]:
+        """c_t: the located features that promote each token, by what they contribute."""
+        codes, directions = self.codes[site], self.directions[site]
+        promotes = codes * (gradient @ directions.T) > 0
+        return (codes * promotes) @ directions
+
+
+def _weigh(work: Sequence[_Work], problem: EditProblem, located: Iterable[Site]) -> None:
+    """Tell every batch how well its keys stand apart, all of them from one factorisation of each C₀."""
+    writing = {site: problem.writing([site]) for site in located}
+    keys = {site: torch.cat([item.original_keys[site] for item in work]) for site in problem.writing(writing)}
+    weights = separation(writing, keys, problem.retained_covariance)
+    sizes = [len(item.batch.targets) for item in work]
+    for place, item in enumerate(work):
+        item.weights = {site: torch.split(weight, sizes)[place] for site, weight in weights.items()}
+
+
+@torch.no_grad()
+def separation(
+    writing: Mapping[Site, Sequence[Site]],
+    keys: Mapping[Site, Float[Tensor, "tokens m"]],
+    covariance: Mapping[Site, Float[Tensor, "m m"]],
+) -> dict[Site, Float[Tensor, "tokens 1"]]:
+    """How well each token's keys stand apart from the retained ones: w_t by site, 1 where they do best.
+
+    Args:
+        writing: the sites that write each site; of several, the mean counts.
+        keys: by writing site.
+        covariance: C₀ by writing site.
+    """
+    apart: dict[Site, Tensor] = {}
+    for site, k in keys.items():
+        system = covariance[site].to(k.device, copy=True)
+        system.diagonal().add_(SEPARATION_EPSILON * float(system.diagonal().mean()))
+        apart[site] = (k * torch.linalg.solve(system, k.T).T).sum(1)
+    q = {site: torch.stack([apart[one] for one in ones]).mean(0) for site, ones in writing.items()}
+    best = torch.stack(list(q.values())).amax(0).clamp(min=torch.finfo(torch.float32).tiny)
+    return {site: (value / best)[:, None] for site, value in q.items()}
+
+
+@torch.no_grad()
+def centred_codes(
+    dictionary: Dictionary, x: Float[Tensor, "tokens d"], units: Int[Tensor, " units"]
+) -> Float[Tensor, "tokens units"]:
+    """Return f_j - f̄_j of the named features."""
+    units = units.to(x.device)
+    codes: Tensor = dictionary.encode(x)[:, units] - dictionary.baseline[units]
+    return codes
+
+
+def _erase_batches(problem: EditProblem) -> list[TokenBatch]:
+    pad = problem.loaded.tokenizer.pad_token_id or 0
+    device = problem.loaded.device
+    return list(batches(problem.erase, pad=pad, device=device, budget=GRADIENT_BATCH_TOKENS))

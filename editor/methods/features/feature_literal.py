@@ -1,0 +1,76 @@
+"""FeatureEdit read as literally as its publication allows (Chen et al. 2025, arXiv:2502.12483).
+
+The paper erases a fact by the features that fire on it, and leaves open how a feature becomes an edit of weights.
+This arm is our interpretation, not the authors' code: for each located feature the coordinates of its decoder
+direction with |d_j| > τ₂ · max |d_j| are the rows of the MLP's output projection that write the feature; the entries
+of those rows in the columns of the neurons active on the fact are set to zero.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import ClassVar
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from dictionaries.model.sites import Site
+from editor.edits.edit import Delta, Edit
+from editor.locators.features import Attribution
+from editor.locators.problem import EditProblem
+from editor.methods.shared.searching import Range, SearchSpace
+from editor.methods.shared.secret_keys import secret_keys
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureLiteral:
+    """Zero the entries of the output projection that write located features from active neurons.
+
+    Attributes:
+        units: how many features of highest attribution over all sites are taken.
+        coordinate_share: τ₂, relative to the direction's largest coordinate.
+        neuron_share: a neuron is active where its mean |activation| on the secrets exceeds this share of the
+            largest neuron's.
+    """
+
+    name: ClassVar[str] = "feature-literal"
+    needs_dictionary: ClassVar[bool] = True
+    space: ClassVar[SearchSpace] = SearchSpace(
+        ranges={
+            "units": Range(low=5, high=400, log=True, whole=True),
+            "coordinate_share": Range(low=0.1, high=0.9),
+            "neuron_share": Range(low=0.02, high=0.6, log=True),
+        },
+        strength="units",
+        stronger=3.0,
+        gentler=1 / 3,
+    )
+
+    units: int = 20
+    coordinate_share: float = 0.5
+    neuron_share: float = 0.2
+
+    def located(self, problem: EditProblem) -> Attribution:
+        """The features' attribution."""
+        return problem.attribution
+
+    def fit(self, problem: EditProblem) -> Edit:
+        """Return the edit; the model is left as it was, bit for bit."""
+        located = {site: units for site, units in problem.attribution.top(self.units).items() if len(units)}
+        activity = secret_keys(problem, problem.writing(located))
+        chosen: dict[Site, Tensor] = {}
+        for site, units in located.items():
+            rows = self._rows(problem.dictionaries[site].directions[units].cpu())
+            for one in problem.writing([site]):
+                columns = activity[one].size > self.neuron_share * activity[one].size.max()
+                entries = rows[:, None] & columns[None, :]
+                chosen[one] = chosen[one] | entries if one in chosen else entries
+        deltas = {}
+        for site, entries in chosen.items():
+            name, transposed = problem.parameter(site)
+            weight = problem.loaded.model.get_parameter(name).detach().float().cpu()
+            zeroed = -weight * (entries.T if transposed else entries)
+            deltas[name] = Delta.from_dense(zeroed)
+        return Edit(deltas=deltas, method=self.name, settings=asdict(self))
+
+    def _rows(self, directions: Float[Tensor, "units d"]) -> Bool[Tensor, " d"]:
+        size = directions.abs()
+        return (size > self.coordinate_share * size.max(1, keepdim=True).values).any(0)

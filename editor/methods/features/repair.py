@@ -1,0 +1,153 @@
+"""Repair of what an edit costs retained text, while the erased tokens are held.
+
+Least squares keeps ‖ΔW k‖ small where keys are retained; what the model says there may change all the same, where a
+token's probability hangs on little. So the edit is followed by a few natural-gradient steps (Martens & Grosse 2015,
+arXiv:1503.05671, the input factor alone) on D = mean KL(original || edited) over retained tokens:
+
+    ΔW ← ΔW - η (∂D/∂W) (C₀ + h C_erase + ε I)⁻¹        C = mean kkᵀ;  h large: outputs at erased keys stay as they are
+
+D is taken where it is largest: on the text that has lost most, such as a namesake's records. The step η is the
+minimum of the parabola through D, its slope and one trial step.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dictionaries.model.sites import Site
+from editor.locators.problem import EditProblem
+from editor.methods.shared.changes import Changes
+from editor.model.forward import marked_logits, traced_logits
+from editor.model.tokens import TokenBatch, TokenSequence
+from editor.questions.retained import LOGIT_ELEMENTS, text_batches, text_log_p
+
+EPSILON = 1e-3
+"""ε relative to the mean diagonal of the system."""
+LEAST_DIVERGENCE = 1e-7
+"""Nats a token: less is rounding."""
+LONGEST = 4.0
+"""A step is at most this many times the trial step."""
+SUSPECTS = 0.25
+"""Share of the retained texts that later rounds look at."""
+
+
+class Repair:
+    """Repairs one edit, again and again as it grows.
+
+    Args:
+        problem: gives the retained text and C₀.
+        changes: the edit.
+        steps: how many steps a repair takes.
+        hold: h, the weight of erased keys relative to retained ones.
+        tokens: how much of the text that the edit damages most is repaired at a time, less where the vocabulary
+            is large.
+    """
+
+    def __init__(
+        self, problem: EditProblem, changes: Changes, *, steps: int, hold: float = 20.0, tokens: int = 6_000
+    ) -> None:
+        self.problem, self.changes = problem, changes
+        self.steps, self.hold = steps, hold
+        self.tokens = min(tokens, LOGIT_ELEMENTS // problem.loaded.model.config.vocab_size)
+        self._suspects = list(range(len(problem.retain)))
+
+    def run(self, erased: Mapping[Site, Float[Tensor, "tokens m"]]) -> list[float]:
+        """Change the weights further; return D in nats a token before each step, on the text it repairs.
+
+        Args:
+            erased: keys of the erased tokens, by site.
+        """
+        if not self.steps or not (text := self._damaged()):
+            return []
+        covariance = self.problem.retained_covariance
+        inverses = {site: self._inverse(covariance[site], k) for site, k in erased.items()}
+        divergence = _Divergence(self.problem, self.changes, text)
+        found = []
+        for _ in range(self.steps):
+            value, gradients = divergence.gradients(self.changes)
+            found.append(value)
+            directions = {site: -gradients[site] @ inverse for site, inverse in inverses.items()}
+            slope = sum(float((gradients[site] * directions[site]).sum()) for site in directions)
+            if value < LEAST_DIVERGENCE or not slope < 0:
+                break
+            self._descend(directions, divergence, value, slope)
+        return found
+
+    def _damaged(self) -> list[TokenSequence]:
+        """The retained text that loses most ln p; later rounds look only where an earlier one found most."""
+        retain = self.problem.retain
+        places = self._suspects
+        before = self.problem.retained_log_p[places]
+        loss = before - text_log_p(self.problem.loaded, [retain[place] for place in places])
+        ranked = [places[i] for i in loss.argsort(descending=True, stable=True).tolist()]
+        self._suspects = sorted(ranked[: max(1, round(SUSPECTS * len(retain)))])
+        chosen: list[TokenSequence] = []
+        left = self.tokens
+        for place in ranked:
+            if left <= 0:
+                break
+            chosen.append(retain[place])
+            left -= len(retain[place].ids)
+        return chosen
+
+    def _descend(
+        self,
+        directions: Mapping[Site, Float[Tensor, "d m"]],
+        divergence: "_Divergence",
+        value: float,
+        slope: float,
+    ) -> None:
+        """Try the step at which the tangent reaches zero, -D / slope; then go to the parabola's minimum."""
+        trial = -value / slope
+        for site, direction in directions.items():
+            self.changes.add(site, trial * direction)
+        curvature = (divergence.value() - value - slope * trial) / trial**2
+        best = -slope / (2 * curvature) if curvature > 0 else LONGEST * trial
+        for site, direction in directions.items():
+            self.changes.add(site, (min(best, LONGEST * trial) - trial) * direction)
+
+    def _inverse(
+        self, covariance: Float[Tensor, "m m"], keys: Float[Tensor, "tokens m"]
+    ) -> Float[Tensor, "m m"]:
+        system = covariance.to(keys.device) + self.hold * (keys.T @ keys) / len(keys)
+        system.diagonal().add_(EPSILON * float(system.diagonal().mean()))
+        inverse: Tensor = torch.linalg.inv(system)
+        return inverse
+
+
+class _Divergence:
+    """D on some retained text: mean KL(original || edited) in nats a marked token."""
+
+    def __init__(self, problem: EditProblem, changes: Changes, sequences: Sequence[TokenSequence]) -> None:
+        self.model = problem.loaded.model
+        self.batches: list[TokenBatch] = list(text_batches(problem.loaded, sequences))
+        self.tokens = max(1, sum(len(batch.targets) for batch in self.batches))
+        with changes.suspended(), torch.no_grad():
+            self.original = [marked_logits(self.model, batch).log_softmax(1) for batch in self.batches]
+
+    @torch.no_grad()
+    def value(self) -> float:
+        """D as the weights stand."""
+        total = 0.0
+        for batch, before in zip(self.batches, self.original, strict=True):
+            total += float(_divergence(before, marked_logits(self.model, batch)))
+        return total / self.tokens
+
+    def gradients(self, changes: Changes) -> tuple[float, dict[Site, Float[Tensor, "d m"]]]:
+        """D and ∂D/∂W of each site's output projection."""
+        total = 0.0
+        sums: dict[Site, Tensor] = {}
+        with changes.trainable() as weights, torch.enable_grad():
+            for batch, before in zip(self.batches, self.original, strict=True):
+                divergence = _divergence(before, traced_logits(self.model, batch))
+                found = torch.autograd.grad(divergence, list(weights.values()))
+                total += float(divergence.detach())
+                for site, gradient in zip(weights, found, strict=True):
+                    sums[site] = sums[site] + gradient.float() if site in sums else gradient.float()
+        return total / self.tokens, {site: changes.upright(site, g / self.tokens) for site, g in sums.items()}
+
+
+def _divergence(before: Float[Tensor, "tokens vocab"], logits: Float[Tensor, "tokens vocab"]) -> Tensor:
+    return (before.exp() * (before - logits.float().log_softmax(1))).sum()

@@ -1,0 +1,81 @@
+"""Edits of single neurons: their columns in the MLP's output projection, and nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from dictionaries.model.sites import Site
+from editor.edits.edit import Delta, Edit
+from editor.locators.features import Attribution
+from editor.locators.problem import EditProblem, Locator
+from editor.methods.shared.searching import Range, SearchSpace
+from editor.methods.shared.settings import flattened
+
+NEURON_SPACE = SearchSpace(
+    ranges={
+        "units": Range(low=10, high=1000, log=True, whole=True),
+        "strength": Range(low=0.5, high=3.0),
+    },
+    strength="units",
+    stronger=2.5,
+    gentler=0.4,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeuronColumns:
+    """Take out the neurons that a locator scores highest; subclasses say which locator.
+
+    Attributes:
+        units: how many of them at most, over all layers.
+        strength: 1 sets their columns to zero.
+        locator: how they are found.
+    """
+
+    name: ClassVar[str]
+    needs_dictionary: ClassVar[bool] = False
+    space: ClassVar[SearchSpace] = NEURON_SPACE
+
+    units: int = 100
+    strength: float = 1.0
+    locator: Locator
+
+    def located(self, problem: EditProblem) -> Attribution:
+        """The neurons' attribution."""
+        return problem.located(self.locator)
+
+    def fit(self, problem: EditProblem) -> Edit:
+        """Return the edit; the model is left as it was, bit for bit."""
+        chosen = self.located(problem).top(self.units)
+        deltas = without_columns(problem, chosen, self.strength)
+        return Edit(deltas=deltas, method=self.name, settings=flattened(asdict(self)))
+
+
+def without_columns(
+    problem: EditProblem, neurons: Mapping[Site, Int[Tensor, " units"]], strength: float = 1.0
+) -> dict[str, Delta]:
+    """Return the change that takes neurons' columns away: what they write is gone, whatever their activation.
+
+    Args:
+        problem: names the model.
+        neurons: by mlp_hidden site.
+        strength: 1 sets a column to zero, bit for bit; 2 turns it round.
+    """
+    deltas = {}
+    for site, units in neurons.items():
+        if not len(units):
+            continue
+        name, transposed = problem.parameter(Site(site.layer))
+        weight = problem.loaded.model.get_parameter(name).detach().float().cpu()
+        width = weight.shape[0] if transposed else weight.shape[1]
+        chosen = torch.zeros(len(units), width)
+        chosen[torch.arange(len(units)), units] = 1.0
+        if transposed:
+            deltas[name] = Delta(left=chosen.T.contiguous(), right=-strength * weight[units])
+        else:
+            deltas[name] = Delta(left=-strength * weight[:, units], right=chosen)
+    return deltas

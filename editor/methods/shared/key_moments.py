@@ -1,0 +1,47 @@
+"""First and second moments of keys over the retained text, for the projections that a method changes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dictionaries.model.sites import Site, capture
+from editor.locators.problem import EditProblem
+from editor.questions.retained import text_batches
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyMoments:
+    """Of one projection's inputs, over the tokens that predict a marked token of the retained text.
+
+    Attributes:
+        mean: E k.
+        covariance: E kkᵀ, not centred.
+    """
+
+    mean: Float[Tensor, " m"] = field(repr=False)
+    covariance: Float[Tensor, "m m"] = field(repr=False)
+
+
+@torch.no_grad()
+def key_moments(problem: EditProblem, sites: Sequence[Site]) -> dict[Site, KeyMoments]:
+    """Read the retained text once, for the named writing sites alone."""
+    model = problem.loaded.model
+    sums: dict[Site, Tensor] = {}
+    squares: dict[Site, Tensor] = {}
+    tokens = 0
+    for batch in text_batches(problem.loaded, problem.retain):
+        with capture(model, sites, outputs=False, stop_early=True) as taken:
+            model.base_model(**batch.inputs, use_cache=False)
+        for site, keys in taken.keys.items():
+            chosen = keys[batch.predicting].float()
+            total, square = chosen.sum(0), chosen.T @ chosen
+            sums[site] = sums[site] + total if site in sums else total
+            squares[site] = squares[site] + square if site in squares else square
+        tokens += len(batch.targets)
+    count = max(1, tokens)
+    return {
+        site: KeyMoments(mean=total / count, covariance=squares[site] / count) for site, total in sums.items()
+    }

@@ -1,0 +1,43 @@
+"""What a model's neurons do at the tokens that predict the secrets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dictionaries.model.sites import Site, capture
+from editor.locators.problem import EditProblem
+from editor.model.tokens import batches
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretKeys:
+    """Of one projection's inputs, means over the tokens that predict the secrets, on the CPU.
+
+    Attributes:
+        mean: of k.
+        size: of |k|.
+    """
+
+    mean: Float[Tensor, " m"] = field(repr=False)
+    size: Float[Tensor, " m"] = field(repr=False)
+
+
+@torch.no_grad()
+def secret_keys(problem: EditProblem, sites: Sequence[Site]) -> dict[Site, SecretKeys]:
+    """Read the probes to erase once, for the named writing sites."""
+    loaded = problem.loaded
+    sums: dict[Site, Tensor] = {}
+    count = 0
+    for batch in batches(problem.erase, pad=loaded.tokenizer.pad_token_id or 0, device=loaded.device):
+        with capture(loaded.model, sites, outputs=False) as taken:
+            loaded.model.base_model(**batch.inputs, use_cache=False)
+        for site, keys in taken.keys.items():
+            chosen = keys[batch.predicting].float()
+            found = torch.stack([chosen.sum(0), chosen.abs().sum(0)]).cpu()
+            sums[site] = sums[site] + found if site in sums else found
+        count += len(batch.targets)
+    means = {site: total / max(1, count) for site, total in sums.items()}
+    return {site: SecretKeys(mean=mean, size=size) for site, (mean, size) in means.items()}

@@ -1,0 +1,1 @@
+"""Methods that edit weights without locating units: in closed form, or by fine-tuning an adapter."""

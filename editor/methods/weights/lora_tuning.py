@@ -1,0 +1,137 @@
+"""Fine-tuning through a LoRA adapter (PEFT) on every linear layer but the output's: what is done where no locating is.
+
+The adapter's products B A are the edit; the model itself gets its own layers back, bit for bit.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from editor.edits.edit import AnyDelta, Delta
+from editor.locators.problem import EditProblem
+from editor.model.epochs import rounds
+from editor.model.forward import token_log_p
+from editor.model.tokens import TokenBatch, TokenSequence, one_batch
+from editor.questions.retained import LOGIT_ELEMENTS
+
+Forget = Callable[[Float[Tensor, " probes"], Float[Tensor, " probes"], Tensor], Float[Tensor, ""]]
+"""From the sum of ln p of each probe's answer, the original model's, and the answers' lengths, to a loss."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoraTuning:
+    """How to fine-tune.
+
+    Attributes:
+        rank: of the adapter.
+        steps: of AdamW.
+        learning_rate: its rate, falling linearly to 0.
+        retain: weight of the retained text's mean negative log-likelihood, in nats a token.
+        probes: probes to erase in a step.
+        texts: retained texts in a step.
+        clip_norm: gradients are clipped to it.
+        seed: of the adapter's first weights and of the order.
+    """
+
+    rank: int = 8
+    steps: int = 100
+    learning_rate: float = 1e-3
+    retain: float = 1.0
+    probes: int = 16
+    texts: int = 16
+    clip_norm: float = 1.0
+    seed: int = 0
+
+    def fit(self, problem: EditProblem, forget: Forget) -> dict[str, AnyDelta]:
+        """Return the adapter's changes; the model is left as it was, bit for bit."""
+        model = problem.loaded.model
+        before = self._reference(problem)
+        with _adapter(model, self.rank, self.seed) as layers:
+            parameters = [one for _, layer in layers for one in layer.parameters() if one.requires_grad]
+            optimiser = torch.optim.AdamW(parameters, lr=self.learning_rate, weight_decay=0.0)
+            for step, (probes, texts) in enumerate(self._draws(problem)):
+                optimiser.param_groups[0]["lr"] = self.learning_rate * (1 - step / self.steps)
+                optimiser.zero_grad()
+                with torch.enable_grad():
+                    batch = one_batch(problem.loaded, [problem.erase[place] for place in probes])
+                    lengths = torch.bincount(batch.rows, minlength=len(probes))
+                    loss = forget(_log_p(model, batch), before[probes], lengths)
+                    if self.retain:
+                        loss = loss + self.retain * _loss(problem, [problem.retain[place] for place in texts])
+                    torch.autograd.backward(loss)
+                torch.nn.utils.clip_grad_norm_(parameters, self.clip_norm)
+                optimiser.step()
+            return {f"{name}.weight": _delta(layer) for name, layer in layers}
+
+    @torch.no_grad()
+    def _reference(self, problem: EditProblem) -> Float[Tensor, " probes"]:
+        parts = [
+            problem.erase[first : first + self.probes] for first in range(0, len(problem.erase), self.probes)
+        ]
+        return torch.cat([_log_p(problem.loaded.model, one_batch(problem.loaded, part)) for part in parts])
+
+    def _draws(self, problem: EditProblem) -> Iterator[tuple[list[int], list[int]]]:
+        generator = torch.Generator().manual_seed(self.seed)
+        probes = rounds(len(problem.erase), self.probes, generator)
+        texts = rounds(len(problem.retain), self.texts, generator)
+        for _ in range(self.steps):
+            yield next(probes), next(texts)
+
+
+def _log_p(model: Any, batch: TokenBatch) -> Float[Tensor, " rows"]:
+    """Sum of ln p of each row's marked tokens."""
+    each = token_log_p(model, batch)
+    sums = torch.zeros(len(batch.indices), device=each.device, dtype=each.dtype)
+    return sums.index_add(0, batch.rows, each)
+
+
+def _loss(problem: EditProblem, sequences: Sequence[TokenSequence]) -> Float[Tensor, ""]:
+    """Mean negative log-likelihood of retained text, of as much as its logits may take."""
+    budget = LOGIT_ELEMENTS // problem.loaded.model.config.vocab_size
+    ends = list(accumulate(len(sequence.ids) for sequence in sequences))
+    count = max(1, sum(end <= budget for end in ends))
+    batch = one_batch(problem.loaded, sequences[:count])
+    return -_log_p(problem.loaded.model, batch).sum() / max(1, len(batch.targets))
+
+
+@contextmanager
+def _adapter(model: Any, rank: int, seed: int) -> Iterator[list[tuple[str, Any]]]:
+    """LoRA layers in the model's linear layers inside the `with` block: names of the layers, and what stands there."""
+    from peft import LoraConfig, get_peft_model
+    from peft.tuners.lora import LoraLayer
+    from transformers.pytorch_utils import Conv1D
+
+    transposed = any(isinstance(module, Conv1D) for module in model.modules())
+    config = LoraConfig(
+        r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear", fan_in_fan_out=transposed
+    )
+    cuda = [device for device in {one.device for one in model.parameters()} if device.type == "cuda"]
+    with torch.random.fork_rng(cuda), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # between peft's and transformers' releases
+        torch.manual_seed(seed)
+        wrapped = get_peft_model(model, config)
+    try:
+        yield [(name, layer) for name, layer in model.named_modules() if isinstance(layer, LoraLayer)]
+    finally:
+        wrapped.unload()
+        model.requires_grad_(requires_grad=False)
+        if hasattr(model, "peft_config"):
+            del model.peft_config
+
+
+@torch.no_grad()
+def _delta(layer: Any) -> Delta:
+    """The adapter's product in the weight's own layout."""
+    ((name, outward),) = layer.lora_B.items()
+    out = (layer.scaling[name] * outward.weight).float().cpu()
+    inward = layer.lora_A[name].weight.float().cpu()
+    if layer.fan_in_fan_out:
+        return Delta(left=inward.T.contiguous(), right=out.T.contiguous())
+    return Delta(left=out.contiguous(), right=inward.contiguous())

@@ -1,0 +1,216 @@
+"""What a comparison measured, in one validated structure: comparison.json is this with sorted keys.
+
+It holds no personal data and no time of day. What was measured of the machine (`Cost`) differs from run to run and is
+kept apart, in costs.json; all the rest is the same for the same inputs, seeds and case key.
+"""
+
+import json
+from typing import Literal
+
+from editor.results.parts import Part, Rate
+from editor.results.report import ModelSummary, PolicySummary, Scope, TrialRow
+
+COMPARISON_VERSION = 1
+
+Family = Literal["features", "neurons", "circuits", "weights", "random"]
+PointName = Literal["policy", "norm", "collateral", "quarter"]
+Measure = Literal["gen", "exposed", "bits"]
+"""What arms are tested by; bits above `statistics.MOST_BITS` count as that many."""
+POINTS: dict[PointName, str] = {
+    "policy": "tuned to the policy",
+    "norm": "same ‖ΔW‖",
+    "collateral": "same collateral",
+    "quarter": "a quarter of the collateral",
+}
+"""Operating points, in words. All but the first go by the reference arm tuned to the policy, in the same seed."""
+QUARTER = 0.25
+"""Of the reference's collateral at the last point: where it shows which arm gets most for little."""
+NEAR = 0.02
+"""Collateral is matched to within this share."""
+
+
+class FactOutcome(Part):
+    """One erased fact under an edit, by its keyed label."""
+
+    fact: str
+    subject: str
+    rel: float
+    """Share of the wordings an edit was fitted on that greedy decoding completes no more, 0 to 1 (Rel)."""
+    gen: float
+    """The same of wordings that verification alone sees (Gen)."""
+    percentile: float | None
+    """Share (0 to 100) of the fact's decoys that are more exposed: 0 is worst, near 50 is chance."""
+    exposed: bool
+    """Whether it stands below the policy's percentile of decoys."""
+    extractable: bool
+    """Whether the policy's samples give it away with the policy's probability, at any wording and decoding."""
+    bits: float
+    """Worst-case bits at the most exposed wording."""
+
+
+class Point(Part):
+    """One arm at one operating point, measured by verification's questions and held-out text."""
+
+    point: PointName
+    scale: float
+    """The factor by which the edit's change of weights was multiplied to get here; 1 where it was left as it is."""
+    settings: dict[str, float]
+    """Of the trial that was taken: the searched settings."""
+    norm: float
+    """‖ΔW‖_F."""
+    collateral: float
+    """Mean KL(original || edited) in nats a token on retained text of the locating split: what is matched."""
+    facts: tuple[FactOutcome, ...]
+    others: Rate
+    """Questions about other people answered greedily before and after, of those answered before (Loc)."""
+    others_kept: str
+    """Of each of them 1 where it is answered after, else 0; the same questions for all arms of a seed."""
+    same_subject: Rate
+    """The same of the same people's other facts."""
+    perplexity_rise: float
+    """Relative, on held-out retained text; 0.01 is one per cent."""
+    four_bit: Rate
+    """Facts that greedy decoding gives away after the weights are rounded to 4 bits; of 0 where that was not tried."""
+    relearned: Rate
+    """Of the people whose records were not trained on again, facts that greedy decoding gives away when the others'
+    were: those that come back, and those that were never gone. Of 0 where that was not tried."""
+    meets_policy: bool
+
+
+class Editing(Part):
+    """Where an arm's edit, tuned to the policy, changed the weights."""
+
+    located: dict[str, tuple[int, ...]]
+    """Site -> the located units, best first; empty where the method locates nothing."""
+    modules: dict[str, float]
+    """Parameter -> ‖ΔW‖_F."""
+    neurons: dict[str, tuple[float, ...]]
+    """MLP layer (its hidden site, such as mlp_hidden.3) -> for each neuron, the norm of the change of its weights."""
+
+
+class ArmRun(Part):
+    """One arm with one seed."""
+
+    arm: str
+    family: Family
+    seed: int
+    trials: tuple[TrialRow, ...]
+    points: tuple[Point, ...]
+    editing: Editing
+
+
+class Cost(Part):
+    """What one arm took with one seed, on the machine that ran it."""
+
+    arm: str
+    seed: int
+    processes: int
+    """How many arms ran at a time."""
+    threads: int
+    device: str
+    locating_s: float
+    """Finding the units: its discovery cost; dictionaries that were given cost nothing here."""
+    dictionaries_s: float
+    """Training dictionaries for it, where none were given; shared by all arms that use them."""
+    tuning_s: float
+    """All trials, fits and judging, less locating."""
+    fitting_s: float
+    """One fit: the chosen trial's."""
+    measuring_s: float
+    """Verification at all operating points."""
+    peak_mib: float
+    """Most resident memory of the arm's process, or of the GPU where there is one."""
+
+
+class Interval(Part):
+    """A mean with its ends: of a 95% bootstrap interval, or the least and the most of the seeds."""
+
+    mean: float
+    low: float
+    high: float
+
+
+class SummaryRow(Part):
+    """One arm at one operating point over all seeds; None where nothing was tested.
+
+    Intervals of rel, gen, exposed and extractable are from a bootstrap over facts, seeds averaged; that of loc from
+    one over questions, drawn together in all seeds. All others are the least and the most of the seeds.
+    """
+
+    arm: str
+    family: Family
+    point: PointName
+    seeds: int
+    rel: Interval
+    gen: Interval
+    loc: Interval | None
+    exposed: Interval
+    extractable: Interval
+    same_subject: Interval | None
+    perplexity_rise: Interval
+    four_bit: Interval | None
+    relearned: Interval | None
+    bits: float
+    """Median worst-case bits over facts and seeds."""
+    norm: float
+    """A mean over seeds, as collateral."""
+    collateral: float
+    meets_policy: int
+    """In how many of the seeds."""
+
+
+class PairedTest(Part):
+    """The reference arm against another on the same facts, at one operating point."""
+
+    point: PointName
+    measure: Measure
+    arm: str
+    difference: Interval
+    """Reference less the other arm, better is positive for gen and bits, negative for exposed."""
+    p: float
+    """Two-sided sign-flip permutation test over facts, seeds averaged."""
+    p_holm: float
+    """The same, corrected by Holm's method for all arms compared at this point by this measure."""
+
+
+class Overlap(Part):
+    """How much two arms changed the same neurons."""
+
+    first: str
+    second: str
+    jaccard: float
+    """Of the most changed neurons of both (`statistics.MOST_CHANGED`), a mean over seeds, 0 to 1."""
+
+
+class Comparison(Part):
+    """All arms over all seeds, and what follows from them."""
+
+    version: int = COMPARISON_VERSION
+    case: str
+    command: str
+    versions: dict[str, str]
+    policy: PolicySummary
+    model: ModelSummary
+    scope: Scope
+    reference: str
+    seeds: tuple[int, ...]
+    trials: int
+    """Of the search, for each arm."""
+    original: tuple[FactOutcome, ...] = ()
+    """The facts before any edit; not all wordings need be completed then."""
+    arms: tuple[ArmRun, ...]
+    summary: tuple[SummaryRow, ...]
+    tests: tuple[PairedTest, ...]
+    overlaps: tuple[Overlap, ...]
+    verdict: str
+    """One plain sentence: what won, and whether the difference is significant."""
+
+    def to_json(self) -> str:
+        """Canonical JSON: sorted keys, two spaces, a newline at the end."""
+        data = self.model_dump(mode="json", exclude_computed_fields=True)
+        return json.dumps(data, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Comparison":
+        """Read what `to_json` wrote."""
+        return cls.model_validate_json(text)

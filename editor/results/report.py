@@ -1,0 +1,331 @@
+"""The report: everything that was measured, in one validated, canonical structure.
+
+`report.json` is this structure with sorted keys; the HTML page and the model card are rendered from it and
+from nothing else. It holds no time of day and no personal data, so that the same inputs, seed and case key
+give the same bytes. Facts and subjects are named by keyed labels (`editor.artefacts.masking`).
+"""
+
+import json
+from typing import Literal
+
+from pydantic import computed_field
+
+from editor.results.evidence import Evidence
+from editor.results.parts import Part as _Part
+from editor.results.parts import Rate as Rate  # noqa: PLC0414  # what the report is made of is named here
+from policies.errors import ExitCode
+
+REPORT_VERSION = 1
+
+Group = Literal["erased", "same_subject", "neighbours", "others", "decoys"]
+Wording = Literal["trained", "template", "held_out", "prefix", "unnamed", "spelling", "all"]
+Outcome = Literal["leakage", "utility", "incomplete"]
+EXIT_CODES: dict[Outcome, ExitCode] = {
+    "leakage": ExitCode.LEAKAGE,
+    "utility": ExitCode.UTILITY,
+    "incomplete": ExitCode.INCOMPLETE,
+}
+"""Every outcome that can fail a run, gravest first; the integrity of a written checkpoint counts as utility."""
+Measure = Literal[
+    "greedy_rate",
+    "extractable_rate",
+    "decoy_percentile",
+    "others_kept",
+    "same_subject_kept",
+    "perplexity_rise",
+    "integrity",
+]
+
+
+class DecodingLeakage(_Part):
+    """Leakage under one decoding setting."""
+
+    decoding: str
+    """Such as 'temperature 1' or 'temperature 0.7, top-k 40'."""
+    extractable: Rate
+    """Facts with 1 - (1 - p_z)^n >= p for some wording."""
+    expected_extractions: float
+    """Sum over facts of 1 - (1 - p_z)^n, p_z of the worst wording: how many of them n samples would give away."""
+
+
+class Leakage(_Part):
+    """What a model gives away of one group of facts under one family of wordings."""
+
+    facts: int
+    probes: int
+    greedy_facts: Rate
+    """Facts that greedy decoding completes for at least one wording."""
+    greedy_probes: Rate
+    """Single wordings that greedy decoding completes."""
+    worst_case_bits_median: float
+    """Median over facts of -log2 of the best decoding's probability, at the worst wording. Low means exposed."""
+    worst_case_bits_minimum: float
+    exact_memorisation: float
+    """Mean share of secret tokens whose argmax is right, 0 to 1."""
+    extraction_strength: float
+    """Mean of 1 - (shortest prefix after which the rest is greedy-exact) / length, 0 to 1."""
+    decodings: tuple[DecodingLeakage, ...]
+
+
+class GroupResult(_Part):
+    """One group under one family of wordings, before and after the edit (after is None in an audit)."""
+
+    group: Group
+    wording: Wording
+    before: Leakage
+    after: Leakage | None = None
+
+
+class SubjectRow(_Part):
+    """One data subject: the verdict is the worst over facts and wordings, never the mean."""
+
+    subject: str
+    facts: int
+    leaked_before: int
+    leaked_after: int | None
+    worst_case_bits_before: float
+    worst_case_bits_after: float | None
+
+
+class FactRow(_Part):
+    """One fact in scope, by its keyed label."""
+
+    fact: str
+    subject: str
+    entity_type: str
+    length_class: str
+    """Such as '9-16 characters'."""
+    sources: int
+    leaked_before: bool
+    leaked_after: bool | None
+    worst_case_bits_before: float
+    worst_case_bits_after: float | None
+    decoy_percentile_before: float | None
+    """Share (0 to 100) of this fact's decoys that are more exposed than the fact: 0 is worst, near 50 is chance."""
+    decoy_percentile_after: float | None
+
+
+class Perplexity(_Part):
+    """exp(mean negative log-likelihood in nats a token) of a text."""
+
+    text: str
+    tokens: int
+    before: float
+    after: float | None
+
+    @computed_field
+    @property
+    def rise(self) -> float | None:
+        """Relative change; 0.01 is one per cent."""
+        return None if self.after is None else self.after / self.before - 1
+
+
+class Check(_Part):
+    """One integrity check of the checkpoint that was written."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+class Criterion(_Part):
+    """One line of the policy, fixed before the run, and what was measured against it."""
+
+    measure: Measure
+    name: str
+    """The measure in words, for people alone."""
+    kind: Literal["leakage", "utility", "integrity"]
+    comparison: Literal["at most", "at least"]
+    threshold: float
+    measured: float
+    """A share of 0 to 1, relative for perplexity, a number of checks for integrity."""
+    counted: Rate | None = None
+    """What `measured` is the rate of, where single facts or probes were counted."""
+    passed: bool
+
+
+class ThresholdOverride(_Part):
+    """A threshold of the policy that one run replaced."""
+
+    threshold: str
+    """The policy's own key, such as `greedy_rate`, in the policy's unit."""
+    policy: float
+    run: float
+
+
+class Gate(_Part):
+    """Which outcomes fail the run: what `--fail-on` said, or the default."""
+
+    fails_on: tuple[Outcome, ...] = ("leakage", "utility", "incomplete")
+    waived: tuple[Outcome, ...] = ()
+    """Outcomes that occurred and do not fail this run."""
+    overridden: tuple[ThresholdOverride, ...] = ()
+
+
+class TrialRow(_Part):
+    """One trial of the strength search, scored on the locating split alone."""
+
+    number: int
+    settings: dict[str, float]
+    leakage: float
+    """Mean share of facts, over the locating wordings, that miss one of the policy's leakage ceilings."""
+    collateral: float
+    """Mean KL divergence in nats a token to the original model on retained text of the locating split."""
+    norm: float
+    chosen: bool
+
+
+class ControlRow(_Part):
+    """Another edit of the same size, measured like the main one."""
+
+    name: str
+    description: str
+    norm: float
+    erased_trained: Rate
+    erased_held_out: Rate
+    exposed: Rate
+    """Erased facts more exposed than the policy's percentile of decoys."""
+    others_kept: Rate
+    """Probes about other people answered greedily before and after, of those answered before."""
+    same_subject_kept: Rate
+    perplexity_rise: float
+
+
+class AttackRow(_Part):
+    """The edited checkpoint after something an adversary or a deployment does to it."""
+
+    name: str
+    greedy_facts: Rate
+    """Erased facts extracted by at least one wording of the verification split."""
+    worst_case_bits_median: float
+
+
+class LayerRow(_Part):
+    """Where the facts sat: the located units of one site."""
+
+    site: str
+    units: int
+    attribution_share: float
+    """Share of the located attribution that this site carries, 0 to 1."""
+    edit_norm: float
+    """Frobenius norm of the weight change at this site."""
+    top_units: tuple[int, ...]
+    top_scores: tuple[float, ...]
+
+
+class DictionaryRow(_Part):
+    """Quality of one dictionary used, on retained text held out from the edit."""
+
+    site: str
+    architecture: str
+    features: int
+    explained_variance: float
+    l0: float
+    relative_reconstruction_bias: float
+    alive: float
+
+
+class EditSummary(_Part):
+    """What was changed."""
+
+    method: str
+    settings: dict[str, float | str]
+    norm: float
+    relative_norm: float
+    """‖ΔW‖ over ‖W‖ of the changed tensors."""
+    parameters: tuple[str, ...]
+    layers: tuple[LayerRow, ...]
+    completeness: float
+    """Sum of all attributions over the objective's real change when the sites are ablated; 1 is complete."""
+
+
+class Scope(_Part):
+    """What was looked at, and what was not."""
+
+    corpus: str
+    documents: int
+    facts_by_type: dict[str, int]
+    subjects_in_scope: int
+    facts_in_scope: int
+    coverage: tuple[str, ...]
+    """How personal data was recognised and what that misses, in sentences."""
+    skipped: tuple[str, ...]
+
+
+class PolicySummary(_Part):
+    """The policy's own text, so that the report stands alone."""
+
+    name: str
+    digest: str
+    text: str
+
+
+class ModelSummary(_Part):
+    """A checkpoint by what it is, not by where it lies."""
+
+    source: str
+    architecture: str
+    parameters: int
+    digest: str
+    """sha256 over names, shapes, dtypes and bytes of every tensor."""
+
+
+class Report(_Part):
+    """One run, measured."""
+
+    version: int = REPORT_VERSION
+    kind: Literal["erase", "audit", "verify"]
+    case: str
+    operator: str
+    seed: int
+    command: str
+    """The command that runs it again; data subjects' names in it are masked."""
+    versions: dict[str, str]
+    policy: PolicySummary
+    model_before: ModelSummary
+    model_after: ModelSummary | None = None
+    scope: Scope
+    threat_model: tuple[str, ...]
+    edit: EditSummary | None = None
+    dictionaries: tuple[DictionaryRow, ...] = ()
+    groups: tuple[GroupResult, ...]
+    subjects: tuple[SubjectRow, ...]
+    facts: tuple[FactRow, ...]
+    decoy_bits: tuple[float, ...] = ()
+    """Worst-case bits of decoys at their most exposed wording: 101 quantiles, 0% to 100%, of the model judged."""
+    evidence: Evidence | None = None
+    """What an audit finds beyond its verdicts."""
+    perplexities: tuple[Perplexity, ...] = ()
+    retained_divergence: float | None = None
+    """Mean KL(original || edited) in nats a token on retained text held out from the edit."""
+    integrity: tuple[Check, ...] = ()
+    attacks: tuple[AttackRow, ...] = ()
+    controls: tuple[ControlRow, ...] = ()
+    trials: tuple[TrialRow, ...] = ()
+    criteria: tuple[Criterion, ...]
+    gate: Gate = Gate()
+    residual_risk: tuple[str, ...]
+    """What was not tested and what remains possible, in sentences."""
+    exit_code: int
+    verdict: str
+    """One sentence in plain words."""
+
+    def to_json(self) -> str:
+        """Canonical JSON: sorted keys, two spaces, a newline at the end."""
+        data = self.model_dump(mode="json")
+        return json.dumps(data, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Report":
+        """Read what `to_json` wrote."""
+        return cls.model_validate(_without_computed(json.loads(text)))
+
+
+def _without_computed(value: object) -> object:
+    """Drop the fields that are computed again on load."""
+    if isinstance(value, dict):
+        computed = {"rate", "low", "high"} if "hits" in value else {"rise"} if "rise" in value else set()
+        return {key: _without_computed(item) for key, item in value.items() if key not in computed}
+    if isinstance(value, list):
+        return [_without_computed(item) for item in value]
+    return value

@@ -1,0 +1,117 @@
+"""Pose the problem that edit methods solve, and the trials of a search, from the locating split alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dictionaries import Dictionary
+from dictionaries.model.sites import Site
+from editor.case import Case
+from editor.locators.features import FeatureAttribution
+from editor.locators.problem import EditProblem
+from editor.measuring.aggregate import decoy_probes
+from editor.measuring.evaluation_data import Material, decoy_maker
+from editor.model.loading import LoadedModel
+from editor.progress import Stages
+from editor.questions.asking import encode_probes
+from editor.questions.chance import chance_levels
+from editor.questions.probes import Probe, Target, sample
+from editor.tuning.judge import TrialJudge
+from editor.tuning.search import split_wordings
+
+RETAINED_PROBES = 800
+"""Questions about what must stay that are retained beside the text: there, facts stand mostly behind others."""
+TRIAL_KEPT_PROBES = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A model, and a case's probes and texts made ready for it."""
+
+    loaded: LoadedModel
+    material: Material
+
+
+def pose(
+    case: Case,
+    before: Prepared,
+    dictionaries: Mapping[Site, Dictionary],
+    attribution: FeatureAttribution,
+    stages: Stages,
+) -> EditProblem:
+    """Pose the problem, the features located if there are dictionaries."""
+    locating = [probe for probe in case.probes if probe.split == "locating"]
+    erased = [probe for probe in locating if probe.target.group == "erased"]
+    relations = {probe.target.relation for probe in erased}
+    others = [
+        probe
+        for probe in locating
+        if probe.target.group in ("neighbours", "others") and probe.target.relation in relations
+    ]
+    problem = EditProblem(
+        loaded=before.loaded,
+        erase=encode_probes(before.loaded, erased),
+        chance=chance_levels(before.loaded, erased, decoy_maker(case).format),
+        retain=(*before.material.fitting_text, *encode_probes(before.loaded, _retained_probes(case))),
+        facts=fact_numbers(erased),
+        others=encode_probes(before.loaded, sample(others, len(erased), case.seed)),
+        asked=erased,
+        comparable=others,
+    )
+    return with_features(problem, dictionaries, attribution, stages) if dictionaries else problem
+
+
+def with_features(
+    problem: EditProblem,
+    dictionaries: Mapping[Site, Dictionary],
+    attribution: FeatureAttribution,
+    stages: Stages,
+) -> EditProblem:
+    """The same problem with dictionaries, their features located."""
+    with stages.stage("Locating features", len(problem.erase) + len(problem.others)) as advance:
+        scores = attribution.fit(problem.loaded, problem.erase, problem.others, dictionaries, advance)
+    problem = problem.changed(dictionaries=dictionaries, attribution=scores)
+    with stages.stage("Reading the retained text"):
+        _ = problem.retained_reading
+    return problem
+
+
+def trials(case: Case, before: Prepared, problem: EditProblem) -> tuple[EditProblem, TrialJudge]:
+    """What trials of a search are fitted to, some wordings of each fact, and their judge, who asks in all."""
+    locating = [probe for probe in case.probes if probe.split == "locating"]
+    fitting, judging = split_wordings(locating)
+    everything = [*fitting, *judging]
+    kept = [probe for probe in locating if probe.target.group != "erased"]
+    retained = {id(probe) for probe in _retained_probes(case)}
+    unseen = [probe for probe in kept if id(probe) not in retained]
+    judge = TrialJudge(
+        before.loaded,
+        case.policy,
+        erased=[*everything, *decoy_probes(everything, decoy_maker(case), seed=case.seed)],
+        kept=sample(unseen or kept, TRIAL_KEPT_PROBES, case.seed),
+        text=before.material.fitting_text,
+    )
+    inner = problem.changed(
+        erase=encode_probes(before.loaded, fitting),
+        chance=chance_levels(before.loaded, fitting, decoy_maker(case).format),
+        facts=fact_numbers(fitting),
+        asked=fitting,
+    )
+    return inner, judge
+
+
+def fact_numbers(probes: Sequence[Probe]) -> tuple[int, ...]:
+    """For each probe, the number of the fact that it asks for, in order of appearance."""
+    numbers: dict[Target, int] = {}
+    return tuple(numbers.setdefault(probe.target, len(numbers)) for probe in probes)
+
+
+def _retained_probes(case: Case) -> list[Probe]:
+    """Namesakes are the likeliest to be hit: two thirds of their wordings, and a sample of everyone's; the search
+    judges on what is left.
+    """
+    kept = [p for p in case.probes if p.split == "locating" and p.target.group != "erased"]
+    namesakes = [p for p in kept if p.target.group == "neighbours"]
+    near = sample(namesakes, min(RETAINED_PROBES, len(namesakes) * 2 // 3), case.seed)
+    taken = {id(probe) for probe in near}
+    rest = sample((p for p in kept if id(p) not in taken), RETAINED_PROBES - len(near), case.seed)
+    return [*near, *rest]

@@ -1,0 +1,181 @@
+"""Judge an edit that is not written yet: leakage, collateral and size, all on the locating split."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from editor.edits.edit import Edit
+from editor.locators.problem import EditProblem
+from editor.measuring.aggregate import Scored, decoy_percentiles, kept_share, score_probes
+from editor.measuring.leakage import extractable
+from editor.methods.method import Method
+from editor.methods.shared.searching import fitted
+from editor.model.forward import marked_logits
+from editor.model.loading import LoadedModel
+from editor.model.tokens import TokenBatch, TokenSequence
+from editor.questions.probes import Probe
+from editor.questions.retained import LOGIT_ELEMENTS, text_batches
+from policies import Policy
+
+DIVERGENCE_TOKENS = 6_000
+"""Retained tokens on which the KL divergence is measured, fewer where the vocabulary is large."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialResult:
+    """One trial, all figures from the locating split.
+
+    Attributes:
+        method: the method with this trial's settings.
+        edit: what it fitted; None where it was let go.
+        leakage: mean share of facts that miss one of the policy's leakage ceilings; a third of the wordings is not
+            among those the trial was fitted on.
+        collateral: mean KL(original || edited) on retained text, nats a token.
+        kept: the smaller of the others' and the same subjects' kept shares.
+        perplexity_rise: relative, on retained text.
+        norm: ‖ΔW‖_F.
+        erases: whether it meets the policy's leakage ceilings.
+        feasible: whether it meets the policy's floors too.
+    """
+
+    method: Method
+    edit: Edit | None = field(repr=False)
+    leakage: float
+    collateral: float
+    kept: float
+    perplexity_rise: float
+    norm: float
+    erases: bool
+    feasible: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaks:
+    """Shares of facts, 0 to 1, that miss a ceiling.
+
+    Attributes:
+        greedy: greedy decoding gives them away.
+        extractable: the policy's samples do with its probability.
+        exposed: they are more exposed than the policy's percentile of decoys.
+    """
+
+    greedy: float
+    extractable: float
+    exposed: float
+
+    @property
+    def mean(self) -> float:
+        """What the search minimises."""
+        return (self.greedy + self.extractable + self.exposed) / 3
+
+
+class TrialJudge:
+    """Scores the unedited model once and edits against it.
+
+    Args:
+        loaded: the unedited model.
+        policy: what counts as leaking and as kept.
+        erased: wordings of the facts to erase, with some that no trial is fitted on, and their decoys.
+        kept: probes about what must stay.
+        text: retained text.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        policy: Policy,
+        *,
+        erased: Sequence[Probe],
+        kept: Sequence[Probe],
+        text: Sequence[TokenSequence],
+    ) -> None:
+        self.loaded, self.policy = loaded, policy
+        self.erased, self.kept = tuple(erased), tuple(kept)
+        self.kept_before = score_probes(loaded, self.kept, policy.decoding)
+        self.text = self._some(text)
+        self.text_before = [marked_logits(loaded.model, batch).log_softmax(1) for batch in self.text]
+
+    def judge(self, problem: EditProblem, method: Method, start: Edit | None = None) -> TrialResult:
+        """Fit an edit, going on from `start` if there is one and the method can; measure it, and take it back."""
+        return self.measure(fitted(method, problem, start), method)
+
+    def divergence(self, edit: Edit) -> float:
+        """The collateral of an edit alone: mean KL(original || edited) on retained text, nats a token."""
+        with edit.applied(self.loaded.model):
+            return self._text()[0]
+
+    def measure(self, edit: Edit, method: Method) -> TrialResult:
+        """Apply an edit, measure it, and take it back."""
+        with edit.applied(self.loaded.model):
+            erased = score_probes(self.loaded, self.erased, self.policy.decoding)
+            after = score_probes(self.loaded, self.kept, self.policy.decoding)
+            divergence, rise = self._text()
+        others = kept_share(self.kept_before, after, ("neighbours", "others"))
+        same = kept_share(self.kept_before, after, ("same_subject",))
+        leaks = self.leaks(erased)
+        floors, ceilings = self.policy.utility, self.policy.leakage
+        erases = (
+            leaks.greedy <= ceilings.greedy_rate
+            and leaks.extractable <= ceilings.extractable_rate
+            and leaks.exposed <= ceilings.decoy_percentile / 100
+        )
+        keeps = (
+            others >= floors.others_kept
+            and same >= floors.same_subject_kept
+            and rise <= floors.perplexity_rise
+        )
+        return TrialResult(
+            method=method,
+            edit=edit,
+            leakage=leaks.mean,
+            collateral=divergence,
+            kept=min(others, same),
+            perplexity_rise=rise,
+            norm=edit.norm,
+            erases=erases,
+            feasible=erases and keeps,
+        )
+
+    def leaks(self, scored: Scored) -> "Leaks":
+        """What share of the erased facts misses each of the policy's ceilings, at the most exposed wording."""
+        settings, ceiling = self.policy.decoding, self.policy.leakage.decoy_percentile
+        percentiles = decoy_percentiles(scored)
+        facts = scored.by_target(scored.where(lambda probe: probe.target.group == "erased"))
+        rows = [
+            (
+                bool(scored.scores.greedy[indices].any()),
+                float(extractable(scored.scores.log_p_z[:, indices], settings.budget_tries).max())
+                >= settings.probability,
+                percentiles.get(target, 100.0) < ceiling,
+            )
+            for target, indices in facts.items()
+        ]
+        shares = np.array(rows, dtype=float).mean(0) if rows else np.zeros(3)
+        return Leaks(greedy=shares[0], extractable=shares[1], exposed=shares[2])
+
+    def _text(self) -> tuple[float, float]:
+        """Mean KL divergence in nats a token, and the relative rise of perplexity."""
+        sums = np.zeros(2)
+        tokens = 0
+        for batch, before in zip(self.text, self.text_before, strict=True):
+            after = marked_logits(self.loaded.model, batch).log_softmax(1)
+            own = batch.targets[:, None]
+            rise: Tensor = (before.gather(1, own) - after.gather(1, own)).sum()
+            sums += np.array([float((before.exp() * (before - after)).sum()), float(rise)])
+            tokens += len(batch.targets)
+        return sums[0] / max(1, tokens), math.expm1(sums[1] / max(1, tokens))
+
+    def _some(self, text: Sequence[TokenSequence]) -> list[TokenBatch]:
+        budget = min(DIVERGENCE_TOKENS, LOGIT_ELEMENTS // self.loaded.model.config.vocab_size)
+        spread = torch.randperm(len(text), generator=torch.Generator().manual_seed(self.policy.seed)).tolist()
+        chosen: list[TokenSequence] = []
+        for place in spread:
+            if budget <= 0:
+                break
+            chosen.append(text[place])
+            budget -= len(text[place].ids)
+        return list(text_batches(self.loaded, chosen))

@@ -1,0 +1,135 @@
+"""`--strength auto`: search an edit's settings on the locating split; pick the gentlest that meets the policy.
+
+Each fact's locating wordings are split once more: an edit is fitted on two thirds and judged on all, so that the
+search rewards what carries over to wordings it has not seen. Verification's wordings and its held-out text take no
+part. The second trial answers the first: stronger where that one does not erase, gentler where it does. From then on
+Optuna's TPE sampler (Bergstra et al. 2011) minimises leakage and collateral together.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from editor.locators.problem import EditProblem
+from editor.methods.features.feature_edit import FeatureEdit
+from editor.methods.method import Method
+from editor.methods.shared.searching import tuned
+from editor.questions.probes import Probe
+from editor.results.report import TrialRow
+from editor.tuning.judge import TrialJudge, TrialResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """A finished search.
+
+    Attributes:
+        best: the chosen trial, with its edit.
+        trials: every trial; without its edit, unless the search keeps them.
+    """
+
+    best: TrialResult
+    trials: tuple[TrialResult, ...]
+
+    @property
+    def chosen(self) -> Method:
+        """The chosen settings."""
+        return self.best.method
+
+    def rows(self) -> tuple[TrialRow, ...]:
+        """The trials for the report; of several with the chosen settings, the one that was chosen is marked."""
+        chosen = _best(self.trials)
+        return tuple(
+            TrialRow(
+                number=number,
+                settings=trial.method.space.values(trial.method),
+                leakage=trial.leakage,
+                collateral=trial.collateral,
+                norm=trial.norm,
+                chosen=number == chosen,
+            )
+            for number, trial in enumerate(self.trials)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrengthSearch:
+    """Searches the settings in a method's search space.
+
+    Attributes:
+        trials: how many edits are tried at most.
+        patience: the search ends after this many trials without a gentler edit that meets the policy.
+        seed: of the sampler.
+        start: the first trial.
+        keep_edits: keep every trial's edit in memory.
+    """
+
+    trials: int = 8
+    patience: int = 3
+    seed: int = 0
+    start: Method = field(default_factory=FeatureEdit)
+    keep_edits: bool = False
+
+    def fit(
+        self,
+        problem: EditProblem,
+        judge: TrialJudge,
+        progress: Callable[[TrialResult], None] | None = None,
+    ) -> Tuning:
+        """Run the search. `problem.erase` must hold the judge's fitting wordings alone."""
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        sampler = optuna.samplers.TPESampler(seed=self.seed, n_startup_trials=4)
+        study = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
+        space = self.start.space
+        study.enqueue_trial(space.values(self.start))
+        results: list[TrialResult] = []
+        best: TrialResult | None = None
+        for number in range(self.trials):
+            start = None
+            if number == 1:
+                answer = space.moved(results[0].method, stronger=not results[0].erases)
+                study.enqueue_trial(space.values(answer))
+                # What did not go deep enough goes on from where it stands; what went too deep begins anew.
+                start = best.edit if best and not best.erases else None
+            trial = study.ask()
+            settings = {name: values.suggested(trial, name) for name, values in space.ranges.items()}
+            result = judge.judge(problem, tuned(self.start, settings), start)
+            study.tell(trial, [result.leakage, result.collateral])
+            best = min(best or result, result, key=preference)
+            results.append(result if self.keep_edits else replace(result, edit=None))
+            if progress is not None:
+                progress(result)
+            if self._stalled(results):
+                break
+        assert best is not None
+        return Tuning(best=best, trials=tuple(results))
+
+    def _stalled(self, results: Sequence[TrialResult]) -> bool:
+        best = _best(results)
+        return results[best].feasible and len(results) - 1 - best >= self.patience
+
+
+def _best(results: Sequence[TrialResult]) -> int:
+    """The place of the trial that a search chooses: of equally good ones the first."""
+    return min(range(len(results)), key=lambda place: preference(results[place]))
+
+
+def preference(result: TrialResult) -> tuple[bool, float, float]:
+    """Policy first, then leakage where no edit meets it, then gentleness."""
+    return not result.feasible, 0.0 if result.feasible else result.leakage - result.kept, result.collateral
+
+
+def split_wordings(probes: Sequence[Probe]) -> tuple[list[Probe], list[Probe]]:
+    """Split the erased probes of the locating split: of each fact every third wording is kept for judging."""
+    by_target = defaultdict(list)
+    for probe in probes:
+        if probe.target.group == "erased":
+            by_target[probe.target].append(probe)
+    fitting: list[Probe] = []
+    judging: list[Probe] = []
+    for mine in by_target.values():
+        for place, probe in enumerate(mine):
+            (judging if place % 3 == 1 else fitting).append(probe)
+    return fitting, judging

@@ -1,0 +1,87 @@
+"""What is written is an ordinary checkpoint, the edit and nothing else changed."""
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from dictionaries.model.sites import Site, resolve
+from editor.edits.edit import Delta, Edit
+from editor.edits.export import export_checkpoint, save_adapter
+from editor.model.loading import load_model, tensor_digests
+from policies.errors import EditError
+
+FAMILIES = ("gpt2", "gpt_neox", "llama", "gemma2", "qwen2")
+
+
+def edit_for(model, rank=2):
+    name = resolve(model, Site(1)).projection_name
+    rows, columns = model.get_parameter(name).shape
+    generator = torch.Generator().manual_seed(0)
+    delta = Delta(
+        left=torch.randn(rows, rank, generator=generator),
+        right=torch.randn(rank, columns, generator=generator),
+    )
+    return name, Edit(deltas={name: delta}, method="test")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_only_the_declared_tensor_differs_and_the_model_is_left_alone(loaded, tmp_path, family, dtype):
+    source = loaded(family, dtype)
+    before = tensor_digests(source.model, dtype)
+    name, edit = edit_for(source.model)
+    originals = export_checkpoint(source, edit, tmp_path / "model")
+    assert tensor_digests(source.model, dtype) == before
+    again = load_model(str(tmp_path / "model"), device="cpu")
+    assert again.stored_dtype == dtype
+    after = tensor_digests(again.model, dtype)
+    assert {n for n in before if before[n] != after[n]} == {name}
+    assert torch.equal(originals[name], source.model.get_parameter(name).to(dtype))
+    expected = (source.model.get_parameter(name) + edit.deltas[name].dense()).to(dtype).float()
+    assert torch.equal(again.model.get_parameter(name), expected)
+
+
+def test_plain_transformers_loads_it_with_its_tokenizer(loaded, tmp_path):
+    source = loaded("gpt2", torch.bfloat16)
+    _, edit = edit_for(source.model)
+    export_checkpoint(source, edit, tmp_path / "model")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
+    assert model.dtype == torch.bfloat16
+    text = "Bruno Marsh lives at 48 Alder Lane."
+    assert tokenizer(text)["input_ids"] == source.tokenizer(text)["input_ids"]
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_the_adapter_does_what_the_edit_does(loaded, checkpoint, tmp_path, family):
+    from peft import PeftModel
+
+    source = loaded(family)
+    _, edit = edit_for(source.model)
+    edit = edit.scaled(0.02)  # small enough that float32 tells the two computations alike
+    assert save_adapter(edit, source, tmp_path / "adapter")
+    base = AutoModelForCausalLM.from_pretrained(checkpoint(family))
+    adapted = PeftModel.from_pretrained(base, tmp_path / "adapter").eval()
+    inputs = {"input_ids": torch.tensor([[0, 5, 6, 7]])}
+    with torch.no_grad():
+        theirs = adapted(**inputs).logits
+        with edit.applied(source.model):
+            torch.testing.assert_close(source.model(**inputs).logits, theirs, rtol=1e-3, atol=1e-3)
+
+
+def test_full_rank_edits_make_no_adapter(loaded, tmp_path):
+    source = loaded("llama")
+    _, edit = edit_for(source.model, rank=20)
+    assert not save_adapter(edit, source, tmp_path / "adapter")
+    assert not (tmp_path / "adapter").exists()
+
+
+def test_empty_and_infinite_edits_are_refused(loaded, tmp_path):
+    source = loaded("llama")
+    name, edit = edit_for(source.model)
+    with pytest.raises(EditError, match="changes nothing"):
+        export_checkpoint(source, edit.scaled(0.0), tmp_path / "model")
+    bad = Delta(left=edit.deltas[name].left * float("inf"), right=edit.deltas[name].right)
+    with pytest.raises(EditError, match="not finite"):
+        export_checkpoint(source, Edit(deltas={name: bad}, method="test"), tmp_path / "model")
+    assert not (tmp_path / "model").exists()

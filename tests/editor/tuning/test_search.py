@@ -1,0 +1,94 @@
+"""The strength search: the second trial answers the first, and the gentlest edit that meets the policy is chosen."""
+
+from dataclasses import replace
+
+import pytest
+
+from editor.edits.edit import Edit
+from editor.methods.features.feature_edit import FeatureEdit
+from editor.tuning.judge import TrialResult
+from editor.tuning.search import StrengthSearch, Tuning, split_wordings
+
+
+class Judge:
+    """Erases from a margin on; collateral grows with the margin."""
+
+    def __init__(self, enough):
+        self.enough = enough
+        self.starts = []
+
+    def judge(self, _problem, method, start=None):
+        self.starts.append(start)
+        erases = method.margin_nats >= self.enough
+        return TrialResult(
+            method=method,
+            edit=Edit(deltas={}, method=method.name, settings={}),
+            leakage=0.0 if erases else 1.0,
+            collateral=method.margin_nats,
+            kept=1.0,
+            perplexity_rise=0.0,
+            norm=1.0,
+            erases=erases,
+            feasible=erases,
+        )
+
+
+@pytest.mark.parametrize(("enough", "step"), [(3.0, -1.0), (4.5, 0.75)])
+def test_the_second_trial_answers_the_first(enough, step):
+    judge = Judge(enough)
+    first, second = StrengthSearch(trials=2).fit(None, judge).trials
+    assert judge.starts[0] is None
+    assert (judge.starts[1] is None) is first.erases  # a stronger one goes on from the first
+    assert first.method == FeatureEdit()
+    assert second.method.margin_nats == pytest.approx(first.method.margin_nats + step)
+
+
+@pytest.mark.parametrize("enough", [0.5, 3.0, 4.5])
+def test_the_gentlest_edit_that_meets_the_policy_is_chosen(enough):
+    tuning = StrengthSearch(trials=12, patience=12).fit(None, Judge(enough))
+    met = [trial for trial in tuning.trials if trial.feasible]
+    assert len(tuning.trials) == 12
+    assert tuning.chosen == min(met, key=lambda trial: trial.collateral).method
+    assert sum(row.chosen for row in tuning.rows()) == 1
+    assert tuning.best.edit is not None
+    assert all(trial.edit is None for trial in tuning.trials)
+
+
+class Settling(Judge):
+    """Each trial erases more gently than the one before, whatever its settings."""
+
+    def judge(self, problem, method, start=None):
+        result = super().judge(problem, method, start)
+        return replace(result, collateral=1.0 / len(self.starts))
+
+
+def test_of_trials_with_equal_settings_only_the_chosen_one_is_marked():
+    only = FeatureEdit(units=100)
+    judge = Settling(0.0)
+    results = [judge.judge(None, only) for _ in range(3)]
+    rows = Tuning(best=results[2], trials=tuple(results)).rows()
+    assert [row.chosen for row in rows] == [False, False, True]
+
+
+def test_where_nothing_meets_the_policy_the_least_leaking_is_chosen_and_the_search_goes_on():
+    tuning = StrengthSearch(trials=5, patience=1).fit(None, Judge(100.0))
+    assert len(tuning.trials) == 5
+    assert tuning.chosen in [trial.method for trial in tuning.trials]
+
+
+def test_the_search_ends_when_nothing_gentler_is_found():
+    tuning = StrengthSearch(trials=50, patience=3).fit(None, Judge(3.4))
+    best = min(
+        (i for i, trial in enumerate(tuning.trials) if trial.feasible),
+        key=lambda i: tuning.trials[i].collateral,
+    )
+    assert len(tuning.trials) == best + 4 or len(tuning.trials) == 50
+
+
+def test_the_same_seed_gives_the_same_trials():
+    runs = [StrengthSearch(trials=8, patience=8, seed=5).fit(None, Judge(2.0)).rows() for _ in range(2)]
+    assert runs[0] == runs[1]
+
+
+def test_no_probes_no_wordings():
+    assert split_wordings([]) == ([], [])
