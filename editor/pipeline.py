@@ -42,16 +42,16 @@ from editor.measuring.verification import integrity_checks
 from editor.methods.controls import control_edits
 from editor.methods.features.feature_edit import FeatureEdit
 from editor.methods.method import Method
-from editor.methods.shared.searching import fitted
-from editor.methods.shared.settings import seeded
+from editor.methods.shared.searching import fit_method
+from editor.methods.shared.settings import with_seed
 from editor.model.loading import LoadedModel, load_model, tensor_digests
 from editor.progress import Stages
 from editor.questions.retained import perplexity
 from editor.report.feature_page import describe_features
 from editor.report.features import FEATURES_HTML, render_features
 from editor.results.report import ControlRow, Perplexity, Report
-from editor.tuning.build_problem import Prepared, pose, trials
-from editor.tuning.search import StrengthSearch, Tuning
+from editor.tuning.build_problem import PreparedModel, build_problem, trials
+from editor.tuning.search import SearchResult, StrengthSearch
 
 INTEGRITY_TEXTS = 8
 
@@ -87,16 +87,16 @@ class EraseOptions:
     attribution: FeatureAttribution = field(default_factory=FeatureAttribution)
     controls: bool = True
 
-    def seeded(self, seed: int) -> "EraseOptions":
+    def with_seed(self, seed: int) -> "EraseOptions":
         """The same with the search and everything random in the method drawn by a seed."""
-        method, search = seeded(self.method, seed), self.search
+        method, search = with_seed(self.method, seed), self.search
         if search is not None:
-            search = replace(search, seed=seed, start=seeded(search.start, seed))
+            search = replace(search, seed=seed, start=with_seed(search.start, seed))
         return replace(self, method=method, search=search)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Before(Prepared):
+class OriginalModel(PreparedModel):
     """The original model, measured once."""
 
     scored: Scored
@@ -151,14 +151,14 @@ def erase(
 
     `supply` may be None for a method that needs no dictionary. The loaded model is left as it was, bit for bit.
     """
-    options = options.seeded(case.seed)
+    options = options.with_seed(case.seed)
     before = measure_original(case, loaded, stages)
     supply = supply or NO_DICTIONARIES
-    problem = pose(case, before, supply.dictionaries, options.attribution, stages)
+    problem = build_problem(case, before, supply.dictionaries, options.attribution, stages)
     tuning = search(case, before, problem, options.search, stages) if options.search else None
     method = tuning.chosen if tuning else options.method
     with stages.stage("Fitting the edit"):
-        edit = fitted(method, problem, tuning.best.edit if tuning else None)
+        edit = fit_method(method, problem, tuning.best.edit if tuning else None)
     if method.needs_dictionary:
         with stages.stage("Describing the features"):
             located = method.located(problem)
@@ -183,7 +183,7 @@ def erase(
 
 def verify(
     case: Case,
-    before: Before,
+    before: OriginalModel,
     checkpoint: Path,
     edit: Edit | None,
     run: RunInfo,
@@ -243,17 +243,17 @@ def verify(
     )
 
 
-def measure_original(case: Case, loaded: LoadedModel, stages: Stages, *, wide: bool = False) -> Before:
+def measure_original(case: Case, loaded: LoadedModel, stages: Stages, *, wide: bool = False) -> OriginalModel:
     """Score the original model on everything that verification will look at; in more wordings where `wide`."""
     material = prepare(case, loaded, wide=wide)
     scored = score_case(case, loaded, material.measured, stages, "Auditing the original model")
     digests = tensor_digests(loaded.model, loaded.stored_dtype)
-    return Before(loaded=loaded, material=material, scored=scored, digests=digests)
+    return OriginalModel(loaded=loaded, material=material, scored=scored, digests=digests)
 
 
 def search(
-    case: Case, before: Before, problem: EditProblem, strength: StrengthSearch, stages: Stages
-) -> Tuning:
+    case: Case, before: OriginalModel, problem: EditProblem, strength: StrengthSearch, stages: Stages
+) -> SearchResult:
     """Search the settings on an inner split of the locating wordings."""
     inner, judge = trials(case, before, problem)
     with stages.stage("Searching the gentlest strength", strength.trials) as advance:
@@ -262,7 +262,7 @@ def search(
 
 def control_rows(
     case: Case,
-    before: Before,
+    before: OriginalModel,
     problem: EditProblem,
     edit: Edit,
     method: Method,

@@ -97,7 +97,7 @@ class SiteModules:
 
 
 @dataclass
-class Taken:
+class Captured:
     """What `capture` recorded in the latest forward pass.
 
     Attributes:
@@ -212,7 +212,7 @@ def capture(
     outputs: bool = True,
     grad: bool = False,
     stop_early: bool = False,
-) -> Iterator[Taken]:
+) -> Iterator[Captured]:
     """Record activations and keys of sites while the model runs inside the `with` block.
 
     A second forward pass overwrites what the first one left. Hooks are removed on leaving, whatever happens.
@@ -233,7 +233,7 @@ def capture(
         ModelError: the model's structure is not understood.
     """
     wanted = sorted(set(sites))
-    taken = Taken()
+    taken = Captured()
     stop_early = stop_early and not any(hasattr(module, "_hf_hook") for module in model.modules())
     modules = {site: resolve(model, site) for site in wanted}
     layers = decoder_layers(model)
@@ -271,7 +271,7 @@ def _attach(found: SiteModules, change: Change) -> RemovableHandle:
 class _Recorder:
     """The hooks of one site."""
 
-    def __init__(self, taken: Taken, site: Site, grad: bool, *, stop: bool) -> None:
+    def __init__(self, taken: Captured, site: Site, grad: bool, *, stop: bool) -> None:
         self.taken, self.site, self.grad, self.stop = taken, site, grad, stop
         self.leading: torch.Size | None = None
 

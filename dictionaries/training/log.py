@@ -9,7 +9,7 @@ from dictionaries.model.sites import Site
 from policies.errors import DictionaryError
 
 
-class Point(NamedTuple):
+class TrainingMetrics(NamedTuple):
     """One moment of training.
 
     Attributes:
@@ -25,7 +25,7 @@ class Point(NamedTuple):
     dead_share: float
 
 
-class Moment(NamedTuple):
+class LogEntry(NamedTuple):
     """A point of one site's training, and the settings and speed at that time.
 
     Attributes:
@@ -37,7 +37,7 @@ class Moment(NamedTuple):
     """
 
     site: Site
-    point: Point
+    point: TrainingMetrics
     learning_rate: float
     sparsity: float
     tokens_per_second: float
@@ -78,7 +78,7 @@ class TrainingLog:
         self._file = self._path.open("w", encoding="utf-8", newline="\n")
         return self
 
-    def __call__(self, moment: Moment) -> None:
+    def __call__(self, moment: LogEntry) -> None:
         """Write one moment."""
         line = moment.line()
         self._file.write(line + "\n")

@@ -19,7 +19,7 @@ from dictionaries.model.tokens import TokenBatch
 from dictionaries.training.activation_store import DEFAULT_BUDGET_BYTES, ActivationStore
 from dictionaries.training.checkpoint import Checkpoints
 from dictionaries.training.fingerprint import activations_key
-from dictionaries.training.log import Moment, Point
+from dictionaries.training.log import LogEntry, TrainingMetrics
 from dictionaries.training.processes import ALONE, Processes
 from dictionaries.training.site_trainer import SiteTrainer
 from policies.errors import DictionaryError
@@ -28,7 +28,7 @@ CALIBRATION_ROWS = 4096
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how far it is, and the end."""
-Log = Callable[[Moment], None]
+Log = Callable[[LogEntry], None]
 """Called with each site's figures, every 50 steps."""
 
 
@@ -48,7 +48,7 @@ class TrainingReport:
         seconds: of the loop, shared evenly by the dictionaries trained together.
     """
 
-    history: tuple[Point, ...]
+    history: tuple[TrainingMetrics, ...]
     explained_variance: float
     gamma: float
     l0: float
@@ -155,7 +155,7 @@ class _Run:
         self.order, self.weights = (torch.Generator().manual_seed(config.seed + offset) for offset in (0, 1))
         self.identity: dict[str, Any] = {}
         self.state: Mapping[str, Any] | None = None
-        self.moments: list[Moment] = []
+        self.moments: list[LogEntry] = []
         self.done, self.seconds_before = 0, 0.0
 
     def identify(self, key: str, budget_bytes: int) -> None:
@@ -273,9 +273,9 @@ class _Run:
             total.gather(self.processes.total)
         return totals
 
-    def _tell(self, site: Site, point: Point) -> None:
+    def _tell(self, site: Site, point: TrainingMetrics) -> None:
         trained = (self.done + 1 - self.done_before) * self.config.batch_size * len(self.trainers)
-        moment = Moment(
+        moment = LogEntry(
             site,
             point,
             self.config.learning_rate_at(point.step - 1),
@@ -309,7 +309,7 @@ class _Run:
         for name, values in state["trainers"].items():
             self.trainers[sites[name]].restore(values)
         for name, point, *rest in state["moments"]:
-            moment = Moment(sites[name], Point(*point), *rest)
+            moment = LogEntry(sites[name], TrainingMetrics(*point), *rest)
             self.moments.append(moment)
             self.trainers[moment.site].history.append(moment.point)
             if self.log is not None:

@@ -14,7 +14,7 @@ from dictionaries.config import DictionaryConfig, TrainingConfig
 from dictionaries.dictionary import Dictionary, Losses
 from dictionaries.model.activations import Statistics
 from dictionaries.model.sites import Site
-from dictionaries.training.log import Point
+from dictionaries.training.log import TrainingMetrics
 from dictionaries.training.processes import ALONE, Processes
 from dictionaries.training.removal import BitMoments, remove_unpaid
 from policies.errors import DictionaryError
@@ -85,10 +85,10 @@ class SiteTrainer:
         )
         self.fired = torch.zeros(config.features, dtype=torch.bool, device=device)
         self.last_fired = torch.zeros(config.features, dtype=torch.long, device=device)
-        self.history: list[Point] = []
+        self.history: list[TrainingMetrics] = []
         self.revived = 0
 
-    def step(self, raw: Float[Tensor, "tokens d"], step: int) -> Point | None:
+    def step(self, raw: Float[Tensor, "tokens d"], step: int) -> TrainingMetrics | None:
         """One gradient step on a batch of raw activations; every 50 steps, and at the end, its figures.
 
         Raises:
@@ -165,7 +165,7 @@ class SiteTrainer:
         self.optimizer.zero_grad(set_to_none=True)
         encoder.grad = None
 
-    def _watch(self, losses: Losses, x: Tensor, step: int) -> Point | None:
+    def _watch(self, losses: Losses, x: Tensor, step: int) -> TrainingMetrics | None:
         config, point = self.config, None
         if step % WATCH_EVERY == 0:
             fired = any_on(losses.codes)
@@ -179,7 +179,7 @@ class SiteTrainer:
             self._revive(x)
         return point
 
-    def _figures(self, losses: Losses, tokens: int, step: int) -> Point:
+    def _figures(self, losses: Losses, tokens: int, step: int) -> TrainingMetrics:
         # A gate that is NaN is not open, so the loss alone may not show it.
         finite = all(bool(torch.isfinite(parameter).all()) for parameter in self.dictionary.parameters())
         if not (finite and math.isfinite(float(losses.total.detach()))):
@@ -189,7 +189,7 @@ class SiteTrainer:
             )
         terms = {name: float(term) for name, term in losses.terms.items()}
         dead = float((step - self.last_fired > DEAD_STEPS).double().mean())
-        return Point(step + 1, terms, count_on(losses.codes) / tokens, dead)
+        return TrainingMetrics(step + 1, terms, count_on(losses.codes) / tokens, dead)
 
     def _revive(self, x: Tensor) -> None:
         dead = self.processes.total(self.fired.long()) == 0

@@ -51,7 +51,7 @@ def demo(ctx: click.Context, /, architecture: str, **options: Any) -> None:
                 "strength": "auto",
                 # Two short trials: `expunge erase` takes up to eight, of two rounds where they go on.
                 "trials": 2,
-                "continued_rounds": 1,
+                "warm_start_rounds": 1,
                 "controls": True,
                 "case_key": None,
                 "seed": None,

@@ -104,20 +104,20 @@ def erase_options(options: dict[str, Any]) -> "EraseOptions":
             dictionary that the method has no use for.
     """
     from editor.methods import METHODS
-    from editor.methods.shared.searching import tuned
+    from editor.methods.shared.searching import with_settings
     from editor.pipeline import EraseOptions
     from editor.tuning.search import StrengthSearch
 
     method, strength, controls = METHODS[options["method"]](), options["strength"], options["controls"]
     if options["dictionary"] is not None and not method.needs_dictionary:
         raise click.UsageError(f"--dictionary has no meaning for --method {method.name}.")
-    if "continued_rounds" in options:
-        method = tuned(method, {"continued_rounds": options["continued_rounds"]})
+    if "warm_start_rounds" in options:
+        method = with_settings(method, {"warm_start_rounds": options["warm_start_rounds"]})
     if strength == "auto":
         search = StrengthSearch(trials=options["trials"], start=method)
         return EraseOptions(method=method, search=search, controls=controls)
     if strength != "default":
-        method = tuned(method, {method.space.strength: _strength(strength, method)})
+        method = with_settings(method, {method.space.strength: _strength(strength, method)})
     return EraseOptions(method=method, search=None, controls=controls)
 
 

@@ -91,7 +91,7 @@ def _pose(model: str, options: dict[str, Any], output: "OutputFolder") -> "tuple
     from editor.locators.features import FeatureAttribution
     from editor.measuring.evaluation_data import prepare
     from editor.model.loading import load_model
-    from editor.tuning.build_problem import Prepared, pose
+    from editor.tuning.build_problem import PreparedModel, build_problem
     from policies import load_policy
 
     stages = make_stages(quiet=options["quiet"])
@@ -103,8 +103,8 @@ def _pose(model: str, options: dict[str, Any], output: "OutputFolder") -> "tuple
         supply = supply_dictionaries(
             case, loaded, options["dictionary"], output.path, stages, site=options["site"]
         )
-    prepared = Prepared(loaded=loaded, material=prepare(case, loaded))
-    return case, pose(case, prepared, supply.dictionaries, FeatureAttribution(), stages)
+    prepared = PreparedModel(loaded=loaded, material=prepare(case, loaded))
+    return case, build_problem(case, prepared, supply.dictionaries, FeatureAttribution(), stages)
 
 
 def _write(output: "OutputFolder", locator: str, scope: "Scope", finding: "Finding", units: int) -> None:

@@ -15,7 +15,7 @@ from editor.methods.neurons.neuron_depn import NeuronDepn
 from editor.methods.neurons.neuron_kn import NeuronKn
 from editor.methods.neurons.neuron_probe import NeuronProbe
 from editor.methods.neurons.random_neurons import RandomNeurons
-from editor.methods.shared.settings import seeded
+from editor.methods.shared.settings import with_seed
 from editor.methods.weights.grad_ascent import GradAscent
 from editor.methods.weights.memit import Memit
 from editor.methods.weights.npo_lora import NpoLora
@@ -36,9 +36,9 @@ class Arm:
     family: Family
     title: str
 
-    def seeded(self, seed: int) -> Method:
+    def with_seed(self, seed: int) -> Method:
         """The method with everything random in it drawn by a seed."""
-        return seeded(self.method, seed)
+        return with_seed(self.method, seed)
 
 
 REFERENCE = FeatureEdit.name

@@ -16,8 +16,8 @@ from editor.artefacts.masking import CaseKey
 from editor.attacks.relearning import Relearning
 from editor.case import Case
 from editor.comparing.arms import ARMS, REFERENCE
-from editor.comparing.conclusion import concluded
-from editor.comparing.evaluator import Yardstick, measure_original
+from editor.comparing.conclusion import draw_conclusion
+from editor.comparing.evaluator import EditEvaluator, score_original
 from editor.comparing.job import Finished, Job
 from editor.comparing.processes import allowed_processes, threads_each
 from editor.comparing.run import Ledger, digest, run_all
@@ -27,7 +27,7 @@ from editor.measuring.summaries import model_summary, policy_summary, versions
 from editor.model.loading import LoadedModel, tensor_digests
 from editor.progress import Stages
 from editor.results.comparison import Comparison, Cost
-from editor.tuning.build_problem import Prepared
+from editor.tuning.build_problem import PreparedModel
 
 SUPPLIED = "dictionaries"
 
@@ -101,17 +101,17 @@ def compare(
         first = _first_job(case, loaded, options, key, dictionary)
         seeds = tuple(range(case.seed, case.seed + options.seeds))
         cases = [replace(case, seed=seed) for seed in seeds]
-        before = [Prepared(loaded=loaded, material=prepare(one, loaded)) for one in cases]
+        before = [PreparedModel(loaded=loaded, material=prepare(one, loaded)) for one in cases]
         with stages.stage("Measuring the original model", len(seeds)) as advance, _threads(first.threads):
             originals = {}
             for one, prepared in zip(cases, before, strict=True):
-                originals[one.seed] = measure_original(one, prepared)
+                originals[one.seed] = score_original(one, prepared)
                 advance(1)
         first = replace(first, originals=originals)
         with stages.stage("Comparing arms", len(options.names) * len(seeds)) as advance:
             finished = run_all(first, options.names, seeds, ledger, lambda _: advance(1))
-    yardstick = Yardstick(case, before[0], originals[case.seed], key, Relearning())
-    comparison = concluded(
+    yardstick = EditEvaluator(case, before[0], originals[case.seed], key, Relearning())
+    comparison = draw_conclusion(
         case=case.name,
         command=command,
         versions=versions(),

@@ -36,7 +36,7 @@ DIRECTION: dict[Measure, int] = {"gen": 1, "exposed": -1, "bits": 1}
 Runs = Mapping[str, Sequence[ArmRun]]
 
 
-def concluded(
+def draw_conclusion(
     *,
     case: str,
     command: str,

@@ -11,7 +11,7 @@ from editor.artefacts.masking import CaseKey
 from editor.attacks.quantising import quantised
 from editor.attacks.relearning import Relearning
 from editor.case import Case
-from editor.comparing.points import Operated
+from editor.comparing.points import OperatingPointEdit
 from editor.measuring.aggregate import (
     Scored,
     decoy_percentiles,
@@ -28,7 +28,7 @@ from editor.questions.retained import perplexity
 from editor.results.comparison import FactOutcome, Point, PointName
 from editor.results.parts import Rate
 from editor.results.report import Perplexity
-from editor.tuning.build_problem import Prepared
+from editor.tuning.build_problem import PreparedModel
 from policies import ErasureRequest
 
 FOUR_BITS = 4
@@ -53,7 +53,7 @@ class Original:
     perplexity: float
 
 
-def measure_original(case: Case, before: Prepared) -> Original:
+def score_original(case: Case, before: PreparedModel) -> Original:
     """Score the original model on what edits of it are measured by."""
     probes = control_probes(before.material, case.seed)
     tokens, value = perplexity(before.loaded, before.material.held_out_text)
@@ -61,7 +61,7 @@ def measure_original(case: Case, before: Prepared) -> Original:
     return Original(scored=scored, tokens=tokens, perplexity=value)
 
 
-class Yardstick:
+class EditEvaluator:
     """Measures edits against the original model.
 
     Args:
@@ -73,7 +73,7 @@ class Yardstick:
     """
 
     def __init__(
-        self, case: Case, before: Prepared, original: Original, key: CaseKey, relearning: Relearning
+        self, case: Case, before: PreparedModel, original: Original, key: CaseKey, relearning: Relearning
     ) -> None:
         self.case, self.loaded, self.key, self.relearning = case, before.loaded, key, relearning
         self.text = before.material.held_out_text
@@ -89,7 +89,7 @@ class Yardstick:
         """The facts before any edit."""
         return self._outcomes(self.scored)
 
-    def measure(self, operated: Operated) -> Point:
+    def measure(self, operated: OperatingPointEdit) -> Point:
         """Apply an edit, measure it, and take it back."""
         edit = operated.edit
         with edit.applied(self.loaded.model):

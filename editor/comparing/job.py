@@ -16,14 +16,14 @@ from editor.attacks.relearning import Relearning
 from editor.case import Case
 from editor.comparing.arms import ARMS
 from editor.comparing.editing_map import editing_map
-from editor.comparing.evaluator import Original, Yardstick
-from editor.comparing.points import Operated, Target, Tuner
+from editor.comparing.evaluator import EditEvaluator, Original
+from editor.comparing.points import OperatingPointEdit, Target, Tuner
 from editor.locators.features import FeatureAttribution
 from editor.measuring.evaluation_data import prepare
 from editor.model.loading import load_model
 from editor.progress import Silent
 from editor.results.comparison import ArmRun, Cost, Point
-from editor.tuning.build_problem import Prepared, pose, trials, with_features
+from editor.tuning.build_problem import PreparedModel, build_problem, trials, with_features
 
 LOOK_S = 0.2
 
@@ -89,11 +89,11 @@ def run_job(job: Job) -> Finished:
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     arm = ARMS[job.arm]
-    method = arm.seeded(job.seed)
+    method = arm.with_seed(job.seed)
     loaded = load_model(job.model, device=job.device)
     case = replace(job.case, seed=job.seed)
-    before = Prepared(loaded=loaded, material=prepare(case, loaded))
-    problem = pose(case, before, {}, job.attribution, Silent())
+    before = PreparedModel(loaded=loaded, material=prepare(case, loaded))
+    problem = build_problem(case, before, {}, job.attribution, Silent())
     feature_s = 0.0
     if method.needs_dictionary:
         found = load_dictionaries(Path(job.dictionaries), loaded.model, site=job.site)
@@ -105,7 +105,7 @@ def run_job(job: Job) -> Finished:
     tuner = Tuner(method, problem, inner, judge, trials=job.trials, seed=job.seed)
     operated = list(tuner.operated(target_in(job.reference) if job.reference else None))
     started = time.perf_counter()
-    yardstick = Yardstick(
+    yardstick = EditEvaluator(
         case, before, job.originals[job.seed], job.key, replace(job.relearning, seed=job.seed)
     )
     points = _measured(yardstick, operated)
@@ -141,7 +141,7 @@ def target_in(reference: Path) -> Target:
     return Finished.model_validate_json(reference.read_text(encoding="utf-8")).target
 
 
-def _measured(yardstick: Yardstick, operated: list[Operated]) -> tuple[Point, ...]:
+def _measured(yardstick: EditEvaluator, operated: list[OperatingPointEdit]) -> tuple[Point, ...]:
     """Each point; an edit that stands at several is measured once."""
     known: dict[int, Point] = {}
     points = []

@@ -17,10 +17,10 @@ from editor.edits.edit import Edit
 from editor.locators.problem import EditProblem
 from editor.methods.circuits.circuit import CircuitMethod
 from editor.methods.method import Method
-from editor.methods.shared.searching import fitted
+from editor.methods.shared.searching import fit_method
 from editor.results.comparison import NEAR, QUARTER, PointName
 from editor.tuning.judge import TrialJudge, TrialResult
-from editor.tuning.search import StrengthSearch, Tuning
+from editor.tuning.search import SearchResult, StrengthSearch
 
 SCALES = (1 / 64, 64.0)
 """A change of weights is made at most so much smaller or larger."""
@@ -43,7 +43,7 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Operated:
+class OperatingPointEdit:
     """An edit at an operating point.
 
     Attributes:
@@ -89,28 +89,32 @@ class Tuner:
             discover(method, one)
         self.locating_s = time.perf_counter() - started
         search = StrengthSearch(trials=trials, patience=trials, seed=seed, start=method, keep_edits=True)
-        self.tuning: Tuning = search.fit(inner, judge)
+        self.tuning: SearchResult = search.fit(inner, judge)
         self.tuning_s = time.perf_counter() - started - self.locating_s
         self.fitting_s = 0.0
         self._final: dict[Method, Edit] = {}
 
-    def operated(self, target: Target | None) -> Iterator[Operated]:
+    def operated(self, target: Target | None) -> Iterator[OperatingPointEdit]:
         """The arm at all operating points; without a target it is the reference, which sets it."""
         best = self.tuning.best
         edit = self.final(best)
         collateral = self.judge.divergence(edit)
         own = target or Target(norm=edit.norm, collateral=collateral)
-        yield Operated(point="policy", method=best.method, scale=1.0, edit=edit, collateral=collateral)
+        yield OperatingPointEdit(
+            point="policy", method=best.method, scale=1.0, edit=edit, collateral=collateral
+        )
         if target is None:
-            yield Operated(point="norm", method=best.method, scale=1.0, edit=edit, collateral=collateral)
-            yield Operated(
+            yield OperatingPointEdit(
+                point="norm", method=best.method, scale=1.0, edit=edit, collateral=collateral
+            )
+            yield OperatingPointEdit(
                 point="collateral", method=best.method, scale=1.0, edit=edit, collateral=collateral
             )
             yield self._scaled("quarter", best, QUARTER * collateral, math.sqrt(QUARTER))
             return
         scale = own.norm / edit.norm if edit.norm else 1.0
         scaled = edit.scaled(scale)
-        yield Operated(
+        yield OperatingPointEdit(
             point="norm",
             method=best.method,
             scale=scale,
@@ -126,16 +130,18 @@ class Tuner:
         """A trial's settings fitted to all wordings, once."""
         if trial.method not in self._final:
             started = time.perf_counter()
-            self._final[trial.method] = fitted(trial.method, self.problem, trial.edit)
+            self._final[trial.method] = fit_method(trial.method, self.problem, trial.edit)
             self.fitting_s = max(self.fitting_s, time.perf_counter() - started)
         return self._final[trial.method]
 
-    def _scaled(self, point: PointName, trial: TrialResult, collateral: float, guess: float) -> Operated:
+    def _scaled(
+        self, point: PointName, trial: TrialResult, collateral: float, guess: float
+    ) -> OperatingPointEdit:
         """A trial's settings, fitted to all wordings and brought to a collateral."""
         edit = self.final(trial)
         scale = scale_to(self.judge, edit, collateral, guess)
         scaled = edit.scaled(scale)
-        return Operated(
+        return OperatingPointEdit(
             point=point,
             method=trial.method,
             scale=scale,

@@ -19,7 +19,7 @@ from dictionaries.model.sites import Site, capture
 from editor.artefacts.masking import CaseKey
 from editor.locators.features import GRADIENT_BATCH_TOKENS, objective, substituted, together
 from editor.model.loading import LoadedModel
-from editor.model.tokens import TokenBatch, batches
+from editor.model.tokens import MarkedBatch, batches
 from editor.questions.asking import encode_probes
 from editor.questions.probes import Probe, Target, sample
 
@@ -31,7 +31,7 @@ LEAST_LOGITS = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
-class Carried:
+class FactContributions:
     """What features add to facts.
 
     Attributes:
@@ -66,7 +66,7 @@ def carried(
     features: Mapping[Site, Int[Tensor, " features"]],
     *,
     seed: int = 0,
-) -> Carried:
+) -> FactContributions:
     """What some features of each dictionary add to the facts that probes of the locating split ask for.
 
     The model is left as it was. Only erased facts are looked at.
@@ -85,7 +85,7 @@ def carried(
                 added = _added(dictionaries[site], features[site], clean[site], gradients[site], batch)
                 sums[site].index_add_(0, facts, added.cpu())
     logits = {site: total / counts[:, None] for site, total in sums.items()}
-    return Carried(targets=tuple(targets), logits=logits)
+    return FactContributions(targets=tuple(targets), logits=logits)
 
 
 def _chosen(probes: Iterable[Probe], seed: int) -> tuple[list[Probe], list[int], list[Target]]:
@@ -104,7 +104,7 @@ def _chosen(probes: Iterable[Probe], seed: int) -> tuple[list[Probe], list[int],
 
 
 def _gradients(
-    loaded: LoadedModel, batch: TokenBatch, sites: Sequence[Site]
+    loaded: LoadedModel, batch: MarkedBatch, sites: Sequence[Site]
 ) -> tuple[dict[Site, Tensor], dict[Site, Tensor]]:
     """Clean outputs of sites, and the objective's gradient there."""
     with torch.no_grad(), capture(loaded.model, sites, keys=False) as taken:
@@ -121,7 +121,7 @@ def _added(
     features: Int[Tensor, " features"],
     x: Float[Tensor, "batch positions d"],
     g: Float[Tensor, "batch positions d"],
-    batch: TokenBatch,
+    batch: MarkedBatch,
 ) -> Float[Tensor, "batch features"]:
     """What each feature adds to each row."""
     mask = batch.inputs["attention_mask"].bool()

@@ -30,7 +30,7 @@ from dictionaries import Dictionary
 from dictionaries.model.sites import Site, capture, intercepted
 from editor.model.forward import traced_logits
 from editor.model.loading import LoadedModel
-from editor.model.tokens import TokenBatch, TokenSequence, batches
+from editor.model.tokens import MarkedBatch, TokenSequence, batches
 
 GRADIENT_BATCH_TOKENS = 4096
 
@@ -126,7 +126,7 @@ class FeatureAttribution:
         return sums.mean(len(sequences))
 
     def _gradients(
-        self, model: Any, batch: TokenBatch, sites: list[Site]
+        self, model: Any, batch: MarkedBatch, sites: list[Site]
     ) -> tuple[dict[Site, Tensor], float, dict[Site, Tensor]]:
         """Clean outputs, the objective's change from zeroed sites, and the mean gradient along the path."""
         with torch.no_grad(), capture(model, sites, keys=False) as taken:
@@ -182,7 +182,7 @@ def together(sites: Iterable[Site]) -> list[list[Site]]:
     return list(groups.values())
 
 
-def objective(model: Any, batch: TokenBatch) -> Float[Tensor, ""]:
+def objective(model: Any, batch: MarkedBatch) -> Float[Tensor, ""]:
     """Sum over marked tokens of the logit margin to the best other token."""
     logits = traced_logits(model, batch)
     own = logits.gather(1, batch.targets[:, None])

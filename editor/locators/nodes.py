@@ -24,12 +24,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dictionaries.model.sites import Site, Taken, capture, intercepted
+from dictionaries.model.sites import Captured, Site, capture, intercepted
 from editor.locators.blocks import Node, all_nodes, head_count
 from editor.locators.features import GRADIENT_BATCH_TOKENS, Attribution, objective
 from editor.locators.pairs import PromptPair, make_pairs
 from editor.model.loading import LoadedModel
-from editor.model.tokens import TokenBatch, TokenSequence, batches, collate
+from editor.model.tokens import MarkedBatch, TokenSequence, batches, collate
 
 if TYPE_CHECKING:
     from editor.locators.problem import EditProblem
@@ -127,7 +127,7 @@ class NodeAttribution:
             raw=found.raw, exact=exact, embedding=found.embedding, total_effect=found.total_effect
         )
 
-    def _add(self, model: Any, clean: TokenBatch, corrupt: TokenBatch, sums: "_Sums") -> None:
+    def _add(self, model: Any, clean: MarkedBatch, corrupt: MarkedBatch, sums: "_Sums") -> None:
         first, top = _read(model, clean, sums.sites)
         second, bottom = _read(model, corrupt, sums.sites)
         embedded = [_embeddings(model, batch) for batch in (clean, corrupt)]
@@ -204,7 +204,7 @@ def patched_values(
 
 def paired_batches(
     loaded: LoadedModel, pairs: Sequence[PromptPair]
-) -> Iterator[tuple[TokenBatch, TokenBatch]]:
+) -> Iterator[tuple[MarkedBatch, MarkedBatch]]:
     """Clean and corrupt batches whose rows and positions correspond."""
     pad = loaded.tokenizer.pad_token_id or 0
     twins = {pair.clean.index: pair.corrupt for pair in pairs}
@@ -215,7 +215,7 @@ def paired_batches(
 
 
 @contextmanager
-def _patched(model: Any, nodes: Collection[Node], taken: Taken, heads: int) -> Iterator[None]:
+def _patched(model: Any, nodes: Collection[Node], taken: Captured, heads: int) -> Iterator[None]:
     """Put corrupt outputs in the place of some nodes' inside the block."""
     by_site: dict[Site, list[int]] = {}
     for node in nodes:
@@ -236,7 +236,7 @@ def _patched(model: Any, nodes: Collection[Node], taken: Taken, heads: int) -> I
 
 
 @torch.no_grad()
-def _read(model: Any, batch: TokenBatch, sites: Sequence[Site]) -> tuple[Taken, float]:
+def _read(model: Any, batch: MarkedBatch, sites: Sequence[Site]) -> tuple[Captured, float]:
     """Outputs of all sites, and the objective."""
     with capture(model, sites, keys=False) as taken:
         value = float(objective(model, batch))
@@ -244,7 +244,7 @@ def _read(model: Any, batch: TokenBatch, sites: Sequence[Site]) -> tuple[Taken, 
 
 
 @torch.no_grad()
-def _embeddings(model: Any, batch: TokenBatch) -> Float[Tensor, "batch positions d"]:
+def _embeddings(model: Any, batch: MarkedBatch) -> Float[Tensor, "batch positions d"]:
     """The input embeddings as the decoder gets them."""
     embeddings: Tensor = model.get_input_embeddings()(batch.inputs["input_ids"])
     return embeddings

@@ -24,10 +24,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from editor.locators.blocks import BlockWeight, Masks, block_weights
-from editor.model.epochs import rounds
+from editor.model.epochs import epochs
 from editor.model.forward import output_logits
 from editor.model.loading import LoadedModel
-from editor.model.tokens import TokenBatch, TokenSequence, batches, one_batch
+from editor.model.tokens import MarkedBatch, TokenSequence, batches, one_batch
 
 if TYPE_CHECKING:
     from editor.locators.problem import EditProblem
@@ -115,7 +115,7 @@ class WeightMask:
 
     def _draws(self, count: int) -> Iterator[list[int]]:
         generator = torch.Generator().manual_seed(self.seed)
-        yield from islice(rounds(count, self.probes, generator), self.steps)
+        yield from islice(epochs(count, self.probes, generator), self.steps)
 
 
 def agreement(loaded: LoadedModel, masks: Masks, sequences: Sequence[TokenSequence]) -> float:
@@ -134,7 +134,7 @@ class _MaskedModel:
         self.parameters = [loaded.model.get_parameter(weight.name).detach() for weight in self.weights]
         self.prefix = f"{loaded.model.base_model_prefix}."
 
-    def cross_entropy(self, mask: Float[Tensor, " weights"], batch: TokenBatch) -> Float[Tensor, ""]:
+    def cross_entropy(self, mask: Float[Tensor, " weights"], batch: MarkedBatch) -> Float[Tensor, ""]:
         """Mean CE of the masked model against the whole one's argmax, over the marked tokens."""
         with torch.no_grad():
             best = self._logits(None, batch).argmax(1)
@@ -162,7 +162,7 @@ class _MaskedModel:
         return {w.name: part.view(w.shape) for w, part in zip(self.weights, parts, strict=True)}
 
     def _logits(
-        self, mask: Float[Tensor, " weights"] | None, batch: TokenBatch
+        self, mask: Float[Tensor, " weights"] | None, batch: MarkedBatch
     ) -> Float[Tensor, "marked vocabulary"]:
         model: Any = self.loaded.model
         inputs = {**batch.inputs, "use_cache": False}

@@ -36,7 +36,7 @@ KEPT_GROUPS = ("same_subject", "neighbours", "others")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Material:
+class EvaluationData:
     """A case's probes and texts, made ready for one tokenizer.
 
     Attributes:
@@ -51,7 +51,7 @@ class Material:
     held_out_text: tuple[TokenSequence, ...]
 
 
-def prepare(case: Case, loaded: LoadedModel, *, wide: bool = False) -> Material:
+def prepare(case: Case, loaded: LoadedModel, *, wide: bool = False) -> EvaluationData:
     """Choose what to measure and tokenise the retained text, without the erased secrets' tokens.
 
     Args:
@@ -68,7 +68,7 @@ def prepare(case: Case, loaded: LoadedModel, *, wide: bool = False) -> Material:
     ]
     fitting, held_out = split_documents(case.documents, case.seed)
     spans, limit = erased_spans(case.erased), loaded.context_length
-    return Material(
+    return EvaluationData(
         measured=(*erased, *kept, *decoy_probes(erased, decoy_maker(case), seed=case.seed)),
         fitting_text=tuple(encode_documents(loaded.tokenizer, fitting, spans, limit)),
         held_out_text=tuple(encode_documents(loaded.tokenizer, held_out, spans, limit)),
@@ -92,7 +92,7 @@ def score_case(
 
 
 def text_before_after(
-    before: LoadedModel, after: LoadedModel, material: Material
+    before: LoadedModel, after: LoadedModel, material: EvaluationData
 ) -> tuple[Perplexity, TextComparison]:
     """Perplexity and divergence on the retained text held out from the edit."""
     compared = compare_text(before, after, material.held_out_text)
@@ -105,7 +105,9 @@ def text_before_after(
     return row, compared
 
 
-def attack_rows(case: Case, after: LoadedModel, material: Material, stages: Stages) -> tuple[AttackRow, ...]:
+def attack_rows(
+    case: Case, after: LoadedModel, material: EvaluationData, stages: Stages
+) -> tuple[AttackRow, ...]:
     """The erased facts after the checkpoint's projections are rounded to 8 and to 4 bits."""
     erased = [probe for probe in material.measured if probe.target.group == "erased"]
     rows = []
@@ -126,7 +128,7 @@ def attack_rows(case: Case, after: LoadedModel, material: Material, stages: Stag
 def control_row(
     case: Case,
     loaded: LoadedModel,
-    material: Material,
+    material: EvaluationData,
     before: Scored,
     edit: Edit,
     description: str,
@@ -154,7 +156,7 @@ def control_row(
     )
 
 
-def control_probes(material: Material, seed: int) -> list[Probe]:
+def control_probes(material: EvaluationData, seed: int) -> list[Probe]:
     """Every erased fact, the decoys, and a smaller sample of what must stay."""
     erased = [probe for probe in material.measured if probe.target.group in ("erased", "decoys")]
     kept = [probe for probe in material.measured if probe.target.group in KEPT_GROUPS]

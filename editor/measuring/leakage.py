@@ -26,7 +26,7 @@ from torch import Tensor
 
 from editor.model.loading import LoadedModel
 from editor.model.shared_prefix import answer_passes
-from editor.model.tokens import TokenBatch, TokenSequence
+from editor.model.tokens import MarkedBatch, TokenSequence
 from policies import DecodingSettings
 
 LN2 = float(np.log(2))
@@ -223,7 +223,7 @@ def _empty(count: int, decodings: int) -> Scores:
     )
 
 
-def _reduce(batch: TokenBatch, tokens: TokenScores, into: Scores) -> None:
+def _reduce(batch: MarkedBatch, tokens: TokenScores, into: Scores) -> None:
     """Sum, or otherwise reduce, the tokens of each row into its place of the result."""
     rows = len(batch.indices)
     where = np.array(batch.indices)

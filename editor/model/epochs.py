@@ -10,7 +10,7 @@ POOL = 4
 """Sequences for so many steps are sorted by length together, so that little is padded."""
 
 
-def rounds(count: int, size: int, generator: torch.Generator) -> Iterator[list[int]]:
+def epochs(count: int, size: int, generator: torch.Generator) -> Iterator[list[int]]:
     """Places in parts of `size`, in a new order each round; without end."""
     while True:
         order = torch.randperm(count, generator=generator).tolist()
@@ -18,7 +18,7 @@ def rounds(count: int, size: int, generator: torch.Generator) -> Iterator[list[i
             yield order[first : first + size]
 
 
-def rounds_by_length(
+def epochs_by_length(
     sequences: Sequence[TokenSequence], size: int, generator: torch.Generator
 ) -> Iterator[list[int]]:
     """Places of sequences in parts of `size`, in a new order each round; a part's are of similar length."""

@@ -6,22 +6,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from editor.model.tokens import TokenBatch
+from editor.model.tokens import MarkedBatch
 
 
 @torch.no_grad()
-def marked_logits(model: Any, batch: TokenBatch) -> Float[Tensor, "marked vocabulary"]:
+def marked_logits(model: Any, batch: MarkedBatch) -> Float[Tensor, "marked vocabulary"]:
     """Return the logits that predict the marked tokens, the output head applied to those positions alone."""
     return traced_logits(model, batch)
 
 
-def traced_logits(model: Any, batch: TokenBatch) -> Float[Tensor, "marked vocabulary"]:
+def traced_logits(model: Any, batch: MarkedBatch) -> Float[Tensor, "marked vocabulary"]:
     """`marked_logits` with gradients, where they are enabled."""
     hidden = model.base_model(**batch.inputs, use_cache=False).last_hidden_state
     return output_logits(model, hidden[batch.predicting])
 
 
-def token_log_p(model: Any, batch: TokenBatch) -> Float[Tensor, " marked"]:
+def token_log_p(model: Any, batch: MarkedBatch) -> Float[Tensor, " marked"]:
     """Return ln p of every marked token, in nats, with gradients where they are enabled."""
     return traced_logits(model, batch).log_softmax(1).gather(1, batch.targets[:, None])[:, 0]
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from editor.model.forward import marked_logits, output_logits
 from editor.model.loading import LoadedModel
-from editor.model.tokens import BATCH_TOKENS, TokenBatch, TokenSequence, batches, collate, is_full
+from editor.model.tokens import BATCH_TOKENS, MarkedBatch, TokenSequence, batches, collate, is_full
 
 Prefix = tuple[int, ...]
 
@@ -32,12 +32,12 @@ class SharedBatch:
 
     prefixes: Int[Tensor, "prefixes positions"]
     prefix_of: Int[Tensor, " rows"]
-    answers: TokenBatch
+    answers: MarkedBatch
 
 
 def answer_passes(
     loaded: LoadedModel, sequences: Sequence[TokenSequence], *, budget: int = BATCH_TOKENS
-) -> Iterator[tuple[TokenBatch, Float[Tensor, "marked vocabulary"]]]:
+) -> Iterator[tuple[MarkedBatch, Float[Tensor, "marked vocabulary"]]]:
     """Yield batches of all sequences, each with the logits that predict its marked tokens.
 
     Args:

@@ -33,7 +33,7 @@ class TokenSequence:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenBatch:
+class MarkedBatch:
     """Right-padded sequences on a device.
 
     Attributes:
@@ -108,7 +108,7 @@ def joiner(prompt: str) -> str:
 
 def batches(
     sequences: Sequence[TokenSequence], *, pad: int, device: torch.device, budget: int = BATCH_TOKENS
-) -> Iterator[TokenBatch]:
+) -> Iterator[MarkedBatch]:
     """Yield batches of sequences of similar length, at most `budget` padded tokens each."""
     ordered = sorted(sequences, key=lambda sequence: (len(sequence.ids), sequence.index))
     group: list[TokenSequence] = []
@@ -130,12 +130,12 @@ def is_full(rows: int, longest: int, following: int, budget: int) -> bool:
     return (rows + 1) * following > budget or (rows * longest >= ENOUGH_TOKENS and following > longest)
 
 
-def one_batch(loaded: "LoadedModel", sequences: Sequence[TokenSequence]) -> TokenBatch:
+def one_batch(loaded: "LoadedModel", sequences: Sequence[TokenSequence]) -> MarkedBatch:
     """Pad sequences into one batch for a model, in the order given."""
     return collate(sequences, pad=loaded.tokenizer.pad_token_id or 0, device=loaded.device)
 
 
-def collate(sequences: Sequence[TokenSequence], *, pad: int, device: torch.device) -> TokenBatch:
+def collate(sequences: Sequence[TokenSequence], *, pad: int, device: torch.device) -> MarkedBatch:
     """Pad sequences on the right into one batch."""
     length = max(len(sequence.ids) for sequence in sequences)
     ids = torch.full((len(sequences), length), pad)
@@ -148,7 +148,7 @@ def collate(sequences: Sequence[TokenSequence], *, pad: int, device: torch.devic
         marked[row, :size] = torch.tensor(sequence.marked)
     predicting = torch.zeros_like(marked)
     predicting[:, :-1] = marked[:, 1:]
-    return TokenBatch(
+    return MarkedBatch(
         inputs={"input_ids": ids.to(device), "attention_mask": attention.to(device)},
         predicting=predicting.to(device),
         targets=ids[marked].to(device),

@@ -19,7 +19,7 @@ from detectors import Document
 from detectors.fact import Fact
 from editor.model.forward import marked_logits
 from editor.model.loading import LoadedModel
-from editor.model.tokens import BATCH_TOKENS, TokenBatch, TokenSequence, batches
+from editor.model.tokens import BATCH_TOKENS, MarkedBatch, TokenSequence, batches
 
 HELD_OUT_SHARE = 0.2
 LOGIT_ELEMENTS = 2**26
@@ -91,7 +91,7 @@ def encode_documents(
     return sequences
 
 
-def text_batches(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> Iterable[TokenBatch]:
+def text_batches(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> Iterable[MarkedBatch]:
     """Batch sequences in which most positions count, so that their logits stay within `LOGIT_ELEMENTS`."""
     budget = max(256, min(BATCH_TOKENS, LOGIT_ELEMENTS // loaded.model.config.vocab_size))
     return batches(sequences, pad=loaded.tokenizer.pad_token_id or 0, device=loaded.device, budget=budget)
@@ -108,7 +108,7 @@ def text_log_p(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> Float
 
 
 def add_log_p(
-    sums: Float[Tensor, " texts"], batch: TokenBatch, logits: Float[Tensor, "marked vocabulary"]
+    sums: Float[Tensor, " texts"], batch: MarkedBatch, logits: Float[Tensor, "marked vocabulary"]
 ) -> None:
     """Add the marked tokens' ln p to the sums of their texts, in place."""
     log_p = logits.log_softmax(1).gather(1, batch.targets[:, None])[:, 0]

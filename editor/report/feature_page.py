@@ -18,7 +18,7 @@ from editor.artefacts.masking import CaseKey
 from editor.artefacts.scanner import SecretScanner
 from editor.artefacts.text_mask import TextMask, shortened
 from editor.case import Case
-from editor.locators.feature_facts import Carried, carried
+from editor.locators.feature_facts import FactContributions, carried
 from editor.locators.features import Attribution
 from editor.model.loading import LoadedModel
 from editor.model.tokens import TokenSequence, batches
@@ -196,7 +196,7 @@ class _View:
         score: float,
         values: Float[Tensor, " tokens"],
         index: int,
-        facts: Carried,
+        facts: FactContributions,
         key: CaseKey,
     ) -> FeatureCard:
         """One feature, from its values on the tokens of all texts."""

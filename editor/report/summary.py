@@ -107,7 +107,7 @@ def measured_text(row: Criterion) -> str:
     return percent(row.measured, signed=row.measure == "perplexity_rise", apart_from=row.threshold)
 
 
-def kept_share(before: Leakage, after: Leakage) -> float:
+def kept_facts_share(before: Leakage, after: Leakage) -> float:
     """What the edited model still completes greedily, as a share of what the original completed."""
     return after.greedy_facts.hits / before.greedy_facts.hits if before.greedy_facts.hits else 1.0
 
@@ -148,7 +148,7 @@ def _kept(report: Report, group: Literal["others", "same_subject"]) -> KeyNumber
     return KeyNumber(
         label=label,
         before=percent(1.0),
-        after=measured_text(floor) if floor else percent(kept_share(result.before, result.after)),
+        after=measured_text(floor) if floor else percent(kept_facts_share(result.before, result.after)),
         note=f"the policy asks for {percent(floor.threshold)}" if floor else "of what it knew before",
         tone="neutral" if floor is None else "good" if floor.passed else "bad",
     )

@@ -9,7 +9,7 @@ from editor.case import Case
 from editor.locators.features import FeatureAttribution
 from editor.locators.problem import EditProblem
 from editor.measuring.aggregate import decoy_probes
-from editor.measuring.evaluation_data import Material, decoy_maker
+from editor.measuring.evaluation_data import EvaluationData, decoy_maker
 from editor.model.loading import LoadedModel
 from editor.progress import Stages
 from editor.questions.asking import encode_probes
@@ -24,16 +24,16 @@ TRIAL_KEPT_PROBES = 400
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prepared:
+class PreparedModel:
     """A model, and a case's probes and texts made ready for it."""
 
     loaded: LoadedModel
-    material: Material
+    material: EvaluationData
 
 
-def pose(
+def build_problem(
     case: Case,
-    before: Prepared,
+    before: PreparedModel,
     dictionaries: Mapping[Site, Dictionary],
     attribution: FeatureAttribution,
     stages: Stages,
@@ -75,7 +75,7 @@ def with_features(
     return problem
 
 
-def trials(case: Case, before: Prepared, problem: EditProblem) -> tuple[EditProblem, TrialJudge]:
+def trials(case: Case, before: PreparedModel, problem: EditProblem) -> tuple[EditProblem, TrialJudge]:
     """What trials of a search are fitted to, some wordings of each fact, and their judge, who asks in all."""
     locating = [probe for probe in case.probes if probe.split == "locating"]
     fitting, judging = split_wordings(locating)

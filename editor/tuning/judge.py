@@ -13,10 +13,10 @@ from editor.locators.problem import EditProblem
 from editor.measuring.aggregate import Scored, decoy_percentiles, kept_share, score_probes
 from editor.measuring.leakage import extractable
 from editor.methods.method import Method
-from editor.methods.shared.searching import fitted
+from editor.methods.shared.searching import fit_method
 from editor.model.forward import marked_logits
 from editor.model.loading import LoadedModel
-from editor.model.tokens import TokenBatch, TokenSequence
+from editor.model.tokens import MarkedBatch, TokenSequence
 from editor.questions.probes import Probe
 from editor.questions.retained import LOGIT_ELEMENTS, text_batches
 from policies import Policy
@@ -101,7 +101,7 @@ class TrialJudge:
 
     def judge(self, problem: EditProblem, method: Method, start: Edit | None = None) -> TrialResult:
         """Fit an edit, going on from `start` if there is one and the method can; measure it, and take it back."""
-        return self.measure(fitted(method, problem, start), method)
+        return self.measure(fit_method(method, problem, start), method)
 
     def divergence(self, edit: Edit) -> float:
         """The collateral of an edit alone: mean KL(original || edited) on retained text, nats a token."""
@@ -169,7 +169,7 @@ class TrialJudge:
             tokens += len(batch.targets)
         return sums[0] / max(1, tokens), math.expm1(sums[1] / max(1, tokens))
 
-    def _some(self, text: Sequence[TokenSequence]) -> list[TokenBatch]:
+    def _some(self, text: Sequence[TokenSequence]) -> list[MarkedBatch]:
         budget = min(DIVERGENCE_TOKENS, LOGIT_ELEMENTS // self.loaded.model.config.vocab_size)
         spread = torch.randperm(len(text), generator=torch.Generator().manual_seed(self.policy.seed)).tolist()
         chosen: list[TokenSequence] = []

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field, replace
 from editor.locators.problem import EditProblem
 from editor.methods.features.feature_edit import FeatureEdit
 from editor.methods.method import Method
-from editor.methods.shared.searching import tuned
+from editor.methods.shared.searching import with_settings
 from editor.questions.probes import Probe
 from editor.results.report import TrialRow
 from editor.tuning.judge import TrialJudge, TrialResult
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tuning:
+class SearchResult:
     """A finished search.
 
     Attributes:
@@ -75,7 +75,7 @@ class StrengthSearch:
         problem: EditProblem,
         judge: TrialJudge,
         progress: Callable[[TrialResult], None] | None = None,
-    ) -> Tuning:
+    ) -> SearchResult:
         """Run the search. `problem.erase` must hold the judge's fitting wordings alone."""
         import optuna
 
@@ -95,7 +95,7 @@ class StrengthSearch:
                 start = best.edit if best and not best.erases else None
             trial = study.ask()
             settings = {name: values.suggested(trial, name) for name, values in space.ranges.items()}
-            result = judge.judge(problem, tuned(self.start, settings), start)
+            result = judge.judge(problem, with_settings(self.start, settings), start)
             study.tell(trial, [result.leakage, result.collateral])
             best = min(best or result, result, key=preference)
             results.append(result if self.keep_edits else replace(result, edit=None))
@@ -104,7 +104,7 @@ class StrengthSearch:
             if self._stalled(results):
                 break
         assert best is not None
-        return Tuning(best=best, trials=tuple(results))
+        return SearchResult(best=best, trials=tuple(results))
 
     def _stalled(self, results: Sequence[TrialResult]) -> bool:
         best = _best(results)

@@ -2,7 +2,7 @@
 
 import random
 
-from editor.comparing.conclusion import concluded
+from editor.comparing.conclusion import draw_conclusion
 from editor.results.comparison import POINTS, ArmRun, Cost, Editing, FactOutcome, Point
 from editor.results.parts import Rate
 from editor.results.report import ModelSummary, PolicySummary, Scope, TrialRow
@@ -186,4 +186,4 @@ def make_comparison(arms=None, **changes):
         "trials": 12,
         "arms": make_arms() if arms is None else arms,
     }  # fmt: skip
-    return concluded(**(values | changes))
+    return draw_conclusion(**(values | changes))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from dictionaries import Site, TokenBatch
-    from dictionaries.training.log import Moment
+    from dictionaries.training.log import LogEntry
     from editor.progress import Advance, Stages
 
 TITLES = {
@@ -37,7 +37,7 @@ class _Bar:
         self._stages, self._stack = stages, stack
         self._what, self._done = "", 0
         self._advance: Advance = lambda _: None
-        self._figures: dict[Site, Moment] = {}
+        self._figures: dict[Site, LogEntry] = {}
 
     def __call__(self, what: str, done: int, end: int | None) -> None:
         if what != self._what:
@@ -47,7 +47,7 @@ class _Bar:
         self._advance(done - self._done)
         self._done = done
 
-    def note(self, moment: "Moment") -> None:
+    def note(self, moment: "LogEntry") -> None:
         """Show a site's latest figures below the bar."""
         self._figures[moment.site] = moment
 
@@ -61,7 +61,7 @@ class _Bar:
 class _TrainingProgress(Progress):
     """A bar, and below it a row of figures for each site."""
 
-    figures: "dict[Site, Moment]"
+    figures: "dict[Site, LogEntry]"
 
     def get_renderables(self) -> "Iterable[RenderableType]":
         yield self.make_tasks_table(self.tasks)
@@ -71,7 +71,7 @@ class _TrainingProgress(Progress):
 
 @contextmanager
 def _training_stage(
-    console: "Console", end: int | None, figures: "dict[Site, Moment]"
+    console: "Console", end: int | None, figures: "dict[Site, LogEntry]"
 ) -> "Iterator[Advance]":
     with _TrainingProgress(*stage_columns(), console=console) as progress:
         progress.figures = figures

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from dictionaries import Evaluation, Site, TrainingReport
     from dictionaries.evaluation.comsem import ComSem
     from dictionaries.evaluation.hidden_entropy import HiddenEntropy
-    from dictionaries.training.log import Moment
+    from dictionaries.training.log import LogEntry
 
 
 def print_training(reports: "dict[Site, TrainingReport]") -> None:
@@ -31,7 +31,7 @@ def print_training(reports: "dict[Site, TrainingReport]") -> None:
     )
 
 
-def figures_table(moments: "list[Moment]") -> "Table":
+def figures_table(moments: "list[LogEntry]") -> "Table":
     """The latest figures of each site in training."""
     from rich.table import Table
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dictionaries import Evaluation, Site, TrainingConfig, TrainingReport, TrainingResult
-    from dictionaries.training.log import Moment
+    from dictionaries.training.log import LogEntry
     from editor.model.loading import LoadedModel
 
 
@@ -137,7 +137,7 @@ class _Job:
         given = {name: value for name, value in options.items() if value is not None}
         self.config: TrainingConfig = replace(ARCHITECTURES[self.architecture].defaults, **given)
 
-    def train(self, log: "Callable[[Moment], None]") -> "_Trained":
+    def train(self, log: "Callable[[LogEntry], None]") -> "_Trained":
         """Load and train."""
         from dictionaries import train_dictionaries
 
@@ -147,7 +147,7 @@ class _Job:
         used = self.checkpoints.every or self.checkpoints.resume
         with showing(self.stages) as progress:
 
-            def tell(moment: "Moment") -> None:
+            def tell(moment: "LogEntry") -> None:
                 progress.note(moment)
                 log(moment)
 

@@ -9,7 +9,7 @@ from editor.locators.blocks import Masks
 from editor.locators.circuit_parts import Part, part_of
 from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem
-from editor.methods.circuits.circuit_tuning import Tuning
+from editor.methods.circuits.circuit_tuning import CircuitTuning
 from editor.methods.shared.searching import Range, SearchSpace
 from editor.methods.shared.settings import flattened
 
@@ -43,7 +43,7 @@ class CircuitMethod(ABC):
 
     part: Part = "circuit"
     part_seed: int = 0
-    tuning: Tuning = field(default_factory=Tuning)
+    tuning: CircuitTuning = field(default_factory=CircuitTuning)
 
     @property
     def units(self) -> int:

@@ -28,7 +28,7 @@ from editor.locators.blocks import Masks
 from editor.locators.problem import EditProblem
 from editor.methods.circuits.confined_weights import ConfinedWeights
 from editor.methods.shared.token_targets import identifying, token_targets
-from editor.model.epochs import rounds_by_length
+from editor.model.epochs import epochs_by_length
 from editor.model.forward import token_log_p, traced_logits
 from editor.model.tokens import TokenSequence, batches, one_batch
 from editor.questions.retained import LOGIT_ELEMENTS
@@ -39,7 +39,7 @@ CERTAIN = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tuning:
+class CircuitTuning:
     """How to fine-tune.
 
     Attributes:
@@ -94,8 +94,8 @@ class Tuning:
         """For each step, which probes and which retained texts: a new order each time all were seen."""
         generator = torch.Generator().manual_seed(self.seed)
         sources = [
-            rounds_by_length(problem.erase, self.probes, generator),
-            rounds_by_length(problem.retain, self.texts, generator),
+            epochs_by_length(problem.erase, self.probes, generator),
+            epochs_by_length(problem.retain, self.texts, generator),
         ]
         for _ in range(self.steps):
             yield next(sources[0]), next(sources[1])
@@ -104,7 +104,7 @@ class Tuning:
 class _Erase:
     """The term over the secrets."""
 
-    def __init__(self, problem: EditProblem, tuning: Tuning) -> None:
+    def __init__(self, problem: EditProblem, tuning: CircuitTuning) -> None:
         self.problem, self.tuning = problem, tuning
         self.original = self._read()
 

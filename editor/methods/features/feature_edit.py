@@ -46,7 +46,7 @@ from editor.methods.shared.keyed import before_norm, keyed_change
 from editor.methods.shared.searching import Range, SearchSpace
 from editor.methods.shared.token_targets import token_targets
 from editor.model.forward import output_logits
-from editor.model.tokens import TokenBatch, batches
+from editor.model.tokens import MarkedBatch, batches
 
 SEPARATION_EPSILON = 1e-3
 """ε relative to the mean diagonal of C₀ in q: a few thousand tokens do not settle its smallest directions."""
@@ -93,7 +93,7 @@ class FeatureEdit:
     floor_nats: float = 14.0
     passes: int = 12
     rounds: int = 3
-    continued_rounds: int = 2
+    warm_start_rounds: int = 2
     repairs: int = 2
 
     def located(self, problem: EditProblem) -> Attribution:
@@ -104,7 +104,7 @@ class FeatureEdit:
         """Return the edit; the model is left as it was, bit for bit."""
         return self._fit(problem, None)
 
-    def go_on(self, problem: EditProblem, start: Edit) -> Edit:
+    def fit_from(self, problem: EditProblem, start: Edit) -> Edit:
         """Return the edit, begun at one of the same sites, fitted by the same settings to part of the problem."""
         return self._fit(problem, start)
 
@@ -113,17 +113,17 @@ class FeatureEdit:
         _ = problem.retained_reading  # while the model is the original one
         with Changes(problem, problem.writing(located), start) as changes:
             with changes.suspended():
-                work = [_Work(batch, problem, located) for batch in _erase_batches(problem)]
+                work = [_EraseBatch(batch, problem, located) for batch in _erase_batches(problem)]
             _weigh(work, problem, located)
             repair = Repair(problem, changes, steps=self.repairs)
-            for number in range(self.continued_rounds if start else self.rounds):
+            for number in range(self.warm_start_rounds if start else self.rounds):
                 keys = self._push(problem, work, changes, self.passes if number == 0 else LATER_PASSES)
                 if not repair.run(keys):
                     break
             return Edit(deltas=changes.deltas(), method=self.name, settings=asdict(self))
 
     def _push(
-        self, problem: EditProblem, work: Sequence["_Work"], changes: Changes, passes: int
+        self, problem: EditProblem, work: Sequence["_EraseBatch"], changes: Changes, passes: int
     ) -> dict[Site, Float[Tensor, "tokens m"]]:
         """Run the passes of one round; return the erased tokens' keys as the last one found them."""
         keys: dict[Site, Tensor] = {}
@@ -139,7 +139,7 @@ class FeatureEdit:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Push:
+class _TargetUpdate:
     """What one pass wants of one batch: keys and targets by writing site, and how many tokens are not finished."""
 
     keys: dict[Site, Float[Tensor, "tokens m"]]
@@ -147,11 +147,11 @@ class _Push:
     active: int
 
 
-class _Work:
+class _EraseBatch:
     """One batch of erase probes through the passes; made while the model is the original one."""
 
     def __init__(
-        self, batch: TokenBatch, problem: EditProblem, located: Mapping[Site, Int[Tensor, " units"]]
+        self, batch: MarkedBatch, problem: EditProblem, located: Mapping[Site, Int[Tensor, " units"]]
     ) -> None:
         self.batch = batch
         self.model = problem.loaded.model
@@ -169,7 +169,7 @@ class _Work:
             self.codes[site] = centred_codes(dictionary, x, units)
             self.directions[site] = dictionary.directions.detach()[units.to(x.device)]
 
-    def read(self, method: FeatureEdit) -> _Push:
+    def read(self, method: FeatureEdit) -> _TargetUpdate:
         """Read the model as it stands: how far each token is from its target, and what promotes it."""
         sites, where = list(self.codes), self.batch.predicting
         with torch.enable_grad(), capture(self.model, {*sites, *self.writing}, grad=True) as taken:
@@ -186,7 +186,7 @@ class _Work:
         strength = reach.clamp(max=method.gain)[:, None]
         keys = {site: taken.keys[site][where].detach() for site in self.writing}
         wanted = self._shared({site: -strength * pull[site] for site in sites})
-        return _Push(
+        return _TargetUpdate(
             keys={site: key.float() for site, key in keys.items()},
             targets={
                 site: before_norm(resolve(self.model, site), keys[site], change)
@@ -214,7 +214,7 @@ class _Work:
         return (codes * promotes) @ directions
 
 
-def _weigh(work: Sequence[_Work], problem: EditProblem, located: Iterable[Site]) -> None:
+def _weigh(work: Sequence[_EraseBatch], problem: EditProblem, located: Iterable[Site]) -> None:
     """Tell every batch how well its keys stand apart, all of them from one factorisation of each C₀."""
     writing = {site: problem.writing([site]) for site in located}
     keys = {site: torch.cat([item.original_keys[site] for item in work]) for site in problem.writing(writing)}
@@ -257,7 +257,7 @@ def centred_codes(
     return codes
 
 
-def _erase_batches(problem: EditProblem) -> list[TokenBatch]:
+def _erase_batches(problem: EditProblem) -> list[MarkedBatch]:
     pad = problem.loaded.tokenizer.pad_token_id or 0
     device = problem.loaded.device
     return list(batches(problem.erase, pad=pad, device=device, budget=GRADIENT_BATCH_TOKENS))

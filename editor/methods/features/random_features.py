@@ -51,10 +51,10 @@ class RandomFeatures:
         drawn = self._draw(problem.attribution)
         return self._scaled(self.like.fit(problem.changed(attribution=drawn)))
 
-    def go_on(self, problem: EditProblem, start: Edit) -> Edit:
+    def fit_from(self, problem: EditProblem, start: Edit) -> Edit:
         """Return the edit, begun at one with the same draw: searched as `feature-edit` is, in as many rounds."""
         drawn = self._draw(problem.attribution)
-        return self._scaled(self.like.go_on(problem.changed(attribution=drawn), start))
+        return self._scaled(self.like.fit_from(problem.changed(attribution=drawn), start))
 
     def _scaled(self, edit: Edit) -> Edit:
         factor = 1.0 if self.norm is None or edit.is_empty else self.norm / edit.norm

@@ -20,7 +20,7 @@ from dictionaries.model.sites import Site
 from editor.locators.problem import EditProblem
 from editor.methods.shared.changes import Changes
 from editor.model.forward import marked_logits, traced_logits
-from editor.model.tokens import TokenBatch, TokenSequence
+from editor.model.tokens import MarkedBatch, TokenSequence
 from editor.questions.retained import LOGIT_ELEMENTS, text_batches, text_log_p
 
 EPSILON = 1e-3
@@ -122,7 +122,7 @@ class _Divergence:
 
     def __init__(self, problem: EditProblem, changes: Changes, sequences: Sequence[TokenSequence]) -> None:
         self.model = problem.loaded.model
-        self.batches: list[TokenBatch] = list(text_batches(problem.loaded, sequences))
+        self.batches: list[MarkedBatch] = list(text_batches(problem.loaded, sequences))
         self.tokens = max(1, sum(len(batch.targets) for batch in self.batches))
         with changes.suspended(), torch.no_grad():
             self.original = [marked_logits(self.model, batch).log_softmax(1) for batch in self.batches]

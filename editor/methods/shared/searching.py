@@ -54,7 +54,7 @@ class SearchSpace:
         allowed, by = self.ranges[self.strength], self.stronger if stronger else self.gentler
         value = setting(method, self.strength)
         value = min(allowed.high, max(allowed.low, value * by if allowed.log else value + by))
-        return tuned(method, {self.strength: round(value) if allowed.whole else value})
+        return with_settings(method, {self.strength: round(value) if allowed.whole else value})
 
     def values(self, method: object) -> dict[str, float]:
         """What a method has for each of the settings."""
@@ -65,10 +65,10 @@ class SearchSpace:
 
 
 @runtime_checkable
-class GoesOn(Protocol):
+class WarmStart(Protocol):
     """A method that can go on from an edit of its own."""
 
-    def go_on(self, problem: EditProblem, start: Edit) -> Edit:
+    def fit_from(self, problem: EditProblem, start: Edit) -> Edit:
         """Return the edit, begun at one fitted by the same settings to part of the problem."""
         ...
 
@@ -81,10 +81,10 @@ class Fits(Protocol):
         ...
 
 
-def fitted(method: Fits, problem: EditProblem, start: Edit | None) -> Edit:
+def fit_method(method: Fits, problem: EditProblem, start: Edit | None) -> Edit:
     """A method's edit, begun at `start` where there is one and the method can."""
-    if start is not None and isinstance(method, GoesOn):
-        return method.go_on(problem, start)
+    if start is not None and isinstance(method, WarmStart):
+        return method.fit_from(problem, start)
     return method.fit(problem)
 
 
@@ -99,7 +99,7 @@ def setting(method: object, name: str) -> float:
     return float(getattr(getattr(method, _holder(method, {name})), name))
 
 
-def tuned(method: M, settings: Mapping[str, Any]) -> M:
+def with_settings(method: M, settings: Mapping[str, Any]) -> M:
     """The same method with other settings, its own or of what it holds (its tuning, the method it is like).
 
     Raises:

@@ -20,7 +20,7 @@ def flattened(settings: Mapping[str, Any], within: str = "") -> dict[str, float 
     return flat
 
 
-def seeded(method: M, seed: int) -> M:
+def with_seed(method: M, seed: int) -> M:
     """Replace every seed of a method and of what it holds."""
     changes: dict[str, object] = {}
     for item in fields(method):  # type: ignore[arg-type]  # methods are dataclasses
@@ -28,5 +28,5 @@ def seeded(method: M, seed: int) -> M:
         if item.name in SEEDS:
             changes[item.name] = seed
         elif is_dataclass(held) and not isinstance(held, type):
-            changes[item.name] = seeded(held, seed)
+            changes[item.name] = with_seed(held, seed)
     return replace(method, **changes)  # type: ignore[type-var]

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from editor.edits.edit import AnyDelta, Delta
 from editor.locators.problem import EditProblem
-from editor.model.epochs import rounds
+from editor.model.epochs import epochs
 from editor.model.forward import token_log_p
-from editor.model.tokens import TokenBatch, TokenSequence, one_batch
+from editor.model.tokens import MarkedBatch, TokenSequence, one_batch
 from editor.questions.retained import LOGIT_ELEMENTS
 
 Forget = Callable[[Float[Tensor, " probes"], Float[Tensor, " probes"], Tensor], Float[Tensor, ""]]
@@ -79,13 +79,13 @@ class LoraTuning:
 
     def _draws(self, problem: EditProblem) -> Iterator[tuple[list[int], list[int]]]:
         generator = torch.Generator().manual_seed(self.seed)
-        probes = rounds(len(problem.erase), self.probes, generator)
-        texts = rounds(len(problem.retain), self.texts, generator)
+        probes = epochs(len(problem.erase), self.probes, generator)
+        texts = epochs(len(problem.retain), self.texts, generator)
         for _ in range(self.steps):
             yield next(probes), next(texts)
 
 
-def _log_p(model: Any, batch: TokenBatch) -> Float[Tensor, " rows"]:
+def _log_p(model: Any, batch: MarkedBatch) -> Float[Tensor, " rows"]:
     """Sum of ln p of each row's marked tokens."""
     each = token_log_p(model, batch)
     sums = torch.zeros(len(batch.indices), device=each.device, dtype=each.dtype)

@@ -27,7 +27,7 @@ from editor.locators.problem import EditProblem
 from editor.methods.shared.token_targets import token_targets
 from editor.methods.weights.lookups import Lookups, essence_lookups
 from editor.model.forward import output_logits, traced_logits
-from editor.model.tokens import TokenBatch, batches
+from editor.model.tokens import MarkedBatch, batches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +110,7 @@ class ResidualTargets:
 class _Moved:
     """A batch with the place of each row's lookup, (rows,), and its memory, (rows,)."""
 
-    batch: TokenBatch
+    batch: MarkedBatch
     places: Int[Tensor, " rows"]
     memories: Int[Tensor, " rows"]
 

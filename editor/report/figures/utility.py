@@ -10,7 +10,7 @@ from editor.formatting import count, percent, share_of, words
 from editor.report.figures import canvas
 from editor.report.figures.canvas import SHARES, Chart, Layout, Mark, Row, Scale
 from editor.report.figures.leakage import rate_mark
-from editor.report.summary import KEPT, criterion, group_rows, kept_share
+from editor.report.summary import KEPT, criterion, group_rows, kept_facts_share
 from editor.results.report import ControlRow, GroupResult, Measure, Perplexity, Rate, Report
 
 
@@ -42,7 +42,7 @@ def _kept_row(report: Report, result: GroupResult) -> Row:
     before, after = result.before.greedy_facts, result.after.greedy_facts
     rate = Rate(hits=min(after.hits, before.hits), total=before.hits)
     floor = criterion(report, KEPT[result.group])
-    share = kept_share(result.before, result.after)
+    share = kept_facts_share(result.before, result.after)
     mark = Mark(value=share, low=rate.low, high=rate.high, colour="after")
     label = f"{words(result.group)}, {words(result.wording)}"
     return Row(label=label, numbers=percent(share), marks=(mark,), limit=floor.threshold if floor else None)

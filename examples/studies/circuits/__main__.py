@@ -15,7 +15,7 @@ from editor.locators.faithfulness import faithfulness
 from editor.locators.nodes import NodeAttribution, exact_effects
 from editor.locators.pairs import make_pairs
 from editor.locators.weight_mask import DENSITIES, WeightMask, agreement
-from editor.methods.circuits.circuit_tuning import Tuning
+from editor.methods.circuits.circuit_tuning import CircuitTuning
 from examples.studies.circuits.lab import Setting, open_lab
 from examples.studies.circuits.tables import Row, Table, append_rows, markdown, over_seeds, write_table
 
@@ -48,7 +48,7 @@ def main() -> int:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N")
     parser.add_argument("--locators", nargs="+", choices=(NODES, MASK), default=[NODES, MASK])
     parser.add_argument("--densities", nargs="+", type=float, default=sorted(DENSITIES), metavar="SHARE")
-    parser.add_argument("--steps", type=int, default=Tuning.steps, help="of each fine-tuning")
+    parser.add_argument("--steps", type=int, default=CircuitTuning.steps, help="of each fine-tuning")
     parser.add_argument("--mask-steps", type=int, default=WeightMask.steps, help="of the search for masks")
     parser.add_argument("--output", type=Path, default=RESULTS, help="a folder for tables")
     arguments = parser.parse_args()
@@ -137,7 +137,7 @@ def _responses(
         started = time.monotonic()
         masks = part_of(problem.loaded.model, circuit, part, seed)
         holds = agreement(problem.loaded, masks, problem.erase)
-        deltas = Tuning(steps=steps, seed=seed).fit(problem, masks)
+        deltas = CircuitTuning(steps=steps, seed=seed).fit(problem, masks)
         edit = Edit(deltas=deltas, method=f"{locator}-{part}")
         found = setting.judge.respond(edit)
         size = sum(int(mask.sum()) for mask in masks.values())

@@ -15,7 +15,7 @@ from editor.model.tokens import TokenSequence
 from editor.progress import Silent
 from editor.questions.probes import Probe, sample
 from editor.questions.retained import perplexity
-from editor.tuning.build_problem import Prepared, pose
+from editor.tuning.build_problem import PreparedModel, build_problem
 from policies import load_policy, load_request
 
 OTHERS = 200
@@ -94,7 +94,7 @@ def open_lab(seed: int) -> Setting:
     files = CaseFiles(corpus=lab.corpus, probes=lab.probes)
     case = open_case(files, policy, load_request(lab.request), seed=seed)
     loaded = load_model(str(lab.model), device="cpu")
-    prepared = Prepared(loaded=loaded, material=prepare(case, loaded))
-    problem = pose(case, prepared, {}, FeatureAttribution(), Silent())
+    prepared = PreparedModel(loaded=loaded, material=prepare(case, loaded))
+    problem = build_problem(case, prepared, {}, FeatureAttribution(), Silent())
     judge = Judge(case, problem, prepared.material.held_out_text)
     return Setting(problem=problem, judge=judge, held_out=tuple(judge.erased))

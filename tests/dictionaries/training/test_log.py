@@ -4,10 +4,10 @@ from importlib.util import find_spec
 import pytest
 
 from dictionaries.model.sites import Site
-from dictionaries.training.log import Moment, Point, TrainingLog
+from dictionaries.training.log import LogEntry, TrainingLog, TrainingMetrics
 from policies.errors import DictionaryError
 
-MOMENT = Moment(Site(3), Point(50, {"reconstruction": 1.5}, 20.25, 0.5), 1e-3, 2.0, 1234.56)
+MOMENT = LogEntry(Site(3), TrainingMetrics(50, {"reconstruction": 1.5}, 20.25, 0.5), 1e-3, 2.0, 1234.56)
 
 
 def test_each_moment_is_a_line_on_disk_at_once(tmp_path):

@@ -11,7 +11,7 @@ from editor.cli import main
 from editor.edits.edit import Edit, MaskedDelta
 from editor.locators.weight_mask import WeightMask
 from editor.methods import METHODS
-from editor.methods.shared.searching import tuned
+from editor.methods.shared.searching import with_settings
 
 
 def stored(folder):
@@ -22,9 +22,9 @@ def stored(folder):
 def test_the_checkpoint_changes_inside_the_circuit_alone_and_comes_back(
     here, checkpoint, method, monkeypatch
 ):
-    quick = tuned(METHODS[method](), {"steps": 6})
+    quick = with_settings(METHODS[method](), {"steps": 6})
     if method == "circuit-mask":
-        quick = tuned(quick, {"locator": WeightMask(steps=6)})
+        quick = with_settings(quick, {"locator": WeightMask(steps=6)})
     monkeypatch.setitem(METHODS, method, lambda: quick)
     model = checkpoint("gpt2", torch.bfloat16)
     case = ("--facts", "facts.jsonl", "--policy", "policy.yaml", "--subject", PEOPLE[0])

@@ -172,12 +172,12 @@ def test_a_damaged_file_is_named_with_a_remedy(tmp_path, name):
     path = book.folder / name
     path.write_text(path.read_text()[:10])
 
-    def go_on():
+    def fit_from():
         book.open(resume=True)
         book.find("memit", 5)
 
     with pytest.raises(OutputError, match=rf"{name} is damaged. Remove"):
-        go_on()
+        fit_from()
 
 
 def test_every_method_is_an_arm():
@@ -187,10 +187,10 @@ def test_every_method_is_an_arm():
 
 def test_every_seed_of_an_arm_is_replaced():
     for arm in ARMS.values():
-        assert arm.seeded(0) == arm.method
-        seeded = arm.seeded(7)
-        assert (seeded == arm.method) is ("seed=" not in repr(arm.method))
-        assert "seed=0" not in repr(seeded)
+        assert arm.with_seed(0) == arm.method
+        with_seed = arm.with_seed(7)
+        assert (with_seed == arm.method) is ("seed=" not in repr(arm.method))
+        assert "seed=0" not in repr(with_seed)
 
 
 def test_a_process_that_was_killed_is_an_error_with_a_remedy(jobs, tmp_path, monkeypatch):

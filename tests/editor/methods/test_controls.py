@@ -10,7 +10,7 @@ from editor.methods.controls import control_edits, random_directions
 from editor.methods.features.feature_edit import FeatureEdit
 from editor.methods.features.random_features import RandomFeatures
 from editor.methods.neurons.neuron_probe import NeuronProbe
-from editor.methods.shared.settings import seeded
+from editor.methods.shared.settings import with_seed
 from editor.methods.weights.memit import Memit
 from editor.methods.weights.npo_lora import NpoLora
 from editor.methods.weights.residual_targets import ResidualTargets
@@ -58,11 +58,11 @@ def test_controls_by_chance_stand_at_the_methods_norm(loaded, method):
 
 
 def test_one_seed_draws_everything_in_a_method():
-    assert seeded(NpoLora(), 7).tuning.seed == 7
-    assert seeded(NeuronProbe(), 7).locator.seed == 7
-    assert seeded(RandomFeatures(like=FeatureEdit(units=9)), 7) == RandomFeatures(
+    assert with_seed(NpoLora(), 7).tuning.seed == 7
+    assert with_seed(NeuronProbe(), 7).locator.seed == 7
+    assert with_seed(RandomFeatures(like=FeatureEdit(units=9)), 7) == RandomFeatures(
         like=FeatureEdit(units=9), seed=7
     )
-    circuit = seeded(CircuitMlp(), 7)
+    circuit = with_seed(CircuitMlp(), 7)
     assert circuit.part_seed == 7
     assert circuit.tuning.seed == 7

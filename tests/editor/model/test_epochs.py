@@ -4,7 +4,7 @@ from itertools import chain, islice
 
 import torch
 
-from editor.model.epochs import rounds, rounds_by_length
+from editor.model.epochs import epochs, epochs_by_length
 from editor.model.tokens import TokenSequence
 
 
@@ -13,15 +13,15 @@ def seeded(seed=0):
 
 
 def test_every_place_comes_once_a_round():
-    first, second = list(islice(rounds(7, 3, seeded()), 3)), list(islice(rounds(7, 3, seeded()), 6))[3:]
+    first, second = list(islice(epochs(7, 3, seeded()), 3)), list(islice(epochs(7, 3, seeded()), 6))[3:]
     assert [len(part) for part in first] == [3, 3, 1]
     assert sorted(chain(*first)) == sorted(chain(*second)) == list(range(7))
     assert first != second
-    assert first == list(islice(rounds(7, 3, seeded()), 3))
+    assert first == list(islice(epochs(7, 3, seeded()), 3))
 
 
 def test_nothing_to_draw_from_gives_empty_parts():
-    assert list(islice(rounds(0, 3, seeded()), 2)) == [[], []]
+    assert list(islice(epochs(0, 3, seeded()), 2)) == [[], []]
 
 
 def test_parts_by_length_are_of_similar_length():
@@ -30,5 +30,5 @@ def test_parts_by_length_are_of_similar_length():
         TokenSequence(ids=(1,) * length, marked=(True,) * length, index=place)
         for place, length in enumerate(lengths)
     ]
-    parts = list(islice(rounds_by_length(sequences, 4, seeded()), 2))
+    parts = list(islice(epochs_by_length(sequences, 4, seeded()), 2))
     assert sorted(map(sorted, parts)) == [[0, 2, 4, 6], [1, 3, 5, 7]]

@@ -7,7 +7,7 @@ import pytest
 from editor.edits.edit import Edit
 from editor.methods.features.feature_edit import FeatureEdit
 from editor.tuning.judge import TrialResult
-from editor.tuning.search import StrengthSearch, Tuning, split_wordings
+from editor.tuning.search import SearchResult, StrengthSearch, split_wordings
 
 
 class Judge:
@@ -66,7 +66,7 @@ def test_of_trials_with_equal_settings_only_the_chosen_one_is_marked():
     only = FeatureEdit(units=100)
     judge = Settling(0.0)
     results = [judge.judge(None, only) for _ in range(3)]
-    rows = Tuning(best=results[2], trials=tuple(results)).rows()
+    rows = SearchResult(best=results[2], trials=tuple(results)).rows()
     assert [row.chosen for row in rows] == [False, False, True]
 
 

@@ -19,11 +19,11 @@ from editor.locators.weight_mask import WeightMask
 from editor.methods.circuits.circuit_mask import CircuitMask
 from editor.methods.circuits.circuit_mlp import CircuitMlp
 from editor.methods.circuits.circuit_node import CircuitNode
-from editor.methods.circuits.circuit_tuning import Tuning
+from editor.methods.circuits.circuit_tuning import CircuitTuning
 from editor.methods.circuits.confined_weights import ConfinedWeights
-from editor.methods.shared.searching import tuned
+from editor.methods.shared.searching import with_settings
 
-FAST = Tuning(steps=3, probes=2, texts=2, learning_rate=3e-2)
+FAST = CircuitTuning(steps=3, probes=2, texts=2, learning_rate=3e-2)
 
 
 def methods():
@@ -63,7 +63,7 @@ def test_steps_are_those_of_masked_clipped_projected_adam():
     """The same three steps written out on whole tensors: mask, clip, Adam, project."""
     loaded = family("gpt2")
     problem, masks = people_problem(loaded), random_masks(loaded.model, density=0.3)
-    tuning = Tuning(steps=3, probes=3, texts=2, learning_rate=1e-2, retain=0.0, clip_norm=0.05)
+    tuning = CircuitTuning(steps=3, probes=3, texts=2, learning_rate=1e-2, retain=0.0, clip_norm=0.05)
     deltas = tuning.fit(problem, masks)
     original = {n: loaded.model.get_parameter(n).clone() for n in masks}
     parameters = {n: loaded.model.get_parameter(n) for n in masks}
@@ -108,7 +108,9 @@ def plain_log_p(loaded, sequence):
 def test_secrets_become_less_probable(objective):
     loaded = family("llama")
     problem = people_problem(loaded)
-    tuning = Tuning(objective=objective, steps=8, probes=3, texts=2, learning_rate=1e-2, margin_nats=20.0)
+    tuning = CircuitTuning(
+        objective=objective, steps=8, probes=3, texts=2, learning_rate=1e-2, margin_nats=20.0
+    )
     masks = random_masks(loaded.model, density=0.5)
     with torch.no_grad():
         before = torch.cat([plain_log_p(loaded, s) for s in problem.erase]).sum()
@@ -127,7 +129,7 @@ def test_what_is_finished_is_not_pushed():
     loaded = family("gpt2")
     problem = people_problem(loaded)
     known = problem.changed(chance=[torch.zeros_like(chance) for chance in problem.chance])
-    deltas = Tuning(steps=2, retain=0.0).fit(known, random_masks(loaded.model))
+    deltas = CircuitTuning(steps=2, retain=0.0).fit(known, random_masks(loaded.model))
     assert all(float(delta.values.abs().max()) == 0 for delta in deltas.values())
 
 
@@ -159,12 +161,12 @@ def test_every_arm_edits_its_part_and_says_so(method, part):
 
 
 def test_settings_are_tuned_by_name():
-    method = tuned(CircuitNode(), {"margin_nats": 5.0, "density": 0.5})
+    method = with_settings(CircuitNode(), {"margin_nats": 5.0, "density": 0.5})
     assert (method.tuning.margin_nats, method.density) == (5.0, 0.5)
-    assert tuned(method, {"part": "random"}) == replace(method, part="random")
-    assert tuned(CircuitMask(), {"retain": 7.0}).tuning == replace(Tuning(), retain=7.0)
+    assert with_settings(method, {"part": "random"}) == replace(method, part="random")
+    assert with_settings(CircuitMask(), {"retain": 7.0}).tuning == replace(CircuitTuning(), retain=7.0)
     with pytest.raises(AttributeError, match="nonsense"):
-        tuned(method, {"nonsense": 1})
+        with_settings(method, {"nonsense": 1})
 
 
 def test_a_random_part_has_the_circuits_composition():

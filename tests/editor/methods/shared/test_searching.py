@@ -3,7 +3,7 @@
 import pytest
 
 from editor.methods import METHODS
-from editor.methods.shared.searching import setting, tuned
+from editor.methods.shared.searching import setting, with_settings
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -13,8 +13,8 @@ def test_every_method_has_its_own_settings_searched(name):
     for setting_name, value in space.values(method).items():
         allowed = space.ranges[setting_name]
         assert allowed.low <= value <= allowed.high
-        assert setting(tuned(method, {setting_name: allowed.low}), setting_name) == allowed.low
-        assert tuned(method, {setting_name: value}) == method
+        assert setting(with_settings(method, {setting_name: allowed.low}), setting_name) == allowed.low
+        assert with_settings(method, {setting_name: value}) == method
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -36,4 +36,4 @@ def test_a_step_moves_the_strength_and_nothing_else_and_stays_in_range(name, str
 
 def test_what_a_method_lacks_is_named():
     with pytest.raises(AttributeError, match="nonsense"):
-        tuned(METHODS["npo-lora"](), {"nonsense": 1.0})
+        with_settings(METHODS["npo-lora"](), {"nonsense": 1.0})

@@ -1,0 +1,25 @@
+"""Names that results are keyed by, each spelled out here and nowhere else."""
+
+from typing import Literal, get_args
+
+from policies.errors import ExitCode
+
+Group = Literal["erased", "same_subject", "neighbours", "others", "decoys"]
+"""What a request makes of a target."""
+Family = Literal["trained", "template", "held_out", "prefix", "unnamed", "spelling"]
+"""Where a prompt's wording comes from."""
+Wording = Literal[Family, "all"]
+"""A family of wordings, or all of them together."""
+EditFamily = Literal["features", "neurons", "circuits", "weights", "random"]
+"""What a method edits; `random` for controls."""
+Outcome = Literal["leakage", "utility", "incomplete"]
+"""What can fail a run."""
+
+GROUPS: tuple[Group, ...] = get_args(Group)
+WORDINGS: tuple[Wording, ...] = get_args(Wording)
+EXIT_CODES: dict[Outcome, ExitCode] = {
+    "leakage": ExitCode.LEAKAGE,
+    "utility": ExitCode.UTILITY,
+    "incomplete": ExitCode.INCOMPLETE,
+}
+"""Every outcome that can fail a run, gravest first; the integrity of a written checkpoint counts as utility."""
