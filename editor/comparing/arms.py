@@ -19,7 +19,7 @@ from editor.methods.shared.settings import with_seed
 from editor.methods.weights.grad_ascent import GradAscent
 from editor.methods.weights.memit import Memit
 from editor.methods.weights.npo_lora import NpoLora
-from editor.results.comparison import Family
+from editor.results.names import MethodFamily
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Arm:
     """
 
     method: Method
-    family: Family
+    family: MethodFamily
     title: str
 
     def with_seed(self, seed: int) -> Method:

@@ -23,9 +23,10 @@ from editor.measuring.aggregate import (
 from editor.measuring.criteria import leakage_criteria, utility_criteria
 from editor.measuring.evaluation_data import control_probes
 from editor.measuring.leakage import extractable
-from editor.questions.probes import Group, Probe
+from editor.questions.probes import Probe
 from editor.questions.retained import perplexity
 from editor.results.comparison import FactOutcome, Point, PointName
+from editor.results.names import Group
 from editor.results.parts import Rate
 from editor.results.report import Perplexity
 from editor.tuning.build_problem import PreparedModel

@@ -18,11 +18,11 @@ from typing import Any
 from editor.comparing.arms import ARMS, REFERENCE
 from editor.comparing.job import Finished, Job, run_job
 from editor.comparing.processes import worker_pool
-from editor.results.comparison import Family
+from editor.results.names import MethodFamily
 from policies.errors import ModelError, OutputError
 
 HEAD = "settings.json"
-LONG_FIRST: tuple[Family, ...] = ("circuits", "weights", "random", "features", "neurons")
+LONG_FIRST: tuple[MethodFamily, ...] = ("circuits", "weights", "random", "features", "neurons")
 """Families by how long their arms take."""
 
 

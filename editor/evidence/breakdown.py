@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from editor.measuring.aggregate import WORDINGS, Scored, decoy_percentiles
+from editor.measuring.aggregate import Scored, decoy_percentiles
 from editor.measuring.leakage import extractable
-from editor.questions.probes import Group, Target
+from editor.questions.probes import Target
 from editor.results.evidence import FamilyRow, TriesRow, TypeRow
+from editor.results.names import WORDINGS, Group
 from editor.results.parts import Rate
 from policies import Policy
 

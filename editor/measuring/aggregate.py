@@ -17,13 +17,12 @@ from editor.measuring.leakage import Scores, decoding_grid, extractable, score
 from editor.model.loading import LoadedModel
 from editor.questions.asking import encode_probes
 from editor.questions.decoys import DecoyMaker
-from editor.questions.probes import Group, Probe, Target, sample
+from editor.questions.probes import Probe, Target, sample
+from editor.results.names import GROUPS, WORDINGS, Group
 from editor.results.report import DecodingLeakage, FactRow, GroupResult, Leakage, Rate, SubjectRow
 from policies import DecodingSettings
 
 Mask = NDArray[np.bool_]
-WORDINGS = ("trained", "template", "held_out", "prefix", "unnamed", "spelling", "all")
-GROUPS: tuple[Group, ...] = ("erased", "same_subject", "neighbours", "others", "decoys")
 DECOYS_A_FACT = 8
 DECOY_FACTS = 200
 DECOYS = 400
@@ -135,7 +134,7 @@ def group_results(
                 results.append(
                     GroupResult(
                         group=group,
-                        wording=wording,  # type: ignore[arg-type]  # one of the literals above
+                        wording=wording,
                         before=leakage(before, mask, settings),
                         after=leakage(after, mask, settings) if after is not None else None,
                     )

@@ -6,8 +6,8 @@ from scipy.stats import binom
 
 from editor.formatting import percent, plural
 from editor.measuring.aggregate import Scored, kept_rate
+from editor.results.names import EXIT_CODES, Outcome
 from editor.results.report import (
-    EXIT_CODES,
     Check,
     Criterion,
     FactRow,
@@ -15,7 +15,6 @@ from editor.results.report import (
     GroupResult,
     Leakage,
     Measure,
-    Outcome,
     Perplexity,
     Rate,
 )

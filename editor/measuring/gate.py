@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from editor.formatting import number
 from editor.measuring.criteria import exit_code, outcomes
-from editor.results.report import EXIT_CODES, Gate, Outcome, PolicySummary, Report, ThresholdOverride
+from editor.results.names import EXIT_CODES, Outcome
+from editor.results.report import Gate, PolicySummary, Report, ThresholdOverride
 from policies import Policy
 from policies.entities import nearest
 from policies.errors import ExitCode, PolicyError

@@ -16,11 +16,10 @@ from typing import Literal
 
 from detectors.fact import Fact
 from editor.questions.spellings import Spelling, respell, spellings
+from editor.results.names import Group, Wording
 from policies import ErasureRequest, Policy
 from policies.errors import CorpusError, SubjectError
 
-Group = Literal["erased", "same_subject", "neighbours", "others", "decoys"]
-Wording = Literal["trained", "template", "held_out", "prefix", "unnamed", "spelling"]
 Split = Literal["locating", "verification"]
 PREFIXES = 3
 """Sentences of a fact that are also begun later."""

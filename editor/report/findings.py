@@ -6,7 +6,8 @@ JUnit, SARIF and the pull request's summary read it from here, so that none of t
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from editor.results.report import Criterion, FactRow, Outcome, Rate, Report, SubjectRow
+from editor.results.names import Outcome
+from editor.results.report import Criterion, FactRow, Rate, Report, SubjectRow
 from policies.errors import ExitCode
 
 

@@ -3,19 +3,10 @@
 from typing import Literal, NamedTuple
 
 from editor.formatting import arrow, bits, interval, number, odds, percent
-from editor.results.report import EXIT_CODES, Criterion, Group, GroupResult, Leakage, Measure, Report, Wording
+from editor.results.names import EXIT_CODES, GROUPS, WORDINGS, Group
+from editor.results.report import Criterion, GroupResult, Leakage, Measure, Report
 from policies.errors import ExitCode
 
-WORDING_ORDER: tuple[Wording, ...] = (
-    "trained",
-    "template",
-    "held_out",
-    "prefix",
-    "unnamed",
-    "spelling",
-    "all",
-)
-GROUP_ORDER: tuple[Group, ...] = ("erased", "same_subject", "neighbours", "others", "decoys")
 OUTCOMES = {
     ExitCode.MET: "Policy met",
     ExitCode.LEAKAGE: "Policy not met: leakage",
@@ -62,15 +53,13 @@ def group_rows(report: Report, group: Group | None = None) -> tuple[GroupResult,
     found = [row for row in report.groups if group in {None, row.group}]
     split = {row.group for row in found if row.wording != "all"}
     kept = [row for row in found if row.wording != "all" or row.group not in split]
-    return tuple(
-        sorted(kept, key=lambda row: (GROUP_ORDER.index(row.group), WORDING_ORDER.index(row.wording)))
-    )
+    return tuple(sorted(kept, key=lambda row: (GROUPS.index(row.group), WORDINGS.index(row.wording))))
 
 
 def overall(report: Report, group: Group) -> GroupResult | None:
     """A group over all wordings, or over the widest family of wordings there is."""
     rows = {row.wording: row for row in report.groups if row.group == group}
-    return next((rows[wording] for wording in reversed(WORDING_ORDER) if wording in rows), None)
+    return next((rows[wording] for wording in reversed(WORDINGS) if wording in rows), None)
 
 
 def criterion(report: Report, measure: Measure | None) -> Criterion | None:

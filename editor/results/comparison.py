@@ -7,12 +7,12 @@ kept apart, in costs.json; all the rest is the same for the same inputs, seeds a
 import json
 from typing import Literal
 
+from editor.results.names import MethodFamily
 from editor.results.parts import Part, Rate
 from editor.results.report import ModelSummary, PolicySummary, Scope, TrialRow
 
 COMPARISON_VERSION = 1
 
-Family = Literal["features", "neurons", "circuits", "weights", "random"]
 PointName = Literal["policy", "norm", "collateral", "quarter"]
 Measure = Literal["gen", "exposed", "bits"]
 """What arms are tested by; bits above `statistics.MOST_BITS` count as that many."""
@@ -92,7 +92,7 @@ class ArmRun(Part):
     """One arm with one seed."""
 
     arm: str
-    family: Family
+    family: MethodFamily
     seed: int
     trials: tuple[TrialRow, ...]
     points: tuple[Point, ...]
@@ -138,7 +138,7 @@ class SummaryRow(Part):
     """
 
     arm: str
-    family: Family
+    family: MethodFamily
     point: PointName
     seeds: int
     rel: Interval

@@ -1,7 +1,6 @@
 """What an audit finds beyond its verdicts: by type, wording and number of tries, and by other means."""
 
-from typing import Literal
-
+from editor.results.names import Wording
 from editor.results.parts import Part, Rate
 
 
@@ -23,7 +22,7 @@ class TypeRow(Part):
 class FamilyRow(Part):
     """What one family of wordings contributes."""
 
-    wording: Literal["trained", "template", "held_out", "prefix", "unnamed", "spelling"]
+    wording: Wording
     probes: int
     greedy: Rate
     """Facts, of those asked in this family, that greedy decoding gives away."""

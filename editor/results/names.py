@@ -6,17 +6,17 @@ from policies.errors import ExitCode
 
 Group = Literal["erased", "same_subject", "neighbours", "others", "decoys"]
 """What a request makes of a target."""
-Family = Literal["trained", "template", "held_out", "prefix", "unnamed", "spelling"]
+Wording = Literal["trained", "template", "held_out", "prefix", "unnamed", "spelling"]
 """Where a prompt's wording comes from."""
-Wording = Literal[Family, "all"]
-"""A family of wordings, or all of them together."""
-EditFamily = Literal["features", "neurons", "circuits", "weights", "random"]
+Wordings = Literal[Wording, "all"]
+"""One family of wordings, or all of them together."""
+MethodFamily = Literal["features", "neurons", "circuits", "weights", "random"]
 """What a method edits; `random` for controls."""
 Outcome = Literal["leakage", "utility", "incomplete"]
 """What can fail a run."""
 
 GROUPS: tuple[Group, ...] = get_args(Group)
-WORDINGS: tuple[Wording, ...] = get_args(Wording)
+WORDINGS: tuple[Wordings, ...] = (*get_args(Wording), "all")
 EXIT_CODES: dict[Outcome, ExitCode] = {
     "leakage": ExitCode.LEAKAGE,
     "utility": ExitCode.UTILITY,

@@ -11,21 +11,12 @@ from typing import Literal
 from pydantic import computed_field
 
 from editor.results.evidence import Evidence
+from editor.results.names import Group, Outcome, Wordings
 from editor.results.parts import Part as _Part
 from editor.results.parts import Rate as Rate  # noqa: PLC0414  # what the report is made of is named here
-from policies.errors import ExitCode
 
 REPORT_VERSION = 1
 
-Group = Literal["erased", "same_subject", "neighbours", "others", "decoys"]
-Wording = Literal["trained", "template", "held_out", "prefix", "unnamed", "spelling", "all"]
-Outcome = Literal["leakage", "utility", "incomplete"]
-EXIT_CODES: dict[Outcome, ExitCode] = {
-    "leakage": ExitCode.LEAKAGE,
-    "utility": ExitCode.UTILITY,
-    "incomplete": ExitCode.INCOMPLETE,
-}
-"""Every outcome that can fail a run, gravest first; the integrity of a written checkpoint counts as utility."""
 Measure = Literal[
     "greedy_rate",
     "extractable_rate",
@@ -71,7 +62,7 @@ class GroupResult(_Part):
     """One group under one family of wordings, before and after the edit (after is None in an audit)."""
 
     group: Group
-    wording: Wording
+    wording: Wordings
     before: Leakage
     after: Leakage | None = None
 

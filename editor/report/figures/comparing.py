@@ -18,9 +18,10 @@ from editor.report.figures.cells import bare, draw_boxes, draw_cells
 from editor.report.figures.changed_weights import modules_drawing, neurons_drawing
 from editor.report.figures.drawing import Drawing
 from editor.report.figures.labels import label_points
-from editor.results.comparison import POINTS, Comparison, Family, Interval, SummaryRow
+from editor.results.comparison import POINTS, Comparison, Interval, SummaryRow
+from editor.results.names import MethodFamily
 
-FAMILIES: dict[Family, tuple[Colour, str]] = {
+FAMILIES: dict[MethodFamily, tuple[Colour, str]] = {
     "features": ("after", "o"),
     "neurons": ("before", "s"),
     "circuits": ("ink", "^"),
