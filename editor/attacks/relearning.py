@@ -56,7 +56,7 @@ class Relearning:
             yield
 
     def _train(self, loaded: LoadedModel, names: set[str], sequences: Sequence[TokenSequence]) -> None:
-        model, pad = loaded.model, loaded.tokenizer.pad_token_id or 0
+        model = loaded.model
         weights = [model.get_parameter(name) for name in sorted(names)]
         optimiser = torch.optim.AdamW(weights, lr=self.learning_rate, weight_decay=0.0)
         draws = _draws(len(sequences), self.texts, self.steps, self.seed)
@@ -65,7 +65,7 @@ class Relearning:
                 weight.requires_grad_(True)
             for places in draws:
                 chosen = _within([sequences[place] for place in places], model.config.vocab_size)
-                batch = collate(chosen, pad=pad, device=loaded.device)
+                batch = collate(chosen, pad=loaded.pad_id, device=loaded.device)
                 optimiser.zero_grad()
                 with torch.enable_grad():
                     torch.autograd.backward(-token_log_p(model, batch).mean())

@@ -119,7 +119,7 @@ def _generate(loaded: LoadedModel, prompt: Sequence[int], length: int, **how: An
     # All that a checkpoint's own generation settings might change is set, or the comparison would be with them.
     plain = GenerationConfig(
         max_new_tokens=length,
-        pad_token_id=loaded.tokenizer.pad_token_id or 0,
+        pad_token_id=loaded.pad_id,
         eos_token_id=None,
         temperature=1.0 if how["do_sample"] else None,
         top_k=0 if how["do_sample"] else None,

@@ -99,7 +99,7 @@ def _generate(
         top_k=0,
         top_p=1.0,
         eos_token_id=end,
-        pad_token_id=tokenizer.pad_token_id or 0,
+        pad_token_id=loaded.pad_id,
     )
     for done in range(0, texts, AT_A_TIME):
         rows = min(AT_A_TIME, texts - done)

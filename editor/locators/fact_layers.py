@@ -223,8 +223,7 @@ def _states(
     placed = [
         TokenSequence(ids=q.sequence.ids, marked=q.sequence.marked, index=i) for i, q in enumerate(questions)
     ]
-    pad = loaded.tokenizer.pad_token_id or 0
-    for batch in batches(placed, pad=pad, device=loaded.device):
+    for batch in batches(placed, pad=loaded.pad_id, device=loaded.device):
         with capture(model, sites, keys=False) as taken:
             model.base_model(**batch.inputs, use_cache=False)
         for row, index in enumerate(batch.indices):

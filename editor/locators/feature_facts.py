@@ -75,9 +75,8 @@ def carried(
     sites = [site for site in sorted(features) if len(features[site])]
     sums = {site: torch.zeros(len(targets), len(features[site])) for site in features}
     counts = torch.bincount(torch.tensor(fact_of, dtype=torch.long), minlength=len(targets)).clamp_min(1)
-    pad = loaded.tokenizer.pad_token_id or 0
     sequences = encode_probes(loaded, asked)
-    for batch in batches(sequences, pad=pad, device=loaded.device, budget=GRADIENT_BATCH_TOKENS):
+    for batch in batches(sequences, pad=loaded.pad_id, device=loaded.device, budget=GRADIENT_BATCH_TOKENS):
         facts = torch.tensor([fact_of[index] for index in batch.indices])
         for group in together(sites):
             clean, gradients = _gradients(loaded, batch, group)

@@ -112,8 +112,9 @@ class FeatureAttribution:
         progress: Callable[[int], None] | None,
     ) -> "_Sums":
         sums = _Sums({site: torch.zeros(d.config.features) for site, d in dictionaries.items()})
-        pad = loaded.tokenizer.pad_token_id or 0
-        for batch in batches(sequences, pad=pad, device=loaded.device, budget=GRADIENT_BATCH_TOKENS):
+        for batch in batches(
+            sequences, pad=loaded.pad_id, device=loaded.device, budget=GRADIENT_BATCH_TOKENS
+        ):
             mask = batch.inputs["attention_mask"].bool()
             for group in together(dictionaries):
                 clean, objective, gradients = self._gradients(loaded.model, batch, group)

@@ -206,7 +206,7 @@ def paired_batches(
     loaded: LoadedModel, pairs: Sequence[PromptPair]
 ) -> Iterator[tuple[MarkedBatch, MarkedBatch]]:
     """Clean and corrupt batches whose rows and positions correspond."""
-    pad = loaded.tokenizer.pad_token_id or 0
+    pad = loaded.pad_id
     twins = {pair.clean.index: pair.corrupt for pair in pairs}
     clean = [pair.clean for pair in pairs]
     for batch in batches(clean, pad=pad, device=loaded.device, budget=GRADIENT_BATCH_TOKENS):

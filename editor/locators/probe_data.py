@@ -60,7 +60,7 @@ def _read(
     placed = [
         TokenSequence(ids=one.ids, marked=one.marked, index=place) for place, one in enumerate(sequences)
     ]
-    for batch in batches(placed, pad=loaded.tokenizer.pad_token_id or 0, device=loaded.device):
+    for batch in batches(placed, pad=loaded.pad_id, device=loaded.device):
         with capture(loaded.model, sites, keys=False, stop_early=True) as taken:
             loaded.model.base_model(**batch.inputs, use_cache=False)
         rows = batch.rows.cpu().numpy()

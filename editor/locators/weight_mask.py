@@ -149,8 +149,7 @@ class _MaskedModel:
         ]
         mask = torch.cat(parts).to(self.loaded.device)
         same, total = 0, 0
-        pad = self.loaded.tokenizer.pad_token_id or 0
-        for batch in batches(sequences, pad=pad, device=self.loaded.device):
+        for batch in batches(sequences, pad=self.loaded.pad_id, device=self.loaded.device):
             chosen = [self._logits(m, batch).argmax(1) for m in (None, mask.float())]
             same += int((chosen[0] == chosen[1]).sum())
             total += len(batch.targets)

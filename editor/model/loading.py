@@ -43,6 +43,11 @@ class LoadedModel:
         return device
 
     @property
+    def pad_id(self) -> int:
+        """Token id that pads batches: the tokenizer's own, 0 where it has none."""
+        return int(self.tokenizer.pad_token_id or 0)
+
+    @property
     def context_length(self) -> int:
         """The longest input in tokens, 2,048 where the configuration does not say."""
         return int(getattr(self.model.config, "max_position_embeddings", None) or 2048)

@@ -45,7 +45,7 @@ def answer_passes(
         sequences: prompts with marked answers.
         budget: padded tokens a pass, kept ones included.
     """
-    pad, device = loaded.tokenizer.pad_token_id or 0, loaded.device
+    pad, device = loaded.pad_id, loaded.device
     shared, alone = _by_prefix(sequences)
     for batch in batches(alone, pad=pad, device=device, budget=budget):
         yield batch, marked_logits(loaded.model, batch)

@@ -132,7 +132,7 @@ def is_full(rows: int, longest: int, following: int, budget: int) -> bool:
 
 def one_batch(loaded: "LoadedModel", sequences: Sequence[TokenSequence]) -> MarkedBatch:
     """Pad sequences into one batch for a model, in the order given."""
-    return collate(sequences, pad=loaded.tokenizer.pad_token_id or 0, device=loaded.device)
+    return collate(sequences, pad=loaded.pad_id, device=loaded.device)
 
 
 def collate(sequences: Sequence[TokenSequence], *, pad: int, device: torch.device) -> MarkedBatch:

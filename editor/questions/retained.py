@@ -94,7 +94,7 @@ def encode_documents(
 def text_batches(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> Iterable[MarkedBatch]:
     """Batch sequences in which most positions count, so that their logits stay within `LOGIT_ELEMENTS`."""
     budget = max(256, min(BATCH_TOKENS, LOGIT_ELEMENTS // loaded.model.config.vocab_size))
-    return batches(sequences, pad=loaded.tokenizer.pad_token_id or 0, device=loaded.device, budget=budget)
+    return batches(sequences, pad=loaded.pad_id, device=loaded.device, budget=budget)
 
 
 @torch.no_grad()

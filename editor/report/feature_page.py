@@ -161,7 +161,7 @@ def _read(
         TokenSequence(ids=text.ids, marked=(False,) * len(text.ids), index=place)
         for place, text in enumerate(texts)
     ]
-    for batch in batches(sequences, pad=loaded.tokenizer.pad_token_id or 0, device=loaded.device):
+    for batch in batches(sequences, pad=loaded.pad_id, device=loaded.device):
         mask = batch.inputs["attention_mask"].bool()
         with capture(loaded.model, list(features), keys=False, stop_early=True) as taken:
             loaded.model(**batch.inputs, use_cache=False)

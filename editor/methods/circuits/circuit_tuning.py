@@ -133,8 +133,7 @@ class _Erase:
         problem = self.problem
         found: list[Tensor] = [torch.empty(0)] * len(problem.erase)
         placed = [replace(sequence, index=place) for place, sequence in enumerate(problem.erase)]
-        pad = problem.loaded.tokenizer.pad_token_id or 0
-        for batch in batches(placed, pad=pad, device=problem.loaded.device):
+        for batch in batches(placed, pad=problem.loaded.pad_id, device=problem.loaded.device):
             log_p = token_log_p(problem.loaded.model, batch)
             for row, place in enumerate(batch.indices):
                 found[place] = log_p[batch.rows == row]

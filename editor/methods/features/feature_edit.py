@@ -258,6 +258,7 @@ def centred_codes(
 
 
 def _erase_batches(problem: EditProblem) -> list[MarkedBatch]:
-    pad = problem.loaded.tokenizer.pad_token_id or 0
     device = problem.loaded.device
-    return list(batches(problem.erase, pad=pad, device=device, budget=GRADIENT_BATCH_TOKENS))
+    return list(
+        batches(problem.erase, pad=problem.loaded.pad_id, device=device, budget=GRADIENT_BATCH_TOKENS)
+    )

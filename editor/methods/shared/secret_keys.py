@@ -31,7 +31,7 @@ def secret_keys(problem: EditProblem, sites: Sequence[Site]) -> dict[Site, Secre
     loaded = problem.loaded
     sums: dict[Site, Tensor] = {}
     count = 0
-    for batch in batches(problem.erase, pad=loaded.tokenizer.pad_token_id or 0, device=loaded.device):
+    for batch in batches(problem.erase, pad=loaded.pad_id, device=loaded.device):
         with capture(loaded.model, sites, outputs=False) as taken:
             loaded.model.base_model(**batch.inputs, use_cache=False)
         for site, keys in taken.keys.items():

@@ -99,7 +99,7 @@ def _read(
     loaded = problem.loaded
     keys: list[Tensor] = [torch.empty(0)] * len(facts.sequences)
     states = list(keys)
-    for batch in batches(facts.sequences, pad=loaded.tokenizer.pad_token_id or 0, device=loaded.device):
+    for batch in batches(facts.sequences, pad=loaded.pad_id, device=loaded.device):
         with capture(loaded.model, {site, behind}, stop_early=True) as taken:
             loaded.model.base_model(**batch.inputs, use_cache=False)
         for row, index in enumerate(batch.indices):

@@ -183,9 +183,10 @@ class _Essences:
 
 def _moved(problem: EditProblem, lookups: Lookups) -> Sequence[_Moved]:
     loaded = problem.loaded
-    pad = loaded.tokenizer.pad_token_id or 0
     found = []
-    for batch in batches(lookups.sequences, pad=pad, device=loaded.device, budget=GRADIENT_BATCH_TOKENS):
+    for batch in batches(
+        lookups.sequences, pad=loaded.pad_id, device=loaded.device, budget=GRADIENT_BATCH_TOKENS
+    ):
         at = list(batch.indices)
         places, memories = lookups.places[at], lookups.memories[at]
         found.append(

@@ -25,7 +25,7 @@ def answer_log_p(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> NDA
     """The sum of ln p of each sequence's marked tokens, in nats."""
     placed = [replace(sequence, index=place) for place, sequence in enumerate(sequences)]
     sums = torch.zeros(len(placed), dtype=torch.float64)
-    for batch in batches(placed, pad=loaded.tokenizer.pad_token_id or 0, device=loaded.device):
+    for batch in batches(placed, pad=loaded.pad_id, device=loaded.device):
         places = torch.tensor(batch.indices)[batch.rows.cpu()]
         sums.index_add_(0, places, token_log_p(loaded.model, batch).double().cpu())
     return sums.numpy()

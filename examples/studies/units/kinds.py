@@ -77,8 +77,7 @@ class Kind(ABC):
         """For each sequence, the largest departure of each unit from rest where its answer is predicted."""
         found = {site: [torch.empty(0)] * len(sequences) for site in self.sites()}
         model = self.loaded.model
-        pad = self.loaded.tokenizer.pad_token_id or 0
-        for batch in batches(_placed(sequences), pad=pad, device=self.loaded.device):
+        for batch in batches(_placed(sequences), pad=self.loaded.pad_id, device=self.loaded.device):
             with capture(model, self.sites(), keys=False) as taken:
                 model.base_model(**batch.inputs, use_cache=False)
             for site in self.sites():
