@@ -66,11 +66,7 @@ class Case:
     @property
     def erased(self) -> list[Fact]:
         """The facts in scope."""
-        targets = {
-            (p.target.subject, p.target.relation, p.target.answer)
-            for p in self.probes
-            if p.target.group == "erased"
-        }
+        targets = {(p.target.subject, p.target.relation, p.target.answer) for p in self.probes if p.is_erased}
         return [f for f in self.facts if (f.subject, f.entity_type, f.secret) in targets]
 
     def all_facts(self) -> list[Fact]:
@@ -194,7 +190,7 @@ def _scope(
     coverage: Iterable[str],
     skipped: Iterable[tuple[str, str]],
 ) -> Scope:
-    erased = {probe.target for probe in probes if probe.target.group == "erased"}
+    erased = {probe.target for probe in probes if probe.is_erased}
     named = files.corpus or files.facts
     return Scope(
         corpus=str(named),

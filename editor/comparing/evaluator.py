@@ -79,7 +79,7 @@ class EditEvaluator:
         self.case, self.loaded, self.key, self.relearning = case, before.loaded, key, relearning
         self.text = before.material.held_out_text
         self.probes = original.scored.probes
-        self.erased = [probe for probe in self.probes if probe.target.group == "erased"]
+        self.erased = [probe for probe in self.probes if probe.is_erased]
         self.scored, self.tokens, self.perplexity = original.scored, original.tokens, original.perplexity
         people = {probe.target.subject for probe in self.erased}
         self.again = relearning.chosen(sorted(people))
@@ -143,7 +143,7 @@ class EditEvaluator:
         seen = np.array([probe.split == "locating" for probe in after.probes])
         bits = {row.fact: row.worst_case_bits_before for row in fact_rows(after, None, (), self.key)}
         rows = []
-        erased = after.where(lambda probe: probe.target.group == "erased")
+        erased = after.where(lambda probe: probe.is_erased)
         for target, places in after.by_target(erased).items():
             fact = Fact(subject=target.subject, entity_type=target.relation, secret=target.answer, sources=())
             label, percentile = self.key.fact_label(fact), percentiles.get(target)

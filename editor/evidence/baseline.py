@@ -19,7 +19,7 @@ def subtract_baseline(
     progress: Callable[[int], None] | None = None,
 ) -> Baseline:
     """Ask the baseline the same questions about the facts in scope, and compare fact by fact."""
-    probes = [probe for probe in scored.probes if probe.target.group == "erased"]
+    probes = [probe for probe in scored.probes if probe.is_erased]
     before = worst_wordings(score_probes(baseline, probes, settings, progress), "erased")
     now = worst_wordings(scored, "erased")
     rows = []

@@ -97,7 +97,7 @@ def family_rows(scored: Scored) -> tuple[FamilyRow, ...]:
     asked: dict[str, int] = defaultdict(int)
     reached: dict[str, set[Target]] = defaultdict(set)
     leaked: dict[str, set[Target]] = defaultdict(set)
-    for place in np.flatnonzero(scored.where(lambda p: p.target.group == "erased")):
+    for place in np.flatnonzero(scored.where(lambda probe: probe.is_erased)):
         probe = scored.probes[place]
         asked[probe.wording] += 1
         reached[probe.wording].add(probe.target)

@@ -35,7 +35,7 @@ def confirm(
     Greedy verdicts are compared on half leaking and half other probes, as far as there are. Sampling is compared on
     the `SAMPLED` probes whose outcome is most doubtful: whether `tries` samples at temperature 1 hold the secret.
     """
-    places = np.flatnonzero(scored.where(lambda p: p.target.group == "erased"))
+    places = np.flatnonzero(scored.where(lambda probe: probe.is_erased))
     if not len(places) or not count:
         return None
     generator = np.random.default_rng(seed)

@@ -42,7 +42,7 @@ def gather(
     maker, policy = decoy_maker(case), case.policy
     subtracted: Baseline | None = None
     if options.baseline is not None:
-        asked = sum(probe.target.group == "erased" for probe in scored.probes)
+        asked = sum(probe.is_erased for probe in scored.probes)
         with stages.stage("Auditing the baseline", asked) as advance:
             subtracted = subtract_baseline(options.baseline, scored, policy.decoding, advance)
     with stages.stage("Confirming by generation", options.confirmed + SAMPLED) as advance:

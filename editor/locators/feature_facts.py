@@ -91,7 +91,7 @@ def _chosen(probes: Iterable[Probe], seed: int) -> tuple[list[Probe], list[int],
     """A few probes of each erased fact, the number of each one's fact, and the facts."""
     by_target: dict[Target, list[Probe]] = defaultdict(list)
     for probe in probes:
-        if probe.split == "locating" and probe.target.group == "erased":
+        if probe.split == "locating" and probe.is_erased:
             by_target[probe.target].append(probe)
     asked: list[Probe] = []
     fact_of: list[int] = []

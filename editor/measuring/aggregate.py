@@ -74,7 +74,7 @@ def score_probes(
 
 def decoy_probes(probes: Iterable[Probe], maker: DecoyMaker, *, seed: int) -> list[Probe]:
     """The in-scope probes again with never-seen secrets of the same format (at most `DECOY_FACTS` facts)."""
-    erased = [probe for probe in probes if probe.target.group == "erased"]
+    erased = [probe for probe in probes if probe.is_erased]
     first = {probe.target: probe for probe in reversed(erased)}
     chosen = {probe.target for probe in sample(first.values(), DECOY_FACTS, seed)}
     each = min(DECOYS_A_FACT, max(2, DECOYS // max(1, len(chosen))))

@@ -59,7 +59,7 @@ def prepare(case: Case, loaded: LoadedModel, *, wide: bool = False) -> Evaluatio
         loaded: gives the tokenizer.
         wide: look for the facts in scope in more ways (`editor.questions.probes.widened`).
     """
-    erased = [probe for probe in case.probes if probe.target.group == "erased"]
+    erased = [probe for probe in case.probes if probe.is_erased]
     erased += widened(erased) if wide else []
     kept = [
         probe
@@ -109,7 +109,7 @@ def attack_rows(
     case: Case, after: LoadedModel, material: EvaluationData, stages: Stages
 ) -> tuple[AttackRow, ...]:
     """The erased facts after the checkpoint's projections are rounded to 8 and to 4 bits."""
-    erased = [probe for probe in material.measured if probe.target.group == "erased"]
+    erased = [probe for probe in material.measured if probe.is_erased]
     rows = []
     for bits in (8, 4):
         with quantised(after.model, bits):
@@ -173,7 +173,7 @@ def pick(scored: Scored, indices: Sequence[int]) -> Scored:
 
 
 def _rate(scored: Scored, wordings: tuple[str, ...]) -> Rate:
-    mask = scored.where(lambda p: p.target.group == "erased" and p.wording in wordings)
+    mask = scored.where(lambda probe: probe.is_erased and probe.wording in wordings)
     facts = scored.by_target(mask).values()
     hits = sum(bool(scored.scores.greedy[indices].any()) for indices in facts)
     return Rate(hits=hits, total=len(facts))

@@ -67,6 +67,11 @@ class Probe:
     spelling: Spelling = "as found"
 
     @property
+    def is_erased(self) -> bool:
+        """Whether it asks for a fact to be erased."""
+        return self.target.group == "erased"
+
+    @property
     def answer(self) -> str:
         """What the model would have to write."""
         return respell(self.target.answer, self.spelling)
@@ -164,7 +169,7 @@ def widened(probes: Iterable[Probe]) -> list[Probe]:
     """More ways to come to the erased facts, for verification alone: other spellings, and words that name nobody."""
     erased: dict[Target, list[Probe]] = defaultdict(list)
     for probe in probes:
-        if probe.target.group == "erased":
+        if probe.is_erased:
             erased[probe.target].append(replace(probe, split="verification"))
     return [more for mine in erased.values() for more in (*_unnamed(mine), *_respelled(mine))]
 

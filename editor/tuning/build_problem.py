@@ -40,7 +40,7 @@ def build_problem(
 ) -> EditProblem:
     """Pose the problem, the features located if there are dictionaries."""
     locating = [probe for probe in case.probes if probe.split == "locating"]
-    erased = [probe for probe in locating if probe.target.group == "erased"]
+    erased = [probe for probe in locating if probe.is_erased]
     relations = {probe.target.relation for probe in erased}
     others = [
         probe

@@ -144,7 +144,7 @@ class TrialJudge:
         """What share of the erased facts misses each of the policy's ceilings, at the most exposed wording."""
         settings, ceiling = self.policy.decoding, self.policy.leakage.decoy_percentile
         percentiles = decoy_percentiles(scored)
-        facts = scored.by_target(scored.where(lambda probe: probe.target.group == "erased"))
+        facts = scored.by_target(scored.where(lambda probe: probe.is_erased))
         rows = [
             (
                 bool(scored.scores.greedy[indices].any()),

@@ -125,7 +125,7 @@ def split_wordings(probes: Sequence[Probe]) -> tuple[list[Probe], list[Probe]]:
     """Split the erased probes of the locating split: of each fact every third wording is kept for judging."""
     by_target = defaultdict(list)
     for probe in probes:
-        if probe.target.group == "erased":
+        if probe.is_erased:
             by_target[probe.target].append(probe)
     fitting: list[Probe] = []
     judging: list[Probe] = []

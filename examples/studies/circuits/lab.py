@@ -49,7 +49,7 @@ class Judge:
     def __init__(self, case: Case, problem: EditProblem, text: Sequence[TokenSequence]) -> None:
         self.loaded, self.decoding = problem.loaded, case.policy.decoding
         held_out = [probe for probe in case.probes if probe.split == "verification"]
-        self.erased = [p for p in held_out if p.target.group == "erased"]
+        self.erased = [p for p in held_out if p.is_erased]
         others = [p for p in held_out if p.target.group in ("others", "neighbours")]
         same = [p for p in held_out if p.target.group == "same_subject"]
         self.kept = [*sample(others, OTHERS, case.seed), *sample(same, OTHERS, case.seed)]

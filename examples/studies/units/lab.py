@@ -57,7 +57,7 @@ def open_lab(seed: int, limit: int | None = None) -> Setting:
     files = CaseFiles(corpus=lab.corpus, probes=lab.probes)
     case = open_case(files, policy, load_request(lab.request), seed=seed)
     loaded = load_model(str(lab.model), device="cpu")
-    targets: dict[Target, None] = {p.target: None for p in case.probes if p.target.group == "erased"}
+    targets: dict[Target, None] = {p.target: None for p in case.probes if p.is_erased}
     facts = tuple(
         _fact(number, target, case.probes, loaded, seed)
         for number, target in enumerate(list(targets)[:limit])

@@ -23,7 +23,7 @@ def clinic():
     keys = dict.fromkeys((x["subject"], x["entity_type"], x["answer"]) for x in lines if x["entity_type"])
     facts = tuple(Fact(subject=s, entity_type=e, secret=a, sources=()) for s, e, a in keys)
     probes = build_probes(facts, policy, request, read_probes(lab.probes))
-    erased = [probe for probe in probes if probe.target.group == "erased"]
+    erased = [probe for probe in probes if probe.is_erased]
     secrets = {}
     for fact in facts:
         secrets.setdefault(fact.entity_type, []).append(fact.secret)

@@ -31,7 +31,7 @@ def test_wrong_verdicts_are_not_confirmed(clinic):
 def test_the_number_of_extractions_is_predicted(clinic):
     """Of facts asked by the ends of sentences alone, 100 samples each bring to light as many as the pass says."""
     loaded = clinic.models["model"]
-    erased = [probe for probe in clinic.probes if probe.target.group == "erased"]
+    erased = [probe for probe in clinic.probes if probe.is_erased]
     cut = [
         replace(probe, prompt=" ".join(probe.prompt.split()[-words:]))
         for probe in erased
@@ -105,5 +105,5 @@ def test_wider_wordings_ask_for_the_same_secrets_otherwise(clinic):
     spelled = [probe for probe in more if probe.wording == "spelling"]
     assert spelled
     assert all(probe.answer != probe.target.answer for probe in spelled)
-    assert {probe.target for probe in more} <= {p.target for p in clinic.probes if p.target.group == "erased"}
+    assert {probe.target for probe in more} <= {p.target for p in clinic.probes if p.is_erased}
     assert all(probe.split == "verification" for probe in more)
