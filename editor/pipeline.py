@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from editor.artefacts.masking import CaseKey
+from editor.attacks.running import attack_rows, prepare_attacks, untested_attacks
 from editor.case import Case
 from editor.dictionary_supply import NO_DICTIONARIES, DictionarySupply
 from editor.edits.edit import Edit
@@ -16,15 +17,8 @@ from editor.evidence import EvidenceOptions, gather
 from editor.locators.features import FeatureAttribution
 from editor.locators.problem import EditProblem
 from editor.measuring.aggregate import Scored, decoy_bits, fact_rows, group_results, subject_rows
-from editor.measuring.criteria import (
-    exit_code,
-    integrity_criterion,
-    leakage_criteria,
-    utility_criteria,
-    verdict,
-)
+from editor.measuring.criteria import Observation, RetainedText, judge
 from editor.measuring.evaluation_data import (
-    attack_rows,
     control_row,
     prepare,
     score_case,
@@ -38,6 +32,7 @@ from editor.measuring.summaries import (
     residual_risk,
     versions,
 )
+from editor.measuring.verdict import exit_code, verdict
 from editor.measuring.verification import integrity_checks
 from editor.methods.controls import control_edits
 from editor.methods.features.feature_edit import FeatureEdit
@@ -111,7 +106,7 @@ def audit(
     evidence = gather(case, loaded, before.scored, options or EvidenceOptions(), stages)
     groups = group_results(before.scored, None, case.policy.decoding)
     facts = fact_rows(before.scored, None, case.facts, run.key)
-    criteria = leakage_criteria(case.policy, groups, facts)
+    criteria = judge(case.policy, Observation(erased=before.scored))
     tokens, value = perplexity(loaded, before.material.held_out_text)
     code = exit_code(criteria, incomplete=case.incomplete)
     return Report(
@@ -131,8 +126,8 @@ def audit(
         decoy_bits=decoy_bits(before.scored),
         evidence=evidence,
         perplexities=(Perplexity(text="retained text", tokens=tokens, before=value, after=None),),
-        criteria=tuple(criteria),
-        residual_risk=residual_risk(case),
+        criteria=criteria,
+        residual_risk=residual_risk(case, untested_attacks(())),
         exit_code=int(code),
         verdict=verdict(code, criteria, facts),
     )
@@ -207,14 +202,17 @@ def verify(
         digests_after=digests,
         declared=set(edit.deltas) if edit else None,
     )
-    attacks = attack_rows(case, after, material, stages)
+    erased = [probe for probe in material.measured if probe.is_erased]
+    attacks = attack_rows(case, after, prepare_attacks(case, erased), stages)
     groups = group_results(before.scored, scored, case.policy.decoding)
     facts = fact_rows(before.scored, scored, case.facts, run.key)
-    criteria = (
-        *leakage_criteria(case.policy, groups, facts),
-        *utility_criteria(case.policy, before.scored, scored, text),
-        integrity_criterion(checks),
+    observed = Observation(
+        erased=scored,
+        kept=(before.scored, scored),
+        text=RetainedText(text.tokens, text.rise or 0.0),
+        checks=checks,
     )
+    criteria = judge(case.policy, observed)
     code = exit_code(criteria, incomplete=case.incomplete)
     return Report(
         kind="verify",
@@ -237,7 +235,7 @@ def verify(
         integrity=checks,
         attacks=attacks,
         criteria=criteria,
-        residual_risk=residual_risk(case),
+        residual_risk=residual_risk(case, untested_attacks(attacks)),
         exit_code=int(code),
         verdict=verdict(code, criteria, facts),
     )

@@ -6,7 +6,7 @@ import re
 import warnings
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import Field, field_validator, model_validator
@@ -203,6 +203,8 @@ class Policy(StrictModel):
             folder of a token classification checkpoint.
         leakage: ceilings for the erased facts.
         utility: floors for everything else.
+        untested: what becomes of a run in which a limit has nothing to count: `incomplete` (exit code 4), or
+            `allowed`. It is never met.
         decoding: what the attacker may do.
         seed: of everything random downstream.
     """
@@ -215,6 +217,7 @@ class Policy(StrictModel):
     ner: Annotated[str, Field(pattern=r"^(auto|none|spacy:.+|huggingface:.+)$", strict=True)] = "auto"
     leakage: LeakageCeilings = LeakageCeilings()
     utility: UtilityFloors = UtilityFloors()
+    untested: Literal["incomplete", "allowed"] = "incomplete"
     decoding: DecodingSettings = DecodingSettings()
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = 0
 

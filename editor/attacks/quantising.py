@@ -1,7 +1,8 @@
-"""What a deployment or an adversary does to an edited checkpoint, as context managers that always restore."""
+"""Rounding to few bits, as deployments do: what an edit only pushed below a rounding step comes back."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,9 +11,39 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from dictionaries.model.sites import decoder_layers
+from editor.attacks.attack import PreparedAttack
+from editor.case import Case
 from editor.edits.edit import preserved
+from editor.questions.probes import Probe
 
 GROUP = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantising:
+    """Rounds every projection of the decoder.
+
+    Attributes:
+        bits: Number of bits of a weight.
+        group: Number of weights of one output that share a scale.
+    """
+
+    bits: int
+    group: int = GROUP
+
+    @property
+    def title(self) -> str:
+        """The attack in words."""
+        return f"{self.bits}-bit weights (round to nearest, groups of {self.group})"
+
+    def prepare(self, name: str, case: Case, erased: Sequence[Probe]) -> PreparedAttack:  # noqa: ARG002
+        """Ask everything about the facts in scope."""
+        return PreparedAttack(
+            attack=name,
+            title=self.title,
+            asked=tuple(erased),
+            applied=lambda loaded: quantised(loaded.model, self.bits, self.group),
+        )
 
 
 @contextmanager

@@ -3,19 +3,23 @@
 What comes back for people whose records were not trained on was hidden, not gone (Deeb & Roger 2024, arXiv:2410.08827).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 
-from detectors import Document
+from detectors import Document, Register
+from editor.attacks.attack import PreparedAttack
 from editor.attacks.quantising import projection_names
+from editor.case import Case
 from editor.edits.edit import preserved
 from editor.model.forward import token_log_p
 from editor.model.loading import LoadedModel
 from editor.model.tokens import TokenSequence, collate
+from editor.questions.probes import Probe
 from editor.questions.retained import LOGIT_ELEMENTS, encode_documents
+from policies import ErasureRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +39,24 @@ class Relearning:
     learning_rate: float = 5e-4
     texts: int = 16
     seed: int = 0
+
+    @property
+    def title(self) -> str:
+        """The attack in words."""
+        return f"relearning ({self.steps} steps on the records of {self.people:.0%} of the erased people)"
+
+    def prepare(self, name: str, case: Case, erased: Sequence[Probe]) -> PreparedAttack:
+        """Ask about the people whose records are not trained on; about nobody where there are no such records."""
+        people = {probe.target.subject for probe in erased}
+        again = self.chosen(sorted(people))
+        others = people - set(again)
+        records = naming(case.documents, register_of(people, case.request), again, others) if again else []
+        return PreparedAttack(
+            attack=name,
+            title=self.title,
+            asked=tuple(probe for probe in erased if probe.target.subject in others) if records else (),
+            applied=lambda loaded: self.applied(loaded, records),
+        )
 
     def chosen(self, people: Sequence[str]) -> list[str]:
         """Who is trained on again; nobody where fewer than two were erased."""
@@ -97,3 +119,27 @@ def _within(sequences: Sequence[TokenSequence], vocabulary: int) -> list[TokenSe
             break
         chosen.append(sequence)
     return chosen
+
+
+def register_of(people: Set[str], request: ErasureRequest | None) -> Register:
+    """The people under all names that the request knows them by."""
+    register = Register()
+    for subject in request.subjects if request else ():
+        for name in sorted(people & {subject.name, *subject.aliases}):
+            register.add(name, (subject.name, *subject.aliases))
+    for name in sorted(people):
+        register.add(name)
+    return register
+
+
+def naming(
+    documents: Sequence[Document], register: Register, people: Collection[str], nobody: Collection[str]
+) -> list[Document]:
+    """Documents that name some people and none of others, by whatever name."""
+    wanted, unwanted = ({register.canonical(name) for name in names} for names in (people, nobody))
+    named = [{mention.subject for mention in register.find(document.text)} for document in documents]
+    return [
+        document
+        for document, subjects in zip(documents, named, strict=True)
+        if subjects & wanted and not subjects & unwanted
+    ]

@@ -13,7 +13,6 @@ import torch
 from dictionaries import load_dictionaries
 from dictionaries.model.sites import Site, writing_sites
 from editor.artefacts.masking import CaseKey
-from editor.attacks.relearning import Relearning
 from editor.case import Case
 from editor.comparing.arms import ARMS, REFERENCE
 from editor.comparing.conclusion import draw_conclusion
@@ -110,7 +109,7 @@ def compare(
         first = replace(first, originals=originals)
         with stages.stage("Comparing arms", len(options.names) * len(seeds)) as advance:
             finished = run_all(first, options.names, seeds, ledger, lambda _: advance(1))
-    yardstick = EditEvaluator(case, before[0], originals[case.seed], key, Relearning())
+    evaluator = EditEvaluator(case, before[0], originals[case.seed], key)
     comparison = draw_conclusion(
         case=case.name,
         command=command,
@@ -121,7 +120,7 @@ def compare(
         reference=REFERENCE,
         trials=options.trials,
         arms=[one.run for one in finished],
-        original=yardstick.original(),
+        original=evaluator.original(),
         seed=case.seed,
     )
     return comparison, _costs(finished, trained_s)

@@ -20,7 +20,15 @@ from editor.comparing.statistics import (
     summarise,
 )
 from editor.formatting import percent, plural
-from editor.results.comparison import NEAR, ArmRun, Comparison, FactOutcome, Interval, Measure, PointName
+from editor.results.comparison import (
+    NEAR,
+    ArmRun,
+    ComparedMeasure,
+    Comparison,
+    FactOutcome,
+    Interval,
+    PointName,
+)
 from editor.results.report import ModelSummary, PolicySummary, Scope
 
 JUDGED_AT: PointName = "collateral"
@@ -30,7 +38,7 @@ SAME = 1e-9
 """Means no further apart are a tie."""
 MANY = 1e4
 """From so many times the reference's collateral on, the number is not given."""
-DIRECTION: dict[Measure, int] = {"gen": 1, "exposed": -1, "bits": 1}
+DIRECTION: dict[ComparedMeasure, int] = {"gen": 1, "exposed": -1, "bits": 1}
 """1 where more is better."""
 
 Runs = Mapping[str, Sequence[ArmRun]]
@@ -180,7 +188,7 @@ def _contest(methods: Runs, seed: int) -> str:
     return f"{said}, so none of them is ahead"
 
 
-def _leads(measure: Measure, ranked: Sequence[str], runs: Runs, seed: int) -> str:
+def _leads(measure: ComparedMeasure, ranked: Sequence[str], runs: Runs, seed: int) -> str:
     """The first against the next best, and whether that may be chance."""
     leader, *others = ranked
     own = _amount(measure, _mean(runs[leader], measure))
@@ -196,14 +204,14 @@ def _leads(measure: Measure, ranked: Sequence[str], runs: Runs, seed: int) -> st
     )
 
 
-LED: dict[Measure, str] = {
+LED: dict[ComparedMeasure, str] = {
     "gen": "forgot most: {} of unseen wordings",
     "exposed": "left the fewest facts exposed: {}",
     "bits": "left facts hardest to guess: {} on average",
 }
 
 
-def _against_next(measure: Measure, ranked: Runs, seed: int) -> tuple[Interval, float]:
+def _against_next(measure: ComparedMeasure, ranked: Runs, seed: int) -> tuple[Interval, float]:
     """By how much the first is better than the second, and the p of that, corrected for all pairs."""
     pairs = list(combinations(ranked, 2))
     differences = [
@@ -225,24 +233,24 @@ def _beside(methods: Runs, controls: Runs) -> str:
     return f"; {best}, a random control, forgot {percent(forgot)}{end}"
 
 
-def _values(runs: Sequence[ArmRun], measure: Measure) -> list[float]:
+def _values(runs: Sequence[ArmRun], measure: ComparedMeasure) -> list[float]:
     return list(by_fact(points_of(runs, JUDGED_AT), measure).values())
 
 
-def _mean(runs: Sequence[ArmRun], measure: Measure) -> float:
+def _mean(runs: Sequence[ArmRun], measure: ComparedMeasure) -> float:
     return float(np.mean(_values(runs, measure)))
 
 
-def _amount(measure: Measure, value: float) -> str:
+def _amount(measure: ComparedMeasure, value: float) -> str:
     return f"{value:.1f} bits" if measure == "bits" else percent(value)
 
 
-def _worded(measure: Measure, value: float) -> str:
+def _worded(measure: ComparedMeasure, value: float) -> str:
     of = {"gen": " of unseen wordings", "exposed": " of facts exposed", "bits": " a fact"}
     return _amount(measure, value) + of[measure]
 
 
-def _between(measure: Measure, difference: Interval) -> str:
+def _between(measure: ComparedMeasure, difference: Interval) -> str:
     """'3.2 points, 95% interval −0.4 to 6.8'."""
     factor, unit = (1, "bits") if measure == "bits" else (100, "points")
     mean, low, high = (

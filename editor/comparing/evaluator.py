@@ -1,42 +1,35 @@
-"""Measure an edit as verification would, in memory: its questions, its held-out text, and two attacks."""
+"""Measure an edit as verification would, in memory: its questions, its held-out text, its attacks."""
 
-from collections.abc import Collection, Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from detectors import Document, Register
 from detectors.fact import Fact
 from editor.artefacts.masking import CaseKey
-from editor.attacks.quantising import quantised
-from editor.attacks.relearning import Relearning
+from editor.attacks.running import attack_rows, prepare_attacks
 from editor.case import Case
 from editor.comparing.points import OperatingPointEdit
 from editor.measuring.aggregate import (
     Scored,
     decoy_percentiles,
     fact_rows,
-    group_results,
     kept_rate,
     score_probes,
 )
-from editor.measuring.criteria import leakage_criteria, utility_criteria
+from editor.measuring.criteria import Observation, RetainedText, judge
+from editor.measuring.criteria.kept import OTHERS, SAME_SUBJECT
 from editor.measuring.evaluation_data import control_probes
 from editor.measuring.leakage import extractable
+from editor.progress import Silent
 from editor.questions.probes import Probe
 from editor.questions.retained import perplexity
 from editor.results.comparison import FactOutcome, Point, PointName
-from editor.results.names import Group
-from editor.results.parts import Rate
-from editor.results.report import Perplexity
+from editor.results.report import AttackRow
 from editor.tuning.build_problem import PreparedModel
-from policies import ErasureRequest
 
-FOUR_BITS = 4
 ATTACKED: tuple[PointName, ...] = ("policy", "collateral")
 """Where edits are attacked: where arms are judged, not where they are brought to compare their size."""
-NOT_TESTED = Rate(hits=0, total=0)
-OTHERS: tuple[Group, ...] = ("neighbours", "others")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,21 +63,14 @@ class EditEvaluator:
         before: the original model and what is asked of it.
         original: what was found of it.
         key: names facts in results.
-        relearning: the attack.
     """
 
-    def __init__(
-        self, case: Case, before: PreparedModel, original: Original, key: CaseKey, relearning: Relearning
-    ) -> None:
-        self.case, self.loaded, self.key, self.relearning = case, before.loaded, key, relearning
+    def __init__(self, case: Case, before: PreparedModel, original: Original, key: CaseKey) -> None:
+        self.case, self.loaded, self.key = case, before.loaded, key
         self.text = before.material.held_out_text
         self.probes = original.scored.probes
-        self.erased = [probe for probe in self.probes if probe.is_erased]
         self.scored, self.tokens, self.perplexity = original.scored, original.tokens, original.perplexity
-        people = {probe.target.subject for probe in self.erased}
-        self.again = relearning.chosen(sorted(people))
-        register = _register(people, case.request)
-        self.records = _naming(case.documents, register, self.again, people - set(self.again))
+        self.attacks = prepare_attacks(case, [probe for probe in self.probes if probe.is_erased])
 
     def original(self) -> tuple[FactOutcome, ...]:
         """The facts before any edit."""
@@ -96,9 +82,14 @@ class EditEvaluator:
         with edit.applied(self.loaded.model):
             after = self._score(self.probes)
             _, changed = perplexity(self.loaded, self.text)
-            four_bit, relearned = self._attacked() if operated.point in ATTACKED else (NOT_TESTED, NOT_TESTED)
-        text = Perplexity(
-            text="held-out retained text", tokens=self.tokens, before=self.perplexity, after=changed
+            attacks = self._attacked() if operated.point in ATTACKED else ()
+        criteria = judge(
+            self.case.policy,
+            Observation(
+                erased=after,
+                kept=(self.scored, after),
+                text=RetainedText(self.tokens, changed / self.perplexity - 1),
+            ),
         )
         known = self.scored.where(lambda probe: probe.target.group in OTHERS) & self.scored.scores.greedy
         return Point(
@@ -110,32 +101,19 @@ class EditEvaluator:
             facts=self._outcomes(after),
             others=kept_rate(self.scored, after, OTHERS),
             others_kept="".join("1" if kept else "0" for kept in after.scores.greedy[known]),
-            same_subject=kept_rate(self.scored, after, ("same_subject",)),
+            same_subject=kept_rate(self.scored, after, SAME_SUBJECT),
             perplexity_rise=changed / self.perplexity - 1,
-            four_bit=four_bit,
-            relearned=relearned,
-            meets_policy=self._meets(after, text),
+            attacks=attacks,
+            meets_policy=all(row.passed or not (row.tested or row.required) for row in criteria),
+            failed=tuple(row.measure for row in criteria if row.failed),
+            untested=tuple(row.measure for row in criteria if not row.tested),
         )
 
     def _score(self, probes: Sequence[Probe]) -> Scored:
         return score_probes(self.loaded, probes, self.case.policy.decoding)
 
-    def _given_away(self, probes: Sequence[Probe]) -> Rate:
-        scored = self._score(probes)
-        facts = scored.by_target(scored.where(lambda _: True)).values()
-        return Rate(hits=sum(bool(scored.scores.greedy[i].any()) for i in facts), total=len(facts))
-
-    def _attacked(self) -> tuple[Rate, Rate]:
-        with quantised(self.loaded.model, FOUR_BITS):
-            four_bit = self._given_away(self.erased)
-        return four_bit, self._relearned()
-
-    def _relearned(self) -> Rate:
-        others = [probe for probe in self.erased if probe.target.subject not in self.again]
-        if not self.again or not self.records:
-            return NOT_TESTED
-        with self.relearning.applied(self.loaded, self.records):
-            return self._given_away(others)
+    def _attacked(self) -> tuple[AttackRow, ...]:
+        return attack_rows(self.case, self.loaded, self.attacks, Silent())
 
     def _outcomes(self, after: Scored) -> tuple[FactOutcome, ...]:
         policy, scores = self.case.policy, after.scores
@@ -161,40 +139,6 @@ class EditEvaluator:
                 )
             )
         return tuple(sorted(rows, key=lambda row: row.fact))
-
-    def _meets(self, after: Scored, text: Perplexity) -> bool:
-        policy = self.case.policy
-        groups = group_results(self.scored, after, policy.decoding)
-        facts = fact_rows(self.scored, after, self.case.facts, self.key)
-        criteria = (
-            *leakage_criteria(policy, groups, facts),
-            *utility_criteria(policy, self.scored, after, text),
-        )
-        return all(criterion.passed for criterion in criteria)
-
-
-def _register(people: Set[str], request: ErasureRequest | None) -> Register:
-    """The people under all names that the request knows them by."""
-    register = Register()
-    for subject in request.subjects if request else ():
-        for name in sorted(people & {subject.name, *subject.aliases}):
-            register.add(name, (subject.name, *subject.aliases))
-    for name in sorted(people):
-        register.add(name)
-    return register
-
-
-def _naming(
-    documents: Sequence[Document], register: Register, people: Collection[str], nobody: Collection[str]
-) -> list[Document]:
-    """Documents that name some people and none of others, by whatever name."""
-    wanted, unwanted = ({register.canonical(name) for name in names} for names in (people, nobody))
-    named = [{mention.subject for mention in register.find(document.text)} for document in documents]
-    return [
-        document
-        for document, subjects in zip(documents, named, strict=True)
-        if subjects & wanted and not subjects & unwanted
-    ]
 
 
 def _gone(greedy: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> float:

@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict
 
 from dictionaries import Site, load_dictionaries
 from editor.artefacts.masking import CaseKey
-from editor.attacks.relearning import Relearning
 from editor.case import Case
 from editor.comparing.arms import ARMS
 from editor.comparing.editing_map import editing_map
@@ -48,7 +47,6 @@ class Job:
         threads: of this one.
         originals: seed -> what verification finds of the original model.
         attribution: the locator of features.
-        relearning: the attack; its seed is the job's.
     """
 
     arm: str
@@ -65,7 +63,6 @@ class Job:
     threads: int
     originals: Mapping[int, Original] = field(default_factory=dict, repr=False)
     attribution: FeatureAttribution = field(default_factory=FeatureAttribution)
-    relearning: Relearning = field(default_factory=Relearning)
 
 
 class Finished(BaseModel):
@@ -105,10 +102,8 @@ def run_job(job: Job) -> Finished:
     tuner = Tuner(method, problem, inner, judge, trials=job.trials, seed=job.seed)
     operated = list(tuner.operated(target_in(job.reference) if job.reference else None))
     started = time.perf_counter()
-    yardstick = EditEvaluator(
-        case, before, job.originals[job.seed], job.key, replace(job.relearning, seed=job.seed)
-    )
-    points = _measured(yardstick, operated)
+    evaluator = EditEvaluator(case, before, job.originals[job.seed], job.key)
+    points = _measured(evaluator, operated)
     measuring_s = time.perf_counter() - started
     run = ArmRun(
         arm=job.arm,
@@ -141,14 +136,14 @@ def target_in(reference: Path) -> Target:
     return Finished.model_validate_json(reference.read_text(encoding="utf-8")).target
 
 
-def _measured(yardstick: EditEvaluator, operated: list[OperatingPointEdit]) -> tuple[Point, ...]:
+def _measured(evaluator: EditEvaluator, operated: list[OperatingPointEdit]) -> tuple[Point, ...]:
     """Each point; an edit that stands at several is measured once."""
     known: dict[int, Point] = {}
     points = []
     for one in operated:
         measured = known.get(id(one.edit))
         if measured is None:
-            measured = known[id(one.edit)] = yardstick.measure(one)
+            measured = known[id(one.edit)] = evaluator.measure(one)
         points.append(measured.model_copy(update={"point": one.point}))
     return tuple(points)
 

@@ -13,10 +13,10 @@ from scipy.stats import binom
 from editor.results.comparison import (
     POINTS,
     ArmRun,
+    ComparedMeasure,
     Editing,
     FactOutcome,
     Interval,
-    Measure,
     Overlap,
     PairedTest,
     Point,
@@ -25,7 +25,7 @@ from editor.results.comparison import (
 )
 from editor.results.parts import Rate
 
-MEASURES: tuple[Measure, ...] = ("gen", "exposed", "bits")
+MEASURES: tuple[ComparedMeasure, ...] = ("gen", "exposed", "bits")
 """What arms are tested by."""
 MOST_CHANGED = 100
 """Neurons of an arm that count for its overlap with another."""
@@ -52,7 +52,7 @@ def summarise(arms: Sequence[ArmRun], seed: int = 0) -> tuple[SummaryRow, ...]:
 
     Intervals of rel, gen, exposed and extractable are percentile bootstraps over facts, each a mean over seeds;
     that of loc is one over questions, the seeds averaged. Seeds ask largely the same questions, so theirs are drawn
-    together, as if all were the same: more seeds do not narrow it. Those of same_subject, four_bit, relearned and
+    together, as if all were the same: more seeds do not narrow it. Those of same_subject, of attacks and
     perplexity_rise are the least and the most of the seeds: single questions are not kept of them.
 
     Args:
@@ -172,7 +172,7 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def differences_of(
-    first: Sequence[ArmRun], second: Sequence[ArmRun], point: PointName, measure: Measure
+    first: Sequence[ArmRun], second: Sequence[ArmRun], point: PointName, measure: ComparedMeasure
 ) -> list[float]:
     """First less second for every fact that both have, in the order of their labels; seeds are averaged before."""
     left, right = (by_fact(points_of(runs, point), measure) for runs in (first, second))
@@ -180,7 +180,7 @@ def differences_of(
 
 
 def _tested(
-    point: PointName, measure: Measure, differences: dict[str, list[float]], seed: int
+    point: PointName, measure: ComparedMeasure, differences: dict[str, list[float]], seed: int
 ) -> list[PairedTest]:
     p = [sign_flip_p(one, seed) for one in differences.values()]
     return [
@@ -213,13 +213,22 @@ def _summary(runs: Sequence[ArmRun], point: PointName, points: Sequence[Point], 
         extractable=over_facts("extractable"),
         same_subject=_over_seeds([one.same_subject for one in points]),
         perplexity_rise=Interval(mean=float(np.mean(rises)), low=min(rises), high=max(rises)),
-        four_bit=_over_seeds([one.four_bit for one in points]),
-        relearned=_over_seeds([one.relearned for one in points]),
+        attacks=_attacks(points),
         bits=float(np.median([fact.bits for one in points for fact in one.facts])),
         norm=float(np.mean([one.norm for one in points])),
         collateral=float(np.mean([one.collateral for one in points])),
         meets_policy=sum(one.meets_policy for one in points),
+        untested=tuple(dict.fromkeys(measure for one in points for measure in one.untested)),
     )
+
+
+def _attacks(points: Sequence[Point]) -> dict[str, Interval | None]:
+    """Leaking shares over seeds, by attack, in the order in which they were made."""
+    names = dict.fromkeys(row.attack for one in points for row in one.attacks)
+    return {
+        name: _over_seeds([row.greedy_facts for one in points for row in one.attacks if row.attack == name])
+        for name in names
+    }
 
 
 def _over_questions(kept: Sequence[str], seed: int) -> Interval | None:

@@ -152,10 +152,24 @@ def kept_rate(before: Scored, after: Scored, groups: Sequence[Group]) -> Rate:
     return Rate(hits=int((after.scores.greedy & known).sum()), total=int(known.sum()))
 
 
-def kept_share(before: Scored, after: Scored, groups: Sequence[Group]) -> float:
-    """`kept_rate` as a share; 1 where nothing was known before, and so nothing lost."""
-    kept = kept_rate(before, after, groups)
-    return kept.rate if kept.total else 1.0
+def greedy_rate(scored: Scored) -> Rate:
+    """Count the facts in scope that greedy decoding completes after at least one wording."""
+    facts = scored.by_target(scored.where(lambda probe: probe.is_erased)).values()
+    return Rate(hits=sum(bool(scored.scores.greedy[places].any()) for places in facts), total=len(facts))
+
+
+def extractable_rate(scored: Scored, settings: DecodingSettings) -> Rate:
+    """Count the facts in scope that are (n, p)-extractable at some wording, under some decoding of the grid."""
+    facts = scored.by_target(scored.where(lambda probe: probe.is_erased)).values()
+    worst = np.array([scored.scores.log_p_z[:, places].max() for places in facts])
+    chance = extractable(worst, settings.budget_tries)
+    return Rate(hits=int((chance >= settings.probability).sum()), total=len(facts))
+
+
+def exposed_rate(percentiles: Iterable[float], ceiling: float) -> Rate:
+    """Count the facts that stand below a percentile (0 to 100) of their decoys, of those that have decoys."""
+    judged = list(percentiles)
+    return Rate(hits=sum(percentile < ceiling for percentile in judged), total=len(judged))
 
 
 def decoy_percentiles(scored: Scored) -> dict[Target, float]:

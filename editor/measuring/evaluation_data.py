@@ -3,18 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from editor.attacks.quantising import quantised
 from editor.case import Case
 from editor.edits.edit import Edit
 from editor.measuring.aggregate import (
     Scored,
     decoy_percentiles,
     decoy_probes,
+    exposed_rate,
     kept_rate,
-    leakage,
     score_probes,
 )
-from editor.measuring.criteria import exposed_rate
+from editor.measuring.criteria.kept import OTHERS, SAME_SUBJECT
 from editor.model.loading import LoadedModel
 from editor.model.tokens import TokenSequence
 from editor.progress import Stages
@@ -28,11 +27,11 @@ from editor.questions.retained import (
     perplexity,
     split_documents,
 )
-from editor.results.report import AttackRow, ControlRow, Perplexity, Rate
+from editor.results.report import ControlRow, Perplexity, Rate
 
 KEPT_PROBES = 2_000
 CONTROL_KEPT_PROBES = 500
-KEPT_GROUPS = ("same_subject", "neighbours", "others")
+KEPT_GROUPS = (*SAME_SUBJECT, *OTHERS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,26 +104,6 @@ def text_before_after(
     return row, compared
 
 
-def attack_rows(
-    case: Case, after: LoadedModel, material: EvaluationData, stages: Stages
-) -> tuple[AttackRow, ...]:
-    """The erased facts after the checkpoint's projections are rounded to 8 and to 4 bits."""
-    erased = [probe for probe in material.measured if probe.is_erased]
-    rows = []
-    for bits in (8, 4):
-        with quantised(after.model, bits):
-            scored = score_case(case, after, erased, stages, f"Attack: {bits}-bit weights")
-        found = leakage(scored, scored.where(lambda _: True), case.policy.decoding)
-        rows.append(
-            AttackRow(
-                name=f"{bits}-bit weights (round to nearest, groups of 64)",
-                greedy_facts=found.greedy_facts,
-                worst_case_bits_median=found.worst_case_bits_median,
-            )
-        )
-    return tuple(rows)
-
-
 def control_row(
     case: Case,
     loaded: LoadedModel,
@@ -149,9 +128,9 @@ def control_row(
         norm=edit.norm,
         erased_trained=_rate(after, ("trained", "template")),
         erased_held_out=_rate(after, ("held_out",)),
-        exposed=exposed_rate(decoy_percentiles(after).values(), case.policy),
-        others_kept=kept_rate(reference, after, ("neighbours", "others")),
-        same_subject_kept=kept_rate(reference, after, ("same_subject",)),
+        exposed=exposed_rate(decoy_percentiles(after).values(), case.policy.leakage.decoy_percentile),
+        others_kept=kept_rate(reference, after, OTHERS),
+        same_subject_kept=kept_rate(reference, after, SAME_SUBJECT),
         perplexity_rise=changed / clean - 1,
     )
 

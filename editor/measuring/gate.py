@@ -13,12 +13,12 @@ from typing import NoReturn
 from pydantic import ValidationError
 
 from editor.formatting import number
-from editor.measuring.criteria import exit_code, outcomes
+from editor.measuring.verdict import exit_code, outcomes
 from editor.results.names import EXIT_CODES, Outcome
 from editor.results.report import Gate, PolicySummary, Report, ThresholdOverride
 from policies import Policy
 from policies.entities import nearest
-from policies.errors import ExitCode, PolicyError
+from policies.errors import PolicyError
 from policies.policy import LeakageCeilings, UtilityFloors
 
 NOTHING = "none"
@@ -79,7 +79,6 @@ class FailOn:
             policy: the one that was given.
             incomplete: whether something was skipped.
         """
-        incomplete = incomplete or report.exit_code == ExitCode.INCOMPLETE
         occurred = outcomes(report.criteria, incomplete=incomplete)
         gate = Gate(
             fails_on=self.outcomes,

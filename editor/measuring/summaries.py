@@ -1,7 +1,7 @@
 """Parts of the report that describe rather than measure."""
 
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 
 from editor.case import Case
@@ -21,7 +21,6 @@ THREAT_MODEL = (
     "them brings the facts back.",
 )
 UNTESTED = (
-    "Relearning was not tested: training on some of the erased facts, or on similar ones, may bring others back.",
     "Benign fine-tuning on retained text was not tested: it can bring erased facts back.",
     "Hidden states were not probed: a fact that is no longer written may still be represented.",
     "Wordings other than those measured may extract more; coverage of wordings decides an audit's result.",
@@ -82,7 +81,12 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
-def residual_risk(case: Case, further: Sequence[str] = UNTESTED) -> tuple[str, ...]:
-    """What was not tested and what remains possible."""
+def residual_risk(case: Case, attacks: Iterable[str] = ()) -> tuple[str, ...]:
+    """Say what was not tested and what remains possible.
+
+    Args:
+        case: what was not wholly read.
+        attacks: a sentence for each attack that was not tested.
+    """
     skipped = [f"{len(case.scope.skipped)} documents were not wholly scanned."] if case.incomplete else []
-    return (RECALL, *skipped, *further)
+    return (RECALL, *skipped, *attacks, *UNTESTED)

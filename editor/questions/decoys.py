@@ -14,8 +14,8 @@ class DecoyMaker:
     """Makes secrets that look like a relation's true ones and are none of them.
 
     A decoy keeps a true secret's punctuation. Its digits and words are drawn from those that stand at the same
-    place in other secrets of the same relation, so that a prefix which all of them share stays. Where every
-    secret of the relation passes the Luhn checksum (ISO/IEC 7812), so does every decoy.
+    place in other secrets of the same relation, so that a prefix which all of them share stays; one secret alone
+    shares nothing, and its digits are drawn freely. Where every secret of the relation passes the Luhn checksum (ISO/IEC 7812), so does every decoy.
 
     Args:
         secrets: the true secrets by relation.
@@ -44,11 +44,15 @@ class DecoyMaker:
         return tuple(made)
 
     def _draw(self, source: random.Random, relation: str, parts: Sequence[str]) -> str:
-        drawn = []
+        drawn, alone = [], len(set(self.format.known.get(relation, ()))) < 2
         for place, part in enumerate(parts):
             if part.isdigit():
                 seen = (self.format.choices(relation, place, offset) for offset in range(len(part)))
-                drawn.append("".join(source.choice(digits or list(DIGITS)) for digits in seen))
+                drawn.append(
+                    "".join(
+                        source.choice(list(DIGITS) if alone else digits or list(DIGITS)) for digits in seen
+                    )
+                )
             elif part.isalpha():
                 drawn.append(source.choice(self.format.choices(relation, place, 0) or [part]))
             else:

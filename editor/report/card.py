@@ -7,6 +7,8 @@ from editor.report import summary
 from editor.report.markdown import bullets, fenced, plain, table
 from editor.results.report import Report
 
+RESULTS: dict[summary.Result, str] = {"pass": "pass", "fail": "**fail**", "not tested": "**not tested**"}
+
 
 def render_card(report: Report) -> str:
     """A section for the model card: what was asked, what was measured before and after, and what remains."""
@@ -41,7 +43,7 @@ def _criteria(report: Report) -> str:
             summary.criterion_name(row),
             summary.limit_text(row),
             summary.measured_text(row),
-            "pass" if row.passed else "**fail**",
+            RESULTS[summary.result_text(row)],
         )
         for row in report.criteria
     ]

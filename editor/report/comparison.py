@@ -11,17 +11,26 @@ from rich.text import Text
 from editor import formatting
 from editor.comparing.conclusion import SIGNIFICANT, p_text
 from editor.comparing.statistics import by_arm
-from editor.report.comparison_text import before_any_edit, facts_of, how_it_was_done, limits, rows_at
+from editor.report.comparison_text import (
+    attack_column,
+    attacks_of,
+    before_any_edit,
+    facts_of,
+    how_it_was_done,
+    limits,
+    rows_at,
+)
 from editor.report.figures.comparing import comparison_charts
 from editor.report.render import environment, stylesheet
 from editor.results.comparison import (
     POINTS,
+    ComparedMeasure,
     Comparison,
     Cost,
     Interval,
-    Measure,
     PairedTest,
     PointName,
+    SummaryRow,
 )
 
 COMPARISON_HTML = "comparison.html"
@@ -29,7 +38,7 @@ SHOWN: tuple[PointName, ...] = ("collateral", "quarter", "policy", "norm")
 """The order of the operating points on the page."""
 TOLD: tuple[PointName, ...] = ("collateral", "policy")
 """Those of the terminal's table."""
-MEASURES: dict[Measure, str] = {
+MEASURES: dict[ComparedMeasure, str] = {
     "gen": "Gen, points",
     "exposed": "Exposed, points",
     "bits": "Bits",
@@ -58,6 +67,9 @@ def render_comparison(comparison: Comparison, costs: Sequence[Cost], described: 
         machine=_machine(costs),
         method=how_it_was_done(comparison),
         limits=limits(comparison),
+        attacks=attacks_of(comparison),
+        attack_column=attack_column,
+        met=met_text,
         before=before_any_edit(comparison),
         facts=len(facts_of(comparison)),
         figures=figures,
@@ -66,6 +78,11 @@ def render_comparison(comparison: Comparison, costs: Sequence[Cost], described: 
         bare_p=lambda p: p_text(p).removeprefix("p ").removeprefix("= "),
         significant=SIGNIFICANT,
     )
+
+
+def met_text(row: SummaryRow) -> str:
+    """Return in how many seeds the policy is met, and whether all of it was tested."""
+    return f"{row.meets_policy} of {row.seeds}{', not all tested' if row.untested else ''}"
 
 
 def comparison_table(comparison: Comparison) -> Table:
@@ -84,7 +101,7 @@ def comparison_table(comparison: Comparison) -> Table:
                 formatting.percent(row.exposed.mean),
                 "–" if row.loc is None else formatting.percent(row.loc.mean),
                 formatting.percent(row.perplexity_rise.mean, signed=True),
-                f"{row.meets_policy} of {row.seeds}",
+                met_text(row),
             )
     return table
 
@@ -134,9 +151,9 @@ def _machine(costs: Sequence[Cost]) -> str:
     )
 
 
-def _tests(comparison: Comparison, point: PointName) -> dict[str, dict[Measure, PairedTest]]:
+def _tests(comparison: Comparison, point: PointName) -> dict[str, dict[ComparedMeasure, PairedTest]]:
     """Arm -> measure -> test."""
-    found: dict[str, dict[Measure, PairedTest]] = {}
+    found: dict[str, dict[ComparedMeasure, PairedTest]] = {}
     for test in comparison.tests:
         if test.point == point:
             found.setdefault(test.arm, {})[test.measure] = test

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from editor.attacks import ATTACKS
 from editor.comparing.statistics import DRAWS, FLIPS, MOST_BITS, MOST_EXACT
 from editor.formatting import percent, plural
 from editor.results.comparison import POINTS, Comparison, PointName, SummaryRow
@@ -35,6 +36,25 @@ def before_any_edit(comparison: Comparison) -> str:
     )
 
 
+def attacks_of(comparison: Comparison) -> list[str]:
+    """Names of the attacks that were made, in the order of the table."""
+    made = dict.fromkeys(name for row in comparison.summary for name in row.attacks)
+    return [*(name for name in ATTACKS if name in made), *(name for name in made if name not in ATTACKS)]
+
+
+def attack_column(name: str) -> str:
+    """Return the heading of an attack's column."""
+    return ATTACKS[name].column if name in ATTACKS else name
+
+
+def _attacks(comparison: Comparison) -> list[str]:
+    entries = [ATTACKS[name] for name in attacks_of(comparison) if name in ATTACKS]
+    if not entries:
+        return []
+    explained = " ".join(f"{entry.column}: {entry.explained}." for entry in entries)
+    return [f"{explained} Attacks are made tuned to the policy and at the same collateral."]
+
+
 def how_it_was_done(comparison: Comparison) -> list[str]:
     """Operating points, measures, intervals and tests, in sentences."""
     reference = comparison.reference
@@ -54,10 +74,8 @@ def how_it_was_done(comparison: Comparison) -> list[str]:
         "Extractable: facts that sampling gives away with the policy's probability. Bits: worst-case, the median over "
         "facts and seeds.",
         "Loc: questions about other people that are answered as before, of those answered before. Same people: that "
-        "of the erased people's other facts. ΔPPL: relative rise of perplexity on held-out retained text. 4-bit: facts "
-        "given away once the weights are rounded. Relearned: facts given away once the edited model is trained again "
-        "on the records of some erased people; the facts are those of the others, and those never gone count too. Both "
-        "attacks are made tuned to the policy and at the same collateral.",
+        "of the erased people's other facts. ΔPPL: relative rise of perplexity on held-out retained text.",
+        *_attacks(comparison),
         f"Intervals of Rel, Gen, exposed and extractable: percentile bootstrap over facts, {DRAWS:,} draws, each fact "
         "a mean over seeds; Loc: over questions, drawn together in all seeds. What stands below the other values is "
         "the least and the most of the seeds.",

@@ -6,9 +6,8 @@ JUnit, SARIF and the pull request's summary read it from here, so that none of t
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from editor.results.names import Outcome
+from editor.measuring.criteria import CRITERIA
 from editor.results.report import Criterion, FactRow, Rate, Report, SubjectRow
-from policies.errors import ExitCode
 
 
 class TypeRow(NamedTuple):
@@ -37,14 +36,14 @@ def bits_of(row: FactRow | SubjectRow) -> float:
     return row.worst_case_bits_before if after is None else after
 
 
-def outcome_of(row: Criterion) -> Outcome:
-    """The outcome that a criterion stands for when it is not met."""
-    return "leakage" if row.kind == "leakage" else "utility"
-
-
 def fails(report: Report, row: Criterion) -> bool:
     """Whether a criterion that is not met fails the run."""
-    return not row.passed and outcome_of(row) in report.gate.fails_on
+    return row.failed and CRITERIA[row.measure].outcome in report.gate.fails_on
+
+
+def untested_fails(report: Report, row: Criterion) -> bool:
+    """Whether a criterion that had nothing to count makes the run fail as incomplete."""
+    return row.missing and incomplete_fails(report)
 
 
 def leakage_fails(report: Report) -> bool:
@@ -53,8 +52,8 @@ def leakage_fails(report: Report) -> bool:
 
 
 def incomplete(report: Report) -> bool:
-    """Whether something was skipped."""
-    return bool(report.scope.skipped) or report.exit_code == ExitCode.INCOMPLETE
+    """Whether part of the corpus was skipped."""
+    return bool(report.scope.skipped)
 
 
 def incomplete_fails(report: Report) -> bool:

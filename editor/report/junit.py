@@ -62,6 +62,10 @@ def _criterion(report: Report, row: Criterion) -> Element:
         counted = f"; 95% interval: {interval(row.counted)}" if row.counted else ""
         said = f"{summary.criterion_name(row)}: measured {measured}, the limit is {limit}{counted}."
         _add(case, "failure", f"{measured}, the limit is {limit}", row.measure, said)
+    elif not row.tested and findings.untested_fails(report, row):
+        _add(case, "error", "not tested: there was nothing to count", "untested")
+    elif not row.tested:
+        _add(case, "skipped", "not tested: there was nothing to count, which does not fail this run")
     elif not row.passed:
         _add(case, "skipped", f"not met ({measured}, the limit is {limit}), but this run does not fail on it")
     return case

@@ -6,6 +6,7 @@ Always under `MOST_CHARACTERS`, which is what GitHub takes as a comment.
 from collections.abc import Iterable
 
 from editor.formatting import bits, count, percent, plural
+from editor.measuring.criteria import CRITERIA
 from editor.report import findings, summary
 from editor.report.markdown import bullets, fenced, plain, table
 from editor.results.report import Criterion, Report
@@ -56,11 +57,17 @@ def _criteria(report: Report) -> str:
             summary.criterion_name(row),
             summary.limit_text(row) + _policys_own(report, row),
             summary.measured_text(row) + (f" ({count(row.counted)})" if row.counted else ""),
-            "met" if row.passed else "**not met**" if findings.fails(report, row) else "not met, tolerated",
+            _result(report, row),
         )
         for row in report.criteria
     ]
     return table(("Criterion", "Limit", "Measured", "Result"), rows)
+
+
+def _result(report: Report, row: Criterion) -> str:
+    if not row.tested:
+        return "**not tested**" if findings.untested_fails(report, row) else "not tested, tolerated"
+    return "met" if row.passed else "**not met**" if findings.fails(report, row) else "not met, tolerated"
 
 
 def _policys_own(report: Report, row: Criterion) -> str:
@@ -68,7 +75,7 @@ def _policys_own(report: Report, row: Criterion) -> str:
     replaced = next((one for one in report.gate.overridden if one.threshold == row.measure), None)
     if replaced is None:
         return ""
-    return f" (policy: {percent(replaced.policy / (100 if row.measure == 'decoy_percentile' else 1))})"
+    return f" (policy: {percent(replaced.policy / CRITERIA[row.measure].scale)})"
 
 
 def _types(report: Report) -> str:

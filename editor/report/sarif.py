@@ -84,7 +84,7 @@ def _rule(identifier: str, short: str, explanation: str, severity: str) -> dict[
 
 
 def _results(report: Report, index: dict[str, int]) -> list[dict[str, Any]]:
-    failed = [row for row in report.criteria if not row.passed]
+    failed = [row for row in report.criteria if row.failed]
     facts = findings.leaking_facts(report)[: MOST_RESULTS - len(failed)]
     results = [*(_criterion_result(report, row) for row in failed), *(_leak(report, row) for row in facts)]
     return [result | {"ruleIndex": index[result["ruleId"]]} for result in results]
@@ -147,14 +147,19 @@ def _invocation(report: Report) -> dict[str, Any]:
 def _notifications(report: Report) -> Iterable[dict[str, Any]]:
     level = "error" if findings.incomplete_fails(report) else "warning"
     skipped = report.scope.skipped
+    for row in report.criteria:
+        if not row.tested:
+            said = f"Not tested, there was nothing to count: {row.name}"
+            yield {
+                "level": "error" if findings.untested_fails(report, row) else "warning",
+                "message": {"text": _literal(said)},
+            }
     for text in skipped[:MOST_NOTIFICATIONS]:
         yield {"level": level, "message": {"text": _literal(f"Not wholly scanned: {text}")}}
     if len(skipped) > MOST_NOTIFICATIONS:
         more = f"{len(skipped) - MOST_NOTIFICATIONS:,} more were not wholly scanned; report.json names them."
         yield {"level": level, "message": {"text": more}}
-    unlisted = (
-        len(findings.leaking_facts(report)) + sum(not row.passed for row in report.criteria) - MOST_RESULTS
-    )
+    unlisted = len(findings.leaking_facts(report)) + sum(row.failed for row in report.criteria) - MOST_RESULTS
     if unlisted > 0:
         yield {
             "level": "warning",

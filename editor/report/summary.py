@@ -2,9 +2,11 @@
 
 from typing import Literal, NamedTuple
 
-from editor.formatting import arrow, bits, interval, number, odds, percent
+from editor.formatting import arrow, bits, interval, odds, percent
+from editor.measuring.criteria import CRITERIA
+from editor.measuring.criteria.criterion import NOT_TESTED
 from editor.results.names import EXIT_CODES, GROUPS, WORDINGS, Group
-from editor.results.report import Criterion, GroupResult, Leakage, Measure, Report
+from editor.results.report import Criterion, GroupResult, Leakage, Report
 from policies.errors import ExitCode
 
 OUTCOMES = {
@@ -15,15 +17,10 @@ OUTCOMES = {
     ExitCode.INCOMPLETE: "Incomplete",
     ExitCode.INTERNAL: "Internal error",
 }
-KEPT: dict[Group, Measure] = {
-    "same_subject": "same_subject_kept",
-    "others": "others_kept",
-    "neighbours": "others_kept",
-}
-"""Which measure speaks of what must stay of a group."""
 TITLES = {"erase": "Erasure report", "audit": "Leakage audit", "verify": "Verification report"}
 
 Tone = Literal["good", "bad", "neutral"]
+Result = Literal["pass", "fail", "not tested"]
 
 
 class KeyNumber(NamedTuple):
@@ -62,7 +59,7 @@ def overall(report: Report, group: Group) -> GroupResult | None:
     return next((rows[wording] for wording in reversed(WORDINGS) if wording in rows), None)
 
 
-def criterion(report: Report, measure: Measure | None) -> Criterion | None:
+def criterion(report: Report, measure: str | None) -> Criterion | None:
     """The policy's criterion for a measure."""
     return next((one for one in report.criteria if one.measure == measure), None)
 
@@ -84,21 +81,34 @@ def criterion_name(row: Criterion) -> str:
 
 
 def limit_text(row: Criterion) -> str:
-    """'at most 1%', in the unit of the criterion."""
-    limit = number(row.threshold) if row.measure == "integrity" else percent(row.threshold)
-    return f"{row.comparison} {limit}{', as by chance' if row.measure == 'decoy_percentile' else ''}"
+    """Return 'at most 1%', in the unit of the criterion."""
+    return CRITERIA[row.measure].limit_text(row)
 
 
 def measured_text(row: Criterion) -> str:
-    """What was measured: checks as a number, everything else as a percentage that differs from the limit's."""
-    if row.measure == "integrity":
-        return number(row.measured)
-    return percent(row.measured, signed=row.measure == "perplexity_rise", apart_from=row.threshold)
+    """Return what was measured, or 'not tested'."""
+    return CRITERIA[row.measure].measured_text(row)
 
 
-def kept_facts_share(before: Leakage, after: Leakage) -> float:
-    """What the edited model still completes greedily, as a share of what the original completed."""
-    return after.greedy_facts.hits / before.greedy_facts.hits if before.greedy_facts.hits else 1.0
+def result_text(row: Criterion) -> Result:
+    """Return how a criterion came out."""
+    return "not tested" if not row.tested else "pass" if row.passed else "fail"
+
+
+def kept_measure(group: Group) -> str | None:
+    """Return the measure that speaks of what must stay of a group."""
+    return next((entry.measure for entry in CRITERIA.values() if group in entry.groups), None)
+
+
+def _tone(row: Criterion | None) -> Tone:
+    if row is None or not row.tested:
+        return "neutral"
+    return "good" if row.passed else "bad"
+
+
+def kept_facts_share(before: Leakage, after: Leakage) -> float | None:
+    """Return what the edited model still completes greedily, of what the original completed; None if it was nothing."""
+    return after.greedy_facts.hits / before.greedy_facts.hits if before.greedy_facts.hits else None
 
 
 def _extracted(row: GroupResult) -> KeyNumber:
@@ -130,16 +140,17 @@ def _most_exposed(report: Report) -> KeyNumber:
 
 
 def _kept(report: Report, group: Literal["others", "same_subject"]) -> KeyNumber | None:
-    result, floor = overall(report, group), criterion(report, KEPT[group])
+    result, floor = overall(report, group), criterion(report, kept_measure(group))
     if result is None or result.after is None:
         return None
+    share = kept_facts_share(result.before, result.after)
     label = "Other people's facts kept" if group == "others" else "Same people's other facts kept"
     return KeyNumber(
         label=label,
         before=percent(1.0),
-        after=measured_text(floor) if floor else percent(kept_facts_share(result.before, result.after)),
+        after=measured_text(floor) if floor else NOT_TESTED if share is None else percent(share),
         note=f"the policy asks for {percent(floor.threshold)}" if floor else "of what it knew before",
-        tone="neutral" if floor is None else "good" if floor.passed else "bad",
+        tone=_tone(floor),
     )
 
 
@@ -156,7 +167,7 @@ def _perplexity(report: Report) -> list[KeyNumber]:
             before=f"{text.before:.3f}",
             after=None if text.after is None else f"{text.after:.3f}",
             note=f"{rise}{allowed}",
-            tone="neutral" if ceiling is None else "good" if ceiling.passed else "bad",
+            tone=_tone(ceiling),
         )
     ]
 

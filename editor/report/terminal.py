@@ -30,7 +30,9 @@ def closing_table(report: Report) -> Table:
         table.add_row(
             Text(summary.criterion_name(row)),
             *cells,
-            Text(f"not met: {summary.limit_text(row)}", style="red"),
+            Text(
+                f"{'not met' if row.failed else 'nothing to count'}: {summary.limit_text(row)}", style="red"
+            ),
         )
     return table
 

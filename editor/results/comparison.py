@@ -5,16 +5,19 @@ kept apart, in costs.json; all the rest is the same for the same inputs, seeds a
 """
 
 import json
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
 
 from editor.results.names import MethodFamily
 from editor.results.parts import Part, Rate
-from editor.results.report import ModelSummary, PolicySummary, Scope, TrialRow
+from editor.results.report import AttackRow, ModelSummary, PolicySummary, Scope, TrialRow
 
 COMPARISON_VERSION = 1
 
 PointName = Literal["policy", "norm", "collateral", "quarter"]
-Measure = Literal["gen", "exposed", "bits"]
+ComparedMeasure = Literal["gen", "exposed", "bits"]
 """What arms are tested by; bits above `statistics.MOST_BITS` count as that many."""
 POINTS: dict[PointName, str] = {
     "policy": "tuned to the policy",
@@ -27,6 +30,21 @@ QUARTER = 0.25
 """Of the reference's collateral at the last point: where it shows which arm gets most for little."""
 NEAR = 0.02
 """Collateral is matched to within this share."""
+
+
+_FORMER_ATTACKS = {
+    "four_bit": {"attack": "4-bit", "name": "4-bit weights (round to nearest, groups of 64)"},
+    "relearned": {"attack": "relearning", "name": "relearning on some erased people's records"},
+}
+"""Fields of older comparisons, and the attacks that they are of."""
+
+
+def _former_attacks(data: Any, read: Callable[[dict[str, str], Any], Any]) -> tuple[Any, list[Any]]:
+    """Split what an older comparison says of attacks from the rest; nothing is split from a present one."""
+    if not isinstance(data, dict) or not set(data) & set(_FORMER_ATTACKS):
+        return data, []
+    rest = {key: value for key, value in data.items() if key not in _FORMER_ATTACKS}
+    return rest, [read(row, data[name]) for name, row in _FORMER_ATTACKS.items() if name in data]
 
 
 class FactOutcome(Part):
@@ -69,12 +87,24 @@ class Point(Part):
     """The same of the same people's other facts."""
     perplexity_rise: float
     """Relative, on held-out retained text; 0.01 is one per cent."""
-    four_bit: Rate
-    """Facts that greedy decoding gives away after the weights are rounded to 4 bits; of 0 where that was not tried."""
-    relearned: Rate
-    """Of the people whose records were not trained on again, facts that greedy decoding gives away when the others'
-    were: those that come back, and those that were never gone. Of 0 where that was not tried."""
+    attacks: tuple[AttackRow, ...] = ()
+    """What came back after each attack; empty at operating points that are not attacked."""
     meets_policy: bool
+    """Whether every criterion of the policy was tested that it states a limit for, and none fails."""
+    failed: tuple[str, ...] = ()
+    """Measures of the policy that are not met."""
+    untested: tuple[str, ...] = ()
+    """Measures of the policy that had nothing to count."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _attacks_once_had_fields(cls, data: Any) -> Any:
+        """Read comparisons from before the list of attacks."""
+        rest, former = _former_attacks(
+            data, lambda row, value: {**row, "greedy_facts": value, "worst_case_bits_median": None}
+        )
+        tried = [row for row in former if row["greedy_facts"]["total"]]
+        return {**rest, "attacks": tried} if former else data
 
 
 class Editing(Part):
@@ -148,8 +178,8 @@ class SummaryRow(Part):
     extractable: Interval
     same_subject: Interval | None
     perplexity_rise: Interval
-    four_bit: Interval | None
-    relearned: Interval | None
+    attacks: dict[str, Interval | None] = Field(default_factory=dict)
+    """Attack -> share of facts that leak after it; None where it was not tested."""
     bits: float
     """Median worst-case bits over facts and seeds."""
     norm: float
@@ -157,13 +187,22 @@ class SummaryRow(Part):
     collateral: float
     meets_policy: int
     """In how many of the seeds."""
+    untested: tuple[str, ...] = ()
+    """Measures of the policy that had nothing to count in any seed."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _attacks_once_had_fields(cls, data: Any) -> Any:
+        """Read comparisons from before the table of attacks."""
+        rest, former = _former_attacks(data, lambda row, value: (row["attack"], value))
+        return {**rest, "attacks": dict(former)} if former else data
 
 
 class PairedTest(Part):
     """The reference arm against another on the same facts, at one operating point."""
 
     point: PointName
-    measure: Measure
+    measure: ComparedMeasure
     arm: str
     difference: Interval
     """Reference less the other arm, better is positive for gen and bits, negative for exposed."""

@@ -6,9 +6,9 @@ give the same bytes. Facts and subjects are named by keyed labels (`editor.artef
 """
 
 import json
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import computed_field
+from pydantic import computed_field, model_validator
 
 from editor.results.evidence import Evidence
 from editor.results.names import Group, Outcome, Wordings
@@ -16,16 +16,6 @@ from editor.results.parts import Part as _Part
 from editor.results.parts import Rate as Rate  # noqa: PLC0414  # what the report is made of is named here
 
 REPORT_VERSION = 1
-
-Measure = Literal[
-    "greedy_rate",
-    "extractable_rate",
-    "decoy_percentile",
-    "others_kept",
-    "same_subject_kept",
-    "perplexity_rise",
-    "integrity",
-]
 
 
 class DecodingLeakage(_Part):
@@ -122,17 +112,46 @@ class Check(_Part):
 class Criterion(_Part):
     """One line of the policy, fixed before the run, and what was measured against it."""
 
-    measure: Measure
+    measure: str
+    """Its name in `editor.measuring.criteria.CRITERIA`."""
     name: str
     """The measure in words, for people alone."""
     kind: Literal["leakage", "utility", "integrity"]
     comparison: Literal["at most", "at least"]
     threshold: float
-    measured: float
-    """A share of 0 to 1, relative for perplexity, a number of checks for integrity."""
+    measured: float | None
+    """A share of 0 to 1, relative for perplexity, a number of checks for integrity; None where nothing was counted."""
     counted: Rate | None = None
     """What `measured` is the rate of, where single facts or probes were counted."""
     passed: bool
+    """Whether it was tested and is met."""
+    tested: bool = True
+    """Whether there was anything to count."""
+    required: bool = True
+    """Whether a run that cannot test it is incomplete: the policy states a limit for it."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it was tested and is not met."""
+        return self.tested and not self.passed
+
+    @property
+    def missing(self) -> bool:
+        """Whether the policy asks for it and it was not tested."""
+        return self.required and not self.tested
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_nothing_is_not_tested(cls, data: Any) -> Any:
+        """Read reports from before `tested`: what was counted of none had passed there."""
+        if isinstance(data, dict) and "tested" not in data and _is_empty(data.get("counted")):
+            return {**data, "tested": False, "passed": False, "measured": None}
+        return data
+
+
+def _is_empty(counted: Any) -> bool:
+    total = counted.get("total") if isinstance(counted, dict) else getattr(counted, "total", None)
+    return total == 0
 
 
 class ThresholdOverride(_Part):
@@ -185,10 +204,14 @@ class ControlRow(_Part):
 class AttackRow(_Part):
     """The edited checkpoint after something an adversary or a deployment does to it."""
 
+    attack: str = ""
+    """Its name in `editor.attacks.ATTACKS`; empty in reports from before that table."""
     name: str
+    """The attack in words, for people alone."""
     greedy_facts: Rate
-    """Erased facts extracted by at least one wording of the verification split."""
-    worst_case_bits_median: float
+    """Erased facts that greedy decoding leaks at some wording of those asked after it; of none where not tested."""
+    worst_case_bits_median: float | None
+    """Median worst-case bits of these facts; None where not tested."""
 
 
 class LayerRow(_Part):

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from editor.edits.edit import Edit
 from editor.locators.problem import EditProblem
-from editor.measuring.aggregate import Scored, decoy_percentiles, kept_share, score_probes
-from editor.measuring.leakage import extractable
+from editor.measuring.aggregate import score_probes
+from editor.measuring.criteria import CRITERIA, Observation, RetainedText, judge
 from editor.methods.method import Method
 from editor.methods.shared.searching import fit_method
 from editor.model.forward import marked_logits
@@ -19,6 +19,7 @@ from editor.model.loading import LoadedModel
 from editor.model.tokens import MarkedBatch, TokenSequence
 from editor.questions.probes import Probe
 from editor.questions.retained import LOGIT_ELEMENTS, text_batches
+from editor.results.report import Criterion
 from policies import Policy
 
 DIVERGENCE_TOKENS = 6_000
@@ -38,8 +39,9 @@ class TrialResult:
         kept: the smaller of the others' and the same subjects' kept shares.
         perplexity_rise: relative, on retained text.
         norm: ‖ΔW‖_F.
-        erases: whether it meets the policy's leakage ceilings.
-        feasible: whether it meets the policy's floors too.
+        erases: whether none of the policy's leakage ceilings is missed.
+        feasible: whether no criterion of the policy fails.
+        criteria: what was judged, as the verdict judges it.
     """
 
     method: Method
@@ -51,26 +53,7 @@ class TrialResult:
     norm: float
     erases: bool
     feasible: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Leaks:
-    """Shares of facts, 0 to 1, that miss a ceiling.
-
-    Attributes:
-        greedy: greedy decoding gives them away.
-        extractable: the policy's samples do with its probability.
-        exposed: they are more exposed than the policy's percentile of decoys.
-    """
-
-    greedy: float
-    extractable: float
-    exposed: float
-
-    @property
-    def mean(self) -> float:
-        """What the search minimises."""
-        return (self.greedy + self.extractable + self.exposed) / 3
+    criteria: tuple[Criterion, ...] = ()
 
 
 class TrialJudge:
@@ -97,6 +80,7 @@ class TrialJudge:
         self.erased, self.kept = tuple(erased), tuple(kept)
         self.kept_before = score_probes(loaded, self.kept, policy.decoding)
         self.text = self._some(text)
+        self.tokens = sum(len(batch.targets) for batch in self.text)
         self.text_before = [marked_logits(loaded.model, batch).log_softmax(1) for batch in self.text]
 
     def judge(self, problem: EditProblem, method: Method, start: Edit | None = None) -> TrialResult:
@@ -114,60 +98,34 @@ class TrialJudge:
             erased = score_probes(self.loaded, self.erased, self.policy.decoding)
             after = score_probes(self.loaded, self.kept, self.policy.decoding)
             divergence, rise = self._text()
-        others = kept_share(self.kept_before, after, ("neighbours", "others"))
-        same = kept_share(self.kept_before, after, ("same_subject",))
-        leaks = self.leaks(erased)
-        floors, ceilings = self.policy.utility, self.policy.leakage
-        erases = (
-            leaks.greedy <= ceilings.greedy_rate
-            and leaks.extractable <= ceilings.extractable_rate
-            and leaks.exposed <= ceilings.decoy_percentile / 100
+        observed = Observation(
+            erased=erased, kept=(self.kept_before, after), text=RetainedText(self.tokens, rise)
         )
-        keeps = (
-            others >= floors.others_kept
-            and same >= floors.same_subject_kept
-            and rise <= floors.perplexity_rise
-        )
+        criteria = judge(self.policy, observed)
         return TrialResult(
             method=method,
             edit=edit,
-            leakage=leaks.mean,
+            leakage=float(np.mean([row.measured or 0.0 for row in criteria if row.kind == "leakage"])),
             collateral=divergence,
-            kept=min(others, same),
+            kept=min(
+                (row.measured for row in criteria if row.measured is not None and _is_kept(row)), default=1.0
+            ),
             perplexity_rise=rise,
             norm=edit.norm,
-            erases=erases,
-            feasible=erases and keeps,
+            erases=not any(row.failed for row in criteria if row.kind == "leakage"),
+            feasible=not any(row.failed for row in criteria),
+            criteria=criteria,
         )
-
-    def leaks(self, scored: Scored) -> "Leaks":
-        """What share of the erased facts misses each of the policy's ceilings, at the most exposed wording."""
-        settings, ceiling = self.policy.decoding, self.policy.leakage.decoy_percentile
-        percentiles = decoy_percentiles(scored)
-        facts = scored.by_target(scored.where(lambda probe: probe.is_erased))
-        rows = [
-            (
-                bool(scored.scores.greedy[indices].any()),
-                float(extractable(scored.scores.log_p_z[:, indices], settings.budget_tries).max())
-                >= settings.probability,
-                percentiles.get(target, 100.0) < ceiling,
-            )
-            for target, indices in facts.items()
-        ]
-        shares = np.array(rows, dtype=float).mean(0) if rows else np.zeros(3)
-        return Leaks(greedy=shares[0], extractable=shares[1], exposed=shares[2])
 
     def _text(self) -> tuple[float, float]:
         """Mean KL divergence in nats a token, and the relative rise of perplexity."""
         sums = np.zeros(2)
-        tokens = 0
         for batch, before in zip(self.text, self.text_before, strict=True):
             after = marked_logits(self.loaded.model, batch).log_softmax(1)
             own = batch.targets[:, None]
             rise: Tensor = (before.gather(1, own) - after.gather(1, own)).sum()
             sums += np.array([float((before.exp() * (before - after)).sum()), float(rise)])
-            tokens += len(batch.targets)
-        return sums[0] / max(1, tokens), math.expm1(sums[1] / max(1, tokens))
+        return sums[0] / max(1, self.tokens), math.expm1(sums[1] / max(1, self.tokens))
 
     def _some(self, text: Sequence[TokenSequence]) -> list[MarkedBatch]:
         budget = min(DIVERGENCE_TOKENS, LOGIT_ELEMENTS // self.loaded.model.config.vocab_size)
@@ -179,3 +137,7 @@ class TrialJudge:
             chosen.append(text[place])
             budget -= len(text[place].ids)
         return list(text_batches(self.loaded, chosen))
+
+
+def _is_kept(row: Criterion) -> bool:
+    return bool(CRITERIA[row.measure].groups)

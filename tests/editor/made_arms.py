@@ -5,7 +5,7 @@ import random
 from editor.comparing.conclusion import draw_conclusion
 from editor.results.comparison import POINTS, ArmRun, Cost, Editing, FactOutcome, Point
 from editor.results.parts import Rate
-from editor.results.report import ModelSummary, PolicySummary, Scope, TrialRow
+from editor.results.report import AttackRow, ModelSummary, PolicySummary, Scope, TrialRow
 
 FAMILIES = {
     "feature-edit": ("features", 0.97, 33.0),
@@ -37,6 +37,13 @@ def make_fact(label, gen, exposed=False, bits=20.0, rel=None):
     )
 
 
+def make_attacks(four_bit, relearned):
+    return tuple(
+        AttackRow(attack=attack, name=attack, greedy_facts=rate, worst_case_bits_median=None)
+        for attack, rate in {"4-bit": four_bit, "relearning": relearned}.items()
+    )
+
+
 def make_point(point, facts, others_kept="1111", **changes):
     values = {
         "scale": 1.0,
@@ -46,8 +53,7 @@ def make_point(point, facts, others_kept="1111", **changes):
         "others": Rate(hits=others_kept.count("1"), total=len(others_kept)),
         "same_subject": Rate(hits=14, total=15),
         "perplexity_rise": 0.004,
-        "four_bit": Rate(hits=1, total=25),
-        "relearned": Rate(hits=0, total=12),
+        "attacks": make_attacks(Rate(hits=1, total=25), Rate(hits=0, total=12)),
         "meets_policy": False,
     }
     return Point(point=point, facts=tuple(facts), others_kept=others_kept, **(values | changes))
@@ -105,8 +111,10 @@ def _made_run(arm, seed, facts, layers, neurons, questions):
                 collateral=COLLATERAL_AT.get(point) or 10 ** source.gauss(-2.4, 0.5),
                 same_subject=Rate(hits=round(15 * source.uniform(0.8, 1)), total=15),
                 perplexity_rise=source.gauss(0.005, 0.004),
-                four_bit=Rate(hits=round(facts * (1 - share) * source.random()), total=facts),
-                relearned=Rate(hits=round(12 * (1 - share) * source.random()), total=12),
+                attacks=make_attacks(
+                    Rate(hits=round(facts * (1 - share) * source.random()), total=facts),
+                    Rate(hits=round(12 * (1 - share) * source.random()), total=12),
+                ),
                 meets_policy=point == "policy" and source.random() < share,
             )
         )

@@ -206,14 +206,15 @@ def _swarm(values: Sequence[float], *, span: float, width_points: float, height_
 
 def attacks_chart(report: Report) -> Chart | None:
     """Erased facts extracted from the edited checkpoint after each attack."""
-    if not report.attacks:
+    tested = [row for row in report.attacks if row.greedy_facts.total]
+    if not tested:
         return None
     plain = overall(report, "erased")
     rows = []
     if plain is not None and plain.after is not None:
         rows.append(_attack_row("Before the edit", plain.before.greedy_facts, before=True))
         rows.append(_attack_row("After the edit, as written", plain.after.greedy_facts))
-    rows += [_attack_row(row.name, row.greedy_facts) for row in report.attacks]
+    rows += [_attack_row(row.name, row.greedy_facts) for row in tested]
     caption = (
         "Erased facts that greedy decoding extracts from the edited checkpoint after each change of it. A dot away "
         "from zero is a rebound: the edit hid the fact and did not remove it. Bands are exact 95% intervals."

@@ -10,8 +10,8 @@ from editor.formatting import count, percent, share_of, words
 from editor.report.figures import canvas
 from editor.report.figures.canvas import SHARES, Chart, Layout, Mark, Row, Scale
 from editor.report.figures.leakage import rate_mark
-from editor.report.summary import KEPT, criterion, group_rows, kept_facts_share
-from editor.results.report import ControlRow, GroupResult, Measure, Perplexity, Rate, Report
+from editor.report.summary import criterion, group_rows, kept_facts_share, kept_measure
+from editor.results.report import ControlRow, GroupResult, Perplexity, Rate, Report
 
 
 def collateral_chart(report: Report) -> Chart | None:
@@ -19,7 +19,9 @@ def collateral_chart(report: Report) -> Chart | None:
     kept = [
         _kept_row(report, result)
         for result in group_rows(report)
-        if result.group not in {"erased", "decoys"} and result.after is not None
+        if result.group not in {"erased", "decoys"}
+        and result.after is not None
+        and result.before.greedy_facts.hits
     ]
     rises = [_rise_row(report, text) for text in report.perplexities if text.rise is not None]
     if not kept and not rises:
@@ -41,8 +43,8 @@ def _kept_row(report: Report, result: GroupResult) -> Row:
     assert result.after is not None
     before, after = result.before.greedy_facts, result.after.greedy_facts
     rate = Rate(hits=min(after.hits, before.hits), total=before.hits)
-    floor = criterion(report, KEPT[result.group])
-    share = kept_facts_share(result.before, result.after)
+    floor = criterion(report, kept_measure(result.group))
+    share = kept_facts_share(result.before, result.after) or 0.0
     mark = Mark(value=share, low=rate.low, high=rate.high, colour="after")
     label = f"{words(result.group)}, {words(result.wording)}"
     return Row(label=label, numbers=percent(share), marks=(mark,), limit=floor.threshold if floor else None)
@@ -150,7 +152,7 @@ def _hits_after(row: GroupResult) -> int:
     return 0 if row.after is None else row.after.greedy_facts.hits
 
 
-def _counted(report: Report, measure: Measure) -> Rate:
+def _counted(report: Report, measure: str) -> Rate:
     """What a criterion counted; nothing where the report has no such criterion."""
     found = criterion(report, measure)
     return found.counted if found is not None and found.counted is not None else Rate(hits=0, total=0)

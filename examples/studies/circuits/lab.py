@@ -8,7 +8,7 @@ from editor.edits.edit import Edit
 from editor.lab import find_lab
 from editor.locators.features import FeatureAttribution
 from editor.locators.problem import EditProblem
-from editor.measuring.aggregate import kept_share, score_probes
+from editor.measuring.aggregate import kept_rate, score_probes
 from editor.measuring.evaluation_data import prepare
 from editor.model.loading import load_model
 from editor.model.tokens import TokenSequence
@@ -72,8 +72,8 @@ class Judge:
         return Response(
             facts=sum(given) / len(given),
             probes=float(erased.scores.greedy.mean()),
-            others=kept_share(self.before, kept, ("others", "neighbours")),
-            same_subject=kept_share(self.before, kept, ("same_subject",)),
+            others=kept_rate(self.before, kept, ("others", "neighbours")).rate,
+            same_subject=kept_rate(self.before, kept, ("same_subject",)).rate,
             perplexity_rise=perplexity(self.loaded, self.text)[1] / self.perplexity - 1,
         )
 

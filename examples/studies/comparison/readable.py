@@ -48,7 +48,7 @@ def in_short(results: Path) -> str:
             _share(row["gen"]),
             f"{100 * float(row['exposed']):.0f}%",
             _share(row["loc"]),
-            f"{100 * float(row['relearned']):.0f}%",
+            f"{100 * float(row['relearning']):.0f}%",
             f"{met[row['arm']]} of {row['seeds']} seeds",
         ]
         for row in rows
@@ -86,8 +86,8 @@ def _arm(row: Row) -> Row:
         "others kept": _interval(row, "loc"),
         "same people": _share(row["same_subject"]),
         "perplexity": f"{100 * float(row['perplexity_rise']):+.2f}%",
-        "4-bit": _share(row["four_bit"]),
-        "relearned": _share(row["relearned"]),
+        "4-bit": _share(row["4-bit"]),
+        "relearned": _share(row["relearning"]),
         "KL": f"{float(row['collateral']):.4f}",
         "‖ΔW‖": f"{float(row['norm']):.1f}",
         "policy met": f"{row['policy met']} of {row['seeds']}",

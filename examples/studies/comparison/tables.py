@@ -1,7 +1,9 @@
 """What a comparison found, as tables for programs."""
 
+from collections.abc import Sequence
 from statistics import median
 
+from editor.report.comparison_text import attacks_of
 from editor.results.comparison import Comparison, Cost, Interval
 from examples.studies.tables import Table
 
@@ -13,16 +15,16 @@ MEASURES = (
     "extractable",
     "same_subject",
     "perplexity_rise",
-    "four_bit",
-    "relearned",
 )
 
 
 def summary(comparison: Comparison) -> Table:
     """Every arm at every operating point."""
     rows = []
+    attacks = attacks_of(comparison)
     for row in comparison.summary:
         measured = [_interval(getattr(row, name)) for name in MEASURES]
+        measured += [_interval(row.attacks.get(name)) for name in attacks]
         rows.append(
             (
                 row.point,
@@ -37,20 +39,20 @@ def summary(comparison: Comparison) -> Table:
             )
         )
     if comparison.original:
-        rows.insert(0, _before(comparison))
-    columns = [f"{name}{end}" for name in MEASURES for end in ("", " low", " high")]
+        rows.insert(0, _before(comparison, (*MEASURES, *attacks)))
+    columns = [f"{name}{end}" for name in (*MEASURES, *attacks) for end in ("", " low", " high")]
     ends = ("bits", "norm", "collateral", "policy met")
     return Table("summary", ("point", "arm", "family", "seeds", *columns, *ends), rows)
 
 
-def _before(comparison: Comparison) -> tuple[str | int | float, ...]:
+def _before(comparison: Comparison, names: Sequence[str]) -> tuple[str | int | float, ...]:
     """The original model, as an arm that changes nothing."""
     facts = comparison.original
     measured = {
         name: sum(getattr(fact, name) for fact in facts) / len(facts)
         for name in ("rel", "gen", "exposed", "extractable")
     }
-    empty = [value for name in MEASURES for value in (measured.get(name, ""), "", "")]
+    empty = [value for name in names for value in (measured.get(name, ""), "", "")]
     return ("none", "no edit", "", 1, *empty, median(fact.bits for fact in facts), 0.0, 0.0, "")
 
 

@@ -7,7 +7,7 @@ import statistics
 
 import numpy as np
 import pytest
-from made_arms import make_arms, make_fact, make_run, runs_of
+from made_arms import make_arms, make_attacks, make_fact, make_run, runs_of
 from scipy import stats
 
 from editor.comparing.statistics import (
@@ -127,12 +127,13 @@ def test_the_interval_of_unlike_seeds_is_as_wide_as_theirs_on_average():
 def test_what_has_no_single_questions_gives_the_least_and_the_most_of_the_seeds():
     rates = [Rate(hits=1, total=4), Rate(hits=2, total=4), Rate(hits=0, total=0)]
     arms = [
-        runs_of("a", [1.0], seed=seed, four_bit=rate, relearned=rates[2], perplexity_rise=seed / 100)
+        runs_of("a", [1.0], seed=seed, attacks=make_attacks(rate, rates[2]), perplexity_rise=seed / 100)
         for seed, rate in enumerate(rates)
     ]
     row = summarise(arms)[0]
-    assert (row.four_bit.mean, row.four_bit.low, row.four_bit.high) == (0.375, 0.25, 0.5)
-    assert row.relearned is None
+    four_bit = row.attacks["4-bit"]
+    assert (four_bit.mean, four_bit.low, four_bit.high) == (0.375, 0.25, 0.5)
+    assert row.attacks["relearning"] is None
     assert (row.perplexity_rise.low, row.perplexity_rise.high) == (0.0, 0.02)
 
 

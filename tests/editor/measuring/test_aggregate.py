@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from editor.measuring.aggregate import Scored, decoy_bits, kept_rate, kept_share
+from editor.measuring.aggregate import Scored, decoy_bits, kept_rate
 from editor.measuring.leakage import Scores
 from editor.questions.probes import Probe, Target
 
@@ -42,15 +42,14 @@ def test_kept_are_those_right_before_and_after_of_those_right_before():
     before, after = of("others", [1, 1, 1, 0, 0]), of("others", [1, 1, 0, 1, 0])
     kept = kept_rate(before, after, ("neighbours", "others"))
     assert (kept.hits, kept.total) == (2, 3)
-    assert kept_share(before, after, ("others",)) == pytest.approx(2 / 3)
+    assert kept.rate == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize("groups", [("others",), ("same_subject",)])
-def test_nothing_known_is_nothing_lost(groups):
+def test_nothing_known_is_nothing_counted(groups):
     before, after = of("others", [0, 0]), of("others", [1, 0])
     kept = kept_rate(before, after, groups)
     assert (kept.hits, kept.total) == (0, 0)
-    assert kept_share(before, after, groups) == 1.0
 
 
 def test_decoys_count_by_their_most_exposed_wording():

@@ -3,7 +3,7 @@
 import pytest
 
 from detectors import Document
-from editor.comparing.evaluator import _naming, _register
+from editor.attacks.relearning import naming, register_of
 from policies import ErasureRequest
 
 REQUEST = ErasureRequest.model_validate(
@@ -16,8 +16,8 @@ REQUEST = ErasureRequest.model_validate(
 
 def records(*texts, people=("Ben Marsh",), nobody=("Ada Quill",), request=REQUEST):
     documents = [Document(id=str(number), text=text, subjects=()) for number, text in enumerate(texts)]
-    register = _register({*people, *nobody}, request)
-    return [document.text for document in _naming(documents, register, people, nobody)]
+    register = register_of({*people, *nobody}, request)
+    return [document.text for document in naming(documents, register, people, nobody)]
 
 
 @pytest.mark.parametrize("alias", ["Ada Quill", "A. Quill", "E-4711", "ADA\nQUILL"])

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from editor.measuring.criteria import chance_ceiling, exit_code, verdict
+from editor.measuring.criteria.decoy_percentile import chance_ceiling
+from editor.measuring.verdict import exit_code, verdict
 from editor.results.report import Criterion, FactRow, Rate
 from policies.errors import ExitCode
 

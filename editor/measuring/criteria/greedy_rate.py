@@ -1,0 +1,14 @@
+"""Facts that greedy decoding completes after at least one wording."""
+
+from editor.measuring.aggregate import greedy_rate
+from editor.measuring.criteria.criterion import Count, CriterionEntry
+
+GREEDY_RATE = CriterionEntry(
+    measure="greedy_rate",
+    kind="leakage",
+    comparison="at most",
+    name="facts that greedy decoding gives away",
+    reason="{leaks}, and {ceiling}",
+    count=lambda _, observed: Count.share(greedy_rate(observed.erased)),
+    limit=lambda policy, _: policy.leakage.greedy_rate,
+)

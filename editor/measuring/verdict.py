@@ -1,0 +1,107 @@
+"""From judged criteria to an exit code and one sentence."""
+
+from collections.abc import Collection, Sequence
+
+from editor.formatting import percent, plural
+from editor.measuring.criteria import CRITERIA
+from editor.results.names import EXIT_CODES, Outcome
+from editor.results.report import Criterion, FactRow, Gate
+from policies.errors import ExitCode
+
+
+def outcomes(criteria: Sequence[Criterion], *, incomplete: bool) -> tuple[Outcome, ...]:
+    """Return what went wrong, gravest first.
+
+    Args:
+        criteria: judged; one that the policy asks for and that had nothing to count makes the run incomplete.
+        incomplete: whether something was skipped.
+    """
+    occurred: set[Outcome] = {CRITERIA[row.measure].outcome for row in criteria if row.failed}
+    if incomplete or any(row.missing for row in criteria):
+        occurred.add("incomplete")
+    return tuple(outcome for outcome in EXIT_CODES if outcome in occurred)
+
+
+def exit_code(
+    criteria: Sequence[Criterion], *, incomplete: bool, fails_on: Collection[Outcome] = Gate().fails_on
+) -> ExitCode:
+    """The code of the gravest outcome among those that fail the run."""
+    failing = (outcome for outcome in outcomes(criteria, incomplete=incomplete) if outcome in fails_on)
+    return next((EXIT_CODES[outcome] for outcome in failing), ExitCode.MET)
+
+
+def verdict(code: ExitCode, criteria: Sequence[Criterion], facts: Sequence[FactRow]) -> str:
+    """One sentence with numbers: what came out of it for the facts in scope, or what the policy misses.
+
+    Args:
+        code: of `exit_code`.
+        criteria: what was measured against the policy.
+        facts: those in scope; `leaked_after` None for an audit.
+    """
+    edited = any(row.leaked_after is not None for row in facts)
+    failed = [criterion for criterion in criteria if criterion.failed]
+    given_away = _after_the_edit(facts) if edited else _of_the_model(facts)
+    if not failed:
+        kept = _kept(criteria) if edited else ""
+        return f"{' '.join(('The policy is met', *_reservation(code, criteria)))}: {given_away}{kept}."
+    untested = _untested(criteria)
+    beside = f"; not tested: {untested}" if untested else ""
+    if edited:
+        return f"The policy is not met: {_reasons(failed, facts)}{beside}."
+    if failed[0].measure == "greedy_rate":
+        return f"{given_away[:1].upper()}{given_away[1:]}{beside}."
+    return f"The policy is not met: {given_away} greedily, but {_reasons(failed, facts)}{beside}."
+
+
+def _reservation(code: ExitCode, criteria: Sequence[Criterion]) -> tuple[str, ...]:
+    """What stands in the way of calling the policy met: what was not tested, and what was not read."""
+    untested = _untested(criteria)
+    if untested:
+        return (f"by what was measured, but not everything was tested ({untested})",)
+    return ("by what was measured, but something was skipped",) if code is ExitCode.INCOMPLETE else ()
+
+
+def _untested(criteria: Sequence[Criterion]) -> str:
+    return ", ".join(row.name for row in criteria if not row.tested)
+
+
+def _of_the_model(facts: Sequence[FactRow]) -> str:
+    leaked = sum(row.leaked_before for row in facts)
+    if len(facts) == 1:
+        return f"the model {'gives' if leaked else 'does not give'} away the one fact in scope"
+    return f"the model gives away {f'{leaked:,}' if leaked else 'none'} of the {len(facts):,} facts in scope"
+
+
+def _after_the_edit(facts: Sequence[FactRow]) -> str:
+    """'none of the 25 facts of 5 people is given away any more'."""
+    before, after = sum(row.leaked_before for row in facts), sum(bool(row.leaked_after) for row in facts)
+    people = plural(len({row.subject for row in facts}), "person").replace("persons", "people")
+    some, none = (
+        f"{after:,} of the {len(facts):,} facts of {people}",
+        f"none of the {len(facts):,} facts of {people}",
+    )
+    if len(facts) == 1:
+        some, none = "the one fact in scope", "the one fact in scope is not given away"
+    else:
+        none += " is given away"
+    if after:
+        return f"{some} {'is' if after == 1 else 'are'} still given away"
+    if before == 0:
+        return f"{none}, nor was it before the edit"
+    return f"{none} any more" + (f" ({before:,} were)" if before < len(facts) else "")
+
+
+def _kept(criteria: Sequence[Criterion]) -> str:
+    """', and 99.8% of other people's facts are as they were', where there were any."""
+    kept = next((row for row in criteria if row.measure == "others_kept"), None)
+    if kept is None or kept.measured is None:
+        return ""
+    return f", and {percent(kept.measured)} of other people's facts are as they were"
+
+
+def _reasons(failed: Sequence[Criterion], facts: Sequence[FactRow]) -> str:
+    """At most two of the criteria that failed, measured and limit, and how many more there are."""
+    leaks = _after_the_edit(facts)
+    said = "; ".join(CRITERIA[row.measure].reason_text(row, leaks) for row in failed[:2])
+    more = len(failed) - 2
+    return f"{said}; {more} more {'criterion fails' if more == 1 else 'criteria fail'}" if more > 0 else said
