@@ -57,8 +57,8 @@ def test_the_study_s_page_has_the_tables_of_its_files(results):
     assert [title for title, table in pages(results) if table not in page] == []
 
 
-def test_the_project_s_page_has_the_table_in_short():
-    page = (FOLDER.parents[2] / "README.md").read_text(encoding="utf-8")
+def test_the_page_about_methods_has_the_table_in_short():
+    page = (FOLDER.parents[2] / "docs" / "comparison.md").read_text(encoding="utf-8")
     assert in_short(study.RESULTS) in page
 
 

@@ -30,7 +30,7 @@ def operating_point(results: Path, point: str) -> str:
 
 
 def in_short(results: Path) -> str:
-    """Every arm at the reference's collateral, in the columns of the project's README."""
+    """Every arm at the reference's collateral, in the columns of docs/comparison.md."""
     met = {row["arm"]: row["policy met"] for row in _read(results, "summary") if row["point"] == "policy"}
     rows = [row for row in _read(results, "summary") if row["point"] == "collateral"]
     rows.sort(key=lambda row: (-float(row["gen"]), float(row["exposed"])))
