@@ -23,12 +23,12 @@ def chance_levels(
     """Return, for each probe, ln p of its answer's tokens for one who knows the format and all other secrets.
 
     Args:
-        loaded: its tokenizer decides what a token is.
+        loaded: gives the tokenizer, which decides what a token is.
         probes: prompts with their answers.
-        known: the secrets of everybody.
+        known: the format of everybody's secrets.
 
     Returns:
-        One tensor (answer tokens,) a probe, in nats: 0 where format fixes the token.
+        One tensor (answer tokens,) for each probe, in nats: 0 where format fixes the token.
     """
     levels = []
     for probe in probes:
