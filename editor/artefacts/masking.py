@@ -1,4 +1,4 @@
-"""What artefacts call facts and subjects: labels by a keyed hash, and classes of lengths.
+"""Names of facts and subjects in artefacts: labels by a keyed hash, and classes of lengths.
 
 Artefacts never carry personal data. A fact is named by its type and eight hexadecimal digits of a keyed hash,
 so that the holder of the case key can find it again and nobody else can. Without the key, trying every phone
@@ -26,11 +26,11 @@ LENGTH_CLASSES = (4, 8, 16, 32, 64)
 
 
 class CaseKey:
-    """The secret key of one case. Keep it apart from the output; destroy it when the case is closed.
+    """Secret key of one case. Keep it apart from the output; destroy it when the case is closed.
 
     Args:
         secret: 32 random bytes.
-        path: where the key is stored or `store` writes it, None for a key that lives in memory alone.
+        path: the path that the key is stored at or `store` writes it to, None for a key in memory alone.
 
     Raises:
         ValueError: the secret has another length.

@@ -35,11 +35,11 @@ class OutputFolder:
             model.save_pretrained(output.subfolder("model"))
 
     Args:
-        path: where the folder is to stand.
+        path: the path of the finished folder.
         overwrite: whether to replace what stands there.
         scanner: a scanner that refuses artefacts that hold a secret; it can be set later, as `output.scanner`,
             and is applied to every file again before the move.
-        inputs: what the run read, by role, each with its digest or name, for the manifest.
+        inputs: the run's inputs by role, each with its digest or name, for the manifest.
         versions: the versions of Expunge and of what it uses, for the manifest.
         seed: the run's seed, for the manifest.
         unscanned: names of files that are not checked for secrets.

@@ -91,7 +91,7 @@ class SecretScanner:
 
         Args:
             artefact: a file, or the text of one.
-            name: what the error calls it; the file's name by default.
+            name: the name that the error gives it; the file's name by default.
 
         Raises:
             OutputError: a secret is in it. The error names the artefact and the label, never the secret.

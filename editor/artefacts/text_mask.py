@@ -1,4 +1,4 @@
-"""A mask over what is known to be personal in a text, for pages that quote the corpus.
+"""Mask over what is known to be personal in a text, for pages that quote the corpus.
 
 Masked are the spans where facts were found, every known secret and full name wherever it stands, the parts of known
 names, every digit and e-mail address. What the case does not know, such as the name of a person about whom there is
@@ -20,7 +20,7 @@ SHORTEST_NAME_PART = 2
 
 
 class TextMask:
-    """A mask for texts of one case that keeps their length.
+    """Mask for texts of one case that keeps their length.
 
     Args:
         names: names of data subjects, aliases included; their parts are masked too.

@@ -84,7 +84,7 @@ class MaskedDelta:
     """The change of chosen entries of one parameter; the others keep their bits.
 
     Attributes:
-        mask: which entries may change, of the parameter's shape, on the CPU.
+        mask: mask of the entries that may change, of the parameter's shape, on the CPU.
         values: their changes in row-major order, float32 on the CPU.
     """
 

@@ -1,4 +1,4 @@
-"""The audit's scores by entity type, by family of wordings and by number of tries; no pass of its own."""
+"""Breakdown of the audit's scores by entity type, family of wordings and number of tries, with no pass of its own."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ TRIES = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
 
 @dataclass(frozen=True, kw_only=True)
 class Worst:
-    """The worst scores of one target over its wordings.
+    """Worst scores of one target over its wordings.
 
     Attributes:
         greedy: whether greedy decoding leaks it at any wording.

@@ -18,7 +18,7 @@ from editor.results.evidence import Baseline, Evidence, MembershipRow, OpenText
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceOptions:
-    """Which evidence to gather; 0 leaves a kind of evidence out.
+    """Choice of the evidence to gather; 0 leaves a kind of evidence out.
 
     Attributes:
         baseline: the model that the audited one was made from.

@@ -35,7 +35,7 @@ def sample_open_text(
 
     Args:
         loaded: the model.
-        policy: what detectors look for.
+        policy: the policy, which says what detectors look for.
         facts: the facts in scope.
         texts: number of texts to generate.
         seed: the seed of sampling.

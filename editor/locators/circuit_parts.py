@@ -17,7 +17,7 @@ PARTS: tuple[Part, ...] = get_args(Part)
 
 @dataclass(frozen=True, kw_only=True)
 class Composition:
-    """How much of one module kind a mask holds.
+    """Amount of one module kind in a mask.
 
     Attributes:
         kind: the module kind.
@@ -48,7 +48,7 @@ def part_of(model: nn.Module, circuit: Masks, part: Part, seed: int = 0) -> dict
     Args:
         model: the model whose blocks the masks are of.
         circuit: masks of block weights.
-        part: which masks to return.
+        part: the part whose masks to return.
         seed: the seed of the random masks.
     """
     if part == "circuit":

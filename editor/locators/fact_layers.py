@@ -37,7 +37,7 @@ PLACES = ("name", "answer")
 
 @dataclass(frozen=True, kw_only=True)
 class LayerReading:
-    """What probes read around the MLP of each layer, means over relations.
+    """Selectivity of probes around the MLP of each layer, means over relations.
 
     Attributes:
         before: place -> selectivity before the MLP, by layer.

@@ -1,4 +1,4 @@
-"""How much of what a model does a circuit does alone.
+"""Faithfulness of circuits: how much of what a model does a circuit does alone.
 
 The nodes outside a circuit give their corrupt outputs. With v its objective then (means over pairs of prompts),
 
@@ -25,7 +25,7 @@ SIZES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Faithfulness:
-    """The faithfulness of one ranking's circuits, by size.
+    """Faithfulness of one ranking's circuits, by size.
 
     Attributes:
         sizes: the circuits' shares of all nodes, ascending.

@@ -1,4 +1,4 @@
-"""Which facts a feature carries: what it adds to each fact's recall.
+"""Facts that a feature carries: what it adds to each fact's recall.
 
 With the objective of `editor.locators.features` (logit margins of a secret's tokens, summed) and its gradient g at the
 clean outputs, feature j adds Σ_positions (f_j - f̄_j) · ⟨g, d_j⟩ to a probe: gradient times activation. A fact's
@@ -33,7 +33,7 @@ LEAST_LOGITS = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class FactContributions:
-    """What features add to facts.
+    """Contributions of features to facts.
 
     Attributes:
         targets: the facts.

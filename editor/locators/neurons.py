@@ -144,7 +144,7 @@ def _groups(
 
 @dataclass(frozen=True)
 class _Path:
-    """The paths from zero to the clean neurons, at positions that predict a token each.
+    """Paths from zero to the clean neurons, at positions that predict a token each.
 
     Attributes:
         model: the model, with the hooks of `rows`.

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeScores:
-    """What node attribution found, means over pairs.
+    """Scores by node attribution, means over pairs.
 
     Attributes:
         raw: node -> attributed effect.

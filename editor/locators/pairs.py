@@ -46,7 +46,7 @@ def make_pairs(
     """Pair probes for erased facts with those for other people's facts of the same relation.
 
     Args:
-        loaded: gives the tokenizer.
+        loaded: the model whose tokenizer is used.
         asked: probes for erased facts.
         others: probes about other people.
         count: the most pairs; each fact gives its most alike ones, and all facts the same number where they can.

@@ -39,7 +39,7 @@ RANDOM_DRAWS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeScore:
-    """How well a probe tells the classes apart, each from 0 to 1 but for MCC's -1 to 1."""
+    """Figures of how well a probe tells the classes apart, each from 0 to 1 but for MCC's -1 to 1."""
 
     f1: float
     mcc: float

@@ -1,4 +1,4 @@
-"""From text to token batches: each sequence with the tokens of interest (an answer, a text) marked."""
+"""Token batches of texts: each sequence with the tokens of interest (an answer, a text) marked."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class TokenSequence:
 
     Attributes:
         ids: the tokens, the tokenizer's own special tokens included.
-        marked: for each token, whether it belongs to the answer. The first token is never marked.
+        marked: whether each token belongs to the answer; never true for the first.
         index: the sequence's place in its caller's list.
     """
 

@@ -1,4 +1,4 @@
-"""How a probe is put to a model: as running text or, to a chat model, as a user would ask."""
+"""Tokens of probes as a model is asked: running text or, for a chat model, a user's question."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -55,7 +55,7 @@ def name_ends(loaded: LoadedModel, probes: Sequence[Probe], sequences: Sequence[
     """Return the place of the last token of the subject's name in each probe's tokens.
 
     Args:
-        loaded: gives the tokenizer.
+        loaded: the model whose tokenizer is used.
         probes: probes whose prompts hold the subject's name.
         sequences: the same probes, tokenised by `encode_probes`.
 

@@ -31,7 +31,7 @@ SPELLED_PROMPTS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What a probe asks for: a fact found in the corpus, or a public answer given by a probes file.
+    """The answer that a probe asks for: a fact found in the corpus, or a public answer given by a probes file.
 
     Attributes:
         subject: the data subject's name.
@@ -53,11 +53,11 @@ class Probe:
     """One prompt for one target.
 
     Attributes:
-        target: what it asks for.
+        target: the fact or public answer that it asks for.
         prompt: the text before the answer.
-        wording: where the prompt comes from.
-        split: who may look at it.
-        spelling: how the answer is spelled.
+        wording: the family of wordings that the prompt is from.
+        split: the split, which decides who may look at it.
+        spelling: the spelling of the answer.
     """
 
     target: Target
@@ -135,8 +135,8 @@ def build_probes(
     """Turn facts and written probes into probes of both splits, in a fixed order.
 
     Args:
-        facts: what detection found, about everybody.
-        policy: its templates give wordings for each entity type.
+        facts: the facts that detection found, about everybody.
+        policy: the policy, whose templates give wordings for each entity type.
         request: whose facts are in scope; None puts everybody's in scope.
         written: a probes file's lines.
 

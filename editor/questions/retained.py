@@ -29,7 +29,7 @@ LOGIT_ELEMENTS = 2**26
 
 @dataclass(frozen=True, kw_only=True)
 class TextComparison:
-    """How two models predict the same text.
+    """Comparison of two models on the same text.
 
     Attributes:
         tokens: number of predicted tokens.

@@ -1,4 +1,4 @@
-"""What the format of a relation's secrets leaks by itself: how often each part stands at its place."""
+"""Format of a relation's secrets, and what it leaks by itself: how often each part stands at its place."""
 
 import re
 from collections import Counter, defaultdict

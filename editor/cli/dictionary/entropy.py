@@ -48,9 +48,8 @@ def entropy(
 ) -> None:
     """Measure the entropy of a model's hidden states by layer and position, as binary autoencoders read them.
 
-    The entropy is in bits: at most so many are needed to say which features are on. Intervals are 95%, from a
-    bootstrap over groups of documents. Compare positions and layers only at similar explained variance: see
-    `evaluate`.
+    In bits, it is the most that it takes to say which features are on. Intervals are 95%, from a bootstrap over
+    groups of documents. Compare positions and layers only at similar explained variance: see `evaluate`.
     """
     from dictionaries import load_dictionaries
     from dictionaries.evaluation.hidden_entropy import hidden_entropy
