@@ -1,1 +1,1 @@
-"""What may be written: masked, searched for secrets, and written whole."""
+"""Artefacts: masked, searched for secrets, and written whole."""

@@ -1,8 +1,8 @@
-"""What artefacts call facts and subjects: labels by a keyed hash, and classes of lengths.
+"""Names of facts and subjects in artefacts: labels by a keyed hash, and classes of lengths.
 
 Artefacts never carry personal data. A fact is named by its type and eight hexadecimal digits of a keyed hash,
-so that the holder of the case key can find it again and nobody else can: without the key, trying every phone
-number against a label is hopeless, and once the key is destroyed the labels mean nothing to anyone.
+so that the holder of the case key can find it again and nobody else can. Without the key, trying every phone
+number against a label is hopeless; once the key is destroyed, the labels mean nothing to anyone.
 """
 
 import hashlib
@@ -20,16 +20,20 @@ from policies.errors import OutputError
 KEY_BYTES = 32
 LABEL_DIGITS = 8
 LABEL = re.compile(rf"\b(?:[A-Z][A-Z0-9_]*|subject) [0-9a-f]{{{LABEL_DIGITS}}}\b")
-"""What a label looks like."""
+"""Pattern of a label."""
 LENGTH_CLASSES = (4, 8, 16, 32, 64)
+"""Largest length of each class, in characters."""
 
 
 class CaseKey:
-    """The secret key of one case. Keep it apart from the output; destroy it when the case is closed.
+    """Secret key of one case. Keep it apart from the output; destroy it when the case is closed.
 
     Args:
         secret: 32 random bytes.
-        path: where the key is stored or `store` writes it, None for a key that lives in memory alone.
+        path: the path that the key is stored at or `store` writes it to, None for a key in memory alone.
+
+    Raises:
+        ValueError: the secret has another length.
     """
 
     def __init__(self, secret: bytes, path: Path | None = None) -> None:
@@ -40,7 +44,7 @@ class CaseKey:
 
     @classmethod
     def generate(cls) -> Self:
-        """A new key that is stored nowhere."""
+        """Return a new key that is stored nowhere."""
         return cls(secrets.token_bytes(KEY_BYTES))
 
     @classmethod
@@ -79,7 +83,7 @@ class CaseKey:
             stream.write(secret.hex() + "\n")
 
     def _refuse_another(self, path: Path) -> None:
-        """Labels under a key that is stored nowhere could never be resolved again."""
+        """Refuse another key at the path: labels under a key that is stored nowhere could never be resolved again."""
         if not path.is_file():
             raise _unwritable(path, "something else stands there")
         if self._load(path)._known() != self._known():
@@ -102,11 +106,19 @@ class CaseKey:
         return cls(secret, path)
 
     def fact_label(self, fact: Fact) -> str:
-        """Name a fact without disclosing it: 'PHONE_NUMBER 7be1c2a4', the same for the same key and fact."""
+        """Name a fact without disclosing it: 'PHONE_NUMBER 7be1c2a4', the same for the same key and fact.
+
+        Raises:
+            OutputError: the key was destroyed.
+        """
         return f"{fact.entity_type} {self._digits('fact', fact.subject, fact.entity_type, fact.secret)}"
 
     def subject_label(self, name: str) -> str:
-        """Name a data subject without disclosing who it is: 'subject 5a01b2c3'."""
+        """Name a data subject without disclosing who it is: 'subject 5a01b2c3'.
+
+        Raises:
+            OutputError: the key was destroyed.
+        """
         return f"subject {self._digits('subject', name)}"
 
     def destroy(self) -> None:
@@ -144,7 +156,7 @@ def _unwritable(path: Path, reason: str | None) -> OutputError:
 
 
 def length_class(secret: str) -> str:
-    """The length of a secret, coarsely: '9-16 characters'. Classes end at 4, 8, 16, 32 and 64."""
+    """Return the length of a secret, coarsely: '9-16 characters'. Classes end at 4, 8, 16, 32 and 64."""
     start = 1
     for end in LENGTH_CLASSES:
         if len(secret) <= end:

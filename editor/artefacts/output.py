@@ -16,7 +16,7 @@ from policies.errors import OutputError
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
 VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "merges.txt", "tokenizer.model")
-"""Files copied from the model that was given, word by word; any word of theirs may be part of a secret."""
+"""Names of files copied from the model that was given; any word in them may be part of a secret."""
 
 
 def _now() -> datetime:
@@ -35,15 +35,15 @@ class OutputFolder:
             model.save_pretrained(output.subfolder("model"))
 
     Args:
-        path: where the folder shall stand.
-        overwrite: replace what stands there.
-        scanner: refuses artefacts that hold a secret; it can be set later, as `output.scanner`, and is
-            applied to every file again before the move.
-        inputs: what the run read, by role, each with its digest or name; for the manifest.
-        versions: of Expunge and what it uses; for the manifest.
-        seed: of the run; for the manifest.
+        path: the path of the finished folder.
+        overwrite: whether to replace what stands there.
+        scanner: a scanner that refuses artefacts that hold a secret; it can be set later, as `output.scanner`,
+            and is applied to every file again before the move.
+        inputs: the run's inputs by role, each with its digest or name, for the manifest.
+        versions: the versions of Expunge and of what it uses, for the manifest.
+        seed: the run's seed, for the manifest.
         unscanned: names of files that are not checked for secrets.
-        clock: gives the time; for the manifest.
+        clock: a function that gives the time, for the manifest.
 
     Raises:
         OutputError: on entering, when the folder is not empty and `overwrite` is false, when it must not be
@@ -75,7 +75,7 @@ class OutputFolder:
 
     @property
     def path(self) -> Path:
-        """The folder to write to while the block runs, the finished folder afterwards."""
+        """Folder to write to while the block runs, the finished folder afterwards."""
         return self._folder or self.destination
 
     def __enter__(self) -> Self:
@@ -95,7 +95,7 @@ class OutputFolder:
         return self
 
     def write_text(self, name: str, text: str) -> Path:
-        """Write a text artefact after checking it for secrets, and return its path for the time being.
+        """Write a text artefact after checking it for secrets, and return its path while the block runs.
 
         Raises:
             OutputError: the text discloses a secret, or the name leads out of the folder.
@@ -109,7 +109,11 @@ class OutputFolder:
         return path
 
     def subfolder(self, name: str) -> Path:
-        """A folder inside for others to write to, such as `save_pretrained`."""
+        """Make a folder inside for others to write to, such as `save_pretrained`, and return its path.
+
+        Raises:
+            OutputError: the name leads out of the folder.
+        """
         path = self._inside(name)
         path.mkdir(parents=True, exist_ok=True)
         return path
@@ -167,7 +171,7 @@ class OutputFolder:
         self.write_text(MANIFEST, json.dumps(manifest, sort_keys=True, indent=2, ensure_ascii=False) + "\n")
 
     def _entry(self, path: Path) -> dict[str, Any]:
-        """Digest and size of a finished file, once it is known to hold no secret."""
+        """Return the digest and size of a finished file, once it is known to hold no secret."""
         name = path.relative_to(self.path).as_posix()
         scanned = self.scanner is not None and path.name not in self._unscanned
         if self.scanner is not None and scanned:
@@ -187,20 +191,20 @@ class OutputFolder:
 
 
 def _make_parents(folder: Path) -> list[Path]:
-    """Make a folder and what is missing above it; what was made, innermost first."""
+    """Make a folder and what is missing above it; return what was made, innermost first."""
     missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     return missing
 
 
 def _is_precious(path: Path) -> bool:
-    """Whether replacing a folder would remove a home, a repository or where the user stands."""
+    """Return whether replacing a folder would remove a home, a repository or where the user stands."""
     here, path = Path.cwd(), path.resolve()
     return here.is_relative_to(path) or path == Path.home().resolve() or (path / ".git").exists()
 
 
 def _move(partial: Path, destination: Path) -> None:
-    """Put `partial` in place of `destination`; when that fails, what stood there stands there again."""
+    """Put `partial` in place of `destination`; where that fails, put back what stood there."""
     replaced = partial.with_name(partial.name.replace(".partial-", ".replaced-"))
     try:
         if destination.exists():

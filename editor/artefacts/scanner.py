@@ -20,7 +20,7 @@ LOCAL_DIGITS = 9
 BITMAP_BITS = 22
 HASHED_BYTES = 1 << 20
 PIECE_BYTES = 1 << 23
-# Coordinates of drawings: 555.0142 there is a place on the page.
+# In a drawing's coordinates, 555.0142 is a place on the page and no phone number.
 GEOMETRY = re.compile(
     r'\s(?:d|points|transform|viewBox|[xy][12]?|[cr][xy]?|width|height)="[\d\s.,()+\-%a-zA-Z]*"', re.ASCII
 )
@@ -35,11 +35,11 @@ JSON_CHARACTERS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 
 
 class SecretScanner:
-    """Finds any of many secrets in what is about to be written.
+    """Finder of any of many secrets in what is about to be written.
 
-    A secret is found as it stands, in any case and spacing, behind HTML, JSON and URL escapes, and, when it
-    is a number, without its separators, with others, or behind a country code (123-45-6789, 123456789,
-    123 45 6789). Time grows with the text and not with the number of secrets.
+    A secret is found as it stands, in any case and spacing, and under HTML, JSON and URL escapes. A number is also
+    found without its separators, with others, or after a country code (123-45-6789, 123456789, 123 45 6789). Time
+    grows with the text and not with the number of secrets.
 
     A number is found only where it stands alone: the digits of 555-0142 inside a longer number, a hash or a
     decimal fraction are chance. Secrets of fewer than six letters and digits occur everywhere by chance and
@@ -51,7 +51,7 @@ class SecretScanner:
     """
 
     def __init__(self, secrets: Iterable[str], *, issued: Iterable[str] = ()) -> None:
-        labels = secrets if isinstance(secrets, Mapping) else _numbered(secrets)
+        labels = secrets if isinstance(secrets, Mapping) else _number(secrets)
         self._issued = frozenset(issued)
         self._exact: dict[bytes, str] = {}
         self._numbers: dict[str, str] = {}
@@ -70,7 +70,7 @@ class SecretScanner:
 
     @classmethod
     def from_facts(cls, facts: Iterable[Fact], key: CaseKey, subjects: Iterable[str] = ()) -> Self:
-        """A scanner for the secrets of `facts` and the names `subjects`, each known by its keyed label."""
+        """Build a scanner for the secrets of `facts` and the names `subjects`, each known by its keyed label."""
         facts = tuple(facts)
         names = {name: key.subject_label(name) for name in subjects}
         issued = {key.subject_label(fact.subject) for fact in facts}.union(names.values())
@@ -78,9 +78,9 @@ class SecretScanner:
         return cls(labels, issued=issued.union(key.fact_label(fact) for fact in facts))
 
     def find(self, text: str) -> str | None:
-        """The label of a secret that `text` discloses, None where it discloses none."""
+        """Return the label of a secret that `text` discloses, None where it discloses none."""
         for view in _views(text):
-            plain = normalise(self._without_chance(view))
+            plain = normalise(self._drop_chance(view))
             label = self._find_exact(plain.encode()) or self._find_number(plain)
             if label is not None:
                 return label
@@ -91,7 +91,7 @@ class SecretScanner:
 
         Args:
             artefact: a file, or the text of one.
-            name: what the error calls it; the file's name by default.
+            name: the name that the error gives it; the file's name by default.
 
         Raises:
             OutputError: a secret is in it. The error names the artefact and the label, never the secret.
@@ -108,7 +108,7 @@ class SecretScanner:
             )
 
     def _pieces(self, path: Path) -> Iterator[str]:
-        """The text of a file in overlapping pieces; of a safetensors file the header alone."""
+        """Yield the text of a file in overlapping pieces; of a safetensors file the header alone."""
         with path.open("rb") as stream:
             if path.suffix == ".safetensors":
                 header_bytes = min(int.from_bytes(stream.read(8), "little"), PIECE_BYTES)
@@ -119,8 +119,8 @@ class SecretScanner:
                 yield (kept + piece).decode("utf-8", "replace")
                 kept = (kept + piece)[-self._overlap :]
 
-    def _without_chance(self, text: str) -> str:
-        """The text without issued labels and drawings' coordinates, whose digits are chance."""
+    def _drop_chance(self, text: str) -> str:
+        """Remove issued labels and drawings' coordinates, whose digits are chance."""
         text = GEOMETRY.sub(" ", text) if "<svg" in text else text
         if not self._issued:
             return text
@@ -140,7 +140,7 @@ class SecretScanner:
             if cluster.end() - cluster.start() < shortest:
                 continue
             after_plus = plain[cluster.start() - 1 : cluster.start()] == "+"
-            for number in _joined_runs(cluster[0], longest, after_plus=after_plus):
+            for number in _join_runs(cluster[0], longest, after_plus=after_plus):
                 if number in self._numbers:
                     return self._numbers[number]
         return None
@@ -150,7 +150,7 @@ class SecretScanner:
 
 
 class _Anchors:
-    """Where any of many byte strings occurs: a bitmap of hashed six-byte beginnings, then exact look-ups."""
+    """Finder of any of many byte strings: a bitmap of hashed six-byte beginnings, then exact look-ups."""
 
     def __init__(self, patterns: Iterable[bytes]) -> None:
         self._patterns = frozenset(patterns)
@@ -163,7 +163,7 @@ class _Anchors:
             self._bitmap[_anchor_hashes(b"".join(self._lengths))[::SIGNIFICANT_CHARACTERS]] = True
 
     def occurrences(self, data: bytes) -> Iterator[tuple[int, int]]:
-        """Start and end of every occurrence of every pattern in `data`."""
+        """Yield the start and end of every occurrence of every pattern in `data`."""
         if not self._lengths:
             return
         for offset in range(0, len(data), HASHED_BYTES):
@@ -176,7 +176,7 @@ class _Anchors:
 
 
 def _anchor_hashes(data: bytes) -> NDArray[np.uint64]:
-    """A hash below 2^BITMAP_BITS of the six bytes from each position on (multiply-shift)."""
+    """Hash the six bytes from each position on, below 2^BITMAP_BITS (multiply-shift)."""
     values = np.frombuffer(data, dtype=np.uint8).astype(np.uint64)
     count = max(len(values) - SIGNIFICANT_CHARACTERS + 1, 0)
     keys = np.zeros(count, dtype=np.uint64)
@@ -186,14 +186,14 @@ def _anchor_hashes(data: bytes) -> NDArray[np.uint64]:
 
 
 def normalise(text: str) -> str:
-    """Text in one case, with one kind of hyphen and of space, in Unicode's compatible form."""
+    """Return the text in one case, with one kind of hyphen and of space, in Unicode's compatible form (NFKC)."""
     if not text.isascii():
         text = HYPHENS.sub("-", INVISIBLE.sub("", unicodedata.normalize("NFKC", text)))
     return SPACES.sub(" ", text.casefold())
 
 
 def _views(text: str) -> Iterator[str]:
-    """The text as it stands and as a reader of HTML, of JSON, of JSON in HTML and of URLs would see it."""
+    """Yield the text as it stands and as a reader of HTML, of JSON, of JSON in HTML and of URLs would see it."""
     seen = {text}
     yield text
     for decode in (html.unescape, _json_unescape, lambda view: _json_unescape(html.unescape(view)), unquote):
@@ -215,7 +215,7 @@ def _json_character(match: re.Match[str]) -> str:
     return chr(int(code[1:], 16)) if len(code) > 1 else JSON_CHARACTERS.get(code, code)
 
 
-def _numbered(secrets: Iterable[str]) -> dict[str, str]:
+def _number(secrets: Iterable[str]) -> dict[str, str]:
     return {secret: f"secret number {number}" for number, secret in enumerate(secrets, start=1)}
 
 
@@ -224,7 +224,7 @@ def _significant(secret: str) -> int:
 
 
 def _number_forms(secret: str) -> Iterator[str]:
-    """The digits of a secret that is a number, with and without a country code."""
+    """Yield the digits of a secret that is a number, with and without a country code."""
     plain = normalise(secret).strip()
     if any(map(str.isalpha, plain)):
         return
@@ -234,8 +234,8 @@ def _number_forms(secret: str) -> Iterator[str]:
         yield from (digits[dropped:] for dropped in (1, 2, 3) if len(digits) - dropped >= LOCAL_DIGITS)
 
 
-def _joined_runs(cluster: str, longest: int, *, after_plus: bool) -> Iterator[str]:
-    """Every number that neighbouring runs of digits make, of `longest` digits and a country code at most.
+def _join_runs(cluster: str, longest: int, *, after_plus: bool) -> Iterator[str]:
+    """Yield every number that neighbouring runs of digits make, of `longest` digits and a country code at most.
 
     A single dot between two runs makes a decimal fraction, whose digits are nobody's number.
     """
@@ -257,7 +257,7 @@ def _joined_runs(cluster: str, longest: int, *, after_plus: bool) -> Iterator[st
 
 
 def _stands_alone(data: bytes, start: int, end: int) -> bool:
-    """Whether what was found is no part of a longer number, word or hash."""
+    """Return whether what was found is no part of a longer number, word or hash."""
     found, before, after = data[start:end], data[start - 1 : start], data[end : end + 1]
     if found.isalnum():
         return not (before.isalnum() or after.isalnum())

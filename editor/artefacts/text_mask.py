@@ -1,8 +1,8 @@
-"""Masks what is known to be personal in a text, for pages that quote the corpus.
+"""Mask over what is known to be personal in a text, for pages that quote the corpus.
 
 Masked are the spans where facts were found, every known secret and full name wherever it stands, the parts of known
-names, every digit and e-mail address. What nothing in the case knows of, such as the name of a person about whom
-there is no fact, stays: a quotation is no more anonymous than detection is complete.
+names, every digit and e-mail address. What the case does not know, such as the name of a person about whom there is
+no fact, stays: a quotation is no more anonymous than detection is complete.
 """
 
 import re
@@ -16,15 +16,16 @@ from editor.questions.retained import erased_spans
 _WORD = re.compile(r"\w+")
 _HIDDEN_RUN = re.compile(f"{MASK}+")
 SHORTEST_NAME_PART = 2
+"""Characters from which on a part of a name is masked by itself."""
 
 
 class TextMask:
-    """Masks texts of one case, keeping their length.
+    """Mask for texts of one case that keeps their length.
 
     Args:
-        names: of data subjects, aliases included; their parts are masked too.
-        secrets: what must not be shown.
-        spans: of a document, by its id, where facts were found.
+        names: names of data subjects, aliases included; their parts are masked too.
+        secrets: secrets that must not be shown.
+        spans: the (start, end) where facts were found, by document id.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class TextMask:
 
     @classmethod
     def of(cls, case: Case) -> "TextMask":
-        """Masks everything that the case knows."""
+        """Build a mask over everything that the case knows."""
         facts = case.all_facts()
         subjects = case.request.subjects if case.request else ()
         names = {fact.subject for fact in facts} | {n for s in subjects for n in (s.name, *s.aliases)}
@@ -54,7 +55,7 @@ class TextMask:
         return cls(sorted(names), [fact.secret for fact in facts], erased_spans(case.facts))
 
     def mask(self, text: str, document: str | None = None) -> str:
-        """The text with everything known replaced by dots, of the same length."""
+        """Return the text with everything known replaced by dots, of the same length."""
         hidden = list(mask_text(text))
         for start, end in self._spans.get(document, ()) if document is not None else ():
             _hide(hidden, start, end)
@@ -70,17 +71,17 @@ class TextMask:
         return "".join(hidden)
 
     def token(self, text: str) -> str:
-        """An output token, masked: a part of a known name is hidden as a whole word is."""
+        """Return an output token, masked: a part of a known name is hidden as a whole word is."""
         return shortened(self.mask(text))
 
 
 def shortened(masked: str) -> str:
-    """Masked text without the lengths of what is masked."""
+    """Return masked text without the lengths of what is masked."""
     return _HIDDEN_RUN.sub(MASK, masked)
 
 
 def _hide(characters: list[str], start: int, end: int) -> None:
-    """Letters and digits alone: what is between them says of which format a secret is, and no more."""
+    """Hide letters and digits alone: what is between them says which format a secret has, and no more."""
     for place in range(max(0, start), min(end, len(characters))):
         if characters[place].isalnum():
             characters[place] = MASK

@@ -1,6 +1,6 @@
 """Edits: weight changes by parameter name, applied and taken back bit for bit, saved and loaded.
 
-An edit is a value. It never is a runtime hook: what it does, it does to weights. A change is either of low rank
+An edit is a value and never a runtime hook: what it does, it does to weights. A change is either of low rank
 (`Delta`) or confined to chosen entries (`MaskedDelta`), all others staying what they are to the last bit.
 """
 
@@ -22,12 +22,13 @@ from torch import Tensor, nn
 from policies.errors import EditError
 
 EDIT_VERSION = 1
-"""Of edits of low rank alone."""
+"""Version of edits of low rank alone."""
 MASKED_VERSION = 2
-"""Of edits with masked changes, which say of each parameter which kind it is."""
+"""Version of edits with masked changes, which say of each parameter which kind it is."""
 RANK_TOLERANCE = 1e-6
+"""Share of the largest singular value below which the others do not count."""
 DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError)
-"""What reading a damaged edit raises: JSON may hold any value anywhere, and tensors any shape."""
+"""Errors that reading a damaged edit raises: JSON may hold any value anywhere, and tensors any shape."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,29 +53,29 @@ class Delta:
 
     @property
     def rank(self) -> int:
-        """The rank of the change."""
+        """Rank of the change."""
         return int(self.left.shape[1])
 
     @property
     def shape(self) -> tuple[int, int]:
-        """The parameter's shape."""
+        """Shape of the parameter."""
         return int(self.left.shape[0]), int(self.right.shape[1])
 
     def dense(self) -> Float[Tensor, "rows columns"]:
-        """The whole matrix ΔW."""
+        """Return the whole matrix ΔW."""
         return self.left @ self.right
 
     def squared_norm(self) -> float:
-        """‖ΔW‖²_F without forming ΔW: the sum of (LᵀL) ∘ (R Rᵀ)."""
+        """Return ‖ΔW‖²_F without forming ΔW: the sum of (LᵀL) ∘ (R Rᵀ)."""
         gram = (self.left.double().T @ self.left.double()) * (self.right.double() @ self.right.double().T)
         return max(0.0, float(gram.sum()))
 
     def scaled(self, factor: float) -> "Delta":
-        """`factor` times the change."""
+        """Return `factor` times the change."""
         return Delta(left=self.left * factor, right=self.right)
 
     def added_to(self, weight: Tensor) -> Tensor:
-        """The changed weight: the sum in float32, rounded once to the weight's dtype."""
+        """Return the changed weight: the sum in float32, rounded once to the weight's dtype."""
         return (weight.float() + self.dense().to(weight.device)).to(weight.dtype)
 
 
@@ -83,7 +84,7 @@ class MaskedDelta:
     """The change of chosen entries of one parameter; the others keep their bits.
 
     Attributes:
-        mask: which entries may change, of the parameter's shape, on the CPU.
+        mask: mask of the entries that may change, of the parameter's shape, on the CPU.
         values: their changes in row-major order, float32 on the CPU.
     """
 
@@ -98,23 +99,23 @@ class MaskedDelta:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The parameter's shape."""
+        """Shape of the parameter."""
         return tuple(self.mask.shape)
 
     def dense(self) -> Float[Tensor, "..."]:
-        """The whole change, 0 outside the mask."""
+        """Return the whole change, 0 outside the mask."""
         return torch.zeros(self.shape).masked_scatter_(self.mask, self.values)
 
     def squared_norm(self) -> float:
-        """Sum of squares."""
+        """Return the sum of squares, ‖ΔW‖²_F."""
         return float(self.values.double().pow(2).sum())
 
     def scaled(self, factor: float) -> "MaskedDelta":
-        """`factor` times the change."""
+        """Return `factor` times the change."""
         return MaskedDelta(mask=self.mask, values=self.values * factor)
 
     def added_to(self, weight: Tensor) -> Tensor:
-        """The changed weight: masked entries in float32, rounded once to its dtype; the others bit for bit."""
+        """Return the changed weight: masked entries in float32, rounded once to its dtype; the others bit for bit."""
         mask = self.mask.to(weight.device)
         changed = weight.clone()
         changed[mask] = (weight[mask].float() + self.values.to(weight.device)).to(weight.dtype)
@@ -149,12 +150,12 @@ class Edit:
         return self.norm == 0.0
 
     def scaled(self, factor: float) -> "Edit":
-        """The same edit, `factor` times as strong."""
+        """Return the same edit, `factor` times as strong."""
         deltas = {name: delta.scaled(factor) for name, delta in self.deltas.items()}
         return Edit(deltas=deltas, method=self.method, settings=self.settings)
 
     def composed(self, other: "Edit") -> "Edit":
-        """This edit and `other` together: the sum of their changes."""
+        """Return this edit and `other` together: the sum of their changes."""
         deltas = dict(self.deltas)
         for name, delta in other.deltas.items():
             mine = deltas.get(name)
@@ -189,13 +190,13 @@ class Edit:
         """Write `edit.json` and `deltas.safetensors`, and `originals.safetensors` where they are given.
 
         Args:
-            folder: made if it is missing.
+            folder: the folder to write to, made if it is missing.
             originals: the stored tensors before the edit. Whoever holds them can bring the facts back.
         """
         folder.mkdir(parents=True, exist_ok=True)
         tensors: dict[str, Tensor] = {}
         for name, delta in self.deltas.items():
-            tensors |= _stored(name, delta)
+            tensors |= _pack(name, delta)
         save_file(tensors, folder / "deltas.safetensors")
         if originals is not None:
             save_file({n: t.contiguous() for n, t in originals.items()}, folder / "originals.safetensors")
@@ -205,7 +206,7 @@ class Edit:
             "method": self.method,
             "settings": dict(self.settings),
             "norm": self.norm,
-            "parameters": {name: _described(delta) for name, delta in self.deltas.items()},
+            "parameters": {name: _describe(delta) for name, delta in self.deltas.items()},
         }
         (folder / "edit.json").write_text(json.dumps(head, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
@@ -223,7 +224,7 @@ class Edit:
                     f"{folder} is of edit version {head['version']}", "Use the Expunge that wrote it"
                 )
             with safe_open(folder / "deltas.safetensors", framework="pt") as file:
-                deltas = {name: _restored(name, about, file) for name, about in head["parameters"].items()}
+                deltas = {name: _unpack(name, about, file) for name, about in head["parameters"].items()}
             return cls(deltas=deltas, method=str(head["method"]), settings=dict(head["settings"]))
         except DAMAGE as error:
             raise EditError(
@@ -232,30 +233,30 @@ class Edit:
 
 
 def _sum(first: AnyDelta, second: AnyDelta) -> AnyDelta:
-    """Two changes of one parameter in one: masked only where both are."""
+    """Add two changes of one parameter: the sum is masked only where both are."""
     total = first.dense() + second.dense()
     if isinstance(first, MaskedDelta) and isinstance(second, MaskedDelta):
         return MaskedDelta.from_dense(total, first.mask | second.mask)
     return Delta.from_dense(total)
 
 
-def _described(delta: AnyDelta) -> dict[str, Any]:
-    """What `edit.json` says of a change."""
+def _describe(delta: AnyDelta) -> dict[str, Any]:
+    """Return what `edit.json` says of a change."""
     if isinstance(delta, Delta):
         return {"rank": delta.rank, "shape": delta.shape}
     return {"kind": "masked", "entries": len(delta.values), "shape": delta.shape}
 
 
-def _stored(name: str, delta: AnyDelta) -> dict[str, Tensor]:
-    """The tensors of a change: its factors, or its mask as bits (first entry highest) and the masked entries."""
+def _pack(name: str, delta: AnyDelta) -> dict[str, Tensor]:
+    """Return a change's tensors: its factors, or its mask as bits (first entry highest) and the masked entries."""
     if isinstance(delta, Delta):
         return {f"{name}.left": delta.left.contiguous(), f"{name}.right": delta.right.contiguous()}
     bits = torch.from_numpy(np.packbits(delta.mask.flatten().numpy()))
     return {f"{name}.mask": bits, f"{name}.values": delta.values.contiguous()}
 
 
-def _restored(name: str, about: Mapping[str, Any], file: Any) -> AnyDelta:
-    """Read back what `_stored` and `_described` gave; an error of `DAMAGE` where they do not fit together."""
+def _unpack(name: str, about: Mapping[str, Any], file: Any) -> AnyDelta:
+    """Read back what `_pack` and `_describe` gave; raise an error of `DAMAGE` where they do not fit together."""
     if about.get("kind") != "masked":
         delta = Delta(left=file.get_tensor(f"{name}.left"), right=file.get_tensor(f"{name}.right"))
         if delta.left.shape[1:] != delta.right.shape[:1] or list(delta.shape) != about["shape"]:
@@ -273,10 +274,10 @@ def _restored(name: str, about: Mapping[str, Any], file: Any) -> AnyDelta:
 
 
 def load_originals(folder: Path) -> dict[str, Tensor]:
-    """Read the stored tensors before the edit.
+    """Read the stored tensors before the edit, by parameter name.
 
     Raises:
-        EditError: they were deleted, so that the edit cannot be taken back.
+        EditError: they were deleted or are damaged, so that the edit cannot be taken back.
     """
     path = folder / "originals.safetensors"
     try:
@@ -291,7 +292,11 @@ def load_originals(folder: Path) -> dict[str, Tensor]:
 
 @contextmanager
 def preserved(model: nn.Module, names: Mapping[str, Any] | set[str]) -> Iterator[None]:
-    """Keep copies of parameters and put them back on leaving, whatever happens inside the block."""
+    """Keep copies of parameters and put them back on leaving, whatever happens inside the block.
+
+    Raises:
+        EditError: the model lacks a parameter.
+    """
     kept = {name: _parameter(model, name).detach().clone() for name in names}
     try:
         yield

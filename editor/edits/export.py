@@ -23,7 +23,7 @@ def export_checkpoint(loaded: LoadedModel, edit: Edit, folder: Path) -> dict[str
     The loaded model itself is left as it was, bit for bit.
 
     Returns:
-        The changed parameters as they were stored before, by name: what a revert needs.
+        The changed parameters as they were stored before, on the CPU, by name: what a revert needs.
 
     Raises:
         EditError: the edit is empty, or holds values that are not finite.
@@ -38,7 +38,7 @@ def export_checkpoint(loaded: LoadedModel, edit: Edit, folder: Path) -> dict[str
 
 
 def save_checkpoint(loaded: LoadedModel, folder: Path) -> None:
-    """Write the model as it stands now in its stored dtype."""
+    """Write the model as it stands now in its stored dtype, with its configuration and tokenizer."""
     stored = {
         name: tensor.to(loaded.stored_dtype) if tensor.is_floating_point() else tensor
         for name, tensor in loaded.model.state_dict().items()
@@ -55,7 +55,7 @@ def save_checkpoint(loaded: LoadedModel, folder: Path) -> None:
 def save_adapter(edit: Edit, loaded: LoadedModel, folder: Path) -> bool:
     """Write the edit as a PEFT LoRA adapter where every change is of low rank, and return whether it was.
 
-    Low means at most half of what a full matrix of that shape has in parameters.
+    Low means that the factors have at most half the parameters of the full matrix.
     """
     factored = {name: delta for name, delta in edit.deltas.items() if isinstance(delta, Delta)}
     small = all(2 * d.rank * sum(d.shape) <= d.shape[0] * d.shape[1] for d in factored.values())
@@ -70,7 +70,7 @@ def save_adapter(edit: Edit, loaded: LoadedModel, folder: Path) -> bool:
     from safetensors.torch import save_file
 
     modules = {name.removesuffix(".weight"): rank for name, rank in ranks.items()}
-    transposed = _stored_transposed(loaded.model, modules)
+    transposed = _are_transposed(loaded.model, modules)
     config = LoraConfig(
         task_type="CAUSAL_LM",
         target_modules=list(modules),
@@ -92,7 +92,7 @@ def save_adapter(edit: Edit, loaded: LoadedModel, folder: Path) -> bool:
     return True
 
 
-def _stored_transposed(model: Any, modules: Iterable[str]) -> bool:
+def _are_transposed(model: Any, modules: Iterable[str]) -> bool:
     from transformers.pytorch_utils import Conv1D
 
     return all(isinstance(model.get_submodule(name), Conv1D) for name in modules)
@@ -124,7 +124,7 @@ def revert_checkpoint(erased: Path, target: Path) -> int:
     """Write the checkpoint as it was before an edit, and return how many tensors were put back.
 
     Args:
-        erased: an output folder of `erase`, its `edit/originals.safetensors` still there.
+        erased: an output folder of `erase` that still holds `edit/originals.safetensors`.
         target: the folder to write to.
 
     Raises:

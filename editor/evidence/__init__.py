@@ -1,4 +1,4 @@
-"""What an audit looks at beyond its verdicts, one kind of evidence a file; `gather` puts them together."""
+"""Evidence beyond an audit's verdicts: one kind in each file, put together by `gather`."""
 
 from editor.evidence.gather import EvidenceOptions, gather
 

@@ -1,4 +1,4 @@
-"""Base-model subtraction: what training added to what the model it was made from gives away."""
+"""Base-model subtraction: what training added to what the base model already leaks."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,18 @@ def subtract_baseline(
     settings: DecodingSettings,
     progress: Callable[[int], None] | None = None,
 ) -> Baseline:
-    """Ask the baseline the same questions about the facts in scope, and compare fact by fact."""
+    """Ask the baseline the same questions about the facts in scope, and compare fact by fact.
+
+    Args:
+        baseline: the model that the audited one was made from.
+        scored: the audit's scores.
+        settings: the decodings of the audit.
+        progress: called with the number of probes scored.
+
+    Returns:
+        One row for each entity type; `memorised` are the facts that greedy decoding leaks from the audited model
+        and not from the baseline, and bits are worst-case bits.
+    """
     probes = [probe for probe in scored.probes if probe.is_erased]
     before = worst_wordings(score_probes(baseline, probes, settings, progress), "erased")
     now = worst_wordings(scored, "erased")

@@ -1,4 +1,4 @@
-"""The audit's scores by entity type, by family of wordings and by number of tries; no pass of its own."""
+"""Breakdown of the audit's scores by entity type, family of wordings and number of tries, with no pass of its own."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,17 +16,18 @@ from editor.results.parts import Rate
 from policies import Policy
 
 TRIES = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
+"""Numbers of samples that the expected leakage is given for."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Worst:
-    """One target at its most exposed wording.
+    """Worst scores of one target over its wordings.
 
     Attributes:
-        greedy: greedy decoding gives it away.
-        log_p_z: ln p_z under the best decoding of the grid.
-        bits: worst-case bits.
-        place: the probe with the fewest bits, by its index.
+        greedy: whether greedy decoding leaks it at any wording.
+        log_p_z: the highest ln p_z over wordings and the decodings of the grid, in nats.
+        bits: the fewest worst-case bits.
+        place: the index of the probe with the fewest bits.
     """
 
     greedy: bool
@@ -36,7 +37,7 @@ class Worst:
 
 
 def worst_wordings(scored: Scored, group: Group) -> dict[Target, Worst]:
-    """Every target of a group, in first-seen order."""
+    """Return the worst scores of every target of a group, in first-seen order."""
     scores = scored.scores
     return {
         target: Worst(
@@ -50,7 +51,7 @@ def worst_wordings(scored: Scored, group: Group) -> dict[Target, Worst]:
 
 
 def by_relation(targets: Iterable[Target]) -> dict[str, list[Target]]:
-    """Targets by entity type, types in alphabetical order."""
+    """Group targets by entity type, types in alphabetical order."""
     found: dict[str, list[Target]] = defaultdict(list)
     for target in targets:
         found[target.relation].append(target)
@@ -58,7 +59,7 @@ def by_relation(targets: Iterable[Target]) -> dict[str, list[Target]]:
 
 
 def type_rows(scored: Scored, policy: Policy) -> tuple[TypeRow, ...]:
-    """One row for each entity type in scope."""
+    """Return one row for each entity type in scope."""
     facts, decoys = worst_wordings(scored, "erased"), by_bits(worst_wordings(scored, "decoys"))
     percentiles, settings = decoy_percentiles(scored), policy.decoding
     rows = []
@@ -85,7 +86,7 @@ def type_rows(scored: Scored, policy: Policy) -> tuple[TypeRow, ...]:
 
 
 def by_bits(worst: Mapping[Target, Worst]) -> dict[str, list[float]]:
-    """Worst-case bits by entity type."""
+    """Map each entity type to the worst-case bits of its targets."""
     return {
         relation: [worst[target].bits for target in targets]
         for relation, targets in by_relation(worst).items()
@@ -93,7 +94,7 @@ def by_bits(worst: Mapping[Target, Worst]) -> dict[str, list[float]]:
 
 
 def family_rows(scored: Scored) -> tuple[FamilyRow, ...]:
-    """What each family of wordings gives away, and what nothing else does."""
+    """Return what each family of wordings leaks, and what no other family does."""
     asked: dict[str, int] = defaultdict(int)
     reached: dict[str, set[Target]] = defaultdict(set)
     leaked: dict[str, set[Target]] = defaultdict(set)
@@ -119,7 +120,7 @@ def family_rows(scored: Scored) -> tuple[FamilyRow, ...]:
 
 
 def tries_rows(scored: Scored) -> tuple[TriesRow, ...]:
-    """Expected share of facts and of decoys within more and more samples."""
+    """Return the expected share of facts and of decoys that samples hold, for each of `TRIES`."""
     facts, decoys = (
         np.array([one.log_p_z for one in worst_wordings(scored, group).values()])
         for group in ("erased", "decoys")
@@ -137,7 +138,7 @@ def _share(log_p_z: NDArray[np.float64], tries: int) -> float:
 
 
 def spread(targets: Sequence[Target], count: int, seed: int) -> list[Target]:
-    """At most `count` targets, as many of each entity type as it goes, the same for the same seed."""
+    """Choose at most `count` targets, spread evenly over entity types, the same for the same seed."""
     generator = np.random.default_rng(seed)
     shuffled = {
         relation: [mine[place] for place in generator.permutation(len(mine))]

@@ -1,4 +1,4 @@
-"""Generation as a check of the teacher-forced verdicts, on a sample: nothing of the pass is used to generate."""
+"""Generation as a check of the teacher-forced verdicts, on a sample: it uses nothing of the teacher-forced pass."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from editor.results.evidence import Confirmation
 from editor.results.parts import Rate
 
 SAMPLED = 12
-"""Probes that are sampled from: each costs as much as a hundred that are completed greedily."""
+"""Probes that samples are drawn for: each costs as much as a hundred that are completed greedily."""
 SAMPLES_AT_A_TIME = 100
 
 
@@ -30,17 +30,28 @@ def confirm(
     seed: int,
     progress: Callable[[int], None] | None = None,
 ) -> Confirmation | None:
-    """Generate for `count` of the erased facts' probes, and compare with what the pass says of them.
+    """Generate for `count` of the erased facts' probes, and compare with the audit's verdicts on them.
 
     Greedy verdicts are compared on half leaking and half other probes, as far as there are. Sampling is compared on
     the `SAMPLED` probes whose outcome is most doubtful: whether `tries` samples at temperature 1 hold the secret.
+
+    Args:
+        loaded: the audited model.
+        scored: the audit's scores.
+        count: number of probes whose greedy verdict is compared.
+        tries: number of samples for each probe that is sampled from.
+        seed: the seed of the choice of probes and of sampling.
+        progress: called with 1 after each probe.
+
+    Returns:
+        The comparison, None where there is nothing to compare.
     """
     places = np.flatnonzero(scored.where(lambda probe: probe.is_erased))
     if not len(places) or not count:
         return None
     generator = np.random.default_rng(seed)
     shuffled = generator.permutation(places)
-    chosen = _balanced(shuffled, scored.scores.greedy, count)
+    chosen = _balance(shuffled, scored.scores.greedy, count)
     sequences = encode_probes(loaded, [scored.probes[place] for place in chosen])
     agreed = 0
     for place, sequence in zip(chosen, sequences, strict=True):
@@ -53,7 +64,7 @@ def confirm(
     observed = 0
     with seeded(loaded, seed):
         for sequence in encode_probes(loaded, probes):
-            observed += _sampled(loaded, sequence, tries)
+            observed += _samples_hold(loaded, sequence, tries)
             if progress is not None:
                 progress(1)
     low, high = poisson_binomial_interval(chance[doubtful])
@@ -69,7 +80,11 @@ def confirm(
 
 
 def poisson_binomial_interval(chance: NDArray[np.float64]) -> tuple[int, int]:
-    """The central 95% of how many independent events occur, of chances 0 to 1."""
+    """Return the central 95% interval, both ends included, of how many independent events occur.
+
+    Args:
+        chance: the events' probabilities, (events,).
+    """
     pmf = np.ones(1)
     for p in chance:
         pmf = np.convolve(pmf, [1 - p, p])
@@ -77,7 +92,7 @@ def poisson_binomial_interval(chance: NDArray[np.float64]) -> tuple[int, int]:
     return int(np.searchsorted(below, 0.025)), int(np.searchsorted(below, 0.975 - 1e-12))
 
 
-def _balanced(shuffled: NDArray[np.int64], greedy: NDArray[np.bool_], count: int) -> list[int]:
+def _balance(shuffled: NDArray[np.int64], greedy: NDArray[np.bool_], count: int) -> list[int]:
     leaking = [int(place) for place in shuffled if greedy[place]]
     others = [int(place) for place in shuffled if not greedy[place]]
     half = min(len(leaking), max(count // 2, count - len(others)))
@@ -95,7 +110,7 @@ def _completes(loaded: LoadedModel, sequence: TokenSequence) -> bool:
     return bool(made[0].tolist() == answer)
 
 
-def _sampled(loaded: LoadedModel, sequence: TokenSequence, tries: int) -> bool:
+def _samples_hold(loaded: LoadedModel, sequence: TokenSequence, tries: int) -> bool:
     prompt, answer = _parts(sequence)
     for start in range(0, tries, SAMPLES_AT_A_TIME):
         made = _generate(
@@ -112,11 +127,11 @@ def _sampled(loaded: LoadedModel, sequence: TokenSequence, tries: int) -> bool:
 
 @torch.no_grad()
 def _generate(loaded: LoadedModel, prompt: Sequence[int], length: int, **how: Any) -> torch.Tensor:
-    """Exactly `length` tokens behind the prompt; sampling at temperature 1 from the whole vocabulary."""
+    """Return exactly `length` tokens after the prompt, (samples, length), sampling at temperature 1 from all tokens."""
     from transformers import GenerationConfig
 
     ids = torch.tensor([list(prompt) or [loaded.tokenizer.eos_token_id or 0]], device=loaded.device)
-    # All that a checkpoint's own generation settings might change is set, or the comparison would be with them.
+    # Whatever the checkpoint's own generation settings could change is set: they are not what is compared.
     plain = GenerationConfig(
         max_new_tokens=length,
         pad_token_id=loaded.pad_id,
@@ -134,7 +149,7 @@ def _generate(loaded: LoadedModel, prompt: Sequence[int], length: int, **how: An
 
 @contextmanager
 def seeded(loaded: LoadedModel, seed: int) -> Iterator[None]:
-    """Torch's generators seeded inside the `with` block, and as they were after it."""
+    """Seed torch's generators inside the `with` block, and restore them after it."""
     devices = [loaded.device] if loaded.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)

@@ -1,7 +1,9 @@
 """Exposure (Carlini et al. 2019, arXiv:1802.08232, definition 3.5) over candidates of a secret's own format.
 
-exposure(s) = log2 |R| - log2 rank(s), the rank by ln p among R: the secret and candidates drawn like decoys. R is
-bounded, so that the highest exposure is log2 |R|; the candidates share the prompt, which is run once.
+    exposure(s) = log2 |R| - log2 rank(s),      in bits
+
+with the rank by ln p among R: the secret and candidates drawn like decoys. R is bounded, so the highest exposure is
+log2 |R|. The candidates share the prompt, which is run once.
 """
 
 from collections.abc import Callable
@@ -22,6 +24,7 @@ from policies import DecodingSettings
 FACTS = 100
 """Facts that are ranked, spread over entity types."""
 AT_A_TIME = 32
+"""Facts whose candidates are scored together."""
 ONE_DECODING = DecodingSettings(temperatures=(1.0,), top_k=(None,), top_p=(None,))
 
 
@@ -40,9 +43,12 @@ def exposure_rows(
         loaded: the model.
         scored: the audit's scores.
         maker: draws candidates in the secret's format.
-        candidates: how many are drawn for each fact, fewer where its format does not give as many.
-        seed: of the choice of facts.
+        candidates: number of candidates drawn for each fact, fewer where its format does not give as many.
+        seed: the seed of the choice of facts.
         progress: called with the number of candidates scored.
+
+    Returns:
+        One row for each entity type, exposures in bits.
     """
     worst = worst_wordings(scored, "erased")
     found: dict[Target, tuple[float, int]] = {}
@@ -53,8 +59,8 @@ def exposure_rows(
         log_p = score_probes(loaded, every, ONE_DECODING, progress).scores.log_probability
         ends = np.cumsum([len(probes) for probes in rivals.values()])
         for target, values in zip(rivals, np.split(log_p, ends[:-1]), strict=True):
-            rank = 1 + int((values[1:] > values[0]).sum())
-            found[target] = float(np.log2(len(values)) - np.log2(rank)), len(values)
+            rank = 1 + int((values[1:] > values[0]).sum())  # rank(s)
+            found[target] = float(np.log2(len(values)) - np.log2(rank)), len(values)  # exposure(s), |R|
     return tuple(
         ExposureRow(
             entity_type=relation,
@@ -71,7 +77,7 @@ def exposure_rows(
 
 
 def _rivals(probe: Probe, maker: DecoyMaker, candidates: int) -> list[Probe]:
-    """The fact itself, and candidates behind the same prompt."""
+    """Return probes for the fact itself and for candidates after the same prompt."""
     target = probe.target
     answers = (target.answer, *maker.make(target.relation, target.answer, candidates))
     return [replace(probe, spelling="as found", target=replace(target, answer=answer)) for answer in answers]

@@ -18,13 +18,13 @@ from editor.results.evidence import Baseline, Evidence, MembershipRow, OpenText
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceOptions:
-    """What to look at; 0 leaves a kind of evidence out.
+    """Choice of the evidence to gather; 0 leaves a kind of evidence out.
 
     Attributes:
         baseline: the model that the audited one was made from.
-        confirmed: probes whose verdict is compared with generation.
-        open_texts: texts generated from nothing.
-        candidates: each fact is ranked among so many of its format.
+        confirmed: number of probes whose verdict is compared with generation.
+        open_texts: number of texts generated from nothing.
+        candidates: number of candidates of its format that each fact is ranked among.
         membership: whether membership tests are run.
     """
 
@@ -38,7 +38,7 @@ class EvidenceOptions:
 def gather(
     case: Case, loaded: LoadedModel, scored: Scored, options: EvidenceOptions, stages: Stages
 ) -> Evidence:
-    """Look at everything that the options ask for."""
+    """Gather all evidence that the options ask for."""
     maker, policy = decoy_maker(case), case.policy
     subtracted: Baseline | None = None
     if options.baseline is not None:

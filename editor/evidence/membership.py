@@ -1,6 +1,6 @@
 """Membership tests on secrets against decoys: secondary evidence that a trace remains.
 
-The text is the secret behind its most exposed prompt. Scores, higher for trained text:
+The text is the secret after its most exposed prompt. Scores, higher for trained text:
 
 * loss: mean ln p of its tokens;
 * Min-K%: mean of the lowest fifth of them (Shi et al. 2024, arXiv:2310.16789);
@@ -28,8 +28,11 @@ from editor.questions.probes import Probe
 from editor.results.evidence import MembershipRow
 
 FACTS = 400
+"""Facts that are tested, spread over entity types."""
 LOWEST = 0.2
+"""Share of the tokens that Min-K% and Min-K%++ take the mean of."""
 RESAMPLES = 1_000
+"""Resamples of the bootstrap."""
 Values = NDArray[np.float64]
 
 
@@ -42,7 +45,19 @@ def membership_rows(
     reference: LoadedModel | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> tuple[MembershipRow, ...]:
-    """Tell at most `FACTS` facts from as many decoys behind the same prompts, by every score."""
+    """Test how well each score tells at most `FACTS` facts from as many decoys after the same prompts.
+
+    Args:
+        loaded: the audited model.
+        scored: the audit's scores.
+        maker: draws decoys in the secret's format.
+        seed: the seed of the choice of facts and of the bootstrap.
+        reference: the model whose ln p the reference test subtracts; None leaves that test out.
+        progress: called with the number of answers scored.
+
+    Returns:
+        One row for each test: its AUC with a 95% bootstrap interval; no row where no fact has a decoy.
+    """
     worst = worst_wordings(scored, "erased")
     facts: list[Probe] = []
     decoys: list[Probe] = []
@@ -69,7 +84,12 @@ def membership_rows(
 
 
 def auc(positive: Values, negative: Values) -> float:
-    """Probability that a positive scores above a negative, ties counted half."""
+    """Return the probability that a positive scores above a negative, ties counted half.
+
+    Args:
+        positive: the positives' scores, (positives,).
+        negative: the negatives' scores, (negatives,).
+    """
     ordered = np.sort(negative)
     below = np.searchsorted(ordered, positive, "left") + np.searchsorted(ordered, positive, "right")
     return float(below.mean() / (2 * len(negative)))
@@ -89,14 +109,14 @@ def _interval(positive: Values, negative: Values, seed: int) -> tuple[float, flo
 def _measure(
     loaded: LoadedModel, probes: Sequence[Probe], progress: Callable[[int], None] | None
 ) -> dict[str, Values]:
-    """Every score that needs no reference, each over the probes."""
+    """Return every score that needs no reference, (probes,) each."""
     tokens: list[list[float]] = [[] for _ in probes]
     standard: list[list[float]] = [[] for _ in probes]
     for batch, logits in answer_passes(loaded, encode_probes(loaded, probes)):
         log_p = logits.log_softmax(1)
         p = log_p.exp()
-        mean = (p * log_p).sum(1)
-        deviation = ((p * log_p**2).sum(1) - mean**2).clamp(min=1e-12).sqrt()
+        mean = (p * log_p).sum(1)  # μ
+        deviation = ((p * log_p**2).sum(1) - mean**2).clamp(min=1e-12).sqrt()  # σ
         own = log_p.gather(1, batch.targets[:, None])[:, 0]
         rows = batch.rows.tolist()
         for row, value, scaled in zip(rows, own.tolist(), ((own - mean) / deviation).tolist(), strict=True):

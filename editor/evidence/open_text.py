@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from detectors.engine import Engine
 
 LENGTH = 128
-"""Tokens of each text, at most."""
+"""Most tokens of a text."""
 AT_A_TIME = 32
+"""Texts generated together."""
 
 
 def sample_open_text(
@@ -34,10 +35,10 @@ def sample_open_text(
 
     Args:
         loaded: the model.
-        policy: what detectors look for.
-        facts: those in scope.
-        texts: how many to generate.
-        seed: of the sampling.
+        policy: the policy, which says what detectors look for.
+        facts: the facts in scope.
+        texts: number of texts to generate.
+        seed: the seed of sampling.
         progress: called with the number of texts after each batch.
     """
     secrets, owners, names = Register(), defaultdict(set), Register()
@@ -72,7 +73,7 @@ def sample_open_text(
 
 
 def _engine(policy: Policy, names: Register) -> "Engine | None":
-    """Detectors, where Presidio is installed."""
+    """Return the detectors, None where Presidio is not installed."""
     try:
         from detectors.engine import Engine
 
@@ -85,7 +86,7 @@ def _engine(policy: Policy, names: Register) -> "Engine | None":
 def _generate(
     loaded: LoadedModel, texts: int, progress: Callable[[int], None] | None
 ) -> Iterator[tuple[str, int]]:
-    """Texts with their lengths in tokens."""
+    """Yield texts with their lengths in tokens."""
     from transformers import GenerationConfig
 
     tokenizer = loaded.tokenizer

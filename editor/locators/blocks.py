@@ -1,6 +1,6 @@
 """The weights of a decoder's blocks: which module each belongs to, and which of them make up a head or an MLP.
 
-Found by structure, for fused and separate projections alike:
+They are found by structure, for fused and separate projections alike:
 
     c_attn (GPT-2), qkv_proj (Phi-3)        outputs [q | k | v], each split by head; fewer heads in k and v than in q
                                             where groups of heads share them
@@ -8,8 +8,8 @@ Found by structure, for fused and separate projections alike:
     q_proj, k_proj, v_proj                  one by one, likewise grouped (Llama, Qwen2, Gemma-2, Mistral)
 
 A head owns the outputs of these that are its own, or its group's, with their biases, and the inputs of attention's
-output projection that it feeds. An MLP owns its parameters. Norms between, and the output projection's bias, belong
-to no single node.
+output projection that it feeds. An MLP owns its parameters. Norms and the output projection's bias belong to no
+single node.
 """
 
 from collections.abc import Iterable, Mapping
@@ -40,8 +40,8 @@ class Node:
     """An attention head or an MLP. `str` gives `head 3.1` and `MLP 3`.
 
     Attributes:
-        layer: counted from 0.
-        head: counted from 0 in its layer; -1 is the MLP.
+        layer: layer number, from 0.
+        head: head number in the layer, from 0; -1 is the MLP.
     """
 
     layer: int
@@ -54,12 +54,12 @@ class Node:
 
     @property
     def site(self) -> Site:
-        """Where its output is found: all heads of a layer side by side, or what the MLP adds."""
+        """Site of its output: all heads of a layer side by side, or what the MLP adds."""
         return Site(self.layer, "mlp_out" if self.is_mlp else "attn_heads")
 
     @property
     def unit(self) -> int:
-        """Its place at the site."""
+        """Place of its output at the site."""
         return max(0, self.head)
 
     def __str__(self) -> str:
@@ -71,10 +71,10 @@ class BlockWeight:
     """One parameter of the blocks.
 
     Attributes:
-        name: in `model.named_parameters()`.
-        layer: counted from 0.
-        kind: the module that it belongs to; a bias belongs to its projection's.
-        shape: as stored.
+        name: its name in `model.named_parameters()`.
+        layer: layer number, from 0.
+        kind: the kind of the module that it belongs to; a bias has its projection's.
+        shape: its shape as stored.
     """
 
     name: str
@@ -84,26 +84,26 @@ class BlockWeight:
 
     @property
     def size(self) -> int:
-        """How many weights."""
+        """Number of weights in it."""
         return torch.Size(self.shape).numel()
 
 
 def head_count(model: Any) -> int:
-    """Heads a layer; their outputs lie side by side at the site `attn_heads`, in parts of the same width."""
+    """Return the number of heads in a layer; their outputs lie side by side at the site `attn_heads`, equally wide."""
     config = model.config
     config = config.get_text_config(decoder=True) if hasattr(config, "get_text_config") else config
     return int(config.num_attention_heads)
 
 
 def all_nodes(model: nn.Module) -> list[Node]:
-    """Every head and MLP, by layer."""
+    """Return every head and MLP, layer by layer, the MLP after its layer's heads."""
     heads = head_count(model)
     layers = range(len(named_layers(model)[1]))
     return [Node(layer, head) for layer in layers for head in (*range(heads), -1)]
 
 
 def block_weights(model: nn.Module) -> list[BlockWeight]:
-    """Every parameter of the decoder's layers, in the model's order.
+    """Return every parameter of the decoder's layers, in the model's order.
 
     Raises:
         ModelError: the model's structure is not understood.
@@ -138,12 +138,12 @@ def _kind(layer: nn.Module, name: str, whole: str, attention: str, mlp: str) -> 
 
 
 def _parent(weight: str) -> str:
-    """`layers.0.attn.` of `layers.0.attn.c_proj.weight`."""
+    """Return `layers.0.attn.` for `layers.0.attn.c_proj.weight`."""
     return weight.rsplit(".", 2)[0] + "."
 
 
 def node_masks(model: nn.Module, nodes: Iterable[Node]) -> dict[str, Bool[Tensor, "..."]]:
-    """The weights that make up some nodes.
+    """Return the masks of the weights that make up some nodes, by parameter name.
 
     Raises:
         ModelError: how a layer's queries, keys and values are laid out is not understood.
@@ -165,7 +165,7 @@ def _mlp_entries(weight: BlockWeight) -> Bool[Tensor, "..."] | None:
 
 
 def _head_entries(model: nn.Module, weight: BlockWeight, head: int) -> Bool[Tensor, "..."] | None:
-    """Which entries of an attention weight belong to a head."""
+    """Return which entries of an attention weight belong to a head, None for none."""
     path, _, _ = weight.name.rpartition(".")
     module: Any = model.get_submodule(path)
     transposed = isinstance(module, Conv1D)
@@ -184,7 +184,7 @@ def _head_entries(model: nn.Module, weight: BlockWeight, head: int) -> Bool[Tens
 
 
 def _head_outputs(model: nn.Module, layer: int, name: str, outputs: int, head: int) -> Int[Tensor, " own"]:
-    """The outputs of one of attention's input projections that a head uses."""
+    """Return the outputs of one of attention's input projections that a head uses."""
     prefix, layers = named_layers(model)
     heads = head_count(model)
     queries = attention_writer(layers[layer], f"{prefix}.{layer}").inputs
@@ -204,7 +204,7 @@ def _head_outputs(model: nn.Module, layer: int, name: str, outputs: int, head: i
 
 
 def _of_group(size: int, start: int, width: int, head: int, heads: int) -> Int[Tensor, " own"]:
-    """Where a head's part is in a stretch of outputs that may hold fewer heads than there are queries."""
+    """Return where a head's part is in a stretch of outputs that may hold fewer heads than the queries do."""
     group = head * (size // width) // heads
     return torch.arange(start + group * width, start + (group + 1) * width)
 
@@ -216,5 +216,5 @@ def _spread(size: int, places: Int[Tensor, " own"]) -> Bool[Tensor, " size"]:
 
 
 def _along(own: Bool[Tensor, " n"], shape: tuple[int, ...], first: bool) -> Bool[Tensor, "rows columns"]:
-    """A matrix mask from one over its first dimension, or over its second."""
+    """Expand a mask over a matrix's first dimension, or over its second, to the matrix."""
     return (own[:, None] if first else own[None, :]).expand(shape).clone()

@@ -17,13 +17,13 @@ PARTS: tuple[Part, ...] = get_args(Part)
 
 @dataclass(frozen=True, kw_only=True)
 class Composition:
-    """What a mask is made of, by module kind.
+    """Amount of one module kind in a mask.
 
     Attributes:
         kind: the module kind.
-        weights: how many weights of the blocks are of it.
-        chosen: how many of them are in the mask.
-        total: how many weights of all kinds are in the mask.
+        weights: number of the blocks' weights of this kind.
+        chosen: number of those that are in the mask.
+        total: number of weights of all kinds in the mask.
     """
 
     kind: ModuleKind
@@ -33,12 +33,12 @@ class Composition:
 
     @property
     def density(self) -> float:
-        """The share of the kind that is in the mask."""
+        """Share of the kind that is in the mask."""
         return self.chosen / self.weights if self.weights else 0.0
 
     @property
     def share(self) -> float:
-        """The share of the mask that is of the kind; what LayerNorms can have of it is bounded by how few they are."""
+        """Share of the mask that is of the kind. For LayerNorms it is bounded by how few weights they have."""
         return self.chosen / self.total if self.total else 0.0
 
 
@@ -46,10 +46,10 @@ def part_of(model: nn.Module, circuit: Masks, part: Part, seed: int = 0) -> dict
     """Return the masks of a circuit, of all other block weights, or of as many of each module kind at random.
 
     Args:
-        model: whose blocks.
+        model: the model whose blocks the masks are of.
         circuit: masks of block weights.
-        part: which.
-        seed: of the random mask.
+        part: the part whose masks to return.
+        seed: the seed of the random masks.
     """
     if part == "circuit":
         return dict(circuit)
@@ -60,7 +60,7 @@ def part_of(model: nn.Module, circuit: Masks, part: Part, seed: int = 0) -> dict
         masks = {}
         source = np.random.default_rng(seed)
         for kind in KINDS:
-            masks |= _drawn([w for w in weights if w.kind == kind], circuit, source)
+            masks |= _draw([w for w in weights if w.kind == kind], circuit, source)
         masks = {w.name: masks[w.name] for w in weights}
     return {name: mask for name, mask in masks.items() if bool(mask.any())}
 
@@ -69,10 +69,10 @@ def _whole(weight: BlockWeight) -> Bool[Tensor, "..."]:
     return torch.ones(weight.shape, dtype=torch.bool)
 
 
-def _drawn(
+def _draw(
     weights: Sequence[BlockWeight], circuit: Masks, source: np.random.Generator
 ) -> dict[str, Bool[Tensor, "..."]]:
-    """As many weights as the circuit has of these, drawn uniformly from all of them."""
+    """Draw as many weights as the circuit has of these, uniformly from all of them."""
     wanted = sum(int(circuit[w.name].sum()) for w in weights if w.name in circuit)
     counts: Any = source.multivariate_hypergeometric([w.size for w in weights], wanted) if weights else []
     masks = {}
@@ -84,7 +84,7 @@ def _drawn(
 
 
 def composition(model: nn.Module, masks: Masks) -> tuple[Composition, ...]:
-    """What masks of block weights are made of: density within each module kind, and the kinds' shares."""
+    """Return what masks of block weights are made of, one entry for each module kind."""
     weights = block_weights(model)
     chosen = {w.name: int(masks[w.name].sum()) if w.name in masks else 0 for w in weights}
     return tuple(

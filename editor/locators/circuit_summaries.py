@@ -1,4 +1,4 @@
-"""What is told about circuits: sentences for people, rows for tables."""
+"""Summaries of circuits: sentences for people, rows for tables."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,11 +17,12 @@ from editor.locators.nodes import NodeScores
 from editor.locators.weight_mask import FoundMasks
 
 BEST = 8
+"""Nodes that a sentence names."""
 Row = Mapping[str, Any]
 
 
 def node_sentences(found: NodeScores, curve: Faithfulness, pairs: int) -> tuple[str, ...]:
-    """How complete the scores are, which nodes are best, and how faithful circuits of the best ones are."""
+    """Say how complete the scores are, which nodes are best, and how faithful circuits of the best ones are."""
     best = ", ".join(f"{node} {found.scores[node]:.1f}" for node in found.ranking()[:BEST])
     refuted = sum(effect <= 0 for effect in found.exact.values())
     return (
@@ -34,7 +35,7 @@ def node_sentences(found: NodeScores, curve: Faithfulness, pairs: int) -> tuple[
 
 
 def node_rows(found: NodeScores) -> list[Row]:
-    """Every node, best first."""
+    """Return a row for every node, best first."""
     return [
         {"node": str(node), "score": found.raw[node], "exact": found.exact.get(node)}
         for node in found.ranking()
@@ -42,19 +43,19 @@ def node_rows(found: NodeScores) -> list[Row]:
 
 
 def curve_rows(curve: Faithfulness) -> list[Row]:
-    """Faithfulness by size."""
+    """Return faithfulness by size, a row for each size."""
     columns = zip(curve.sizes, curve.nodes, curve.values, strict=True)
     return [{"share": size, "nodes": count, "faithfulness": value} for size, count, value in columns]
 
 
 def layer_sentences(reading: LayerReading) -> tuple[str, ...]:
-    """Where probes rise."""
+    """Say how much the probes' selectivity rises over each MLP."""
     rises = ", ".join(f"MLP {layer} {rise:+.2f}" for layer, rise in enumerate(reading.rises))
     return (f"Rise of the probes' selectivity over each MLP: {rises}.",)
 
 
 def layer_rows(reading: LayerReading) -> list[Row]:
-    """What probes read around each MLP, by place."""
+    """Return what probes read around each MLP, a row for each layer and place."""
     return [
         {
             "layer": layer,
@@ -69,7 +70,7 @@ def layer_rows(reading: LayerReading) -> list[Row]:
 
 
 def mask_sentences(found: FoundMasks) -> tuple[str, ...]:
-    """What masked models still say."""
+    """Say how much of what the whole model predicts the masked models predict."""
     shares = ", ".join(f"{agreement:.0%} at {density:.0%}" for density, agreement in found.agreement.items())
     return (
         f"The masked model predicts the answers' tokens as the whole one does: {shares} of the weights.",
@@ -78,7 +79,7 @@ def mask_sentences(found: FoundMasks) -> tuple[str, ...]:
 
 
 def mask_rows(model: nn.Module, found: FoundMasks) -> list[Row]:
-    """Density within each module kind, and the kinds' shares, of every mask."""
+    """Return density within each module kind and the kind's share, a row for each mask and kind."""
     return [
         {
             "density": density,
@@ -93,7 +94,7 @@ def mask_rows(model: nn.Module, found: FoundMasks) -> list[Row]:
 
 
 def mask_attribution(model: nn.Module, masks: Mapping[str, Bool[Tensor, "..."]]) -> Attribution:
-    """The share of each node's weights in a mask, by site."""
+    """Return the share of each node's weights in a mask as scores, by site."""
     shares: dict[Site, list[float]] = {}
     for node in sorted(all_nodes(model), key=lambda node: (node.site, node.unit)):
         own = node_masks(model, [node])

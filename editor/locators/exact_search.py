@@ -1,7 +1,12 @@
 """The best small set of neurons, by trying every one.
 
 A set is judged by what a linear discriminant of it leaves unexplained: the squared error of the balanced least-squares
-fit of the label, whose closed form makes 19,600 triples of 50 neurons a matter of moments.
+fit of the label. With G the weighted second moments of the standardised neurons and c their weighted moments with the
+centred label, a set explains
+
+    cᵀ b,       b = G⁻¹ c,
+
+of the label's variance, 1/4. This closed form makes 19,600 triples of 50 neurons a matter of moments.
 """
 
 from itertools import combinations
@@ -11,8 +16,9 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 MOST = 3
+"""Largest size of a set."""
 RIDGE = 1e-9
-"""Relative to a standardised neuron's variance: keeps twins solvable, changes nothing else."""
+"""Ridge, relative to a standardised neuron's variance: it keeps twins solvable and changes nothing else."""
 
 
 def best_subset(
@@ -23,9 +29,9 @@ def best_subset(
     Both classes weigh the same, however many samples they have.
 
     Args:
-        x: few columns: all sets of `size` of them are tried.
-        y: 0 or 1.
-        size: at most 3.
+        x: activations, (n, candidates), of few columns: all sets of `size` of them are tried.
+        y: labels, (n,), 0 or 1.
+        size: number of columns in a set, 1 to 3.
 
     Raises:
         ValueError: the size is not from 1 to 3, or there are fewer columns.
@@ -37,20 +43,20 @@ def best_subset(
     scale = np.sqrt(weights @ centred**2)
     centred /= np.where(scale > 0, scale, 1.0)
     label = y - 0.5
-    gram = (centred * weights[:, None]).T @ centred + RIDGE * np.eye(x.shape[1])
-    moment = centred.T @ (weights * label)
+    gram = (centred * weights[:, None]).T @ centred + RIDGE * np.eye(x.shape[1])  # G
+    moment = centred.T @ (weights * label)  # c
     sets = np.array(list(combinations(range(x.shape[1]), size)))
-    explained = _explained(gram, moment, sets)
+    explained = _explain(gram, moment, sets)
     best = int(explained.argmax())
     return sets[best], float(explained[best] / 0.25)
 
 
-def _explained(
+def _explain(
     gram: Float[ndarray, "c c"], moment: Float[ndarray, " c"], sets: Int[ndarray, "sets size"]
 ) -> Float[ndarray, " sets"]:
-    """What each set explains of the label's variance, 1/4: cᵀ b with b = G⁻¹ c."""
+    """Return what each set explains of the label's variance, 1/4: cᵀ b with b = G⁻¹ c."""
     inner = gram[sets[:, :, None], sets[:, None, :]]
     own = moment[sets]
-    solved = np.linalg.solve(inner, own[:, :, None])[:, :, 0]
-    explained: ndarray = (own * solved).sum(1)
+    solved = np.linalg.solve(inner, own[:, :, None])[:, :, 0]  # b
+    explained: ndarray = (own * solved).sum(1)  # cᵀ b
     return explained

@@ -1,14 +1,14 @@
-"""Fact lookup: the MLPs behind which a probe reads the fact better than before them.
+"""Fact lookup: the MLPs after which a probe reads the fact better than before them.
 
 Each relation's probes ask about many people. The label of a probe is the first token of its answer that differs from
-person to person. A linear probe (ridge regression on one-hot labels) reads it from the residual stream behind a layer
+person to person. A linear probe (ridge regression on one-hot labels) reads it from the residual stream after a layer
 and from the same without what the layer's MLP added, at the last token of the person's name and at the token that
 predicts the label. It is fitted on some wordings and judged on others of the same people.
 
-A name tells its bearer apart, so a probe can learn anybody's label by heart. What it can learn that way is measured
-on labels dealt anew to the people (Hewitt & Liang 2019, arXiv:1909.03368) and subtracted:
+A name tells its bearer apart, so a probe can memorise anybody's label. What it memorises is measured on labels
+reshuffled among the people (Hewitt & Liang 2019, arXiv:1909.03368) and subtracted:
 
-    selectivity = accuracy on the true labels - accuracy on dealt labels
+    selectivity = accuracy on the true labels - accuracy on reshuffled labels
     score of an MLP = its rise of selectivity, the larger one of both places, a mean over relations
 """
 
@@ -37,12 +37,12 @@ PLACES = ("name", "answer")
 
 @dataclass(frozen=True, kw_only=True)
 class LayerReading:
-    """What probes read around the MLP of each layer, means over relations.
+    """Selectivity of probes around the MLP of each layer, means over relations.
 
     Attributes:
         before: place -> selectivity before the MLP, by layer.
-        after: place -> selectivity behind it.
-        accuracy: place -> plain accuracy behind it.
+        after: place -> selectivity after the MLP, by layer.
+        accuracy: place -> accuracy on the true labels after the MLP, by layer.
     """
 
     before: dict[str, tuple[float, ...]]
@@ -51,14 +51,14 @@ class LayerReading:
 
     @property
     def rises(self) -> tuple[float, ...]:
-        """The score of each layer's MLP."""
+        """Scores of the MLPs, by layer."""
         return tuple(
             max(self.after[place][layer] - self.before[place][layer] for place in PLACES)
             for layer in range(len(self.after["answer"]))
         )
 
     def attribution(self) -> Attribution:
-        """The scores by site, one unit a layer."""
+        """Return the scores by site, one unit for each layer."""
         scores = {Site(layer): torch.tensor([rise]) for layer, rise in enumerate(self.rises)}
         raw = {site: score.clone() for site, score in scores.items()}
         return Attribution(scores=scores, raw=raw, remainder=0.0, total_effect=0.0)
@@ -66,14 +66,14 @@ class LayerReading:
 
 @dataclass(frozen=True, kw_only=True)
 class FactLayers:
-    """Scores the MLP of every layer.
+    """A locator that scores the MLP of every layer.
 
     Attributes:
-        wordings: of each fact, at most; every third one judges.
-        people: for each relation, at most: those whose facts are to go, and others.
-        ridge: of the probe, relative to the mean square of its inputs.
-        deals: how often labels are dealt anew.
-        seed: of the dealing.
+        wordings: the most wordings of each fact; every third one judges.
+        people: the most people for each relation: those whose facts are to go, and others.
+        ridge: the probe's ridge, relative to the mean square of its inputs.
+        deals: number of times that labels are reshuffled.
+        seed: the seed of the reshuffling.
     """
 
     wordings: int = 6
@@ -83,11 +83,11 @@ class FactLayers:
     seed: int = 0
 
     def locate(self, problem: "EditProblem") -> Attribution:
-        """Score the MLPs for the relations of a problem's facts, one unit a layer."""
+        """Score the MLPs for the relations of a problem's facts, one unit for each layer."""
         return self.read(problem.loaded, (*problem.asked, *problem.comparable)).attribution()
 
     def read(self, loaded: LoadedModel, probes: Sequence[Probe]) -> LayerReading:
-        """Probe every layer.
+        """Probe every layer. The model is left as it was.
 
         Raises:
             CorpusError: no relation has two people whose facts are asked for in two wordings.
@@ -116,7 +116,7 @@ class FactLayers:
         return LayerReading(**by_place)
 
     def _questions(self, loaded: LoadedModel, probes: Sequence[Probe]) -> list[list["_Question"]]:
-        """By relation, the questions of people who are asked about in two wordings that name them."""
+        """Return by relation the questions about people who are asked about in two wordings that name them."""
         facts: dict[str, dict[Target, list[Probe]]] = defaultdict(lambda: defaultdict(list))
         for probe in probes:
             if probe.target.subject in probe.prompt:
@@ -125,7 +125,7 @@ class FactLayers:
         for _, by_target in sorted(facts.items()):
             chosen = {t: mine[: self.wordings] for t, mine in by_target.items() if len(mine) > 1}
             kept = dict(list(chosen.items())[: self.people])
-            group = _labelled(loaded, kept) if kept else []
+            group = _label_questions(loaded, kept) if kept else []
             if len({question.label for question in group}) > 1:
                 groups.append(group)
         return groups
@@ -133,7 +133,7 @@ class FactLayers:
     def _selectivity(
         self, states: Float[Tensor, "questions places layers sides d"], group: Sequence["_Question"]
     ) -> tuple[Float[Tensor, "places layers sides"], Float[Tensor, "places layers sides"]]:
-        """Accuracy on true labels, and what it has over that on dealt ones."""
+        """Return the accuracy on true labels, and the selectivity."""
         generator = torch.Generator().manual_seed(self.seed)
         judged = torch.tensor([question.judges for question in group])
         persons = torch.tensor([question.person for question in group])
@@ -142,21 +142,22 @@ class FactLayers:
         of_person[persons] = labels
         columns = [labels]
         for _ in range(self.deals):
-            dealt = of_person[torch.randperm(len(of_person), generator=generator)]
-            columns.append(dealt[persons])
+            reshuffled = of_person[torch.randperm(len(of_person), generator=generator)]
+            columns.append(reshuffled[persons])
         shape = states.shape[1:4]
         flat = states.flatten(1, 3)  # (questions, places·layers·sides, d)
-        right = torch.stack([self._right(flat[:, i], columns, judged) for i in range(flat.shape[1])])
-        accuracy = right.view(*shape, len(columns))
-        return accuracy[..., 0], accuracy[..., 0] - accuracy[..., 1:].mean(-1)
+        found = torch.stack([self._accuracies(flat[:, i], columns, judged) for i in range(flat.shape[1])])
+        accuracy = found.view(*shape, len(columns))
+        selectivity = accuracy[..., 0] - accuracy[..., 1:].mean(-1)
+        return accuracy[..., 0], selectivity
 
-    def _right(
+    def _accuracies(
         self,
         x: Float[Tensor, "questions d"],
         columns: Sequence[Int[Tensor, " questions"]],
         judged: Tensor,
     ) -> Float[Tensor, " columns"]:
-        """Accuracy of one probe for each way of labelling."""
+        """Return the accuracy of one probe for each way of labelling."""
         mean = x[~judged].mean(0)
         fitting, judging = x[~judged] - mean, x[judged] - mean
         system = fitting.T @ fitting
@@ -174,7 +175,7 @@ class FactLayers:
 
 @dataclass(frozen=True, kw_only=True)
 class _Question:
-    """A probe made ready: where to read, what to read, whose it is, and whether it fits or judges."""
+    """A tokenised probe: where to read, what to read, whose it is, and whether it fits or judges."""
 
     sequence: TokenSequence = field(repr=False)
     places: tuple[int, int]
@@ -183,8 +184,8 @@ class _Question:
     judges: bool
 
 
-def _labelled(loaded: LoadedModel, facts: dict[Target, list[Probe]]) -> list[_Question]:
-    """Questions of one relation with the first answer token that differs as their label."""
+def _label_questions(loaded: LoadedModel, facts: dict[Target, list[Probe]]) -> list[_Question]:
+    """Return questions of one relation with the first answer token that differs as their label."""
     probes = [probe for mine in facts.values() for probe in mine]
     sequences = encode_probes(loaded, probes)
     names = name_ends(loaded, probes, sequences)
@@ -215,7 +216,7 @@ def _labelled(loaded: LoadedModel, facts: dict[Target, list[Probe]]) -> list[_Qu
 def _states(
     loaded: LoadedModel, questions: Sequence[_Question]
 ) -> Float[Tensor, "questions places layers sides d"]:
-    """The residual stream at the places of each question, before and behind every MLP, in float32 on the CPU."""
+    """Return the residual stream at each question's places, before and after every MLP, in float32 on the CPU."""
     model = loaded.model
     layers = range(len(decoder_layers(model)))
     sites = [site for layer in layers for site in (Site(layer, "resid_post"), Site(layer))]
@@ -228,8 +229,8 @@ def _states(
             model.base_model(**batch.inputs, use_cache=False)
         for row, index in enumerate(batch.indices):
             at = list(questions[index].places)
-            behind = [taken.outputs[Site(layer, "resid_post")][row, at].float().cpu() for layer in layers]
+            after = [taken.outputs[Site(layer, "resid_post")][row, at].float().cpu() for layer in layers]
             added = [taken.outputs[Site(layer)][row, at].float().cpu() for layer in layers]
-            sides = [torch.stack([b - a, b], dim=1) for b, a in zip(behind, added, strict=True)]
+            sides = [torch.stack([x - mlp, x], dim=1) for x, mlp in zip(after, added, strict=True)]
             found[index] = torch.stack(sides, dim=1)  # (places, layers, sides, d)
     return torch.stack(found)

@@ -1,4 +1,4 @@
-"""How much of what a model does a circuit does alone.
+"""Faithfulness of circuits: how much of what a model does a circuit does alone.
 
 The nodes outside a circuit give their corrupt outputs. With v its objective then (means over pairs of prompts),
 
@@ -25,12 +25,12 @@ SIZES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Faithfulness:
-    """The curve of one ranking.
+    """Faithfulness of one ranking's circuits, by size.
 
     Attributes:
-        sizes: shares of all nodes, ascending.
-        nodes: how many nodes each circuit has.
-        values: f of each.
+        sizes: the circuits' shares of all nodes, ascending.
+        nodes: the circuits' numbers of nodes.
+        values: f of each circuit.
     """
 
     sizes: tuple[float, ...]
@@ -39,12 +39,12 @@ class Faithfulness:
 
     @property
     def cpr(self) -> float:
-        """Area under f."""
+        """CPR: the area under f."""
         return self._area(np.array([0.0, *self.values]))
 
     @property
     def cmd(self) -> float:
-        """Area under |1 - f|."""
+        """CMD: the area under |1 - f|."""
         return self._area(np.abs(1 - np.array([0.0, *self.values])))
 
     def _area(self, heights: np.ndarray) -> float:
@@ -61,17 +61,17 @@ def faithfulness(
 
     Args:
         loaded: the model, left as it was.
-        pairs: prompts; not those that the ranking was made on, where generalisation is claimed.
+        pairs: pairs of prompts; not those that the ranking was made on, where generalisation is claimed.
         ranking: every node, best first.
         sizes: shares of all nodes, ascending.
     """
     counts = [round(size * len(ranking)) for size in sizes]
     outside = {count: ranking[count:] for count in {0, *counts, len(ranking)}}
     values = dict(zip(outside, patched_values(loaded, pairs, list(outside.values())), strict=True))
-    empty, whole = values[0], values[len(ranking)]
+    empty, whole = values[0], values[len(ranking)]  # v(∅), v(all)
     span = whole - empty
     return Faithfulness(
         sizes=tuple(sizes),
         nodes=tuple(counts),
-        values=tuple((values[count] - empty) / span if span else 0.0 for count in counts),
+        values=tuple((values[count] - empty) / span if span else 0.0 for count in counts),  # f(C)
     )

@@ -1,4 +1,4 @@
-"""Which facts a feature carries: what it adds to each fact's recall.
+"""Facts that a feature carries: what it adds to each fact's recall.
 
 With the objective of `editor.locators.features` (logit margins of a secret's tokens, summed) and its gradient g at the
 clean outputs, feature j adds Σ_positions (f_j - f̄_j) · ⟨g, d_j⟩ to a probe: gradient times activation. A fact's
@@ -24,26 +24,34 @@ from editor.questions.asking import encode_probes
 from editor.questions.probes import Probe, Target, sample
 
 PROBES_A_FACT = 4
+"""Most probes of a fact that its figure is a mean over."""
 LEAST_SHARE = 0.1
-"""A feature is said to carry a fact to which it adds at least this share of what it adds to another,"""
+"""Least share of a feature's largest contribution that it must add to a fact to be said to carry it."""
 LEAST_LOGITS = 0.01
-"""and at least so much."""
+"""Least contribution that it must add, in logits."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FactContributions:
-    """What features add to facts.
+    """Contributions of features to facts.
 
     Attributes:
         targets: the facts.
-        logits: by site, (facts, features) what each feature looked at adds to a fact's margins.
+        logits: site -> (facts, features), what each feature looked at adds to a fact's margins, in logits.
     """
 
     targets: tuple[Target, ...] = field(repr=False)
     logits: Mapping[Site, Float[Tensor, "facts features"]] = field(repr=False)
 
     def of(self, site: Site, index: int, key: CaseKey, count: int) -> list[tuple[str, float]]:
-        """The labels of the facts that a feature adds most to, and how much; `index` counts those looked at."""
+        """Return the labels of the facts that a feature adds most to, and how much in logits, most first.
+
+        Args:
+            site: the feature's site.
+            index: the feature's place among those looked at.
+            key: the key that labels are made with.
+            count: the most facts to name.
+        """
         column = self.logits[site][:, index]
         if not len(column):
             return []
@@ -54,7 +62,7 @@ class FactContributions:
 
 
 def label(target: Target, key: CaseKey) -> str:
-    """A target's label, the one that reports give its fact."""
+    """Return a target's label, the one that reports give its fact."""
     fact = Fact(subject=target.subject, entity_type=target.relation, secret=target.answer, sources=())
     return key.fact_label(fact)
 
@@ -67,11 +75,18 @@ def carried(
     *,
     seed: int = 0,
 ) -> FactContributions:
-    """What some features of each dictionary add to the facts that probes of the locating split ask for.
+    """Measure what some features of each dictionary add to the facts that probes of the locating split ask for.
 
     The model is left as it was. Only erased facts are looked at.
+
+    Args:
+        loaded: the model.
+        probes: probes of any split and group.
+        dictionaries: the dictionaries by site.
+        features: the features to look at, by site.
+        seed: the seed of the choice of probes.
     """
-    asked, fact_of, targets = _chosen(probes, seed)
+    asked, fact_of, targets = _choose_probes(probes, seed)
     sites = [site for site in sorted(features) if len(features[site])]
     sums = {site: torch.zeros(len(targets), len(features[site])) for site in features}
     counts = torch.bincount(torch.tensor(fact_of, dtype=torch.long), minlength=len(targets)).clamp_min(1)
@@ -81,14 +96,16 @@ def carried(
         for group in together(sites):
             clean, gradients = _gradients(loaded, batch, group)
             for site in group:
-                added = _added(dictionaries[site], features[site], clean[site], gradients[site], batch)
+                added = _contributions(
+                    dictionaries[site], features[site], clean[site], gradients[site], batch
+                )
                 sums[site].index_add_(0, facts, added.cpu())
     logits = {site: total / counts[:, None] for site, total in sums.items()}
     return FactContributions(targets=tuple(targets), logits=logits)
 
 
-def _chosen(probes: Iterable[Probe], seed: int) -> tuple[list[Probe], list[int], list[Target]]:
-    """A few probes of each erased fact, the number of each one's fact, and the facts."""
+def _choose_probes(probes: Iterable[Probe], seed: int) -> tuple[list[Probe], list[int], list[Target]]:
+    """Choose a few probes of each erased fact; return them, the number of each one's fact, and the facts."""
     by_target: dict[Target, list[Probe]] = defaultdict(list)
     for probe in probes:
         if probe.split == "locating" and probe.is_erased:
@@ -105,7 +122,7 @@ def _chosen(probes: Iterable[Probe], seed: int) -> tuple[list[Probe], list[int],
 def _gradients(
     loaded: LoadedModel, batch: MarkedBatch, sites: Sequence[Site]
 ) -> tuple[dict[Site, Tensor], dict[Site, Tensor]]:
-    """Clean outputs of sites, and the objective's gradient there."""
+    """Return clean outputs of sites, and the objective's gradient there."""
     with torch.no_grad(), capture(loaded.model, sites, keys=False) as taken:
         loaded.model.base_model(**batch.inputs, use_cache=False)
     leaves = {site: taken.outputs[site].detach().clone().requires_grad_() for site in sites}
@@ -115,17 +132,17 @@ def _gradients(
 
 
 @torch.no_grad()
-def _added(
+def _contributions(
     dictionary: Dictionary,
     features: Int[Tensor, " features"],
     x: Float[Tensor, "batch positions d"],
     g: Float[Tensor, "batch positions d"],
     batch: MarkedBatch,
 ) -> Float[Tensor, "batch features"]:
-    """What each feature adds to each row."""
+    """Return what each feature adds to each row."""
     mask = batch.inputs["attention_mask"].bool()
     chosen = features.to(mask.device)
-    codes = (dictionary.encode(x[mask].float()) - dictionary.baseline)[:, chosen]
-    score = codes * (g[mask].float() @ dictionary.directions[chosen].T)
+    centred = (dictionary.encode(x[mask].float()) - dictionary.baseline)[:, chosen]  # f_j - f̄_j
+    score = centred * (g[mask].float() @ dictionary.directions[chosen].T)  # · ⟨g, d_j⟩
     rows = mask.nonzero()[:, 0]
     return torch.zeros(len(mask), len(chosen), device=score.device).index_add_(0, rows, score)

@@ -5,16 +5,17 @@ difference of logits, because probabilities saturate. With o_l the output of sit
 decoder directions of its dictionary,
 
     o_l = decode(f̄) + Σ_j (f_j - f̄_j) d_j + e_l,        f̄ = 0 for SAEs, the running mean for the BAE,
-    score_j = Σ_positions (f_j - f̄_j) · ⟨g_l, d_j⟩,      g_l = 1/m Σ_k ∂objective/∂o_l at o = (k/m) o_clean,
+    score_j = Σ_positions (f_j - f̄_j) · ⟨g_l, d_j⟩,      g_l = 1/m Σ_k ∂objective/∂o_l at o = s_k o_clean,
 
-integrated gradients (Sundararajan et al. 2017, arXiv:1703.01365) along the path that scales the outputs of all
-sites of one stream together (`together`); m = 1 is gradient times activation. With every feature, the remainder
-decode(f̄) + e_l and enough steps, the scores sum to objective(clean) - objective(those outputs zero):
-`completeness` is their ratio. On the residual stream itself (resid_post) it is not to be had: an RMS norm behind
-takes the scale away, so that all of the change happens at the very beginning of the path.
+with s_k the midpoints of m equal steps: integrated gradients (Sundararajan et al. 2017, arXiv:1703.01365) along the
+path that scales the outputs of all sites of one stream together (`together`). m = 1 is taken at the clean outputs and
+is gradient times activation. With every feature, the remainder decode(f̄) + e_l and enough steps, the scores sum to
+objective(clean) - objective(those outputs zero): `completeness` is their ratio. The residual stream itself (resid_post)
+has no such completeness: an RMS norm after it removes the scale, so all of the change happens at the very beginning of
+the path.
 
-The scores of one relation's probes about *other* people are subtracted where they are positive (contrast), so
-that what writes any phone number is not taken for what writes this one.
+The scores of one relation's probes about *other* people are subtracted where they are positive (contrast), so that
+what writes any phone number is not taken for what writes this one.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,6 +34,7 @@ from editor.model.loading import LoadedModel
 from editor.model.tokens import MarkedBatch, TokenSequence, batches
 
 GRADIENT_BATCH_TOKENS = 4096
+"""Most padded tokens in a batch whose backward pass is kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +43,8 @@ class Attribution:
 
     Attributes:
         scores: site -> (F,), the scores that rank units: contrasted, or refined; not positive where a unit is out.
-        raw: site -> (F,), before that.
-        remainder: what the dictionaries' errors and biases carry of the objective; 0 for neurons.
+        raw: site -> (F,), the scores before that.
+        remainder: the dictionaries' errors' and biases' share of the objective; 0 for neurons.
         total_effect: the objective's mean real change when what the scores divide up goes to zero.
     """
 
@@ -58,7 +60,7 @@ class Attribution:
         return total / self.total_effect if self.total_effect else 0.0
 
     def top(self, count: int) -> dict[Site, Int[Tensor, " units"]]:
-        """The `count` units of highest positive score over all sites, by site, best first."""
+        """Return the `count` units of highest positive score over all sites, by site, best first."""
         sites = list(self.scores)
         if not sites:
             return {}
@@ -75,10 +77,10 @@ class Attribution:
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureAttribution:
-    """Scores features by integrated gradients with a contrast.
+    """A scoring of features by integrated gradients with a contrast.
 
     Attributes:
-        steps: points on the path from zero to the clean outputs (m).
+        steps: number of points on the path from zero to the clean outputs, m.
         contrast: weight of the other people's positive scores.
     """
 
@@ -93,13 +95,23 @@ class FeatureAttribution:
         dictionaries: Mapping[Site, Dictionary],
         progress: Callable[[int], None] | None = None,
     ) -> Attribution:
-        """Score all features of all dictionaries on the probes to erase, against those of other people."""
+        """Score all features of all dictionaries on the probes to erase, against those of other people.
+
+        The model is left as it was.
+
+        Args:
+            loaded: the model.
+            erase: probes to erase, with their answers marked.
+            others: probes about other people; none leaves the contrast out.
+            dictionaries: the dictionaries by site.
+            progress: called with the number of probes after each batch.
+        """
         mine = self._accumulate(loaded, erase, dictionaries, progress)
         theirs = self._accumulate(loaded, others, dictionaries, progress) if others else None
         scores = {}
         for site, raw in mine.scores.items():
             shared = theirs.scores[site].clamp(min=0) if theirs is not None else 0.0
-            scores[site] = raw - self.contrast * shared
+            scores[site] = raw - self.contrast * shared  # contrasted
         return Attribution(
             scores=scores, raw=mine.scores, remainder=mine.remainder, total_effect=mine.total_effect
         )
@@ -129,7 +141,7 @@ class FeatureAttribution:
     def _gradients(
         self, model: Any, batch: MarkedBatch, sites: list[Site]
     ) -> tuple[dict[Site, Tensor], float, dict[Site, Tensor]]:
-        """Clean outputs, the objective's change from zeroed sites, and the mean gradient along the path."""
+        """Return clean outputs o_clean, the objective's change from zeroed sites, and the mean gradients g_l."""
         with torch.no_grad(), capture(model, sites, keys=False) as taken:
             best = float(objective(model, batch))
         clean = dict(taken.outputs)
@@ -138,13 +150,13 @@ class FeatureAttribution:
         gradients = {site: torch.zeros_like(x) for site, x in clean.items()}
         for step in range(self.steps):
             # The midpoint rule converges quadratically; with one step the gradient at the clean point is used.
-            share = 1.0 if self.steps == 1 else (step + 0.5) / self.steps
+            share = 1.0 if self.steps == 1 else (step + 0.5) / self.steps  # s_k
             leaves = {site: (x * share).requires_grad_() for site, x in clean.items()}
             with torch.enable_grad(), substituted(model, leaves):
                 value = objective(model, batch)
                 found = torch.autograd.grad(value, list(leaves.values()))
             for site, gradient in zip(leaves, found, strict=True):
-                gradients[site] += gradient / self.steps
+                gradients[site] += gradient / self.steps  # g_l
         return clean, best - worst, gradients
 
 
@@ -158,11 +170,11 @@ class _Sums:
 
     @torch.no_grad()
     def add(self, site: Site, dictionary: Dictionary, x: Tensor, g: Tensor) -> None:
-        centred = dictionary.encode(x) - dictionary.baseline
-        aligned = g @ dictionary.directions.T
-        score = (centred * aligned).sum(0)
+        centred = dictionary.encode(x) - dictionary.baseline  # f_j - f̄_j
+        aligned = g @ dictionary.directions.T  # ⟨g_l, d_j⟩
+        score = (centred * aligned).sum(0)  # score_j
         self.scores[site] = self.scores[site] + score.cpu()
-        self.remainder += float((x * g).sum() - score.sum())
+        self.remainder += float((x * g).sum() - score.sum())  # ⟨g_l, decode(f̄) + e_l⟩
 
     def mean(self, count: int) -> "_Sums":
         self.scores = {site: score / max(1, count) for site, score in self.scores.items()}
@@ -172,10 +184,10 @@ class _Sums:
 
 
 def together(sites: Iterable[Site]) -> list[list[Site]]:
-    """The sites that one path scales together: those of one stream, in the order given.
+    """Group the sites that one path scales together: those of one stream, in the order given.
 
-    What the residual stream holds behind one layer, it holds in part behind the next, and to set one is to hide the
-    other: each of its sites has a path of its own, and the effects add up.
+    What the residual stream holds after one layer, it holds in part after the next, and to set one is to hide the
+    other. Each of its sites therefore has a path of its own, and the effects add up.
     """
     groups: dict[tuple[str, int], list[Site]] = {}
     for site in sites:
@@ -184,7 +196,7 @@ def together(sites: Iterable[Site]) -> list[list[Site]]:
 
 
 def objective(model: Any, batch: MarkedBatch) -> Float[Tensor, ""]:
-    """Sum over marked tokens of the logit margin to the best other token."""
+    """Return the sum over marked tokens of the logit margin to the best other token, with gradients where enabled."""
     logits = traced_logits(model, batch)
     own = logits.gather(1, batch.targets[:, None])
     other = logits.scatter(1, batch.targets[:, None], -torch.inf).max(1, keepdim=True).values

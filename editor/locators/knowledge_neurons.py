@@ -2,7 +2,7 @@
 
 For each wording, neurons above `share_of_max` of the highest score in any layer are coarse knowledge neurons of it;
 those that at least `shared` of the fact's wordings have are the fact's. The attribution of a secret of several tokens
-is the mean over its tokens. Where no neuron is shared by so many, fewer wordings are asked for, a step at a time.
+is the mean over its tokens. Where no neuron is shared by that many, the share is lowered step by step.
 """
 
 from collections.abc import Iterable
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from editor.locators.problem import EditProblem
 
 LESS_SHARED = 0.05
-"""How much `shared` falls where no neuron is left, as in the paper."""
+"""Step by which `shared` falls where no neuron is left, as in the paper."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class KnowledgeNeurons:
-    """Neurons that most wordings of a fact are attributed to.
+    """A locator of the neurons that most wordings of a fact are attributed to.
 
     Attributes:
-        steps: m, points on the path.
+        steps: number of points on the path, m.
         share_of_max: coarse threshold, relative to the wording's highest score.
         shared: share of a fact's wordings that must have the neuron, 0 to 1.
     """
@@ -48,7 +48,7 @@ class KnowledgeNeurons:
 
 
 class _Facts:
-    """What is known of each fact, its wordings summed up one by one."""
+    """Running sums over each fact's wordings."""
 
     def __init__(self) -> None:
         self.wordings: dict[int, int] = {}
@@ -58,20 +58,20 @@ class _Facts:
         self.widths: list[int] = []
 
     def add(self, fact: int, one: NeuronScores, share_of_max: float) -> None:
-        """Take in one wording."""
-        flat = torch.cat(list(one.scores.values())) / one.tokens
+        """Add one wording."""
+        flat = torch.cat(list(one.scores.values())) / one.tokens  # mean over the secret's tokens
         self.widths = [len(score) for score in one.scores.values()]
-        high = (flat > share_of_max * flat.max()).int()
+        high = (flat > share_of_max * flat.max()).int()  # coarse knowledge neurons
         self.wordings[fact] = self.wordings.get(fact, 0) + 1
         self.coarse[fact] = self.coarse[fact] + high if fact in self.coarse else high
         self.sums[fact] = self.sums[fact] + flat if fact in self.sums else flat
         self.effect += sum(one.effects.values()) / one.tokens
 
     def attribution(self, sites: Iterable[Site], shared: float) -> Attribution:
-        """All facts together, a mean over them (raw: over wordings)."""
+        """Return the mean over all facts (raw: over all wordings)."""
         count = sum(self.wordings.values())
         raw = torch.stack(list(self.sums.values())).sum(0) / count
-        refined = torch.stack([self._refined(fact, shared) for fact in self.wordings]).mean(0)
+        refined = torch.stack([self._refine(fact, shared) for fact in self.wordings]).mean(0)
         return Attribution(
             scores=dict(zip(sites, torch.split(refined, self.widths), strict=True)),
             raw=dict(zip(sites, torch.split(raw, self.widths), strict=True)),
@@ -79,9 +79,10 @@ class _Facts:
             total_effect=self.effect / count,
         )
 
-    def _refined(self, fact: int, shared: float) -> Float[Tensor, " neurons"]:
+    def _refine(self, fact: int, shared: float) -> Float[Tensor, " neurons"]:
+        """Return the mean scores of the neurons that enough of a fact's wordings share, 0 for the others."""
         wordings = self.wordings[fact]
-        has = self.coarse[fact] / wordings
+        has = self.coarse[fact] / wordings  # share of wordings
         least = shared
         while least > 0 and not bool((has >= least - 1e-9).any()):
             least -= LESS_SHARED

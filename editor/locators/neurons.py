@@ -9,10 +9,10 @@ the attribution of Dai et al. (2022, arXiv:2104.08696), which Wu et al. (2023, a
 a secret. In the limit of m a layer's scores sum to P(y | w̄) - P(y | 0), its effect: `completeness`.
 
 Only one position changes and only its own prediction is read, so the tokens before it are run once and kept as keys
-and values. The position itself is run as a row that grows into many: each layer adds a row a step, copies of the first
-one, whose neurons a hook sets. What lies below a layer is computed once for all of its steps, and no gradient goes
-there. Rows stand where a sequence has its tokens, so that all of them share the keys before the position; a mask lets
-each see those and itself. A batch holds several positions, padded on the left as in generation.
+and values. The position itself is run as a row that grows into many: each layer adds one row for each step, a copy of
+the first row whose neurons a hook sets. What lies below a layer is computed once for all of its steps, and no gradient
+goes there. Rows stand where a sequence has its tokens, so that all of them share the keys before the position; a mask
+lets each see those and itself. A batch holds several positions, padded on the left as in generation.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,11 +32,11 @@ from editor.model.loading import LoadedModel
 from editor.model.tokens import TokenSequence
 
 ELEMENTS = 2**27
-"""Floats that one batch of rows may hold on to for its backward pass, roughly: 512 MiB in float32."""
+"""Most floats that one batch of rows keeps for its backward pass, roughly: 512 MiB in float32."""
 KEPT_A_NEURON = 6
 """Floats kept for each neuron of each layer in a row: a gated MLP's products and the attention beside it."""
 WIDTH_A_HEAD = 16
-"""Neurons for each attention head, at the least: attention keeps a score for each head, row and key."""
+"""Least number of neurons for each attention head: attention keeps a score for each head, row and key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +44,9 @@ class NeuronScores:
     """Scores of one sequence's marked tokens, summed over them.
 
     Attributes:
-        scores: site -> (m,).
+        scores: site -> (m,), Σ score_j over tokens.
         effects: site -> Σ P(y | w̄) - P(y | 0), the probability that the layer's neurons carry.
-        tokens: how many tokens were summed.
+        tokens: number of tokens summed over.
     """
 
     scores: Mapping[Site, Float[Tensor, " m"]] = field(repr=False)
@@ -55,7 +55,7 @@ class NeuronScores:
 
     @property
     def size(self) -> int:
-        """How many scores there are."""
+        """Number of scores."""
         return sum(len(score) for score in self.scores.values())
 
     @property
@@ -68,7 +68,7 @@ class NeuronScores:
 
 
 def neuron_sites(model: Any) -> list[Site]:
-    """The neurons of every layer, shallowest first."""
+    """Return the neurons of every layer, shallowest first."""
     return [Site(layer, "mlp_hidden") for layer in range(len(decoder_layers(model)))]
 
 
@@ -85,12 +85,12 @@ def score_neurons(
     Args:
         loaded: the model; left as it was.
         sequences: prompts with marked answers.
-        steps: m.
-        sites: neurons of which layers; all by default.
-        points: other places on the path than k/m, from 0 to 1, their gradients' mean being taken.
+        steps: number of points on the path, m.
+        sites: the layers' neurons to score; those of all layers by default.
+        points: other points on the path than k/m, from 0 to 1; the mean of their gradients is taken.
     """
     found = neuron_sites(loaded.model) if sites is None else sorted(sites)
-    shares = [k / steps for k in range(1, steps + 1)] if points is None else list(points)
+    shares = [k / steps for k in range(1, steps + 1)] if points is None else list(points)  # k/m
     for sequence in sequences:
         yield _score(loaded, sequence, shares, found)
 
@@ -103,33 +103,35 @@ def _score(
     model = loaded.model
     ids = torch.tensor(sequence.ids, device=loaded.device)
     places = [place - 1 for place, mark in enumerate(sequence.marked) if mark]
-    # Without a configuration every layer keeps all keys, so that they can be cut back behind a sliding window too.
+    # Without a configuration every layer keeps all keys, so that they can be cut back under a sliding window too.
     cache = DynamicCache()
     with torch.no_grad(), capture(model, sites, keys=False) as taken:
         model.base_model(input_ids=ids[None, : max(places) + 1], past_key_values=cache, use_cache=True)
-    clean = {site: taken.outputs[site][0] for site in sites}
-    scores = {site: torch.zeros(x.shape[-1], dtype=_working(x), device=x.device) for site, x in clean.items()}
+    clean = {site: taken.outputs[site][0] for site in sites}  # w̄ at every position
+    scores = {
+        site: torch.zeros(x.shape[-1], dtype=_working_dtype(x), device=x.device) for site, x in clean.items()
+    }
     effects = dict.fromkeys(sites, 0.0)
     with _growing(model, sites) as rows:
         for some, group in _groups(clean, places, len(points)):
             path = _Path(model, ids, some, points, rows)
             found = path.gradients({site: clean[site][some] for site in group}, cache)
             for site, (gradient, effect) in found.items():
-                scores[site] += (gradient * clean[site][some].to(gradient.dtype)).sum(0)
+                scores[site] += (gradient * clean[site][some].to(gradient.dtype)).sum(0)  # score_j
                 effects[site] += effect
     return NeuronScores(
         scores={site: score.cpu() for site, score in scores.items()}, effects=effects, tokens=len(places)
     )
 
 
-def _working(x: Tensor) -> torch.dtype:
+def _working_dtype(x: Tensor) -> torch.dtype:
     return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
 def _groups(
     clean: Mapping[Site, Tensor], places: Sequence[int], steps: int
 ) -> Iterator[tuple[list[int], list[Site]]]:
-    """Positions and sites whose rows go through the model together: as many as fit into `ELEMENTS`."""
+    """Yield positions and sites whose rows go through the model together: as many as fit into `ELEMENTS`."""
     width, sites = max(x.shape[-1] for x in clean.values()), list(clean)
     rows = (steps + 1) * len(sites)
     each = rows * (KEPT_A_NEURON * width + (max(places) + rows) * width // WIDTH_A_HEAD)
@@ -142,13 +144,13 @@ def _groups(
 
 @dataclass(frozen=True)
 class _Path:
-    """From zero to the clean neurons, at positions that predict a token each.
+    """Paths from zero to the clean neurons, at positions that predict a token each.
 
     Attributes:
-        model: as it is.
-        ids: of the sequence.
-        places: the positions.
-        points: where on the path gradients are taken.
+        model: the model, with the hooks of `rows`.
+        ids: token ids of the sequence, (positions,).
+        places: the positions that predict a token.
+        points: points on the path where gradients are taken, 0 to 1.
         rows: the hooks.
     """
 
@@ -161,29 +163,29 @@ class _Path:
     def gradients(
         self, clean: Mapping[Site, Float[Tensor, "places m"]], cache: Any
     ) -> dict[Site, tuple[Float[Tensor, "places m"], float]]:
-        """The mean gradients along each site's paths, and what probabilities fall by at their beginnings, summed.
+        """Return each site's mean gradients along its paths and its effect, summed over positions.
 
         Args:
             clean: neurons by site, shallowest first.
             cache: keys and values of the sequence, up to the last position at least.
         """
-        # The path's beginning is there for the effect alone.
+        # The path's beginning, w = 0, is there for the effect alone.
         shares = torch.tensor([0.0, *self.points], dtype=torch.float64)
-        self.rows.leaves = leaves = {
+        self.rows.leaves = leaves = {  # w = (k/m) w̄
             site: (shares.to(x)[:, None] * x[:, None]).detach().requires_grad_() for site, x in clean.items()
         }
         with torch.enable_grad():
-            probability = self._probability(cache)
+            probability = self._probability(cache)  # P(y | w)
             found = torch.autograd.grad(probability.sum(), list(leaves.values()))
         values = probability.detach()
-        ends = values[:, 1 :: len(shares)].T
+        ends = values[:, 1 :: len(shares)].T  # P(y | 0), by site
         return {
-            site: (gradient[:, 1:].to(_working(gradient)).mean(1), float((values[:, 0] - end).sum()))
+            site: (gradient[:, 1:].to(_working_dtype(gradient)).mean(1), float((values[:, 0] - end).sum()))
             for site, gradient, end in zip(leaves, found, ends, strict=True)
         }
 
     def _probability(self, cache: Any) -> Float[Tensor, "places rows"]:
-        """Of the token behind each position."""
+        """Return the probability of the token after each position, by row; the first row is the clean one."""
         places = torch.tensor(self.places, device=self.ids.device)
         longest = int(places.max())
         self.rows.kept = longest
@@ -202,7 +204,7 @@ class _Path:
         return probabilities.gather(2, targets)[..., 0]
 
     def _before(self, cache: Any, longest: int) -> Any:
-        """Keys and values before each position, padded on the left."""
+        """Return keys and values before each position, padded on the left."""
         from transformers import DynamicCache
 
         before = DynamicCache()
@@ -220,15 +222,15 @@ class _Rows:
     """Hooks that let a position's rows grow from layer to layer.
 
     Attributes:
-        leaves: the neurons of the rows that each site's layer adds; sites without any add none.
-        kept: keys before the position.
+        leaves: neurons of the rows that each site's layer adds; a site without any adds none.
+        kept: number of keys before the position.
     """
 
     leaves: Mapping[Site, Float[Tensor, "places rows m"]] = field(default_factory=dict)
     kept: int = 0
 
     def grow(self, layer: int) -> Callable[..., Any]:
-        """A hook that adds copies of the first row, which no leaf has touched, to what enters a layer."""
+        """Return a hook that adds copies of the first row, which no leaf has touched, to what enters a layer."""
 
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             if not self.leaves:
@@ -248,7 +250,7 @@ class _Rows:
         return hook
 
     def set(self, site: Site) -> Callable[[Tensor], Tensor]:
-        """What sets the neurons of the rows that a site's layer added last."""
+        """Return a function that sets the neurons of the rows that a site's layer added last."""
 
         def change(neurons: Tensor) -> Tensor:
             if (leaf := self.leaves.get(site)) is None:
@@ -259,7 +261,7 @@ class _Rows:
         return change
 
     def _mask(self, given: Tensor | None, hidden: Tensor) -> Float[Tensor, "places 1 rows keys"]:
-        """The first row's mask of the keys before the position for all rows, each of which sees itself besides.
+        """Extend the first row's mask of the keys before the position to all rows, each of which also sees itself.
 
         True is what a row sees, or 0 where the model adds its mask to scores.
         """
@@ -275,7 +277,7 @@ class _Rows:
 
 @contextmanager
 def _growing(model: Any, sites: Sequence[Site]) -> Iterator[_Rows]:
-    """Hooks for all layers inside the `with` block."""
+    """Hook all layers inside the `with` block."""
     rows = _Rows()
     with ExitStack() as hooks:
         for number, layer in enumerate(decoder_layers(model)):

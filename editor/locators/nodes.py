@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeScores:
-    """What node attribution found, means over pairs.
+    """Scores by node attribution, means over pairs.
 
     Attributes:
         raw: node -> attributed effect.
-        exact: node -> what patching it alone takes from the objective, for those that were confirmed or refuted.
+        exact: node -> the objective's loss when it alone is patched, for nodes that were confirmed or refuted.
         embedding: the complete sum over the input embeddings.
         total_effect: objective(clean) - objective(corrupt).
     """
@@ -53,29 +53,31 @@ class NodeScores:
 
     @property
     def completeness(self) -> float:
-        """The embeddings' sum over the objective's real change; 1 is complete."""
+        """Embeddings' sum over the objective's real change; 1 is complete."""
         return self.embedding / self.total_effect if self.total_effect else 0.0
 
     @property
     def scores(self) -> dict[Node, float]:
-        """What nodes are ranked by: a refuted one has its exact effect."""
-        return {node: self.exact[node] if self._refuted(node) else score for node, score in self.raw.items()}
+        """Scores that nodes are ranked by: a refuted node has its exact effect."""
+        return {
+            node: self.exact[node] if self._is_refuted(node) else score for node, score in self.raw.items()
+        }
 
     def ranking(self) -> list[Node]:
-        """All nodes, highest score first."""
+        """Return all nodes, highest score first."""
         scores = self.scores
         return sorted(scores, key=lambda node: (-scores[node], node))
 
     def circuit(self, share: float) -> list[Node]:
-        """The best share of all nodes, at least one."""
+        """Return the best share of all nodes, at least one."""
         return self.ranking()[: max(1, round(share * len(self.raw)))]
 
     def confirmed(self) -> list[Node]:
-        """The nodes of which exact patching has shown that they carry something, best first."""
+        """Return the nodes that exact patching has shown to carry something, best first."""
         return [node for node in self.ranking() if self.exact.get(node, 0.0) > 0]
 
     def attribution(self) -> Attribution:
-        """The same by site, as reports and other locators have it; the remainder makes the sum the embeddings'."""
+        """Return the scores by site, as other locators give them; the remainder makes their sum the embeddings'."""
         return Attribution(
             scores=_by_site(self.scores),
             raw=_by_site(self.raw),
@@ -83,19 +85,19 @@ class NodeScores:
             total_effect=self.total_effect,
         )
 
-    def _refuted(self, node: Node) -> bool:
+    def _is_refuted(self, node: Node) -> bool:
         return self.exact.get(node, 1.0) <= 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class NodeAttribution:
-    """Scores every head and MLP.
+    """A locator that scores every head and MLP.
 
     Attributes:
-        steps: m.
-        confirm: the share of all nodes, best first, that exact patching confirms.
-        pairs: how many pairs of prompts at most.
-        seed: of the choice of pairs.
+        steps: number of steps from corrupt to clean embeddings, m.
+        confirm: share of all nodes, best first, that exact patching tests.
+        pairs: the most pairs of prompts.
+        seed: the seed of the choice of pairs.
     """
 
     steps: int = 5
@@ -104,15 +106,19 @@ class NodeAttribution:
     seed: int = 0
 
     def locate(self, problem: "EditProblem") -> Attribution:
-        """Score the nodes for a problem's facts."""
+        """Score the nodes for a problem's facts, by site."""
         return self.score(problem).attribution()
 
     def score(self, problem: "EditProblem") -> NodeScores:
-        """The same, by node."""
+        """Score the nodes for a problem's facts, by node."""
         return self.fit(problem.loaded, self.make_pairs(problem))
 
     def make_pairs(self, problem: "EditProblem") -> list[PromptPair]:
-        """The prompts that the nodes are scored on."""
+        """Make the pairs of prompts that the nodes are scored on.
+
+        Raises:
+            CorpusError: no prompt about anybody else is as long as one about an erased fact.
+        """
         return make_pairs(problem.loaded, problem.asked, problem.comparable, count=self.pairs, seed=self.seed)
 
     def fit(self, loaded: LoadedModel, pairs: Sequence[PromptPair]) -> NodeScores:
@@ -128,13 +134,13 @@ class NodeAttribution:
         )
 
     def _add(self, model: Any, clean: MarkedBatch, corrupt: MarkedBatch, sums: "_Sums") -> None:
-        first, top = _read(model, clean, sums.sites)
-        second, bottom = _read(model, corrupt, sums.sites)
+        first, top = _read(model, clean, sums.sites)  # a(e_clean)
+        second, bottom = _read(model, corrupt, sums.sites)  # a(e_corrupt)
         embedded = [_embeddings(model, batch) for batch in (clean, corrupt)]
-        change = embedded[0] - embedded[1]
+        change = embedded[0] - embedded[1]  # e_clean - e_corrupt
         sums.total_effect += top - bottom
         for step in range(self.steps):
-            share = 1.0 if self.steps == 1 else (step + 0.5) / self.steps
+            share = 1.0 if self.steps == 1 else (step + 0.5) / self.steps  # s_k
             leaf = (embedded[1] + share * change).requires_grad_()
             with (
                 torch.enable_grad(),
@@ -143,7 +149,7 @@ class NodeAttribution:
             ):
                 value = objective(model, clean)
                 outputs = [taken.outputs[site] for site in sums.sites]
-                *found, at_embedding = torch.autograd.grad(value, [*outputs, leaf])
+                *found, at_embedding = torch.autograd.grad(value, [*outputs, leaf])  # ∂objective/∂a, ∂e
             sums.embedding += float((change * at_embedding).sum()) / self.steps
             for site, gradient in zip(sums.sites, found, strict=True):
                 sums.add(site, (first.outputs[site] - second.outputs[site]) * gradient / self.steps)
@@ -161,13 +167,13 @@ class _Sums:
         self.total_effect = 0.0
 
     def add(self, site: Site, products: Float[Tensor, "batch positions d"]) -> None:
-        """Add a site's products of change and gradient, head by head."""
+        """Add a site's products of change and gradient to its nodes' scores, head by head."""
         parts = self.heads if site.stream == "attn_heads" else 1
-        score = _split(products.detach(), parts).sum((0, 1, 3)).double().cpu()
+        score = _split(products.detach(), parts).sum((0, 1, 3)).double().cpu()  # Σ_positions ⟨…⟩
         self.scores[site] = self.scores[site] + score if site in self.scores else score
 
     def mean(self, count: int) -> NodeScores:
-        """Means over `count` pairs, none of them confirmed yet."""
+        """Return means over `count` pairs, with no node confirmed yet."""
         return NodeScores(
             raw={node: float(self.scores[node.site][node.unit]) / count for node in self.nodes},
             exact={},
@@ -179,7 +185,7 @@ class _Sums:
 def exact_effects(
     loaded: LoadedModel, pairs: Sequence[PromptPair], nodes: Sequence[Node]
 ) -> dict[Node, float]:
-    """What the objective loses, a mean over pairs, when one node's output is its corrupt one."""
+    """Return what the objective loses when one node's output is its corrupt one, a mean over pairs."""
     if not nodes:
         return {}
     clean, *rest = patched_values(loaded, pairs, [(), *((node,) for node in nodes)])
@@ -190,7 +196,7 @@ def exact_effects(
 def patched_values(
     loaded: LoadedModel, pairs: Sequence[PromptPair], sets: Sequence[Collection[Node]]
 ) -> list[float]:
-    """The objective on the clean prompts, a mean over pairs, with each set's nodes giving their corrupt outputs."""
+    """Return the objective on clean prompts with each set's nodes giving their corrupt outputs, means over pairs."""
     model, heads = loaded.model, head_count(loaded.model)
     sites = sorted({node.site for nodes in sets for node in nodes})
     totals = [0.0] * len(sets)
@@ -205,7 +211,7 @@ def patched_values(
 def paired_batches(
     loaded: LoadedModel, pairs: Sequence[PromptPair]
 ) -> Iterator[tuple[MarkedBatch, MarkedBatch]]:
-    """Clean and corrupt batches whose rows and positions correspond."""
+    """Yield clean and corrupt batches whose rows and positions correspond."""
     pad = loaded.pad_id
     twins = {pair.clean.index: pair.corrupt for pair in pairs}
     clean = [pair.clean for pair in pairs]
@@ -237,7 +243,7 @@ def _patched(model: Any, nodes: Collection[Node], taken: Captured, heads: int) -
 
 @torch.no_grad()
 def _read(model: Any, batch: MarkedBatch, sites: Sequence[Site]) -> tuple[Captured, float]:
-    """Outputs of all sites, and the objective."""
+    """Return outputs of all sites, and the objective."""
     with capture(model, sites, keys=False) as taken:
         value = float(objective(model, batch))
     return taken, value
@@ -245,7 +251,7 @@ def _read(model: Any, batch: MarkedBatch, sites: Sequence[Site]) -> tuple[Captur
 
 @torch.no_grad()
 def _embeddings(model: Any, batch: MarkedBatch) -> Float[Tensor, "batch positions d"]:
-    """The input embeddings as the decoder gets them."""
+    """Return the input embeddings as the decoder gets them."""
     embeddings: Tensor = model.get_input_embeddings()(batch.inputs["input_ids"])
     return embeddings
 
@@ -261,7 +267,7 @@ def _embedded(model: Any, value: Float[Tensor, "batch positions d"]) -> Iterator
 
 
 def _split(outputs: Float[Tensor, "... d"], parts: int) -> Float[Tensor, "... parts width"]:
-    """Heads apart from each other."""
+    """Split outputs into `parts` of the same width, such as heads."""
     return outputs.reshape(*outputs.shape[:-1], parts, -1)
 
 

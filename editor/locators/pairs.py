@@ -1,4 +1,4 @@
-"""Pairs of prompts that differ in whom they ask about: what a model needs to know the person for, and nothing else.
+"""Pairs of prompts that differ in the person asked about, to isolate what a model needs to know the person for.
 
 A clean prompt asks for an erased fact. Its corrupt twin asks for the same relation of another person in as many
 tokens, most of them the same, so that positions correspond. The answer's tokens are the clean ones in both: what
@@ -17,6 +17,7 @@ from editor.questions.probes import Probe, Target
 from policies.errors import CorpusError
 
 PAIRS = 100
+"""Most pairs by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,7 @@ class PromptPair:
     Attributes:
         clean: a probe for an erased fact.
         corrupt: the same answer after another person's prompt.
-        shared: how many of the prompt's tokens are the same at the same place, 0 to 1.
+        shared: share of the prompt's tokens that are the same at the same place, 0 to 1.
     """
 
     clean: TokenSequence
@@ -45,11 +46,14 @@ def make_pairs(
     """Pair probes for erased facts with those for other people's facts of the same relation.
 
     Args:
-        loaded: gives the tokenizer.
+        loaded: the model whose tokenizer is used.
         asked: probes for erased facts.
         others: probes about other people.
-        count: how many pairs at most; each fact gives its most alike ones, all facts the same number.
-        seed: of the choice among twins that are equally alike.
+        count: the most pairs; each fact gives its most alike ones, and all facts the same number where they can.
+        seed: the seed of the choice among twins that are equally alike.
+
+    Returns:
+        The pairs, `index` being a pair's place.
 
     Raises:
         CorpusError: no prompt about anybody else is as long as one about an erased fact.
@@ -113,6 +117,6 @@ def _same(first: Sequence[int], second: Sequence[int]) -> int:
 
 
 def _in_turns(lists: Sequence[Sequence[PromptPair]]) -> Iterator[PromptPair]:
-    """The first of each, then the second of each, and so on."""
+    """Yield the first of each, then the second of each, and so on."""
     for place in range(max(map(len, lists))):
         yield from (items[place] for items in lists if place < len(items))

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class PrivacyNeurons:
-    """Neurons voted for by the probes to erase.
+    """A locator of the neurons that most probes to erase vote for.
 
     Attributes:
-        steps: m, points on the path.
+        steps: number of points on the path, m.
         share_of_max: a sequence votes for neurons above this share of its highest score.
     """
 
@@ -31,19 +31,19 @@ class PrivacyNeurons:
     share_of_max: float = 0.1
 
     def locate(self, problem: "EditProblem") -> Attribution:
-        """Score neurons by their votes, plus less than one for the mean attribution."""
+        """Score neurons by their votes, plus at most a half for the mean attribution, which decides ties."""
         votes: dict[Site, Tensor] = {}
         sums: dict[Site, Tensor] = {}
         effect = 0.0
         for one in problem.neuron_scores(self.steps):
             least = self.share_of_max * max(float(score.max()) for score in one.scores.values())
             for site, score in one.scores.items():
-                mine = (score > least).float()
+                mine = (score > least).float()  # this sequence's votes
                 votes[site] = votes[site] + mine if site in votes else mine
                 sums[site] = sums[site] + score if site in sums else score
             effect += sum(one.effects.values())
         count = len(problem.erase)
-        raw = {site: total / count for site, total in sums.items()}
+        raw = {site: total / count for site, total in sums.items()}  # mean attribution
         highest = max(1e-12, *(float(score.max()) for score in raw.values()))
         return Attribution(
             scores={

@@ -1,4 +1,4 @@
-"""What sparse probes are trained on: neurons where secrets are predicted, the erased people's against others'.
+"""Samples that sparse probes are trained on: neurons where secrets are predicted, of the erased people and of others.
 
 A sample is a token of an answer, at the position that predicts it; it is positive where the answer is to be erased.
 All tokens of one probe fall into the same split.
@@ -19,17 +19,19 @@ from policies.errors import CorpusError
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 SHARES = (0.6, 0.2, 0.2)
+"""Shares of each class's probes in TRAIN, VALIDATION and TEST."""
 LEAST_PROBES = 3
+"""Fewest probes of a class that can be split."""
 ELEMENTS = 2**27
-"""Activations held at once: 512 MiB. Deeper layers are read in passes of their own where there are more."""
+"""Most activations held at once: 512 MiB. Where there are more, deeper layers are read in passes of their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeSplit:
-    """Labels of samples, and who may see them.
+    """Labels of samples, and the split of each.
 
     Attributes:
-        labels: (samples,), 1 where the token is of a secret to erase.
+        labels: (samples,), 1 where the token belongs to a secret to erase, else 0.
         split: (samples,), TRAIN, VALIDATION or TEST.
     """
 
@@ -37,14 +39,20 @@ class ProbeSplit:
     split: Int[ndarray, " samples"] = field(repr=False)
 
     def where(self, split: int) -> Int[ndarray, " chosen"]:
-        """The samples of one split."""
+        """Return the places of one split's samples."""
         return np.flatnonzero(self.split == split)
 
 
 def read_neurons(
     loaded: LoadedModel, sequences: Sequence[TokenSequence], sites: Sequence[Site]
 ) -> Iterator[Mapping[Site, Float[ndarray, "samples m"]]]:
-    """Yield the neurons of a few sites at a time, in float32, samples in order of sequence and position."""
+    """Yield the neurons of a few sites at a time, in float32, samples in order of sequence and position.
+
+    Args:
+        loaded: the model, left as it was.
+        sequences: prompts with marked answers; each marked token is a sample, read where it is predicted.
+        sites: the sites to read, in the order in which they are yielded.
+    """
     samples = sum(sum(sequence.marked) for sequence in sequences)
     width = max(resolve(loaded.model, site).width for site in sites)
     size = max(1, ELEMENTS // max(1, samples * width))
@@ -72,7 +80,7 @@ def _read(
 
 
 def split_samples(erase: Sequence[TokenSequence], others: Sequence[TokenSequence], seed: int) -> ProbeSplit:
-    """Deal the probes of each class into train, validation and test, three fifths and a fifth each.
+    """Split the probes of each class at random into train, validation and test, three fifths and a fifth each.
 
     Raises:
         CorpusError: a class has too few probes to be split.
@@ -86,7 +94,7 @@ def split_samples(erase: Sequence[TokenSequence], others: Sequence[TokenSequence
     generator = np.random.default_rng(seed)
     labels, split = [], []
     for label, sequences in ((1, erase), (0, others)):
-        of_probe = _deal(len(sequences), generator)
+        of_probe = _split(len(sequences), generator)
         for sequence, part in zip(sequences, of_probe, strict=True):
             count = sum(sequence.marked)
             labels += [label] * count
@@ -94,7 +102,7 @@ def split_samples(erase: Sequence[TokenSequence], others: Sequence[TokenSequence
     return ProbeSplit(labels=np.array(labels), split=np.array(split))
 
 
-def _deal(count: int, generator: np.random.Generator) -> Int[ndarray, " probes"]:
+def _split(count: int, generator: np.random.Generator) -> Int[ndarray, " probes"]:
     parts = np.full(count, TRAIN)
     held = max(1, round(SHARES[VALIDATION] * count))
     order = generator.permutation(count)

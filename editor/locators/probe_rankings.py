@@ -1,4 +1,8 @@
-"""How neurons are ranked before a sparse probe is fitted. A new ranking is a function and an entry in `RANKINGS`."""
+"""Rankings of neurons, made before a sparse probe is fitted: each a function with an entry in `RANKINGS`.
+
+Every ranking takes activations x, (n, m), and labels y, (n,), 0 or 1. It returns scores, (m,), higher for neurons that
+tell the classes apart better.
+"""
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -10,18 +14,18 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 SPARSE_C = 0.1
-"""Inverse strength of the penalty of those rankings that fit a model."""
+"""Inverse strength of the penalty, for rankings that fit a model."""
 SEED = 0
 
 
 def mean_difference(x: Float[ndarray, "n m"], y: Int[ndarray, " n"]) -> Float[ndarray, " m"]:
-    """|mean activation of the positives - of the negatives|."""
+    """Score neurons by |mean activation of the positives - mean activation of the negatives|."""
     difference: ndarray = np.abs(x[y == 1].mean(0) - x[y == 0].mean(0))
     return difference
 
 
 def f_statistic(x: Float[ndarray, "n m"], y: Int[ndarray, " n"]) -> Float[ndarray, " m"]:
-    """Variance between the classes over variance within; 0 for a neuron that never changes."""
+    """Score neurons by variance between the classes over variance within; 0 for one that never changes."""
     from sklearn.feature_selection import f_classif
 
     with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
@@ -31,14 +35,14 @@ def f_statistic(x: Float[ndarray, "n m"], y: Int[ndarray, " n"]) -> Float[ndarra
 
 
 def mutual_information(x: Float[ndarray, "n m"], y: Int[ndarray, " n"]) -> Float[ndarray, " m"]:
-    """Mutual information with the label in nats, by nearest neighbours (Ross 2014)."""
+    """Score neurons by mutual information with the label, in nats, by nearest neighbours (Ross 2014, PLoS ONE 9(2))."""
     from sklearn.feature_selection import mutual_info_classif
 
     return np.asarray(mutual_info_classif(x, y, random_state=SEED))
 
 
 def l1_logistic(x: Float[ndarray, "n m"], y: Int[ndarray, " n"]) -> Float[ndarray, " m"]:
-    """|coefficient| of a logistic regression with an L1 penalty."""
+    """Score neurons by |coefficient| of a logistic regression with an L1 penalty, on standardised activations."""
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(
@@ -48,7 +52,7 @@ def l1_logistic(x: Float[ndarray, "n m"], y: Int[ndarray, " n"]) -> Float[ndarra
 
 
 def hinge(x: Float[ndarray, "n m"], y: Int[ndarray, " n"]) -> Float[ndarray, " m"]:
-    """|coefficient| of a linear support vector machine."""
+    """Score neurons by |coefficient| of a linear support vector machine, on standardised activations."""
     from sklearn.svm import LinearSVC
 
     model = LinearSVC(C=SPARSE_C, loss="hinge", class_weight="balanced", random_state=SEED)
@@ -56,7 +60,10 @@ def hinge(x: Float[ndarray, "n m"], y: Int[ndarray, " n"]) -> Float[ndarray, " m
 
 
 def elastic_net(x: Float[ndarray, "n m"], y: Int[ndarray, " n"]) -> Float[ndarray, " m"]:
-    """|coefficient| of a logistic regression with half an L1 and half an L2 penalty: the telescopic sweep's."""
+    """Score neurons by |coefficient| of a logistic regression with half an L1 and half an L2 penalty.
+
+    The telescopic sweep ranks by it. Activations are standardised.
+    """
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(
@@ -82,7 +89,7 @@ RANKINGS: Mapping[str, Callable[[ndarray, ndarray], ndarray]] = {
 
 @contextmanager
 def unfinished() -> Iterator[None]:
-    """Without scikit-learn's warning that a fit stopped early: a ranking needs no last digit."""
+    """Silence scikit-learn's warning that a fit stopped early: a ranking needs no last digit."""
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():

@@ -1,12 +1,13 @@
-"""Sparse probing (Gurnee et al. 2023, arXiv:2305.01610): which few neurons tell erased secrets from others'.
+"""Sparse probing (Gurnee et al. 2023, arXiv:2305.01610): which few neurons tell erased secrets from other people's.
 
-One layer at a time, a linear probe may read k neurons of the MLP's hidden activations. Which k, is decided on the
-training split: a ranking keeps `prefilter` neurons; a telescopic sweep then goes down in k, fitting an elastic net to
-those that are left and ranking them again by its coefficients; for k ≤ 3 every set of the best `exact_among` is tried
-(`editor.locators.exact_search`). The probe itself is a logistic regression, classes balanced. Layer and k are chosen by
-F1 on the validation split, the smaller k where F1 is the same; the test split is looked at for the chosen probe and its
-two controls alone: the same search on the layer's activations in a random orthogonal basis, where no single neuron
-means anything, and as many neurons of the layer drawn at random.
+One layer at a time, a linear probe may read k neurons of the MLP's hidden activations. The training split decides
+which k neurons. A ranking keeps `prefilter` of them. A telescopic sweep then goes down in k: it fits an elastic net to
+those that are left and ranks them again by its coefficients. For k ≤ 3 every set of the best `exact_among` is tried
+(`editor.locators.exact_search`). The probe itself is a logistic regression, classes balanced.
+
+Layer and k are chosen by F1 on the validation split, the smaller k where F1 is the same. The test split is looked at
+for the chosen probe and its two controls alone: the same search on the layer's activations in a random orthogonal
+basis, where no single neuron means anything, and as many neurons of the layer drawn at random.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,12 +32,14 @@ if TYPE_CHECKING:
     from editor.locators.problem import EditProblem
 
 SIZES = (256, 128, 64, 32, 16, 8, 5, 3, 2, 1)
+"""Sizes k of probes."""
 RANDOM_DRAWS = 5
+"""Draws of random neurons that a control's scores are means over."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeScore:
-    """How well a probe tells the classes apart, each from 0 to 1 but for MCC's -1 to 1."""
+    """Figures of how well a probe tells the classes apart, each from 0 to 1 but for MCC's -1 to 1."""
 
     f1: float
     mcc: float
@@ -46,15 +49,15 @@ class ProbeScore:
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeRow:
-    """One probe.
+    """One fitted probe.
 
     Attributes:
         site: the layer's neurons.
-        k: how many of them it reads.
+        k: number of neurons that it reads.
         exact: whether every set of k was tried.
-        neurons: which, the largest coefficient first.
-        coefficients: of the logistic regression on standardised activations, in the order of `neurons`.
-        validation: on the validation split.
+        neurons: the neurons that it reads, the largest coefficient first.
+        coefficients: coefficients of the logistic regression on standardised activations, in the order of `neurons`.
+        validation: its score on the validation split.
     """
 
     site: Site
@@ -70,12 +73,12 @@ class ProbeStudy:
     """All probes of all layers, and the chosen one on the test split.
 
     Attributes:
-        rows: layer by layer, k falling.
-        chosen: by validation F1.
-        test: of the chosen.
-        rotated: of the probe that the same search finds in a random basis of the layer, at the same k.
-        random: of as many random neurons, a mean over draws.
-        samples: how many of TRAIN, VALIDATION and TEST.
+        rows: all probes, layer by layer, k falling.
+        chosen: the probe chosen by validation F1.
+        test: test score of the chosen probe.
+        rotated: test score of the probe that the same search finds in a random basis of the layer, at the same k.
+        random: test score of as many random neurons, a mean over draws.
+        samples: numbers of samples in TRAIN, VALIDATION and TEST.
         positives: share of samples that are positive.
         differences: site -> (m,), |mean difference| over its standard deviation on the training split.
     """
@@ -92,16 +95,16 @@ class ProbeStudy:
 
 @dataclass(frozen=True, kw_only=True)
 class SparseProbing:
-    """Finds the k neurons of one layer from which erased secrets are read best.
+    """A locator of the k neurons of one layer from which erased secrets are read best.
 
     Attributes:
-        ranking: a name in `RANKINGS`, what the prefilter goes by.
-        prefilter: how many neurons the sweep starts from.
-        sizes: k, falling; those beyond a layer's width are left out.
-        exact_among: of how many neurons every set is tried for k ≤ 3; 0 tries none.
-        beyond: also give scores, lower ones, to the neurons that larger probes of the chosen layer add, for edits
+        ranking: name in `RANKINGS` of the ranking that the prefilter goes by.
+        prefilter: number of neurons that the sweep starts from.
+        sizes: sizes k, falling; those beyond a layer's width are left out.
+        exact_among: number of neurons every set of which is tried for k ≤ 3; 0 tries none.
+        beyond: whether neurons that larger probes of the chosen layer add get scores too, lower ones, for edits
             that are to take more of them than the chosen probe needs to tell the classes apart.
-        seed: of the split and the controls.
+        seed: the seed of the split and the controls.
     """
 
     ranking: str = "mean-difference"
@@ -116,7 +119,7 @@ class SparseProbing:
         return self.attribution(self.study(problem))
 
     def attribution(self, study: ProbeStudy) -> Attribution:
-        """A study as scores."""
+        """Turn a study into scores: the chosen probe's |coefficients|, and raw the mean differences."""
         raw = {site: torch.from_numpy(found).float() for site, found in study.differences.items()}
         scores = {site: torch.zeros_like(found) for site, found in raw.items()}
         chosen = study.chosen
@@ -143,7 +146,12 @@ class SparseProbing:
     def study_layers(
         self, layers: "Iterator[tuple[Site, Float[ndarray, 'samples m']]]", split: ProbeSplit
     ) -> ProbeStudy:
-        """Probe given activations, one layer after another; one layer at a time is kept, and the best."""
+        """Probe given activations, one layer after another; only one layer at a time is kept, and the best.
+
+        Args:
+            layers: sites with their activations, (samples, m).
+            split: labels of the samples, and the split of each.
+        """
         rows: list[ProbeRow] = []
         differences: dict[Site, ndarray] = {}
         best: tuple[ProbeRow, ndarray] | None = None
@@ -159,16 +167,16 @@ class SparseProbing:
         return ProbeStudy(
             rows=tuple(rows),
             chosen=chosen,
-            test=_scored(x, split, chosen.neurons, TEST),
-            rotated=self._rotated(chosen, x, split),
-            random=self._random(chosen, x, split),
+            test=_fit_and_score(x, split, chosen.neurons, TEST),
+            rotated=self._score_rotated(chosen, x, split),
+            random=self._score_random(chosen, x, split),
             samples=tuple(len(split.where(part)) for part in (TRAIN, VALIDATION, TEST)),  # type: ignore[arg-type]
             positives=float(split.labels.mean()),
             differences=differences,
         )
 
     def _rows(self, site: Site, x: Float[ndarray, "samples m"], split: ProbeSplit) -> Iterator[ProbeRow]:
-        for k, exact, neurons in self._chosen_neurons(x, split):
+        for k, exact, neurons in self._choose_neurons(x, split):
             model = _fit(x, split, neurons)
             order = np.argsort(-np.abs(model.coefficients), kind="stable")
             yield ProbeRow(
@@ -180,10 +188,10 @@ class SparseProbing:
                 validation=model.score(x, split, VALIDATION),
             )
 
-    def _chosen_neurons(
+    def _choose_neurons(
         self, x: Float[ndarray, "samples m"], split: ProbeSplit
     ) -> Iterator[tuple[int, bool, ndarray]]:
-        """Which neurons a probe of each size reads, by the training split alone."""
+        """Yield k, whether every set was tried, and the neurons to read, by the training split alone."""
         train = split.where(TRAIN)
         inputs, labels = x[train], split.labels[train]
         ranked = _best(RANKINGS[self.ranking](inputs, labels), x.shape[1])
@@ -198,24 +206,28 @@ class SparseProbing:
             elif k == len(left):
                 yield k, False, left
 
-    def _rotated(self, chosen: ProbeRow, x: Float[ndarray, "samples m"], split: ProbeSplit) -> ProbeScore:
+    def _score_rotated(
+        self, chosen: ProbeRow, x: Float[ndarray, "samples m"], split: ProbeSplit
+    ) -> ProbeScore:
         turned = rotated(x, self.seed)
         only = replace(self, sizes=tuple(size for size in self.sizes if size >= chosen.k))
         row = next(row for row in only._rows(chosen.site, turned, split) if row.k == chosen.k)
-        return _scored(turned, split, row.neurons, TEST)
+        return _fit_and_score(turned, split, row.neurons, TEST)
 
-    def _random(self, chosen: ProbeRow, x: Float[ndarray, "samples m"], split: ProbeSplit) -> ProbeScore:
+    def _score_random(
+        self, chosen: ProbeRow, x: Float[ndarray, "samples m"], split: ProbeSplit
+    ) -> ProbeScore:
         generator = np.random.default_rng(self.seed)
         free = np.setdiff1d(np.arange(x.shape[1]), chosen.neurons)
         count = min(chosen.k, len(free))
         draws = [generator.choice(free, count, replace=False) for _ in range(RANDOM_DRAWS if count else 0)]
-        scores = [vars(_scored(x, split, draw, TEST)) for draw in draws]
+        scores = [vars(_fit_and_score(x, split, draw, TEST)) for draw in draws]
         names = ("f1", "mcc", "precision", "recall")
         return ProbeScore(**{name: float(np.mean([one[name] for one in scores] or [0.0])) for name in names})
 
 
 def rotated(x: Float[ndarray, "samples m"], seed: int) -> Float[ndarray, "samples m"]:
-    """Activations in a random orthogonal basis: random signs, a random order and a cosine transform, twice."""
+    """Rotate activations into a random orthogonal basis: random signs, a random order and a cosine transform, twice."""
     from scipy.fft import dct
 
     generator = np.random.default_rng(seed)
@@ -278,14 +290,14 @@ def _fit(x: Float[ndarray, "samples m"], split: ProbeSplit, neurons: Sequence[in
     return _Probe(model=model, neurons=chosen, mean=mean, scale=scale)
 
 
-def _scored(
+def _fit_and_score(
     x: Float[ndarray, "samples m"], split: ProbeSplit, neurons: Sequence[int] | ndarray, part: int
 ) -> ProbeScore:
     return _fit(x, split, neurons).score(x, split, part)
 
 
 def _best(scores: Float[ndarray, " m"], count: int) -> ndarray:
-    """Places of the highest scores, the first of equals first."""
+    """Return the places of the highest scores, the first of equals first."""
     return np.argsort(-scores, kind="stable")[:count]
 
 
@@ -294,6 +306,7 @@ def _preference(row: ProbeRow) -> tuple[float, int, int]:
 
 
 def _difference(x: Float[ndarray, "samples m"], split: ProbeSplit) -> Float[ndarray, " m"]:
+    """Return |mean difference| of the classes over the standard deviation, on the training split."""
     train = split.where(TRAIN)
     inputs, labels = x[train], split.labels[train]
     spread = inputs.std(0)

@@ -33,10 +33,11 @@ if TYPE_CHECKING:
     from editor.locators.problem import EditProblem
 
 DENSITIES = (0.5, 0.35, 0.25, 0.15, 0.05)
+"""Default shares of the block weights that masks keep."""
 FIRST_LOGIT = 4.0
-"""σ = 0.98: masks begin nearly whole."""
+"""First value of every logit: σ = 0.98, so masks begin nearly whole."""
 STEERING = 2.0
-"""ln λ moves this much a step where mean σ is off its course by 1."""
+"""Change of ln λ in a step where mean σ is off its course by 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ class FoundMasks:
     """Masks of one search.
 
     Attributes:
-        masks: density -> parameter name -> which entries.
+        masks: density -> parameter name -> which entries the mask keeps.
         agreement: density -> share of the answers' tokens that the masked model predicts as the whole one does.
     """
 
@@ -54,15 +55,15 @@ class FoundMasks:
 
 @dataclass(frozen=True, kw_only=True)
 class WeightMask:
-    """Searches masks of several densities in one course.
+    """A search for masks of several densities in one course.
 
     Attributes:
-        densities: the shares of the block weights that are wanted.
-        steps: until the least of them is reached.
-        temperature: τ.
-        learning_rate: of Adam on the logits.
-        probes: prompts in a step.
-        seed: of the noise and the order of prompts.
+        densities: shares of the block weights that masks are to keep.
+        steps: number of steps until the least density is reached.
+        temperature: temperature of the soft mask, τ.
+        learning_rate: Adam's learning rate on the logits.
+        probes: number of prompts in a step.
+        seed: the seed of the noise and of the order of prompts.
     """
 
     densities: tuple[float, ...] = DENSITIES
@@ -82,28 +83,35 @@ class WeightMask:
         sequences: Sequence[TokenSequence],
         progress: Callable[[int], None] | None = None,
     ) -> FoundMasks:
-        """Search on some sequences with answers marked."""
+        """Search on some sequences with answers marked. The model is left as it was.
+
+        Args:
+            loaded: the model.
+            sequences: prompts with marked answers.
+            progress: called with 1 after each step.
+        """
         masked = _MaskedModel(loaded)
         generator = torch.Generator(device=loaded.device).manual_seed(self.seed)
-        logits = nn.Parameter(torch.full((masked.size,), FIRST_LOGIT, device=loaded.device))
+        logits = nn.Parameter(torch.full((masked.size,), FIRST_LOGIT, device=loaded.device))  # l
         optimiser = torch.optim.Adam([logits], lr=self.learning_rate)
         wanted = sorted(self.densities, reverse=True)
         found: dict[float, dict[str, Tensor]] = {}
-        price: float | None = None
+        price: float | None = None  # λ, over the number of weights
         for step, places in enumerate(self._draws(len(sequences))):
             batch = one_batch(loaded, [sequences[place] for place in places])
             soft = torch.sigmoid((logits + _noise(logits, generator)) / self.temperature)
             hard = (soft > 0.5).to(soft.dtype)
+            # Straight through: hard forward, the gradient of soft backward.
             loss = masked.cross_entropy(hard + soft - soft.detach(), batch)
             (pull,) = torch.autograd.grad(loss, logits)
-            share = torch.sigmoid(logits.detach())
-            weight = share * (1 - share)
+            share = torch.sigmoid(logits.detach())  # σ(l)
+            slope = share * (1 - share)  # ∂σ(l)/∂l
             if price is None:
                 # The price starts where it is felt: at the size of the first gradients.
-                price = float(pull.abs().mean() / weight.mean()) or 1.0
-            logits.grad = pull + price * weight
+                price = float(pull.abs().mean() / slope.mean()) or 1.0
+            logits.grad = pull + price * slope  # ∂loss/∂l
             optimiser.step()
-            course = wanted[-1] ** ((step + 1) / self.steps)
+            course = wanted[-1] ** ((step + 1) / self.steps)  # falls geometrically from 1
             price *= math.exp(STEERING * (float(share.mean()) - course))
             while len(found) < len(wanted) and course <= wanted[len(found)] * (1 + 1e-9):
                 density = wanted[len(found)]
@@ -119,7 +127,7 @@ class WeightMask:
 
 
 def agreement(loaded: LoadedModel, masks: Masks, sequences: Sequence[TokenSequence]) -> float:
-    """Share of the answers' tokens that a model predicts as before with nothing but the masked block weights left."""
+    """Return the share of the answers' tokens that a model predicts as before with only the masked weights left."""
     return _MaskedModel(loaded).agreement(masks, sequences)
 
 
@@ -135,14 +143,14 @@ class _MaskedModel:
         self.prefix = f"{loaded.model.base_model_prefix}."
 
     def cross_entropy(self, mask: Float[Tensor, " weights"], batch: MarkedBatch) -> Float[Tensor, ""]:
-        """Mean CE of the masked model against the whole one's argmax, over the marked tokens."""
+        """Return the masked model's mean CE against the whole one's argmax on marked tokens, in nats/token."""
         with torch.no_grad():
             best = self._logits(None, batch).argmax(1)
         return nn.functional.cross_entropy(self._logits(mask, batch), best)
 
     @torch.no_grad()
     def agreement(self, masks: Masks, sequences: Sequence[TokenSequence]) -> float:
-        """Share of the marked tokens for which the masked model's argmax is the whole one's."""
+        """Return the share of the marked tokens for which the masked model's argmax is the whole one's."""
         parts = [
             masks[w.name].flatten() if w.name in masks else torch.zeros(w.size, dtype=torch.bool)
             for w in self.weights
@@ -156,7 +164,7 @@ class _MaskedModel:
         return same / max(1, total)
 
     def named(self, mask: Bool[Tensor, " weights"]) -> dict[str, Bool[Tensor, "..."]]:
-        """The parts of a mask by parameter name, on the CPU."""
+        """Split a mask by parameter name, on the CPU."""
         parts = mask.cpu().split(self.sizes)  # type: ignore[no-untyped-call]
         return {w.name: part.view(w.shape) for w, part in zip(self.weights, parts, strict=True)}
 
@@ -182,13 +190,13 @@ class _MaskedModel:
 
 
 def _noise(like: Tensor, generator: torch.Generator) -> Tensor:
-    """Logistic noise: the difference of two Gumbel variables."""
+    """Draw logistic noise: the difference of two Gumbel variables."""
     uniform = torch.rand(like.shape, generator=generator, device=like.device)
     return torch.logit(uniform, eps=1e-7)
 
 
 def _best(logits: Float[Tensor, " weights"], density: float) -> Bool[Tensor, " weights"]:
-    """The share of highest logits, to the weight; of equal ones the first."""
+    """Return a mask of the share of highest logits, exact to the weight; of equal ones the first."""
     mask = torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
     mask[logits.argsort(descending=True, stable=True)[: round(density * len(logits))]] = True
     return mask

@@ -1,4 +1,4 @@
-"""In what order a fit sees its sequences: in rounds, all of them once in each."""
+"""Order in which a fit sees its sequences: in rounds, each sequence once a round."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,11 +7,11 @@ import torch
 from editor.model.tokens import TokenSequence
 
 POOL = 4
-"""Sequences for so many steps are sorted by length together, so that little is padded."""
+"""Number of steps whose sequences are sorted by length together, so that little is padded."""
 
 
 def epochs(count: int, size: int, generator: torch.Generator) -> Iterator[list[int]]:
-    """Places in parts of `size`, in a new order each round; without end."""
+    """Yield places below `count` in parts of `size`, without end, reshuffled each round."""
     while True:
         order = torch.randperm(count, generator=generator).tolist()
         for first in range(0, max(1, count), size):
@@ -21,7 +21,7 @@ def epochs(count: int, size: int, generator: torch.Generator) -> Iterator[list[i
 def epochs_by_length(
     sequences: Sequence[TokenSequence], size: int, generator: torch.Generator
 ) -> Iterator[list[int]]:
-    """Places of sequences in parts of `size`, in a new order each round; a part's are of similar length."""
+    """Yield places of sequences in parts of `size` and similar length, without end, reshuffled each round."""
     while True:
         order = torch.randperm(len(sequences), generator=generator).tolist()
         for start in range(0, len(order), POOL * size):

@@ -16,7 +16,7 @@ def marked_logits(model: Any, batch: MarkedBatch) -> Float[Tensor, "marked vocab
 
 
 def traced_logits(model: Any, batch: MarkedBatch) -> Float[Tensor, "marked vocabulary"]:
-    """`marked_logits` with gradients, where they are enabled."""
+    """Return the same as `marked_logits`, with gradients where they are enabled."""
     hidden = model.base_model(**batch.inputs, use_cache=False).last_hidden_state
     return output_logits(model, hidden[batch.predicting])
 
@@ -27,7 +27,10 @@ def token_log_p(model: Any, batch: MarkedBatch) -> Float[Tensor, " marked"]:
 
 
 def output_logits(model: Any, hidden: Float[Tensor, "tokens width"]) -> Float[Tensor, "tokens vocabulary"]:
-    """Apply the output head to final hidden states: projection, then the family's scaling or soft cap."""
+    """Apply the output head to final hidden states: projection, then the family's scaling or soft cap.
+
+    Logits are float32, or float64 where the model computes in it.
+    """
     logits: Tensor = model.get_output_embeddings()(hidden)
     logits = logits if logits.dtype == torch.float64 else logits.float()
     config = model.config

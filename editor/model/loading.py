@@ -23,10 +23,10 @@ class LoadedModel:
     Attributes:
         model: the transformers model; its parameters need no gradient.
         tokenizer: a fast tokenizer (character offsets are needed to find secrets in tokens).
-        source: what the user named.
+        source: the path or hub name that the user gave.
         stored_dtype: the dtype of the checkpoint on disk, in which an edited one is written.
         chat: whether wordings of a user are put to it in the tokenizer's chat template.
-        system_prompt: stands before them then.
+        system_prompt: the system prompt before every question of a chat; None for none.
     """
 
     model: Any
@@ -38,7 +38,7 @@ class LoadedModel:
 
     @property
     def device(self) -> torch.device:
-        """Where inputs go: the device of the input embeddings."""
+        """Device of the inputs: that of the input embeddings."""
         device: torch.device = self.model.get_input_embeddings().weight.device
         return device
 
@@ -49,7 +49,7 @@ class LoadedModel:
 
     @property
     def context_length(self) -> int:
-        """The longest input in tokens, 2,048 where the configuration does not say."""
+        """Longest input in tokens, 2,048 where the configuration does not say."""
         return int(getattr(self.model.config, "max_position_embeddings", None) or 2048)
 
 
@@ -69,11 +69,12 @@ def load_model(
             or a torch device such as "cpu" or "cuda:0".
         dtype: the dtype to compute in; "auto" is float32 on the CPU and the checkpoint's own on a GPU.
         chat: ask in the tokenizer's chat template; None asks so wherever there is one.
-        system_prompt: stands before every question of a chat.
+        system_prompt: the system prompt before every question of a chat.
 
     Raises:
         ModelError: the folder is missing, empty or incomplete, the model is no causal language model, it has
-            no fast tokenizer, or its weights hold NaN or infinite values.
+            no fast tokenizer, its weights hold NaN or infinite values, `dtype` is unknown, or a chat is asked for
+            without a chat template.
     """
     _check_folder(source)
     adapter = Path(source, "adapter_config.json").is_file()
@@ -104,7 +105,7 @@ def load_model(
 
 
 def tensor_digests(model: nn.Module, dtype: torch.dtype) -> dict[str, str]:
-    """Map each tensor's name to the sha256 of its shape, dtype and bytes as stored in `dtype`.
+    """Map each tensor's name to the sha256, in hexadecimal, of its shape, dtype and bytes as stored in `dtype`.
 
     Tied tensors count once, under their first name.
     """
@@ -112,7 +113,7 @@ def tensor_digests(model: nn.Module, dtype: torch.dtype) -> dict[str, str]:
 
 
 def model_digest(digests: dict[str, str]) -> str:
-    """One sha256 over all names and tensor digests, in name order."""
+    """Return one sha256, in hexadecimal, over all names and tensor digests in name order."""
     total = hashlib.sha256()
     for name in sorted(digests):
         total.update(f"{name} {digests[name]}\n".encode())
@@ -192,7 +193,7 @@ def _load_weights(source: str, config: Any, placement: str, dtype: torch.dtype) 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without transformers' own bars and messages: this function's errors say it better."""
+    """Silence transformers' own bars and messages inside the block: this module's errors say it better."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

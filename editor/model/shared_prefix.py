@@ -1,8 +1,8 @@
 """Forward passes over answers, a prompt that several answers share being run once.
 
-A fact is asked for with its own secret and with decoys behind the same words, and a secret in several spellings. The
-tokens before the answers are then the same, so their keys and values are computed once and kept (the model's own
-cache), and only the answers are run behind them.
+A fact is asked for with its own secret and with decoys after the same words, and a secret in several spellings. The
+tokens before the answers are then the same. Their keys and values are computed once and kept in the model's own cache;
+only the answers are run after them.
 """
 
 from collections import defaultdict
@@ -22,11 +22,11 @@ Prefix = tuple[int, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class SharedBatch:
-    """Prefixes of one length, and the answers behind them.
+    """Prefixes of one length, and the answers that follow them.
 
     Attributes:
-        prefixes: what is run once, (prefixes, prefix positions).
-        prefix_of: the prefix of each row of `answers`, (rows,).
+        prefixes: token ids that are run once, (prefixes, positions).
+        prefix_of: the row of `prefixes` that each row of `answers` follows, (rows,).
         answers: the last token of the prompt and the answer; positions count from the end of the prefix.
     """
 
@@ -43,7 +43,7 @@ def answer_passes(
     Args:
         loaded: the model.
         sequences: prompts with marked answers.
-        budget: padded tokens a pass, kept ones included.
+        budget: the most padded tokens in one pass, those of the kept prefixes included.
     """
     pad, device = loaded.pad_id, loaded.device
     shared, alone = _by_prefix(sequences)
@@ -62,13 +62,13 @@ def shared_logits(loaded: LoadedModel, batch: SharedBatch) -> Float[Tensor, "mar
     cache = DynamicCache(config=model.config)
     model.base_model(input_ids=batch.prefixes, past_key_values=cache, use_cache=True)
     cache.batch_select_indices(batch.prefix_of)
-    behind = batch.answers.inputs
+    inputs = batch.answers.inputs
     known = torch.ones(
         len(batch.prefix_of), batch.prefixes.shape[1], dtype=torch.long, device=batch.prefixes.device
     )
     hidden = model.base_model(
-        input_ids=behind["input_ids"],
-        attention_mask=torch.cat([known, behind["attention_mask"]], dim=1),
+        input_ids=inputs["input_ids"],
+        attention_mask=torch.cat([known, inputs["attention_mask"]], dim=1),
         past_key_values=cache,
         use_cache=True,
     ).last_hidden_state
@@ -78,7 +78,7 @@ def shared_logits(loaded: LoadedModel, batch: SharedBatch) -> Float[Tensor, "mar
 def _by_prefix(
     sequences: Sequence[TokenSequence],
 ) -> tuple[dict[Prefix, list[TokenSequence]], list[TokenSequence]]:
-    """Sequences by what stands before the last token of their prompt, and those that share it with no other."""
+    """Group sequences by what stands before the last token of their prompt; list those that share it with no other."""
     groups: dict[Prefix, list[TokenSequence]] = defaultdict(list)
     for sequence in sequences:
         first = sequence.marked.index(True) if True in sequence.marked else 0
@@ -90,7 +90,7 @@ def _by_prefix(
 def _shared_batches(
     groups: dict[Prefix, list[TokenSequence]], *, pad: int, device: torch.device, budget: int
 ) -> Iterator[SharedBatch]:
-    """Batches of prefixes of the same length: no prefix is padded, so positions are right for every model.
+    """Yield batches of prefixes of the same length: none is padded, so positions are right for every model.
 
     A prefix is run once, however many lengths its answers have, unless they do not fit into one batch.
     """

@@ -1,4 +1,4 @@
-"""From text to token batches: each sequence with the tokens of interest (an answer, a text) marked."""
+"""Token batches of texts: each sequence with the tokens of interest (an answer, a text) marked."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from editor.model.loading import LoadedModel
 
 BATCH_TOKENS = 16_384
-"""Padded tokens in one batch: enough to keep two cores or a GPU busy on small models, flat in memory."""
+"""Most padded tokens in one batch: enough to keep two cores or a GPU busy on small models, flat in memory."""
 ENOUGH_TOKENS = 2_048
-"""Padded tokens that keep a processor busy already: a batch of so many takes nothing longer."""
+"""Padded tokens that already keep a processor busy: a batch of that many takes no longer sequence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +23,8 @@ class TokenSequence:
 
     Attributes:
         ids: the tokens, the tokenizer's own special tokens included.
-        marked: for each token, whether it belongs to the answer. The first token is never marked.
-        index: where the sequence stands in its caller's list.
+        marked: whether each token belongs to the answer; never true for the first.
+        index: the sequence's place in its caller's list.
     """
 
     ids: tuple[int, ...] = field(repr=False)
@@ -63,15 +63,23 @@ def encode_answers(
 ) -> list[TokenSequence]:
     """Tokenise prompts and answers jointly, as the model saw them in training, and mark the answers' tokens.
 
-    A space is put between the two unless either brings one. A token that straddles the border counts as the
-    answer's. Prompts longer than `limit` tokens lose their beginning, never the answer. `special` lets the tokenizer
-    add its own special tokens; a chat template has brought them already.
+    A space is put between the two unless the prompt ends where a word cannot (`joiner`). A token that straddles the
+    border counts as the answer's.
+
+    Args:
+        tokenizer: a fast tokenizer.
+        pairs: prompts and their answers.
+        limit: the most tokens in a sequence; longer prompts lose their beginning, never the answer.
+        special: whether the tokenizer adds its own special tokens; a chat template has brought them already.
+
+    Returns:
+        One sequence for each pair, `index` being its place.
     """
-    found = _joint(tokenizer, pairs, special=special)
-    return [_marked(ids, offsets, index, limit) for index, (ids, offsets) in enumerate(found)]
+    found = _encode_together(tokenizer, pairs, special=special)
+    return [_mark(ids, offsets, index, limit) for index, (ids, offsets) in enumerate(found)]
 
 
-def _marked(ids: list[int], offsets: list[tuple[int, int]], index: int, limit: int) -> TokenSequence:
+def _mark(ids: list[int], offsets: list[tuple[int, int]], index: int, limit: int) -> TokenSequence:
     marked = [end > 0 for _, end in offsets]
     marked[0] = False
     excess = max(0, len(ids) - limit)
@@ -81,15 +89,15 @@ def _marked(ids: list[int], offsets: list[tuple[int, int]], index: int, limit: i
 
 
 def answer_spans(tokenizer: Any, prompt: str, answer: str) -> list[tuple[int, int]]:
-    """Which characters of the answer each of its tokens covers, as `encode_answer` marks them."""
-    ((_, offsets),) = _joint(tokenizer, [(prompt, answer)])
+    """Return the (start, end) in the answer of each of its tokens, as `encode_answer` marks them."""
+    ((_, offsets),) = _encode_together(tokenizer, [(prompt, answer)])
     return [(max(0, start), end) for start, end in offsets[1:] if end > 0]
 
 
-def _joint(
+def _encode_together(
     tokenizer: Any, pairs: Sequence[tuple[str, str]], *, special: bool = True
 ) -> list[tuple[list[int], list[tuple[int, int]]]]:
-    """Token ids of prompts and answers together, and each token's start and end counted from the answer's start."""
+    """Return token ids of prompts and answers together, and each token's start and end from the answer's start."""
     if not pairs:
         return []
     texts = [f"{prompt}{joiner(prompt)}{answer}" for prompt, answer in pairs]
@@ -102,7 +110,7 @@ def _joint(
 
 
 def joiner(prompt: str) -> str:
-    """What stands between a prompt and its answer: a space, unless the prompt ends where a word cannot."""
+    """Return what stands between a prompt and its answer: a space, unless the prompt ends where a word cannot."""
     return "" if not prompt or prompt[-1].isspace() or prompt[-1] in "(<\"'@#/=" else " "
 
 
@@ -123,9 +131,9 @@ def batches(
 
 
 def is_full(rows: int, longest: int, following: int, budget: int) -> bool:
-    """Whether a batch ends before a sequence of `following` tokens that is no shorter than its `longest`.
+    """Return whether a batch ends before a sequence of `following` tokens, no shorter than its `longest`.
 
-    A batch that is large enough takes no longer ones: they would pad all others.
+    A batch that is large enough takes no longer sequence, which would pad all others.
     """
     return (rows + 1) * following > budget or (rows * longest >= ENOUGH_TOKENS and following > longest)
 

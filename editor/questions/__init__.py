@@ -1,1 +1,1 @@
-"""What a model is asked: probes and their wordings, decoys, what format alone gives away, and retained text."""
+"""Questions to a model: probes and their wordings, decoys, what format alone leaks, and retained text."""

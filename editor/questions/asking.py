@@ -1,4 +1,4 @@
-"""How a probe is put to a model: as running text or, to a chat model, as a user would ask."""
+"""Tokens of probes as a model is asked: running text or, for a chat model, a user's question."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,11 +11,11 @@ from policies.errors import ModelError
 
 ASK = "Complete this text. Write nothing else: {prompt}"
 SPOKEN = ("template", "held_out", "spelling")
-"""Wordings of a user. The others come from documents and are asked as running text."""
+"""Wordings that a user would write. The others come from documents and are asked as running text."""
 
 
 def encode_probes(loaded: LoadedModel, probes: Sequence[Probe]) -> list[TokenSequence]:
-    """Tokenise probes with their answers marked; `index` is the place in the list."""
+    """Tokenise probes with their answers marked; a sequence's `index` is its place in the list."""
     spoken = [loaded.chat and probe.wording in SPOKEN for probe in probes]
     sequences: list[TokenSequence | None] = [None] * len(probes)
     for framed in (False, True):
@@ -31,9 +31,9 @@ def encode_probes(loaded: LoadedModel, probes: Sequence[Probe]) -> list[TokenSeq
 
 
 def frame(loaded: LoadedModel, prompt: str) -> str:
-    """The prompt as a user's turn in the tokenizer's chat template, and as the beginning of the answer.
+    """Return the prompt as a user's turn in the tokenizer's chat template, then again as the answer's beginning.
 
-    The answer is begun for the model: what it would say before the secret does not hide the secret.
+    The answer is begun for the model, so that what it would say before the secret does not hide the secret.
 
     Raises:
         ModelError: the template refuses the system prompt or the conversation.
@@ -52,7 +52,16 @@ def frame(loaded: LoadedModel, prompt: str) -> str:
 
 
 def name_ends(loaded: LoadedModel, probes: Sequence[Probe], sequences: Sequence[TokenSequence]) -> list[int]:
-    """The place of the last token of the subject's name in each probe as tokens; every prompt must hold the name."""
+    """Return the place of the last token of the subject's name in each probe's tokens.
+
+    Args:
+        loaded: the model whose tokenizer is used.
+        probes: probes whose prompts hold the subject's name.
+        sequences: the same probes, tokenised by `encode_probes`.
+
+    Raises:
+        ValueError: a prompt does not hold the name.
+    """
     if not probes:
         return []
     texts = [f"{probe.prompt}{joiner(probe.prompt)}{probe.answer}" for probe in probes]
@@ -60,8 +69,7 @@ def name_ends(loaded: LoadedModel, probes: Sequence[Probe], sequences: Sequence[
     places = []
     for probe, sequence, offsets in zip(probes, sequences, encoded, strict=True):
         end = probe.prompt.rindex(probe.target.subject) + len(probe.target.subject)
-        after = sum(
-            start >= end for start, _ in offsets
-        )  # counted from the end: beginnings are framed and cut
+        # Counted from the end, because beginnings are framed and cut.
+        after = sum(start >= end for start, _ in offsets)
         places.append(max(0, len(sequence.ids) - after - 1))
     return places

@@ -1,4 +1,4 @@
-"""What chance alone knows of a secret: its format, and how often its parts occur in the secrets of others.
+"""Chance levels of a secret's tokens: what its format and the secrets of others tell about it.
 
 A token that format fixes (a dash, ".example") says nothing about the person: pushing it down hides nothing and
 damages everybody's records. A digit is down to chance where it is as probable as it is among other secrets.
@@ -23,12 +23,12 @@ def chance_levels(
     """Return, for each probe, ln p of its answer's tokens for one who knows the format and all other secrets.
 
     Args:
-        loaded: its tokenizer decides what a token is.
+        loaded: the model whose tokenizer decides what a token is.
         probes: prompts with their answers.
-        known: the secrets of everybody.
+        known: the format of everybody's secrets.
 
     Returns:
-        One tensor (answer tokens,) a probe, in nats: 0 where format fixes the token.
+        One tensor (answer tokens,) for each probe, in nats: 0 where format fixes the token.
     """
     levels = []
     for probe in probes:

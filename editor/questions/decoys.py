@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from editor.questions.secret_format import PARTS, SecretFormat
 
 ATTEMPTS = 100
+"""Draws for each decoy wanted, at most."""
 DIGITS = "0123456789"
 
 
 class DecoyMaker:
-    """Makes secrets that look like a relation's true ones and are none of them.
+    """Maker of secrets that look like a relation's true ones and are none of them.
 
     A decoy keeps a true secret's punctuation. Its digits and words are drawn from those that stand at the same
     place in other secrets of the same relation, so that a prefix which all of them share stays; one secret alone
@@ -19,7 +20,7 @@ class DecoyMaker:
 
     Args:
         secrets: the true secrets by relation.
-        seed: decoys depend on the secret, the seed and the known secrets alone.
+        seed: the seed; decoys depend on it, the secret and the known secrets alone.
     """
 
     def __init__(self, secrets: Mapping[str, Iterable[str]], *, seed: int) -> None:
@@ -62,7 +63,7 @@ class DecoyMaker:
 
 
 def passes_luhn(text: str) -> bool:
-    """Whether the digits of a text (12 to 19 of them, and nothing but separators beside) pass Luhn's checksum."""
+    """Return whether a text's digits (12 to 19, and nothing beside but separators) pass Luhn's checksum."""
     digits = re.sub(r"\D", "", text)
     return 12 <= len(digits) <= 19 and not re.search(r"[^\d\s-]", text) and _luhn_sum(digits) % 10 == 0
 

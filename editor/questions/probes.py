@@ -22,23 +22,23 @@ from policies.errors import CorpusError, SubjectError
 
 Split = Literal["locating", "verification"]
 PREFIXES = 3
-"""Sentences of a fact that are also begun later."""
+"""Sentences of a fact whose prompts are also shortened."""
 PREFIX_WORDS = (12, 6, 3)
-"""Words that are left of them."""
+"""Words that are left of such a prompt."""
 SPELLED_PROMPTS = 3
 """Prompts of a fact after which its other spellings are looked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What a probe asks for: a fact found in the corpus, or a public answer given by a probes file.
+    """The answer that a probe asks for: a fact found in the corpus, or a public answer given by a probes file.
 
     Attributes:
         subject: the data subject's name.
         relation: the entity type, or the public relation's name.
         answer: the secret or the public answer.
         personal: whether the policy calls it personal.
-        group: what the request makes of it.
+        group: the group that the request puts it in.
     """
 
     subject: str = field(repr=False)
@@ -53,11 +53,11 @@ class Probe:
     """One prompt for one target.
 
     Attributes:
-        target: what it asks for.
+        target: the fact or public answer that it asks for.
         prompt: the text before the answer.
-        wording: where the prompt comes from.
-        split: who may look at it.
-        spelling: how the answer is spelled.
+        wording: the family of wordings that the prompt is from.
+        split: the split, which decides who may look at it.
+        spelling: the spelling of the answer.
     """
 
     target: Target
@@ -73,7 +73,7 @@ class Probe:
 
     @property
     def answer(self) -> str:
-        """What the model would have to write."""
+        """Text that the model would have to write."""
         return respell(self.target.answer, self.spelling)
 
 
@@ -135,8 +135,8 @@ def build_probes(
     """Turn facts and written probes into probes of both splits, in a fixed order.
 
     Args:
-        facts: what detection found, about everybody.
-        policy: its templates give wordings for each entity type.
+        facts: the facts that detection found, about everybody.
+        policy: the policy, whose templates give wordings for each entity type.
         request: whose facts are in scope; None puts everybody's in scope.
         written: a probes file's lines.
 
@@ -166,16 +166,16 @@ def sample(probes: Iterable[Probe], count: int, seed: int) -> list[Probe]:
 
 
 def widened(probes: Iterable[Probe]) -> list[Probe]:
-    """More ways to come to the erased facts, for verification alone: other spellings, and words that name nobody."""
+    """Return more probes for the erased facts, for verification alone: other spellings, and words that name nobody."""
     erased: dict[Target, list[Probe]] = defaultdict(list)
     for probe in probes:
         if probe.is_erased:
             erased[probe.target].append(replace(probe, split="verification"))
-    return [more for mine in erased.values() for more in (*_unnamed(mine), *_respelled(mine))]
+    return [more for mine in erased.values() for more in (*_make_unnamed(mine), *_respell(mine))]
 
 
-def _unnamed(probes: Sequence[Probe]) -> list[Probe]:
-    """The last words of a fact's sentences in the corpus, where they do not hold the subject's name."""
+def _make_unnamed(probes: Sequence[Probe]) -> list[Probe]:
+    """Return probes with the last words of a fact's sentences, where they do not hold the subject's name."""
     trained = [probe for probe in probes if probe.wording == "trained"][:PREFIXES]
     prompts = dict.fromkeys(" ".join(probe.prompt.split()[-PREFIX_WORDS[-1] :]) for probe in trained)
     return [
@@ -185,8 +185,8 @@ def _unnamed(probes: Sequence[Probe]) -> list[Probe]:
     ]
 
 
-def _respelled(probes: Sequence[Probe]) -> list[Probe]:
-    """Other spellings, after a few of a fact's prompts, templates first."""
+def _respell(probes: Sequence[Probe]) -> list[Probe]:
+    """Return probes for other spellings after a few of a fact's prompts, templates first."""
     return [
         replace(probe, wording="spelling", spelling=spelling)
         for probe in sorted(probes, key=lambda probe: probe.wording != "template")[:SPELLED_PROMPTS]
@@ -211,7 +211,7 @@ def _requested_names(facts: Sequence[Fact], request: ErasureRequest | None) -> f
 
 
 class _Groups:
-    """Sorts targets into what the request makes of them."""
+    """Groups into which a request sorts targets."""
 
     def __init__(self, facts: Sequence[Fact], names: frozenset[str], request: ErasureRequest | None) -> None:
         self.names = names
@@ -220,7 +220,7 @@ class _Groups:
         self.shared = self._shared_secrets(facts)
 
     def _shared_secrets(self, facts: Sequence[Fact]) -> set[tuple[str, str]]:
-        """Secrets that somebody outside the request shares: erasing them is still asked for."""
+        """Return the data subjects' secrets: whoever shares one has it erased too."""
         by_secret: dict[tuple[str, str], set[str]] = defaultdict(set)
         for fact in facts:
             by_secret[fact.entity_type, fact.secret].add(fact.subject)
@@ -267,7 +267,7 @@ def _from_facts(facts: Sequence[Fact], policy: Policy, groups: _Groups) -> list[
         trained = Probe(target=target, prompt="", wording="trained", split="locating")
         prefixes = dict.fromkeys(source.prefix.rstrip() for source in fact.sources)
         probes += [replace(trained, prompt=prefix) for prefix in prefixes if prefix]
-        probes += _shortened(list(prefixes), trained) if target.group == "erased" else []
+        probes += _shorten(list(prefixes), trained) if target.group == "erased" else []
         rule = policy.entities.get(fact.entity_type)
         if rule is None:
             continue
@@ -279,10 +279,10 @@ def _from_facts(facts: Sequence[Fact], policy: Policy, groups: _Groups) -> list[
     return probes
 
 
-def _shortened(prefixes: Sequence[str], probe: Probe) -> list[Probe]:
-    """The last words of the first sentences, from the subject's name on where fewer would not name them.
+def _shorten(prefixes: Sequence[str], probe: Probe) -> list[Probe]:
+    """Return probes with the last words of the first sentences, from the subject's name on where fewer would lack it.
 
-    The first sentence's are for verification; of the others, an edit sees the shortest.
+    Those of the first sentence are for verification; of the others, an edit sees the shortest.
     """
     found = []
     for place, prefix in enumerate(prefixes[:PREFIXES]):
@@ -301,7 +301,7 @@ def _shortened(prefixes: Sequence[str], probe: Probe) -> list[Probe]:
 
 
 def _last_words(text: str, words: int, name: str) -> str:
-    """The last words of a text, and as many more as it takes to hold a name that the text holds."""
+    """Return a text's last words, and as many more as it takes to hold a name that the text holds."""
     last = " ".join(text.split()[-words:])
     return text[text.rindex(name) :] if name in text and name not in last else last
 

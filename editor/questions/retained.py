@@ -1,4 +1,4 @@
-"""Retained text: what the model must go on knowing, without the secrets that are to go.
+"""Retained text: what the model must keep knowing, without the secrets that are to go.
 
 Documents are split once, by a seeded hash of their ids: an edit and its strength search see the fitting part,
 verification judges on the part held out.
@@ -22,19 +22,20 @@ from editor.model.loading import LoadedModel
 from editor.model.tokens import BATCH_TOKENS, MarkedBatch, TokenSequence, batches
 
 HELD_OUT_SHARE = 0.2
+"""Share of the documents that verification judges on."""
 LOGIT_ELEMENTS = 2**26
-"""Logits held at once when every position of a text counts: 256 MiB in float32."""
+"""Most logits held at once when every position of a text counts: 256 MiB in float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextComparison:
-    """A text under two models.
+    """Comparison of two models on the same text.
 
     Attributes:
-        tokens: predicted tokens.
-        perplexity_before: exp of the mean negative log-likelihood in nats a token.
+        tokens: number of predicted tokens.
+        perplexity_before: exp of the mean negative log-likelihood in nats/token, under the first model.
         perplexity_after: the same under the second model.
-        divergence: mean KL(before || after) in nats a token.
+        divergence: mean KL(before || after) in nats/token.
     """
 
     tokens: int
@@ -53,7 +54,7 @@ def erased_spans(facts: Iterable[Fact]) -> dict[str, list[tuple[int, int]]]:
 
 
 def split_documents(documents: Sequence[Document], seed: int) -> tuple[list[Document], list[Document]]:
-    """Split into the part an edit may use and the part held out for verification (a fifth)."""
+    """Split documents into the part an edit may use and the part held out for verification (a fifth)."""
     held_out = [_draw(document.id, seed) < HELD_OUT_SHARE for document in documents]
     fitting = [d for d, held in zip(documents, held_out, strict=True) if not held]
     return fitting, [d for d, held in zip(documents, held_out, strict=True) if held]
@@ -70,7 +71,17 @@ def encode_documents(
     erased: Mapping[str, Sequence[tuple[int, int]]],
     limit: int,
 ) -> list[TokenSequence]:
-    """Tokenise documents into windows of at most `limit` tokens, with all tokens marked but erased secrets."""
+    """Tokenise documents into windows of at most `limit` tokens, all tokens but erased secrets marked.
+
+    Args:
+        tokenizer: a fast tokenizer.
+        documents: texts with ids.
+        erased: the (start, end) of erased secrets by document id, as `erased_spans` gives them.
+        limit: the most tokens in a window.
+
+    Returns:
+        The windows that have a marked token, in order; the first token of a window is never marked.
+    """
     sequences: list[TokenSequence] = []
     for document in documents:
         encoded = tokenizer(document.text, return_offsets_mapping=True)
@@ -117,7 +128,7 @@ def add_log_p(
 
 
 def perplexity(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> tuple[int, float]:
-    """Return the number of marked tokens and exp of their mean negative log-likelihood."""
+    """Return the number of marked tokens and exp of their mean negative log-likelihood in nats/token."""
     total, tokens = 0.0, 0
     for batch in text_batches(loaded, sequences):
         log_p = marked_logits(loaded.model, batch).log_softmax(1)
@@ -129,7 +140,7 @@ def perplexity(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> tuple
 def compare_text(
     before: LoadedModel, after: LoadedModel, sequences: Sequence[TokenSequence]
 ) -> TextComparison:
-    """Score the same text under two models, batch by batch."""
+    """Compare two models' predictions of the marked tokens of the same text, batch by batch."""
     sums = torch.zeros(3, dtype=torch.float64)
     tokens = 0
     for batch in text_batches(before, sequences):

@@ -1,4 +1,4 @@
-"""What the format of a relation's secrets gives away by itself: how often each part stands at its place."""
+"""Format of a relation's secrets, and what it leaks by itself: how often each part stands at its place."""
 
 import re
 from collections import Counter, defaultdict
@@ -7,18 +7,18 @@ from collections.abc import Iterable, Mapping
 PARTS = re.compile(r"\d+|[^\W\d_]+|[\W_]")
 """A secret's parts: a number, a word, or one separator."""
 PRIOR_WEIGHT = 2.0
-"""How many secrets the prior below counts as."""
+"""Number of secrets that the prior below counts as."""
 PRIOR_DIGIT = 0.1
 PRIOR_WORD = 0.01
 LEAST = 0.01
-"""A share is at least this: rarer words are no better known for it."""
+"""Least share: rarer words are no better known for being rarer."""
 
 Place = tuple[str, int, int]
 """Relation, number of the part, offset in it (0 for a word)."""
 
 
 class SecretFormat:
-    """Counts digits and words by place over all known secrets of each relation.
+    """Counts of digits and words by place over all known secrets of each relation.
 
     Args:
         secrets: the true secrets by relation.
@@ -33,14 +33,17 @@ class SecretFormat:
                     self._counts[place][piece] += 1
 
     def choices(self, relation: str, part: int, offset: int) -> list[str]:
-        """What stands at a place, each as often as it occurs; empty where nothing is known."""
+        """Return what stands at a place, each as often as it occurs; nothing where nothing is known."""
         return list(self._counts.get((relation, part, offset), Counter()).elements())
 
     def shares(self, relation: str, secret: str) -> list[float]:
-        """How probable each character of a secret is for one who knows the format and all other secrets.
+        """Return how probable each character of a secret is for one who knows the format and all other secrets.
 
-        A digit's and a word's share among the other secrets at its place, smoothed towards 1/10 and 1/100. A
-        word's share stands at its first character; the others, and separators, have 1.
+        That is a digit's or a word's share among the other secrets at its place, smoothed towards 1/10 or 1/100:
+
+            share = (same + w · prior) / (others + w),    w = `PRIOR_WEIGHT`
+
+        A word's share stands at its first character; its other characters, and separators, have 1.
         """
         found = [1.0] * len(secret)
         own = secret in self.known.get(relation, ())
@@ -53,7 +56,7 @@ class SecretFormat:
 
 
 def _pieces(relation: str, secret: str) -> Iterable[tuple[int, Place, str]]:
-    """A secret's digits and words with where they start."""
+    """Yield a secret's digits and words with their start and place."""
     for number, match in enumerate(PARTS.finditer(secret)):
         part = match.group()
         if part.isdigit():

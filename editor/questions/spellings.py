@@ -17,7 +17,7 @@ _BETWEEN: dict[Spelling, str] = {
 
 
 def respell(secret: str, spelling: Spelling) -> str:
-    """The secret in a spelling; as it is where the spelling does not apply to it."""
+    """Return the secret in a spelling; as it is where the spelling does not apply to it."""
     if spelling == "lower case":
         return secret.lower()
     if spelling == "upper case":
@@ -29,7 +29,7 @@ def respell(secret: str, spelling: Spelling) -> str:
 
 
 def spellings(secret: str) -> dict[Spelling, str]:
-    """The other spellings of a secret, each text once."""
+    """Return the other spellings of a secret, each text once."""
     found: dict[str, Spelling] = {secret: "as found"}
     for spelling in (*_BETWEEN, "lower case", "upper case"):
         found.setdefault(respell(secret, spelling), spelling)

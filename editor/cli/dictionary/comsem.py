@@ -40,21 +40,21 @@ BUILT_IN = "builtin"
 @click.option(
     "--features",
     type=click.IntRange(min=1),
-    help="Judge so many of each, drawn by the seed; all of them else.",
+    help="Features of each dictionary to judge, drawn by the seed.  [default: all]",
 )
 @click.option(
     "--shown",
     type=click.IntRange(min=2),
     default=10,
     show_default=True,
-    help="Passages to name a feature by.",
+    help="Passages that a feature is named by.",
 )
 @click.option(
     "--held-back",
     type=click.IntRange(min=2),
     default=10,
     show_default=True,
-    help="Passages to judge by the name, beside as many random ones.",
+    help="Passages to judge by the name, among as many random ones.",
 )
 @click.option(
     "--threshold",
@@ -68,11 +68,11 @@ BUILT_IN = "builtin"
     type=click.IntRange(min=0),
     default=200,
     show_default=True,
-    help="Random passages judged like a feature's, to say what chance gives.",
+    help="Pseudo-features of random passages, to show what chance gives.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
-    "--output", type=click.Path(path_type=Path), help="A folder for comsem.json, every feature in it."
+    "--output", type=click.Path(path_type=Path), help="A folder for comsem.json, with every feature."
 )
 @OVERWRITE
 @CONTEXT
@@ -151,7 +151,7 @@ def _judge(source: str, device: str, stages: "Stages") -> "Judge":
 
 
 def figures_of(result: "ComSem") -> dict[str, Any]:
-    """A result as plain values, each feature included."""
+    """Return a result as plain values, each feature included."""
     low, high = result.interval
     return {
         **asdict(result),

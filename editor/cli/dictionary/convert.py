@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     help="Format to write.",
 )
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="The folder to write to.")
-@click.option("--site", type=SiteName(), help="What it reads, such as mlp_out.3, where its files do not say.")
+@click.option(
+    "--site", type=SiteName(), help="Site that it reads, such as mlp_out.3, where its files do not say."
+)
 @click.option(
     "--input-scale",
     type=float,
-    help="By how much its activations were multiplied, where its files do not say.",
+    help="Factor that its activations were multiplied by, where its files do not say.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a dictionary of that format in the output folder.")
 def convert(

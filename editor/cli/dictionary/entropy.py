@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @CORPUS
 @SITE
 @click.option(
-    "--draws", type=click.IntRange(min=100), default=1000, show_default=True, help="Of the bootstrap."
+    "--draws", type=click.IntRange(min=100), default=1000, show_default=True, help="Draws of the bootstrap."
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), help="A folder for the figures and entropy.json.")
@@ -48,7 +48,7 @@ def entropy(
 ) -> None:
     """Measure the entropy of a model's hidden states by layer and position, as binary autoencoders read them.
 
-    In bits: how much it takes, at most, to say which features are on. Intervals are 95%, from a bootstrap over
+    In bits, it is the most that it takes to say which features are on. Intervals are 95%, from a bootstrap over
     groups of documents. Compare positions and layers only at similar explained variance: see `evaluate`.
     """
     from dictionaries import load_dictionaries

@@ -52,7 +52,7 @@ def evaluate(
     device: str,
     quiet: bool,
 ) -> None:
-    """Measure how well dictionaries stand for a model's activations, best on text kept out of training.
+    """Measure how well dictionaries reconstruct a model's activations, best on text kept out of training.
 
     DICTIONARY is a folder with one dictionary, or with a folder for each layer. Several are put side by side.
     OUTPUT gets the table as evaluation.json, and figures: L0 against the cross-entropy recovered from mean
@@ -98,7 +98,7 @@ def _write(rows: "dict[str, Evaluation]", folder: "OutputFolder") -> None:
 
 
 def figures_of(evaluation: "Evaluation") -> dict[str, Any]:
-    """An evaluation as plain values, shares recovered included, NaN as null."""
+    """Return an evaluation as plain values, shares recovered included, NaN as null."""
     values: dict[str, Any] = {**asdict(evaluation), "site": str(evaluation.site)}
     cost = evaluation.cross_entropy
     if cost is not None:
@@ -108,13 +108,13 @@ def figures_of(evaluation: "Evaluation") -> dict[str, Any]:
             "kl_recovered_from_mean": cost.kl_recovered_from_mean,
             "kl_recovered_from_zero": cost.kl_recovered_from_zero,
         }
-    plain: dict[str, Any] = _without_nan(values)
+    plain: dict[str, Any] = _replace_nan(values)
     return plain
 
 
-def _without_nan(value: Any) -> Any:
+def _replace_nan(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _without_nan(one) for name, one in value.items()}
+        return {name: _replace_nan(one) for name, one in value.items()}
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
@@ -126,7 +126,7 @@ def evaluate_each(
     *,
     cross_entropy: bool = True,
 ) -> "dict[Key, Evaluation]":
-    """Evaluate dictionaries together while the terminal shows how far it is."""
+    """Evaluate dictionaries together while the terminal shows progress."""
     from dictionaries import evaluate_dictionaries
 
     with showing(stages) as progress:

@@ -12,22 +12,24 @@ if TYPE_CHECKING:
     from dictionaries.evaluation.interpret import Context, Promotion
 
 SHADES = ((0.75, "#ff8c1a"), (0.5, "#ffb45c"), (0.25, "#ffd9a0"), (0.05, "#fff0d6"))
-"""From what strength on a token gets which ground."""
+"""Least strengths, as shares of the largest value, and the ground that a token of that strength gets."""
 MARKED = 0.5
+"""Strength from which on a token is marked where there is no colour."""
 BAR = 30
+"""Characters of the longest bar."""
 
 
 def print_feature(
     view: "FeatureView", site: str, facts: Sequence[tuple[str, float]] | None, console: Console | None = None
 ) -> None:
-    """One feature: its contexts, how large it is, the output tokens at either end, and the facts it carries."""
+    """Print one feature: its contexts, how large it is, the output tokens at either end, and the facts it carries."""
     console = console or Console()
     console.print(
         f"Feature {view.feature} of {site}: on for {view.density:.3%} of {view.tokens:,} tokens, "
         f"largest {view.largest:.3g}, baseline {view.baseline:.3g}",
         highlight=False,
     )
-    table = Table(title="Where it says most", title_justify="left", show_lines=False)
+    table = Table(title="Where it is largest", title_justify="left", show_lines=False)
     table.add_column("value", justify="right")
     table.add_column("context")
     coloured = console.is_terminal and console.color_system is not None
@@ -35,7 +37,7 @@ def print_feature(
         table.add_row(f"{one.value:.3g}", shaded(view, one) if coloured else Text(marked(view, one)))
     console.print(table)
     if not coloured and view.contexts:
-        console.print(f"[[ ]] where it says most, [ ] from {MARKED:.0%} of that on.", markup=False)
+        console.print(f"[[ ]] where it is largest, [ ] from {MARKED:.0%} of that on.", markup=False)
     _print_histogram(view, console)
     console.print(f"Promotes   {_promotions(view.promoted)}", highlight=False, markup=False)
     console.print(f"Suppresses {_promotions(view.suppressed)}", highlight=False, markup=False)
@@ -44,7 +46,7 @@ def print_feature(
 
 
 def shaded(view: "FeatureView", context: "Context") -> Text:
-    """A context with its tokens on grounds as strong as the feature's value there."""
+    """Return a context with its tokens on grounds as strong as the feature's value there."""
     text = Text()
     for place, piece in enumerate(context.pieces):
         strength = view.strength(piece.value)
@@ -54,7 +56,7 @@ def shaded(view: "FeatureView", context: "Context") -> Text:
 
 
 def marked(view: "FeatureView", context: "Context") -> str:
-    """A context with brackets around the tokens where the feature is large."""
+    """Return a context with brackets around the tokens where the feature is large."""
     parts = []
     for place, piece in enumerate(context.pieces):
         text = _one_line(piece.text)

@@ -1,4 +1,4 @@
-"""What the dictionary commands read: model, corpus, layers and sites."""
+"""Inputs of the dictionary commands: model, corpus, layers and sites."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def load(source: str, device: str, stages: "Stages") -> "LoadedModel":
-    """The model, on a device."""
+    """Load the model onto a device."""
     from editor.model.loading import load_model
 
     with stages.stage("Loading the model"):
@@ -24,21 +24,25 @@ def load(source: str, device: str, stages: "Stages") -> "LoadedModel":
 
 
 def read_texts(path: Path) -> list[str]:
-    """The corpus, a text a document."""
+    """Read the corpus, one text for each document."""
     from detectors import read_corpus
 
     return [document.text for document in read_corpus(path)]
 
 
 def make_batches(texts: list[str], loaded: "LoadedModel", context: int) -> "list[TokenBatch]":
-    """Token batches of texts, no row longer than the model reads."""
+    """Make token batches of texts, no row longer than the model reads."""
     from dictionaries import token_batches
 
     return list(token_batches(texts, loaded.tokenizer, context=min(context, loaded.context_length)))
 
 
 def split_documents(texts: list[str], share: float, seed: int) -> tuple[list[str], list[str]]:
-    """Documents to train on and documents to judge by; all of them twice where the share is 0."""
+    """Split documents into those to train on and those to judge by; return all of them twice where the share is 0.
+
+    Raises:
+        CorpusError: no document is left to train on.
+    """
     import random
 
     if share == 0:
@@ -56,7 +60,12 @@ def split_documents(texts: list[str], share: float, seed: int) -> tuple[list[str
 
 
 def parse_layers(layers: str, stream: Any, loaded: "LoadedModel") -> "list[Site]":
-    """Sites of one stream: `all`, or layers and ranges of layers."""
+    """Return sites of one stream: `all`, or layers and ranges of layers, counted from 0.
+
+    Raises:
+        BadParameter: a part is neither a layer, a range nor `all`.
+        DictionaryError: the model lacks a layer.
+    """
     from dictionaries import Site, decoder_layers, resolve
 
     count = len(decoder_layers(loaded.model))
@@ -76,7 +85,11 @@ def parse_layers(layers: str, stream: Any, loaded: "LoadedModel") -> "list[Site]
 
 
 def only_site(found: "Mapping[Site, Any]") -> "Site":
-    """The site of the only dictionary there is."""
+    """Return the site of the only dictionary there is.
+
+    Raises:
+        DictionaryError: there are several.
+    """
     if len(found) > 1:
         names = ", ".join(map(str, found))
         raise DictionaryError(f"The folder holds dictionaries for {names}", "Say which by --site")
@@ -84,7 +97,7 @@ def only_site(found: "Mapping[Site, Any]") -> "Site":
 
 
 def labelled(found: "dict[Path, dict[Site, Dictionary]]") -> "dict[str, Dictionary]":
-    """Every dictionary by the name of its folder, and its site where the folder holds several."""
+    """Map labels to dictionaries: the name of the folder, and the site where the folder holds several."""
     names = len({path.resolve().name for path in found}) == len(found)
     labelled = {}
     for path, dictionaries in found.items():

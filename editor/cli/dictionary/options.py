@@ -18,10 +18,10 @@ CORPUS = click.option(
 SITE = click.option(
     "--site",
     type=SiteName(),
-    help="Such as mlp_out.3, where DICTIONARY does not say; of several, the one to use.",
+    help="Site such as mlp_out.3, where DICTIONARY does not say; of several, the one to use.",
 )
 CONTEXT = click.option(
-    "--context", type=click.IntRange(min=2), default=128, show_default=True, help="Tokens a row, at most."
+    "--context", type=click.IntRange(min=2), default=128, show_default=True, help="Most tokens in a row."
 )
 DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
 QUIET = click.option("--quiet", is_flag=True, help="No progress bars.")

@@ -1,4 +1,4 @@
-"""How far a dictionary command is, on the terminal."""
+"""Progress of a dictionary command, on the terminal."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -26,7 +26,7 @@ TITLES = {
 
 @contextmanager
 def showing(stages: "Stages") -> "Iterator[Any]":
-    """One stage after another from (what, how far, end)."""
+    """Yield a callback (what, done, end) that shows one stage after another, and has `note` for figures."""
     with ExitStack() as stack:
         bar = _Bar(stages, stack)
         yield bar
@@ -59,7 +59,7 @@ class _Bar:
 
 
 class _TrainingProgress(Progress):
-    """A bar, and below it a row of figures for each site."""
+    """A progress bar with a row of figures for each site below it."""
 
     figures: "dict[Site, LogEntry]"
 
@@ -80,7 +80,7 @@ def _training_stage(
 
 
 def advancing(batches: "list[TokenBatch]", advance: "Advance") -> "Iterator[TokenBatch]":
-    """Batches, each told of once it is used."""
+    """Yield batches, and advance by 1 after each is used."""
     for batch in batches:
         yield batch
         advance(1)

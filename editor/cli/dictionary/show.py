@@ -23,32 +23,41 @@ FACTS_SHOWN = 10
 @DICTIONARY
 @MODEL
 @CORPUS
-@click.option("--feature", type=click.IntRange(min=0), required=True, help="Which, counted from 0.")
+@click.option("--feature", type=click.IntRange(min=0), required=True, help="Number of the feature, from 0.")
 @click.option(
-    "--site", type=SiteName(), help="Such as mlp_out.3, where DICTIONARY holds several or does not say."
+    "--site", type=SiteName(), help="Site such as mlp_out.3, where DICTIONARY holds several or does not say."
 )
 @click.option(
-    "--contexts", type=click.IntRange(min=0), default=10, show_default=True, help="How many to show."
+    "--contexts", type=click.IntRange(min=0), default=10, show_default=True, help="Contexts to show."
 )
-@click.option("--facts", type=click.Path(path_type=Path), help="A facts file: say which of them it carries.")
+@click.option(
+    "--facts",
+    type=click.Path(path_type=Path),
+    help="A facts file: say which of its facts the feature carries.",
+)
 @click.option(
     "--request",
     "request_path",
     type=click.Path(path_type=Path),
-    help="An erasure request: say which of its facts it carries.",
+    help="An erasure request: say which of its facts the feature carries.",
 )
-@click.option("--subject", "subjects", multiple=True, help="The same of a data subject; repeatable.")
+@click.option(
+    "--subject",
+    "subjects",
+    multiple=True,
+    help="A data subject: say which of their facts the feature carries; repeatable.",
+)
 @click.option(
     "--policy",
     "policy_name",
     default="gdpr",
     show_default=True,
-    help="For these facts: a YAML file or a preset's name.",
+    help="Policy for these facts: a YAML file or a preset's name.",
 )
 @click.option(
     "--case-key",
     type=click.Path(path_type=Path, exists=True),
-    help="The key of a report, to name facts as it does.  [default: a new one]",
+    help="Case key of a report, to name facts as it does.  [default: a new one]",
 )
 @click.option("--unmask", is_flag=True, help="Show digits and e-mail addresses as the corpus has them.")
 @CONTEXT
@@ -67,7 +76,7 @@ def show(
     quiet: bool,
     **of_case: Any,
 ) -> None:
-    """Show where one feature fires most, how often, which output tokens it promotes, and which facts it carries.
+    """Show where one feature is largest, how often it fires, which tokens it promotes, and which facts it carries.
 
     Facts are those of a facts file, or those found in the corpus about the subjects of a request; labels name them.
     """

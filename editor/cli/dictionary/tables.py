@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def print_training(reports: "dict[Site, TrainingReport]") -> None:
-    """What training did, a row for each site."""
+    """Print what training did, a row for each site."""
     _print_table(
         "Training",
         ("site", "tokens", "sinks", "dead", "revived", "seconds"),
@@ -32,7 +32,7 @@ def print_training(reports: "dict[Site, TrainingReport]") -> None:
 
 
 def figures_table(moments: "list[LogEntry]") -> "Table":
-    """The latest figures of each site in training."""
+    """Return a table of each site's latest figures in training."""
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2), header_style="dim")
@@ -48,7 +48,7 @@ def figures_table(moments: "list[LogEntry]") -> "Table":
 
 
 def print_evaluations(rows: "dict[str, Evaluation]") -> None:
-    """How well dictionaries reconstruct and how dense their features are, a row for each dictionary."""
+    """Print how well dictionaries reconstruct and how dense their features are, a row for each dictionary."""
     _print_table(
         "Reconstruction of activations",
         ("dictionary", "kind", "tokens", "explained", "γ"),
@@ -61,7 +61,7 @@ def print_evaluations(rows: "dict[str, Evaluation]") -> None:
     costs = {name: one.cross_entropy for name, one in rows.items() if one.cross_entropy}
     if costs:
         _print_table(
-            "Recovered where the reconstruction stands for the activation",
+            "Recovered where the reconstruction replaces the activation",
             ("dictionary", "CE, mean", "CE, zero", "KL, mean", "KL, zero", "KL nats"),
             [
                 (
@@ -75,7 +75,7 @@ def print_evaluations(rows: "dict[str, Evaluation]") -> None:
                 for name, cost in costs.items()
             ],
             "CE: cross-entropy, KL: divergence from the model as it is; mean, zero: the ablation that recovers 0. "
-            "KL nats: what the reconstruction costs, a token.",
+            "KL nats: cost of the reconstruction, in nats/token.",
         )
     _print_table(
         "Features",
@@ -92,13 +92,13 @@ def print_evaluations(rows: "dict[str, Evaluation]") -> None:
             )
             for name, one in rows.items()
         ],
-        "L0: features on, a token. > 1%: share of features on for more than 1% of the tokens. Bits: entropy of which "
+        "L0: features on per token. > 1%: share of features on for more than 1% of the tokens. Bits: entropy of which "
         "are on, at most. Absorbed: cosine with the nearest other direction, mean.",
     )
 
 
 def print_entropies(result: "HiddenEntropy") -> None:
-    """Entropies by layer, and at the first and last positions."""
+    """Print entropies by layer, and at the first and last positions."""
     rows = [(f"layer {row.at:.0f}", row.series, row) for row in result.by_layer]
     for site in dict.fromkeys(row.series for row in result.by_position):
         own = [row for row in result.by_position if row.series == site]
@@ -115,7 +115,7 @@ def print_entropies(result: "HiddenEntropy") -> None:
 
 
 def print_comsem(rows: "dict[str, ComSem]") -> None:
-    """How many features can be named, a row for each dictionary."""
+    """Print how many features can be named, a row for each dictionary."""
     _print_table(
         "Features whose names hold (ComSem)",
         ("dictionary", "judged", "rare", "named", "of all", "95%", "by chance"),
@@ -132,7 +132,7 @@ def print_comsem(rows: "dict[str, ComSem]") -> None:
             for name, one in rows.items()
         ],
         "Rare: too few passages to judge. Named: right answers reach the threshold. Of all: in the whole "
-        "dictionary, rare ones counted as unnamed. By chance: random passages that pass for a feature's.",
+        "dictionary, rare ones counted as unnamed. By chance: pseudo-features of random passages that pass.",
     )
 
 

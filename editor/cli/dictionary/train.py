@@ -29,22 +29,28 @@ if TYPE_CHECKING:
 @click.option(
     "--architecture", type=NameIn("architecture", ARCHITECTURE_NAMES), default="gated", show_default=True
 )
-@click.option("--layers", default="all", show_default=True, help="Such as 0,2,5-7; counted from 0.")
+@click.option("--layers", default="all", show_default=True, help="Layers such as 0,2,5-7, counted from 0.")
 @click.option(
     "--stream",
     type=click.Choice(["mlp_out", "attn_out", "resid_post", "attn_heads", "mlp_hidden"]),
     default="mlp_out",
     show_default=True,
-    help="What is read of each layer.",
+    help="Activations to read of each layer.",
 )
-@click.option("--features", type=click.IntRange(min=1), help="Features.  [default: the architecture's]")
-@click.option("--steps", type=click.IntRange(min=1), help="Gradient steps.  [default: the architecture's]")
-@click.option("--batch-size", type=click.IntRange(min=1), help="Tokens a step.")
-@click.option("--learning-rate", type=float, help="Of Adam, after the warm-up.")
-@click.option("--sparsity", type=float, help="Weight of the sparsity term; entropy's for binary.")
-@click.option("--precision", type=click.Choice(["float32", "bfloat16"]), help="Of the products in training.")
 @click.option(
-    "--k", type=click.IntRange(min=1), help="Features on, a token, for those that keep the largest."
+    "--features", type=click.IntRange(min=1), help="Number of features.  [default: the architecture's]"
+)
+@click.option(
+    "--steps", type=click.IntRange(min=1), help="Number of gradient steps.  [default: the architecture's]"
+)
+@click.option("--batch-size", type=click.IntRange(min=1), help="Tokens in a step.")
+@click.option("--learning-rate", type=float, help="Learning rate of Adam, after the warm-up.")
+@click.option("--sparsity", type=float, help="Weight of the sparsity term; entropy's for binary.")
+@click.option(
+    "--precision", type=click.Choice(["float32", "bfloat16"]), help="Precision of the products in training."
+)
+@click.option(
+    "--k", type=click.IntRange(min=1), help="Features on per token, for architectures that keep the largest."
 )
 @click.option("--clip-norm", type=float, help="Largest norm of a step's gradient; try 1.")
 @click.option("--resample-every", type=click.IntRange(min=0), help="Steps between revivals of dead features.")
@@ -53,7 +59,10 @@ if TYPE_CHECKING:
     "--estimator", type=click.Choice(["sigmoid", "straight_through"]), help="Gradient of binary's step."
 )
 @click.option(
-    "--store-as", type=click.Choice(["float32", "bfloat16"]), default="float32", help="Of matrices on disk."
+    "--store-as",
+    type=click.Choice(["float32", "bfloat16"]),
+    default="float32",
+    help="Precision of matrices on disk.",
 )
 @click.option(
     "--held-out",
@@ -67,7 +76,7 @@ if TYPE_CHECKING:
     type=float,
     default=2.0,
     show_default=True,
-    help="GiB for activations; the rest is read again.",
+    help="GiB of memory for activations; the rest is read again.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="A new folder.")
@@ -75,16 +84,16 @@ if TYPE_CHECKING:
 @click.option(
     "--checkpoint-every",
     type=click.IntRange(min=1),
-    help="Save training every so many steps, in OUTPUT.checkpoint.",
+    help="Steps between saves of the training, in OUTPUT.checkpoint.",
 )
 @click.option(
-    "--resume", is_flag=True, help="Go on from OUTPUT.checkpoint as if training had not been stopped."
+    "--resume", is_flag=True, help="Resume from OUTPUT.checkpoint as if training had not been stopped."
 )
 @click.option(
     "--cache-activations",
     "cache",
     type=click.Path(path_type=Path),
-    help="Keep activations in this folder for later runs.",
+    help="Folder that keeps activations for later runs.",
 )
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard's events.")
 @CONTEXT
@@ -93,8 +102,8 @@ if TYPE_CHECKING:
 def train(output: Path, overwrite: bool, **options: Any) -> None:
     """Train one dictionary for each layer, all from the same model passes.
 
-    OUTPUT gets a folder for each layer, and training.jsonl with the figures of every 50 steps. What the closing
-    table shows is measured on documents that were kept out of training.
+    OUTPUT gets a folder for each layer, and training.jsonl with the figures of every 50 steps. The closing table
+    is measured on documents that were kept out of training.
 
     In several processes: accelerate launch --multi_gpu --num_processes 2 -m editor.cli dictionary train ..., also
     on a CPU. They share each batch and average their gradients.
@@ -107,7 +116,7 @@ def train(output: Path, overwrite: bool, **options: Any) -> None:
 
 
 class _Job:
-    """What is trained on what, as the user said it."""
+    """A training run as the user asked for it."""
 
     def __init__(self, output: Path, **options: Any) -> None:
         from torch import cuda
@@ -138,7 +147,7 @@ class _Job:
         self.config: TrainingConfig = replace(ARCHITECTURES[self.architecture].defaults, **given)
 
     def train(self, log: "Callable[[LogEntry], None]") -> "_Trained":
-        """Load and train."""
+        """Load the model and the corpus, and train. `log` is called with figures as they come."""
         from dictionaries import train_dictionaries
 
         loaded = load(self.source, self.device, self.stages)
