@@ -142,7 +142,7 @@ def _compare(
 
 def _write(output: "OutputFolder", comparison: "Comparison", costs: "Sequence[Cost]") -> None:
     """The comparison, what it took and the figures."""
-    from editor.comparing.arms import ARMS
+    from editor.methods import METHODS
     from editor.report.comparison import render_comparison
     from editor.report.figures.comparing import comparison_figures
     from editor.report.figures.style import save_figure
@@ -150,7 +150,7 @@ def _write(output: "OutputFolder", comparison: "Comparison", costs: "Sequence[Co
     output.write_text("comparison.json", comparison.to_json())
     rows = [cost.model_dump(mode="json") for cost in costs]
     output.write_text("costs.json", json.dumps(rows, indent=2, sort_keys=True) + "\n")
-    described = {name: arm.title for name, arm in ARMS.items()}
+    described = {name: entry.title for name, entry in METHODS.items()}
     output.write_text("comparison.html", render_comparison(comparison, costs, described))
     for name, figure in comparison_figures(comparison).items():
         save_figure(figure, output.path, name)

@@ -9,25 +9,13 @@ import click
 from editor.cli.names import SiteName
 from editor.cli.options import case_options, fail_on, open_case_from, run_info, run_options
 from editor.cli.stages import make_stages
+from editor.methods import METHODS
 
 if TYPE_CHECKING:
     from editor.methods.method import Method
     from editor.pipeline import EraseOptions
 
-METHODS = (
-    "feature-edit",
-    "feature-literal",
-    "pisces",
-    "neuron-kn",
-    "neuron-depn",
-    "neuron-probe",
-    "circuit-node",
-    "circuit-mask",
-    "circuit-mlp",
-    "memit",
-    "grad-ascent",
-    "npo-lora",
-)
+OFFERED = tuple(name for name, entry in METHODS.items() if entry.family != "random")
 
 
 @click.command()
@@ -44,7 +32,7 @@ METHODS = (
     type=SiteName(),
     help="Such as mlp_out.3, where --dictionary does not say; of several, the one to use.",
 )
-@click.option("--method", type=click.Choice(METHODS), default="feature-edit", show_default=True)
+@click.option("--method", type=click.Choice(OFFERED), default="feature-edit", show_default=True)
 @click.option(
     "--strength",
     default="auto",
@@ -103,12 +91,11 @@ def erase_options(options: dict[str, Any]) -> "EraseOptions":
         click.UsageError: a strength that is neither "auto", "default" nor a number in the method's range, or a
             dictionary that the method has no use for.
     """
-    from editor.methods import METHODS
     from editor.methods.shared.searching import with_settings
     from editor.pipeline import EraseOptions
     from editor.tuning.search import StrengthSearch
 
-    method, strength, controls = METHODS[options["method"]](), options["strength"], options["controls"]
+    method, strength, controls = METHODS[options["method"]].make(), options["strength"], options["controls"]
     if options["dictionary"] is not None and not method.needs_dictionary:
         raise click.UsageError(f"--dictionary has no meaning for --method {method.name}.")
     if "warm_start_rounds" in options:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from editor.methods import METHODS
+
 if TYPE_CHECKING:
     from dictionaries import Site
 
@@ -82,6 +84,4 @@ class SiteName(click.ParamType):  # type: ignore[type-arg]
 
 def arms() -> Iterable[str]:
     """Of `compare`."""
-    from editor.comparing.arms import ARMS
-
-    return ARMS
+    return METHODS

@@ -14,15 +14,15 @@ from dictionaries import load_dictionaries
 from dictionaries.model.sites import Site, writing_sites
 from editor.artefacts.masking import CaseKey
 from editor.case import Case
-from editor.comparing.arms import ARMS, REFERENCE
 from editor.comparing.conclusion import draw_conclusion
 from editor.comparing.evaluator import EditEvaluator, score_original
 from editor.comparing.job import Finished, Job
 from editor.comparing.processes import allowed_processes, threads_each
-from editor.comparing.run import Ledger, digest, run_all
+from editor.comparing.run import REFERENCE, Ledger, digest, run_all
 from editor.dictionary_supply import supply_dictionaries
 from editor.measuring.evaluation_data import prepare
 from editor.measuring.summaries import model_summary, policy_summary, versions
+from editor.methods import METHODS
 from editor.model.loading import LoadedModel, tensor_digests
 from editor.progress import Stages
 from editor.results.comparison import Comparison, Cost
@@ -36,7 +36,7 @@ class CompareOptions:
     """What to compare, and how.
 
     Attributes:
-        arms: names in `ARMS`; the reference is always one.
+        arms: names in `METHODS`; the reference is always one.
         seeds: how many, from the case's on.
         trials: of the search, for each arm and seed.
         dictionary: a folder or a hub name; None trains Gated SAEs on the corpus.
@@ -46,7 +46,7 @@ class CompareOptions:
         device: where they run.
     """
 
-    arms: tuple[str, ...] = tuple(ARMS)
+    arms: tuple[str, ...] = tuple(METHODS)
     seeds: int = 3
     trials: int = 3
     dictionary: Path | None = None
@@ -57,7 +57,7 @@ class CompareOptions:
     @property
     def names(self) -> tuple[str, ...]:
         """The arms in the order of tables."""
-        return tuple(name for name in ARMS if name in self.arms or name == REFERENCE)
+        return tuple(name for name in METHODS if name in self.arms or name == REFERENCE)
 
 
 def compare(
@@ -168,7 +168,7 @@ def _costs(finished: Sequence[Finished], trained_s: float) -> tuple[Cost, ...]:
     """What each arm took, the dictionaries that were trained for it included."""
     return tuple(
         one.cost.model_copy(update={"dictionaries_s": trained_s})
-        if ARMS[one.cost.arm].method.needs_dictionary
+        if METHODS[one.cost.arm].make().needs_dictionary
         else one.cost
         for one in finished
     )

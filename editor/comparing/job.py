@@ -13,12 +13,13 @@ from pydantic import BaseModel, ConfigDict
 from dictionaries import Site, load_dictionaries
 from editor.artefacts.masking import CaseKey
 from editor.case import Case
-from editor.comparing.arms import ARMS
 from editor.comparing.editing_map import editing_map
 from editor.comparing.evaluator import EditEvaluator, Original
 from editor.comparing.points import OperatingPointEdit, Target, Tuner
 from editor.locators.features import FeatureAttribution
 from editor.measuring.evaluation_data import prepare
+from editor.methods import METHODS
+from editor.methods.shared.settings import with_seed
 from editor.model.loading import load_model
 from editor.progress import Silent
 from editor.results.comparison import ArmRun, Cost, Point
@@ -32,7 +33,7 @@ class Job:
     """What a process is given.
 
     Attributes:
-        arm: in `ARMS`.
+        arm: in `METHODS`.
         seed: of everything random.
         case: facts, questions and retained text.
         model: a checkpoint folder or a hub name.
@@ -85,8 +86,7 @@ def run_job(job: Job) -> Finished:
     torch.set_num_threads(job.threads)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    arm = ARMS[job.arm]
-    method = arm.with_seed(job.seed)
+    method = with_seed(METHODS[job.arm].make(), job.seed)
     loaded = load_model(job.model, device=job.device)
     case = replace(job.case, seed=job.seed)
     before = PreparedModel(loaded=loaded, material=prepare(case, loaded))
@@ -107,7 +107,7 @@ def run_job(job: Job) -> Finished:
     measuring_s = time.perf_counter() - started
     run = ArmRun(
         arm=job.arm,
-        family=arm.family,
+        family=METHODS[job.arm].family,
         seed=job.seed,
         trials=tuner.tuning.rows(),
         points=points,

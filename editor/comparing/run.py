@@ -15,12 +15,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from editor.comparing.arms import ARMS, REFERENCE
 from editor.comparing.job import Finished, Job, run_job
 from editor.comparing.processes import worker_pool
+from editor.methods import METHODS
 from editor.results.names import MethodFamily
 from policies.errors import ModelError, OutputError
 
+REFERENCE = "feature-edit"
+"""The arm that sets what the others are brought to."""
 HEAD = "settings.json"
 LONG_FIRST: tuple[MethodFamily, ...] = ("circuits", "weights", "random", "features", "neurons")
 """Families by how long their arms take."""
@@ -174,7 +176,7 @@ def run_all(
 def in_order(arms: Sequence[str], seeds: Sequence[int]) -> list[tuple[str, int]]:
     """Arms and seeds as they are to begin: a job that waits then has what it waits for running or done."""
     others = sorted(
-        (arm for arm in arms if arm != REFERENCE), key=lambda arm: LONG_FIRST.index(ARMS[arm].family)
+        (arm for arm in arms if arm != REFERENCE), key=lambda arm: LONG_FIRST.index(METHODS[arm].family)
     )
     return [(REFERENCE, seed) for seed in seeds] + [(arm, seed) for seed in seeds for arm in others]
 

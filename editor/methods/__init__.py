@@ -1,37 +1,139 @@
-"""Edit methods, one a file. A new one is a file and an entry in `METHODS`."""
+"""Edit methods by name: a new one is a file in the folder of its family and a line in `METHODS`.
 
-from editor.methods.circuits.circuit_mask import CircuitMask
-from editor.methods.circuits.circuit_mlp import CircuitMlp
-from editor.methods.circuits.circuit_node import CircuitNode
-from editor.methods.features.feature_edit import FeatureEdit
-from editor.methods.features.feature_literal import FeatureLiteral
-from editor.methods.features.pisces import Pisces
-from editor.methods.features.random_features import RandomFeatures
-from editor.methods.method import Method
-from editor.methods.neurons.neuron_depn import NeuronDepn
-from editor.methods.neurons.neuron_kn import NeuronKn
-from editor.methods.neurons.neuron_probe import NeuronProbe
-from editor.methods.neurons.random_neurons import RandomNeurons
-from editor.methods.weights.grad_ascent import GradAscent
-from editor.methods.weights.memit import Memit
-from editor.methods.weights.npo_lora import NpoLora
+The command line, the arms of a comparison and the contract tests come from the table. Importing it imports no
+method and no torch.
+"""
 
-METHODS: dict[str, type[Method]] = {
-    method.name: method
-    for method in (
-        FeatureEdit,
-        FeatureLiteral,
-        Pisces,
-        RandomFeatures,
-        NeuronKn,
-        NeuronDepn,
-        NeuronProbe,
-        RandomNeurons,
-        Memit,
-        GradAscent,
-        NpoLora,
-        CircuitNode,
-        CircuitMask,
-        CircuitMlp,
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from editor.entries import load_object
+from editor.results.names import MethodFamily
+
+if TYPE_CHECKING:
+    from editor.methods.method import Method
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodEntry:
+    """One edit method, or one control by chance.
+
+    Attributes:
+        name: Name on the command line and in reports.
+        path: Module and class under `editor.methods`, as `family.module:Class`.
+        family: What the method edits; `random` for controls, which the command line does not offer for erasing.
+        title: What the method does, in one sentence.
+        settings: Settings that the class is made with.
+    """
+
+    name: str
+    path: str
+    family: MethodFamily
+    title: str
+    settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    def make(self, **settings: Any) -> "Method":
+        """Import the class and return the method, with other settings where they are given."""
+        method: Method = load_object(f"editor.methods.{self.path}")(**{**self.settings, **settings})
+        return method
+
+
+METHODS: Mapping[str, MethodEntry] = {
+    entry.name: entry
+    for entry in (
+        MethodEntry(
+            name="feature-edit",
+            path="features.feature_edit:FeatureEdit",
+            family="features",
+            title="takes located features out at the tokens that recall the secrets, by keyed least squares",
+        ),
+        MethodEntry(
+            name="feature-literal",
+            path="features.feature_literal:FeatureLiteral",
+            family="features",
+            title="zeroes the weights by which active neurons write located features",
+        ),
+        MethodEntry(
+            name="pisces",
+            path="features.pisces:Pisces",
+            family="features",
+            title="flips the sign of located features in the neurons that write them",
+        ),
+        MethodEntry(
+            name="neuron-kn",
+            path="neurons.neuron_kn:NeuronKn",
+            family="neurons",
+            title="sets the columns of knowledge neurons to zero",
+        ),
+        MethodEntry(
+            name="neuron-depn",
+            path="neurons.neuron_depn:NeuronDepn",
+            family="neurons",
+            title="sets the columns of privacy neurons (DEPN) to zero",
+        ),
+        MethodEntry(
+            name="neuron-probe",
+            path="neurons.neuron_probe:NeuronProbe",
+            family="neurons",
+            title="holds the neurons of a sparse probe at their mean",
+        ),
+        MethodEntry(
+            name="circuit-node",
+            path="circuits.circuit_node:CircuitNode",
+            family="circuits",
+            title="fine-tunes inside the heads and MLPs that node attribution finds",
+        ),
+        MethodEntry(
+            name="circuit-mask",
+            path="circuits.circuit_mask:CircuitMask",
+            family="circuits",
+            title="fine-tunes inside the weights that a trained mask keeps",
+        ),
+        MethodEntry(
+            name="circuit-mlp",
+            path="circuits.circuit_mlp:CircuitMlp",
+            family="circuits",
+            title="fine-tunes inside the MLPs that look the facts up",
+        ),
+        MethodEntry(
+            name="memit",
+            path="weights.memit:Memit",
+            family="weights",
+            title="writes an unknown answer at the subject's last token into several MLPs, in closed form",
+        ),
+        MethodEntry(
+            name="npo-lora",
+            path="weights.npo_lora:NpoLora",
+            family="weights",
+            title="negative preference optimisation through a LoRA adapter",
+        ),
+        MethodEntry(
+            name="grad-ascent",
+            path="weights.grad_ascent:GradAscent",
+            family="weights",
+            title="gradient ascent on the secrets through a LoRA adapter",
+        ),
+        MethodEntry(
+            name="random-features",
+            path="features.random_features:RandomFeatures",
+            family="random",
+            title="feature-edit on features drawn at random",
+        ),
+        MethodEntry(
+            name="random-neurons",
+            path="neurons.random_neurons:RandomNeurons",
+            family="random",
+            title="as many neurons drawn at random set to zero",
+        ),
+        MethodEntry(
+            name="random-circuit",
+            path="circuits.circuit_node:CircuitNode",
+            family="random",
+            title="fine-tunes inside as many weights of each kind of module drawn at random",
+            settings={"part": "random"},
+        ),
     )
 }
+"""By name, in the order of tables."""

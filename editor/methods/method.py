@@ -1,11 +1,19 @@
 """What every edit method is."""
 
-from typing import ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from editor.edits.edit import Edit
 from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem
 from editor.methods.shared.searching import SearchSpace
+
+
+class Control(NamedTuple):
+    """An edit that a method is told from."""
+
+    method: "Method"
+    title: str
+    """What it is, in words."""
 
 
 class Method(Protocol):
@@ -32,4 +40,15 @@ class Method(Protocol):
 
     def fit(self, problem: EditProblem) -> Edit:
         """Return the edit."""
+        ...
+
+    def controls(self, norm: float, seed: int) -> tuple[Control, ...]:
+        """Return what the method is told from: first itself on units drawn at random.
+
+        A method without units has none of its own: it is told from random directions.
+
+        Args:
+            norm: ‖ΔW‖_F that the control by chance is scaled to.
+            seed: of what is drawn.
+        """
         ...

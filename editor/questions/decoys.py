@@ -16,7 +16,8 @@ class DecoyMaker:
 
     A decoy keeps a true secret's punctuation. Its digits and words are drawn from those that stand at the same
     place in other secrets of the same relation, so that a prefix which all of them share stays; one secret alone
-    shares nothing, and its digits are drawn freely. Where every secret of the relation passes the Luhn checksum (ISO/IEC 7812), so does every decoy.
+    shares nothing, and its digits are drawn freely. Where every secret of the relation passes the Luhn checksum
+    (ISO/IEC 7812), so does every decoy.
 
     Args:
         secrets: the true secrets by relation.

@@ -1,7 +1,7 @@
 """What the circuit arms share: locate a part of the model, and fine-tune inside it, its complement or a random part."""
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
 from editor.edits.edit import Edit
@@ -10,6 +10,7 @@ from editor.locators.circuit_parts import Part, part_of
 from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem
 from editor.methods.circuits.circuit_tuning import CircuitTuning
+from editor.methods.method import Control
 from editor.methods.shared.searching import Range, SearchSpace
 from editor.methods.shared.settings import flattened
 
@@ -63,6 +64,17 @@ class CircuitMethod(ABC):
         masks = part_of(problem.loaded.model, self.circuit(problem), self.part, self.part_seed)
         deltas = self.tuning.fit(problem, masks)
         return Edit(deltas=deltas, method=self._named(), settings=flattened(self._settings()))
+
+    def controls(self, norm: float, seed: int) -> tuple[Control, ...]:  # noqa: ARG002
+        """Return as many weights of each kind of module drawn at random; a random part has no control of its own."""
+        if self.part != "circuit":
+            return ()
+        return (
+            Control(
+                replace(self, part="random", part_seed=seed),
+                "as many weights of each kind of module drawn at random, fine-tuned in the same way",
+            ),
+        )
 
     def _named(self) -> str:
         if self.part == "random":

@@ -40,7 +40,9 @@ from dictionaries.model.sites import Site, capture, resolve, writing_sites
 from editor.edits.edit import Edit
 from editor.locators.features import GRADIENT_BATCH_TOKENS, Attribution
 from editor.locators.problem import EditProblem
+from editor.methods import METHODS
 from editor.methods.features.repair import Repair
+from editor.methods.method import Control
 from editor.methods.shared.changes import Changes
 from editor.methods.shared.keyed import before_norm, keyed_change
 from editor.methods.shared.searching import Range, SearchSpace
@@ -54,6 +56,8 @@ LATER_PASSES = 4
 """The most passes of each round after the first."""
 LEAST_EFFECT = 1e-3
 """Nats: a token on which the located features have less effect than this is not pushed through them."""
+
+RANDOM_FEATURES = "as many features a site drawn at random, scaled to the same ‖ΔW‖"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +111,17 @@ class FeatureEdit:
     def fit_from(self, problem: EditProblem, start: Edit) -> Edit:
         """Return the edit, begun at one of the same sites, fitted by the same settings to part of the problem."""
         return self._fit(problem, start)
+
+    def controls(self, norm: float, seed: int) -> tuple[Control, ...]:
+        """Return as many features a site drawn at random, and the paper's rule taken literally."""
+        random = METHODS["random-features"].make(like=self, norm=norm, seed=seed)
+        return (
+            Control(random, RANDOM_FEATURES),
+            Control(
+                METHODS["feature-literal"].make(),
+                "entries of the output projection that write the top features, zeroed",
+            ),
+        )
 
     def _fit(self, problem: EditProblem, start: Edit | None) -> Edit:
         located = {site: units for site, units in problem.attribution.top(self.units).items() if len(units)}

@@ -16,6 +16,8 @@ from dictionaries.model.sites import Site
 from editor.edits.edit import Delta, Edit
 from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem
+from editor.methods import METHODS
+from editor.methods.method import Control
 from editor.methods.shared.searching import Range, SearchSpace
 from editor.methods.shared.secret_keys import secret_keys
 
@@ -70,6 +72,16 @@ class FeatureLiteral:
             zeroed = -weight * (entries.T if transposed else entries)
             deltas[name] = Delta.from_dense(zeroed)
         return Edit(deltas=deltas, method=self.name, settings=asdict(self))
+
+    def controls(self, norm: float, seed: int) -> tuple[Control, ...]:
+        """Return as many features a site drawn at random, taken out as `feature-edit` does."""
+        like = METHODS["feature-edit"].make(units=self.units)
+        return (
+            Control(
+                METHODS["random-features"].make(like=like, norm=norm, seed=seed),
+                "as many features a site drawn at random, scaled to the same ‖ΔW‖",
+            ),
+        )
 
     def _rows(self, directions: Float[Tensor, "units d"]) -> Bool[Tensor, " d"]:
         size = directions.abs()

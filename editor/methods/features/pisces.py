@@ -33,6 +33,7 @@ from dictionaries.model.sites import Site, resolve
 from editor.edits.edit import Delta, Edit
 from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem
+from editor.methods.method import Control
 from editor.methods.shared.keyed import inverse_gain, norm_gain
 from editor.methods.shared.searching import Range, SearchSpace
 from editor.methods.shared.secret_keys import SecretKeys, secret_keys
@@ -87,6 +88,10 @@ class Pisces:
             neurons, directions = (torch.cat(part) for part in zip(*parts, strict=True))
             deltas[name] = _delta(*((neurons, directions) if transposed else (directions, neurons)))
         return Edit(deltas=deltas, method=self.name, settings=asdict(self))
+
+    def controls(self, norm: float, seed: int) -> tuple[Control, ...]:  # noqa: ARG002
+        """Return none: sign-flipped features are told from random directions."""
+        return ()
 
     @torch.no_grad()
     def _terms(

@@ -15,6 +15,7 @@ from editor.edits.edit import Edit
 from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem
 from editor.methods.features.feature_edit import FeatureEdit
+from editor.methods.method import Control
 from editor.methods.shared.searching import SearchSpace
 from editor.methods.shared.settings import flattened
 
@@ -55,6 +56,10 @@ class RandomFeatures:
         """Return the edit, begun at one with the same draw: searched as `feature-edit` is, in as many rounds."""
         drawn = self._draw(problem.attribution)
         return self._scaled(self.like.fit_from(problem.changed(attribution=drawn), start))
+
+    def controls(self, norm: float, seed: int) -> tuple[Control, ...]:  # noqa: ARG002
+        """Return none: this is a control itself."""
+        return ()
 
     def _scaled(self, edit: Edit) -> Edit:
         factor = 1.0 if self.norm is None or edit.is_empty else self.norm / edit.norm

@@ -12,9 +12,12 @@ from dictionaries.model.sites import Site
 from editor.edits.edit import Delta, Edit
 from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem, Locator
+from editor.methods import METHODS
+from editor.methods.method import Control
 from editor.methods.shared.searching import Range, SearchSpace
 from editor.methods.shared.settings import flattened
 
+RANDOM_NEURONS = "as many neurons a layer drawn at random, scaled to the same ‖ΔW‖"
 NEURON_SPACE = SearchSpace(
     ranges={
         "units": Range(low=10, high=1000, log=True, whole=True),
@@ -53,6 +56,10 @@ class NeuronColumns:
         chosen = self.located(problem).top(self.units)
         deltas = without_columns(problem, chosen, self.strength)
         return Edit(deltas=deltas, method=self.name, settings=flattened(asdict(self)))
+
+    def controls(self, norm: float, seed: int) -> tuple[Control, ...]:
+        """Return as many neurons a layer drawn at random."""
+        return (Control(METHODS["random-neurons"].make(like=self, norm=norm, seed=seed), RANDOM_NEURONS),)
 
 
 def without_columns(

@@ -17,7 +17,9 @@ from editor.edits.edit import AnyDelta, Delta, Edit, MaskedDelta
 from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem
 from editor.locators.sparse_probing import SIZES, SparseProbing
-from editor.methods.neurons.neuron_columns import NEURON_SPACE, without_columns
+from editor.methods import METHODS
+from editor.methods.method import Control
+from editor.methods.neurons.neuron_columns import NEURON_SPACE, RANDOM_NEURONS, without_columns
 from editor.methods.shared.key_moments import KeyMoments, key_moments
 from editor.methods.shared.searching import Range, SearchSpace
 from editor.methods.shared.settings import flattened
@@ -60,6 +62,10 @@ class NeuronProbe:
         for site, units in chosen.items():
             _add_constant(problem, Site(site.layer), units, moments[Site(site.layer)], self.strength, deltas)
         return Edit(deltas=deltas, method=self.name, settings=flattened(asdict(self)))
+
+    def controls(self, norm: float, seed: int) -> tuple[Control, ...]:
+        """Return as many neurons a layer drawn at random."""
+        return (Control(METHODS["random-neurons"].make(like=self, norm=norm, seed=seed), RANDOM_NEURONS),)
 
 
 def _add_constant(

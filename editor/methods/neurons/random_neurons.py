@@ -10,6 +10,7 @@ from dictionaries.model.sites import Site
 from editor.edits.edit import Edit
 from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem
+from editor.methods.method import Control
 from editor.methods.neurons.neuron_columns import NEURON_SPACE, without_columns
 from editor.methods.neurons.neuron_depn import NeuronDepn
 from editor.methods.neurons.neuron_kn import NeuronKn
@@ -60,3 +61,7 @@ class RandomNeurons:
         settings = flattened({"seed": self.seed, "norm": self.norm, "like": asdict(self.like)})
         edit = Edit(deltas=deltas, method=self.name, settings=settings)
         return edit if self.norm is None or edit.is_empty else edit.scaled(self.norm / edit.norm)
+
+    def controls(self, norm: float, seed: int) -> tuple[Control, ...]:  # noqa: ARG002
+        """Return none: this is a control itself."""
+        return ()

@@ -15,3 +15,7 @@ class Unlocated:
     def located(self, problem: EditProblem) -> Attribution:  # noqa: ARG002
         """Nowhere."""
         return NOTHING_LOCATED
+
+    def controls(self, norm: float, seed: int) -> tuple[()]:  # noqa: ARG002
+        """Return none: without units, random directions are what the method is told from."""
+        return ()

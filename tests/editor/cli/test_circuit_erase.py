@@ -10,7 +10,7 @@ from six_people import PEOPLE
 from editor.cli import main
 from editor.edits.edit import Edit, MaskedDelta
 from editor.locators.weight_mask import WeightMask
-from editor.methods import METHODS
+from editor.methods import METHODS, MethodEntry
 from editor.methods.shared.searching import with_settings
 
 
@@ -22,10 +22,10 @@ def stored(folder):
 def test_the_checkpoint_changes_inside_the_circuit_alone_and_comes_back(
     here, checkpoint, method, monkeypatch
 ):
-    quick = with_settings(METHODS[method](), {"steps": 6})
+    quick = with_settings(METHODS[method].make(), {"steps": 6})
     if method == "circuit-mask":
         quick = with_settings(quick, {"locator": WeightMask(steps=6)})
-    monkeypatch.setitem(METHODS, method, lambda: quick)
+    monkeypatch.setattr(MethodEntry, "make", lambda *_: quick)
     model = checkpoint("gpt2", torch.bfloat16)
     case = ("--facts", "facts.jsonl", "--policy", "policy.yaml", "--subject", PEOPLE[0])
     where = ("--output", "out", "--quiet", "--device", "cpu", "--operator", "test", "--strength", "default")

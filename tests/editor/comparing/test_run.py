@@ -9,11 +9,12 @@ import pytest
 from made_arms import make_costs, make_fact, make_run
 
 from editor.comparing import run
-from editor.comparing.arms import ARMS, REFERENCE
+from editor.comparing.compare import CompareOptions
 from editor.comparing.job import Finished, Job, target_in
 from editor.comparing.points import Target
-from editor.comparing.run import LONG_FIRST, Ledger, in_order, run_all
+from editor.comparing.run import LONG_FIRST, REFERENCE, Ledger, in_order, run_all
 from editor.methods import METHODS
+from editor.methods.shared.settings import with_seed
 from policies.errors import ModelError, OutputError
 
 NAMES = (REFERENCE, "neuron-kn", "memit")
@@ -80,10 +81,10 @@ def test_the_references_begin_first_and_the_others_are_told_where_its_cost_will_
 
 
 def test_long_jobs_begin_before_short_ones_and_none_before_what_it_waits_for():
-    order = in_order(list(ARMS), (0, 1))
-    assert sorted(order) == sorted((arm, seed) for arm in ARMS for seed in (0, 1))
+    order = in_order(list(METHODS), (0, 1))
+    assert sorted(order) == sorted((arm, seed) for arm in METHODS for seed in (0, 1))
     assert order[:2] == [(REFERENCE, 0), (REFERENCE, 1)]
-    families = [ARMS[arm].family for arm, seed in order[2:] if seed == 0]
+    families = [METHODS[arm].family for arm, seed in order[2:] if seed == 0]
     assert families == sorted(families, key=LONG_FIRST.index)
 
 
@@ -181,16 +182,16 @@ def test_a_damaged_file_is_named_with_a_remedy(tmp_path, name):
 
 
 def test_every_method_is_an_arm():
-    assert METHODS.keys() <= ARMS.keys()
-    assert all(type(ARMS[name].method) is method for name, method in METHODS.items())
+    assert CompareOptions().names == tuple(METHODS)
 
 
 def test_every_seed_of_an_arm_is_replaced():
-    for arm in ARMS.values():
-        assert arm.with_seed(0) == arm.method
-        with_seed = arm.with_seed(7)
-        assert (with_seed == arm.method) is ("seed=" not in repr(arm.method))
-        assert "seed=0" not in repr(with_seed)
+    for entry in METHODS.values():
+        method = entry.make()
+        assert with_seed(method, 0) == method
+        seeded = with_seed(method, 7)
+        assert (seeded == method) is ("seed=" not in repr(method))
+        assert "seed=0" not in repr(seeded)
 
 
 def test_a_process_that_was_killed_is_an_error_with_a_remedy(jobs, tmp_path, monkeypatch):

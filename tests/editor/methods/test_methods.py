@@ -1,13 +1,13 @@
 """What every method guarantees, and what the main one solves."""
 
-from dataclasses import replace
+from dataclasses import MISSING, fields, replace
 
 import pytest
 import torch
 from problems import make_problem
 
 from dictionaries.model.sites import Site, capture, resolve
-from editor.cli.erase import METHODS as NAMES
+from editor.cli.erase import OFFERED
 from editor.locators.features import objective, substituted
 from editor.locators.knowledge_neurons import KnowledgeNeurons
 from editor.locators.privacy_neurons import PrivacyNeurons
@@ -42,7 +42,7 @@ def fast(name):
         "random-neurons": RandomNeurons(like=few),
         "memit": Memit(targets=ResidualTargets(steps=2)),
     }
-    return chosen.get(name) or METHODS[name](units=20)
+    return chosen.get(name) or METHODS[name].make(units=20)
 
 
 def margin(loaded, problem):
@@ -52,10 +52,38 @@ def margin(loaded, problem):
 
 
 def test_every_method_but_the_random_ones_has_its_name_on_the_command_line():
-    assert set(NAMES) == {name for name in METHODS if not name.startswith("random-")}
+    assert set(OFFERED) == {name for name in METHODS if not name.startswith("random-")}
 
 
-BY_THEMSELVES = ("circuit-", "grad-ascent", "npo-lora")
+@pytest.mark.parametrize("name", METHODS)
+def test_an_entry_makes_what_it_names(name):
+    entry = METHODS[name]
+    method = entry.make()
+    assert name == ("random-circuit" if entry.settings else method.name)
+    assert (entry.family == "random") is name.startswith("random-")
+    assert entry.title
+    assert entry.title[0].islower()
+    assert f".{entry.family}." in f"{type(method).__module__}." or entry.family == "random"
+    assert all(
+        item.name in ("like", "norm", "seed")
+        or item.default is not MISSING
+        or item.default_factory is not MISSING
+        for item in fields(method)
+    )
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_is_told_from_itself_by_chance_or_from_random_directions(name):
+    method = METHODS[name].make()
+    controls = method.controls(0.5, seed=7)
+    assert all(control.title and control.method.fit for control in controls)
+    if METHODS[name].family in ("neurons", "circuits"):
+        assert [repr(control.method).count("seed=7") > 0 for control in controls] == [True]
+    if METHODS[name].family == "random":
+        assert controls == ()
+
+
+BY_THEMSELVES = ("circuit-", "random-circuit", "grad-ascent", "npo-lora")
 """Methods that change more than those projections, and have tests of their own."""
 
 

@@ -8,7 +8,6 @@ from family_models import FAMILIES, family
 from people import people_problem
 from problems import ERASE, encode
 
-from editor.comparing.arms import ARMS
 from editor.edits.edit import MaskedDelta
 from editor.locators.blocks import Node, block_weights, node_masks
 from editor.locators.circuit_parts import PARTS, composition, part_of
@@ -16,6 +15,7 @@ from editor.locators.fact_layers import FactLayers
 from editor.locators.nodes import NodeAttribution
 from editor.locators.problem import EditProblem
 from editor.locators.weight_mask import WeightMask
+from editor.methods import METHODS
 from editor.methods.circuits.circuit_mask import CircuitMask
 from editor.methods.circuits.circuit_mlp import CircuitMlp
 from editor.methods.circuits.circuit_node import CircuitNode
@@ -146,7 +146,7 @@ def test_every_arm_edits_its_part_and_says_so(method, part):
     names = {"circuit": method.name, "random": "random-circuit", "complement": f"{method.name}-complement"}
     assert edit.method == names[part]
     assert edit.settings.get("like") == (None if part == "circuit" else method.name)
-    assert "random-circuit" in ARMS
+    assert "random-circuit" in METHODS
     assert edit.settings["part"] == part
     for n, delta in edit.deltas.items():
         assert isinstance(delta, MaskedDelta)

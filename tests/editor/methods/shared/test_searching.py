@@ -8,8 +8,8 @@ from editor.methods.shared.searching import setting, with_settings
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_has_its_own_settings_searched(name):
-    method = METHODS[name]()
-    space = METHODS[name].space
+    method = METHODS[name].make()
+    space = METHODS[name].make().space
     for setting_name, value in space.values(method).items():
         allowed = space.ranges[setting_name]
         assert allowed.low <= value <= allowed.high
@@ -20,8 +20,8 @@ def test_every_method_has_its_own_settings_searched(name):
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("stronger", [True, False])
 def test_a_step_moves_the_strength_and_nothing_else_and_stays_in_range(name, stronger):
-    method = METHODS[name]()
-    space = METHODS[name].space
+    method = METHODS[name].make()
+    space = METHODS[name].make().space
     moved = space.moved(method, stronger=stronger)
     before, after = space.values(method), space.values(moved)
     assert (after[space.strength] > before[space.strength]) is stronger
@@ -36,4 +36,4 @@ def test_a_step_moves_the_strength_and_nothing_else_and_stays_in_range(name, str
 
 def test_what_a_method_lacks_is_named():
     with pytest.raises(AttributeError, match="nonsense"):
-        with_settings(METHODS["npo-lora"](), {"nonsense": 1.0})
+        with_settings(METHODS["npo-lora"].make(), {"nonsense": 1.0})
