@@ -64,3 +64,7 @@ class OutputError(ExpungeError):
 
 class EditError(ExpungeError):
     """An edit that cannot be fitted, loaded, applied or reverted."""
+
+
+class RequestError(ExpungeError):
+    """What was asked for contradicts itself, or leaves out what is needed."""

@@ -1,27 +1,18 @@
 """`expunge compare`: every method on the same facts, with the same questions, seeds and trials."""
 
-import json
-import shutil
-import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from editor.cli.names import NamesIn, SiteName, arms
-from editor.cli.options import OVERWRITE, case_key, case_options, masked_command, open_case_from
-from editor.cli.stages import make_stages
+from editor.cli.names import NamesIn, SiteName
+from editor.cli.options import OVERWRITE, build, case_options
 from editor.cli.stopping import stopped_by_sigterm
+from editor.methods import METHODS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from editor.artefacts.masking import CaseKey
-    from editor.artefacts.output import OutputFolder
-    from editor.case import Case
-    from editor.model.loading import LoadedModel
-    from editor.progress import Stages
-    from editor.results.comparison import Comparison, Cost
+    from collections.abc import Iterator
 
 
 @click.command()
@@ -29,7 +20,7 @@ if TYPE_CHECKING:
 @case_options
 @click.option(
     "--arms",
-    type=NamesIn("arm", arms),
+    type=NamesIn("arm", METHODS),
     help="By commas; feature-edit, which sets what the others are brought to, is always one.  [default: all]",
 )
 @click.option(
@@ -58,7 +49,6 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--parallel",
-    "processes_of_arms",
     type=click.IntRange(min=1),
     help="Arms at a time.  [default: one a core, as many as memory allows; on a GPU one]",
 )
@@ -80,77 +70,32 @@ def compare(ctx: click.Context, /, model: str, **options: Any) -> None:
     """
     from rich.console import Console
 
-    from editor.artefacts.output import OutputFolder
-    from editor.cli.closing import scanner_for, shown
-    from editor.measuring.summaries import versions
-    from editor.model.loading import load_model
+    from editor.api.compare import run_compare
+    from editor.api.requests import CompareRequest
+    from editor.cli.closing import shown
     from editor.report.comparison import comparison_table
-    from policies import load_policy
     from policies.errors import ExitCode
 
-    policy = load_policy(options["policy_name"])
-    destination: Path = options["output"].resolve()
-    kept = destination.with_name(f"{destination.name}.arms")
-    stages = make_stages(quiet=options["quiet"])
-    inputs = {"model": model, "policy": policy.digest}
-    folder = OutputFolder(destination, overwrite=options["overwrite"], inputs=inputs, versions=versions())
-    with stopped_by_sigterm(), folder as output:
-        with stages.stage("Loading the model"):
-            loaded = load_model(model, device=options["device"])
-        case = open_case_from(options, policy, stages)
-        key = case_key(options)
-        output.scanner, output.seed = scanner_for(case, key), case.seed
-        comparison, costs = _compare(case, loaded, options, key, kept, stages)
-        _write(output, comparison, costs)
-    shutil.rmtree(kept, ignore_errors=True)
+    request = build(CompareRequest, model, options)
+    with stopped_by_sigterm(), _telling_what_is_kept(options["output"]):
+        comparison = run_compare(request)
     console = Console()
     console.print(comparison_table(comparison))
     console.print(comparison.verdict, soft_wrap=True)
-    console.print(f"Report: {shown(destination / 'comparison.html')}", soft_wrap=True)
-    ctx.exit(ExitCode.INCOMPLETE if case.incomplete else ExitCode.MET)
+    console.print(f"Report: {shown(options['output'] / 'comparison.html')}", soft_wrap=True)
+    ctx.exit(ExitCode.INCOMPLETE if comparison.scope.skipped else ExitCode.MET)
 
 
-def _compare(
-    case: "Case",
-    loaded: "LoadedModel",
-    options: dict[str, Any],
-    key: "CaseKey",
-    kept: Path,
-    stages: "Stages",
-) -> "tuple[Comparison, tuple[Cost, ...]]":
-    """Run it; what was finished when it is stopped is there to go on with."""
-    from editor.comparing.compare import CompareOptions, compare
+@contextmanager
+def _telling_what_is_kept(output: Path) -> "Iterator[None]":
+    """Where the block raises, say that what is finished can be resumed."""
+    from editor.api.compare import kept_beside
     from policies.errors import OutputError
 
-    chosen = CompareOptions(
-        arms=options["arms"] or CompareOptions.arms,
-        seeds=options["seeds"],
-        trials=options["trials"],
-        dictionary=options["dictionary"],
-        site=options["site"],
-        processes=options["processes_of_arms"],
-        device=options["device"],
-    )
-    command = masked_command(sys.argv[1:])
     try:
-        return compare(case, loaded, chosen, key, kept, stages, command=command, resume=options["resume"])
+        yield
     except BaseException as error:
+        kept = kept_beside(output)
         if kept.exists() and not isinstance(error, OutputError):
-            click.echo(f"What is finished is in {kept}: --resume goes on from there.", err=True)
+            click.echo(f"What is finished is in {kept}: --resume resumes it.", err=True)
         raise
-
-
-def _write(output: "OutputFolder", comparison: "Comparison", costs: "Sequence[Cost]") -> None:
-    """The comparison, what it took and the figures."""
-    from editor.methods import METHODS
-    from editor.report.comparison import render_comparison
-    from editor.report.figures.comparing import comparison_figures
-    from editor.report.figures.style import save_figure
-
-    output.write_text("comparison.json", comparison.to_json())
-    rows = [cost.model_dump(mode="json") for cost in costs]
-    output.write_text("costs.json", json.dumps(rows, indent=2, sort_keys=True) + "\n")
-    described = {name: entry.title for name, entry in METHODS.items()}
-    output.write_text("comparison.html", render_comparison(comparison, costs, described))
-    for name, figure in comparison_figures(comparison).items():
-        save_figure(figure, output.path, name)

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from editor.cli.options import OVERWRITE
+from editor.cli.options import OVERWRITE, request_fields
 
 
 @click.command()
@@ -30,38 +30,29 @@ from editor.cli.options import OVERWRITE
 @click.pass_context
 def demo(ctx: click.Context, /, architecture: str, **options: Any) -> None:
     """Erase five invented people of a fictional clinic from a small model, start to report."""
-    from editor.cli.erase import run_erase
+    from editor.api.erase import run_erase
+    from editor.api.requests import EraseRequest
+    from editor.cli.closing import show_report
     from editor.lab import find_lab
 
     lab = find_lab()
-    ctx.exit(
-        run_erase(
-            str(_from_here(lab.model)),
-            {
-                "corpus": lab.corpus,
-                "facts": None,
-                "policy_name": str(lab.policy),
-                "request_path": lab.request,
-                "subjects": (),
-                "probes": lab.probes,
-                "detector_quality": None,
-                "processes": None,
-                "dictionary": lab.dictionaries(architecture),
-                "method": "feature-edit",
-                "strength": "auto",
-                # Two short trials: `expunge erase` takes up to eight, of two rounds where they go on.
-                "trials": 2,
-                "warm_start_rounds": 1,
-                "controls": True,
-                "case_key": None,
-                "seed": None,
-                "operator": None,
-                **options,
-            },
-        )
+    request = EraseRequest(
+        str(_from_here(lab.model)),
+        corpus=lab.corpus,
+        policy=lab.policy,
+        request=lab.request,
+        probes=lab.probes,
+        dictionary=lab.dictionaries(architecture),
+        # Two short trials: `expunge erase` takes up to eight, of two rounds where they start warm.
+        trials=2,
+        settings={"warm_start_rounds": 1},
+        **request_fields(options),
     )
+    report = run_erase(request)
+    show_report(report, options["output"])
+    ctx.exit(report.exit_code)
 
 
 def _from_here(path: Path) -> Path:
-    """The path as seen from the working folder, where it lies inside: a report need not name one's folders."""
+    """Return the path as seen from the working folder, where it lies inside: a report need not name one's folders."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

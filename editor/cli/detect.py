@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from editor.cli.detect_score import score
-from editor.cli.options import load_request_or_names
-from policies.errors import ExitCode, OutputError
+from editor.cli.options import build
+from policies.errors import ExitCode
 
 if TYPE_CHECKING:
     from detectors import DetectionResult, Fact
@@ -20,10 +20,8 @@ PLACES_SHOWN = 10
 
 @click.command()
 @click.argument("corpus", type=click.Path(path_type=Path), required=False)
-@click.option(
-    "--policy", "policy_name", default="gdpr", show_default=True, help="A YAML file or a preset's name."
-)
-@click.option("--request", "request_path", type=click.Path(path_type=Path), help="An erasure request.")
+@click.option("--policy", default="gdpr", show_default=True, help="A YAML file or a preset's name.")
+@click.option("--request", type=click.Path(path_type=Path), help="An erasure request.")
 @click.option("--subject", "subjects", multiple=True, help="A data subject's full name; repeatable.")
 @click.option("--output", type=click.Path(path_type=Path), help="The facts file to write (.jsonl).")
 @click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
@@ -48,8 +46,8 @@ PLACES_SHOWN = 10
 def detect(
     ctx: click.Context,
     corpus: Path | None,
-    policy_name: str,
-    request_path: Path | None,
+    policy: str,
+    request: Path | None,
     subjects: tuple[str, ...],
     output: Path | None,
     overwrite: bool,
@@ -70,54 +68,36 @@ def detect(
     is compared with their labels.
     """
     if labelled is not None:
-        if corpus is not None or request_path is not None or subjects:
+        if corpus is not None or request is not None or subjects:
             raise click.UsageError("--score takes labelled texts alone: no CORPUS, --request or --subject.")
         if output is not None:
-            _check_output(output, overwrite=overwrite)
+            from editor.api.detect import check_file
+
+            check_file(output, overwrite=overwrite)
         from policies import load_policy
 
-        complete = score(labelled, load_policy(policy_name), split or "all", output, quiet=quiet)
+        complete = score(labelled, load_policy(policy), split or "all", output, quiet=quiet)
         ctx.exit(ExitCode.MET if complete else ExitCode.INCOMPLETE)
     if split is not None:
         raise click.UsageError("--split needs --score.")
     if corpus is None or output is None:
         raise click.UsageError("Give CORPUS and --output, or --score.")
-    _check_output(output, overwrite=overwrite)
-    from detectors import detect_facts, facts_in_scope, read_corpus, write_facts
-    from editor.cli.stages import make_stages
-    from policies import load_policy
+    from editor.api.detect import run_detect
+    from editor.api.requests import DetectRequest
 
-    policy = load_policy(policy_name)
-    request = load_request_or_names(request_path, subjects)
-    documents = read_corpus(corpus)
-    stages = make_stages(quiet=quiet)
-    with stages.stage("Reading the corpus") as advance:
-        total = 0
-        for _ in documents:
-            total += 1
-            advance(1)
-    with stages.stage("Finding personal facts", total) as advance:
-        result = detect_facts(documents, policy, request, processes=processes, on_document=lambda: advance(1))
-    facts = facts_in_scope(result, request, policy)
-    _check_output(output, overwrite=overwrite)
-    write_facts(output, facts)
-    _show(result, facts, output)
-    if result.skipped:
+    options = {
+        "policy": policy,
+        "request": request,
+        "subjects": subjects,
+        "processes": processes,
+        "output": output,
+        "overwrite": overwrite,
+        "quiet": quiet,
+    }
+    detected = run_detect(build(DetectRequest, corpus, options))
+    _show(detected.result, detected.facts, output)
+    if detected.incomplete:
         ctx.exit(ExitCode.INCOMPLETE)
-
-
-def _check_output(output: Path, *, overwrite: bool) -> None:
-    """Refuse before the work begins what could not be written after it.
-
-    Raises:
-        OutputError: a folder, a file that exists, or a place in no folder.
-    """
-    if output.is_dir():
-        raise OutputError(f"The output {output} is a folder", "Give the path of a file, such as facts.jsonl")
-    if output.exists() and not overwrite:
-        raise OutputError(f"The file {output} exists already", "Give another path, or add --overwrite")
-    if not output.parent.is_dir():
-        raise OutputError(f"There is no folder {output.parent}", "Create it, or give another path")
 
 
 def _show(result: "DetectionResult", facts: "tuple[Fact, ...]", output: Path) -> None:

@@ -20,7 +20,7 @@ def score(labelled: Path, policy: "Policy", split: "Split", output: Path | None,
         OutputError: the output cannot be written.
     """
     from detectors.quality import measure_quality, quality_json, read_labelled
-    from editor.cli.stages import make_stages
+    from editor.api.stages import make_stages
 
     texts = read_labelled(labelled)
     stages = make_stages(quiet=quiet)

@@ -1,11 +1,9 @@
 """Names on the command line that are those of tables in modules too heavy to import for help."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
-
-from editor.methods import METHODS
 
 if TYPE_CHECKING:
     from dictionaries import Site
@@ -15,8 +13,6 @@ ARCHITECTURE_NAMES = ("gated", "binary", "relu", "topk", "batchtopk", "matryoshk
 """Of dictionaries: the names of `dictionaries.ARCHITECTURES`."""
 FORMAT_NAMES = ("expunge", "sae-lens", "dictionary-learning")
 """Of dictionaries, that can be written: what `dictionaries.formats.writable` names."""
-LOCATOR_NAMES = ("kn", "depn", "probe", "nodes", "mask", "mlp", "features")
-"""Of `locate`: the names of `editor.locate.LOCATORS`."""
 
 
 class NameIn(click.ParamType):  # type: ignore[type-arg]  # not generic in older releases
@@ -47,12 +43,12 @@ class NamesIn(click.ParamType):  # type: ignore[type-arg]
 
     Args:
         name: what the names are of.
-        table: imports the table; called when there is something to check.
+        names: those of a table.
     """
 
-    def __init__(self, name: str, table: Callable[[], Iterable[str]]) -> None:
+    def __init__(self, name: str, names: Iterable[str]) -> None:
         self.name = name
-        self._table = table
+        self.names = tuple(names)
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002
         """How they are written; help would not have room for all."""
@@ -62,7 +58,7 @@ class NamesIn(click.ParamType):  # type: ignore[type-arg]
         """Check each name."""
         if isinstance(value, tuple):
             return value
-        one = NameIn(self.name, tuple(self._table()))
+        one = NameIn(self.name, self.names)
         return tuple(one.convert(name.strip(), param, ctx) for name in value.split(","))
 
 
@@ -80,8 +76,3 @@ class SiteName(click.ParamType):  # type: ignore[type-arg]
         from dictionaries import Site, parse_site
 
         return value if isinstance(value, Site) else parse_site(value)
-
-
-def arms() -> Iterable[str]:
-    """Of `compare`."""
-    return METHODS

@@ -1,23 +1,16 @@
-"""Options that several commands share, and how they become a case."""
+"""Options that several commands share, and how they become a request."""
 
-import getpass
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-if TYPE_CHECKING:
-    from editor.artefacts.masking import CaseKey
-    from editor.case import Case
-    from editor.measuring.gate import FailOn
-    from editor.pipeline import RunInfo
-    from editor.progress import Stages
-    from policies import ErasureRequest, Policy
+from policies.errors import RequestError
 
 F = TypeVar("F", bound=Callable[..., Any])
+R = TypeVar("R")
 
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists.")
 
@@ -34,14 +27,11 @@ def case_options(command: F) -> F:
             ),
             click.option(
                 "--policy",
-                "policy_name",
                 default="gdpr",
                 show_default=True,
                 help="A YAML file or a preset's name.",
             ),
-            click.option(
-                "--request", "request_path", type=click.Path(path_type=Path), help="An erasure request."
-            ),
+            click.option("--request", type=click.Path(path_type=Path), help="An erasure request."),
             click.option(
                 "--subject", "subjects", multiple=True, help="A data subject's full name; repeatable."
             ),
@@ -137,70 +127,22 @@ def run_options(command: F) -> F:
     return command
 
 
-def load_request_or_names(request_path: Path | None, subjects: tuple[str, ...]) -> "ErasureRequest | None":
-    """The request that a file or names on the command line make; None for everybody."""
-    from policies import ErasureRequest, load_request
-
-    if request_path is not None and subjects:
-        raise click.UsageError("Give --request or --subject, not both.")
-    if request_path is not None:
-        return load_request(request_path)
-    return ErasureRequest.from_names(subjects) if subjects else None
-
-
-def open_case_from(options: dict[str, Any], policy: "Policy", stages: "Stages") -> "Case":
-    """Read everything the shared options name."""
-    from editor.case import CaseFiles, open_case
-
-    if options["corpus"] is None and options["facts"] is None:
-        raise click.UsageError("Give --corpus or --facts.")
-    files = CaseFiles(
-        corpus=options["corpus"],
-        facts=options["facts"],
-        probes=options["probes"],
-        quality=options["detector_quality"],
-    )
-    request = load_request_or_names(options["request_path"], options["subjects"])
-    seed = policy.seed if options["seed"] is None else options["seed"]
-    return open_case(files, policy, request, seed=seed, processes=options["processes"], stages=stages)
-
-
-def fail_on(options: dict[str, Any]) -> "FailOn":
-    """What this run fails on.
+def build(request: Callable[..., R], subject: object, options: dict[str, Any]) -> R:
+    """Build the request that a command's argument and options make.
 
     Raises:
-        PolicyError: `--fail-on` cannot be read.
+        click.UsageError: they contradict one another.
     """
-    from editor.measuring.gate import FailOn
-
-    return FailOn.parse(options.get("fail_on", ()))
-
-
-def case_key(options: dict[str, Any]) -> "CaseKey":
-    """The named key, or the one beside the output folder; a new one is not stored yet.
-
-    Raises:
-        OutputError: it cannot be read, or it would lie in the output folder, whose labels it resolves.
-    """
-    from editor.artefacts.masking import CaseKey
-    from policies.errors import OutputError
-
-    output: Path = options["output"].resolve()
-    path: Path = options["case_key"] or output.with_name(f"{output.name}.key")
-    if path.resolve().is_relative_to(output):
-        raise OutputError(
-            f"The case key {path} lies in the output folder", "Name a path apart from the output"
-        )
-    return CaseKey.load_or_generate(path)
+    try:
+        return request(subject, **request_fields(options))
+    except RequestError as error:
+        raise click.UsageError(f"{error.cause}. {error.remedy}.") from None
 
 
-def run_info(options: dict[str, Any]) -> "RunInfo":
-    """Operator and command line; names of data subjects on it are masked."""
-    from editor.pipeline import RunInfo
-
-    return RunInfo(
-        operator=options["operator"] or _login(), command=masked_command(sys.argv[1:]), key=case_key(options)
-    )
+def request_fields(options: dict[str, Any]) -> dict[str, Any]:
+    """Return a command's options as fields of its request: with progress bars, and the command line masked."""
+    fields = {name: value for name, value in options.items() if name != "quiet"}
+    return {**fields, "progress": not options["quiet"], "command": masked_command(sys.argv[1:])}
 
 
 def masked_command(arguments: list[str]) -> str:
@@ -218,10 +160,3 @@ def masked_command(arguments: list[str]) -> str:
             masked.append(argument)
         hide = argument == "--subject"
     return shlex.join(["expunge", *masked])
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"user {os.getuid()}"

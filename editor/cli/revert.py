@@ -1,7 +1,6 @@
 """`expunge revert`: take an edit back, bit for bit."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -14,13 +13,10 @@ from editor.cli.options import OVERWRITE
     "--output", type=click.Path(path_type=Path), required=True, help="A new folder for the checkpoint."
 )
 @OVERWRITE
-def revert(erased: Path, **options: Any) -> None:
+def revert(erased: Path, output: Path, overwrite: bool) -> None:
     """Write the checkpoint as it was before ERASED, an output folder of `erase`, and check it bit for bit."""
-    from editor.cli.closing import open_output
-    from editor.edits.export import revert_checkpoint
+    from editor.api.requests import RevertRequest
+    from editor.api.revert import run_revert
 
-    with open_output(options) as output:
-        tensors = revert_checkpoint(erased, output.path)
-    click.echo(
-        f"{tensors} tensors put back; the digest equals the original's. Checkpoint: {options['output']}"
-    )
+    reverted = run_revert(RevertRequest(erased, output=output, overwrite=overwrite))
+    click.echo(f"{reverted.tensors} tensors put back; the digest equals the original's. Checkpoint: {output}")

@@ -15,9 +15,9 @@ class DecoyMaker:
     """Maker of secrets that look like a relation's true ones and are none of them.
 
     A decoy keeps a true secret's punctuation. Its digits and words are drawn from those that stand at the same
-    place in other secrets of the same relation, so that a prefix which all of them share stays; one secret alone
-    shares nothing, and its digits are drawn freely. Where every secret of the relation passes the Luhn checksum
-    (ISO/IEC 7812), so does every decoy.
+    place in other secrets of the same relation, so that a prefix which all of them share stays; where they leave
+    nothing to vary, as one secret alone does, digits are drawn freely. Where every secret of the relation passes the
+    Luhn checksum (ISO/IEC 7812), so does every decoy.
 
     Args:
         secrets: the true secrets by relation.
@@ -35,26 +35,26 @@ class DecoyMaker:
 
     def make(self, relation: str, secret: str, count: int) -> tuple[str, ...]:
         """Return at most `count` different decoys; fewer where the format leaves too little to vary."""
-        source = random.Random(f"{self.seed}\0{relation}\0{secret}")
-        made: dict[str, None] = {}
-        for _ in range(count * ATTEMPTS):
-            if len(made) == count:
-                break
-            decoy = self._draw(source, relation, PARTS.findall(secret))
-            if decoy != secret and decoy not in self.format.known.get(relation, ()):
-                made[decoy] = None
-        return tuple(made)
+        known = self.format.known.get(relation, ())
+        for free in (False, True):
+            source = random.Random(f"{self.seed}\0{relation}\0{secret}")
+            made: dict[str, None] = {}
+            for _ in range(count * ATTEMPTS):
+                if len(made) == count:
+                    break
+                decoy = self._draw(source, relation, PARTS.findall(secret), free=free)
+                if decoy != secret and decoy not in known:
+                    made[decoy] = None
+            if made:
+                return tuple(made)
+        return ()
 
-    def _draw(self, source: random.Random, relation: str, parts: Sequence[str]) -> str:
-        drawn, alone = [], len(set(self.format.known.get(relation, ()))) < 2
+    def _draw(self, source: random.Random, relation: str, parts: Sequence[str], *, free: bool) -> str:
+        drawn = []
         for place, part in enumerate(parts):
             if part.isdigit():
                 seen = (self.format.choices(relation, place, offset) for offset in range(len(part)))
-                drawn.append(
-                    "".join(
-                        source.choice(list(DIGITS) if alone else digits or list(DIGITS)) for digits in seen
-                    )
-                )
+                drawn.append("".join(source.choice(DIGITS if free else digits or DIGITS) for digits in seen))
             elif part.isalpha():
                 drawn.append(source.choice(self.format.choices(relation, place, 0) or [part]))
             else:

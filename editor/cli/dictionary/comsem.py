@@ -106,8 +106,8 @@ def comsem(
     from dictionaries import load_dictionaries
     from dictionaries.evaluation.comsem import ComSemSettings
     from dictionaries.evaluation.comsem import comsem as judge_features
+    from editor.api.stages import make_stages
     from editor.artefacts.output import OutputFolder
-    from editor.cli.stages import make_stages
 
     stages = make_stages(quiet=quiet)
     settings = ComSemSettings(

@@ -53,8 +53,8 @@ def entropy(
     """
     from dictionaries import load_dictionaries
     from dictionaries.evaluation.hidden_entropy import hidden_entropy
+    from editor.api.stages import make_stages
     from editor.artefacts.output import OutputFolder
-    from editor.cli.stages import make_stages
 
     stages = make_stages(quiet=quiet)
     with ExitStack() as stack:

@@ -59,7 +59,7 @@ def evaluate(
     ablation, and how many features are on for what share of the tokens.
     """
     from dictionaries import load_dictionaries
-    from editor.cli.stages import make_stages
+    from editor.api.stages import make_stages
 
     stages = make_stages(quiet=quiet)
     with ExitStack() as stack:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.progress import Progress
 
+from editor.api.stages import stage_columns
 from editor.cli.dictionary.tables import figures_table
-from editor.cli.stages import stage_columns
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

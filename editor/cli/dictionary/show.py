@@ -37,7 +37,6 @@ FACTS_SHOWN = 10
 )
 @click.option(
     "--request",
-    "request_path",
     type=click.Path(path_type=Path),
     help="An erasure request: say which of its facts the feature carries.",
 )
@@ -49,7 +48,6 @@ FACTS_SHOWN = 10
 )
 @click.option(
     "--policy",
-    "policy_name",
     default="gdpr",
     show_default=True,
     help="Policy for these facts: a YAML file or a preset's name.",
@@ -82,7 +80,7 @@ def show(
     """
     from dictionaries import load_dictionaries, view_feature
     from dictionaries.model.sites import input_device
-    from editor.cli.stages import make_stages
+    from editor.api.stages import make_stages
 
     stages = make_stages(quiet=quiet)
     loaded = load(source, device, stages)
@@ -100,7 +98,7 @@ def show(
             unmask=unmask,
         )
     facts = None
-    if of_case["facts"] or of_case["request_path"] or of_case["subjects"]:
+    if of_case["facts"] or of_case["request"] or of_case["subjects"]:
         facts = _facts(loaded, chosen, feature, {**of_case, "corpus": corpus_path}, stages)
     print_feature(view, str(chosen.config.site), facts)
 
@@ -110,15 +108,15 @@ def _facts(
 ) -> list[tuple[str, float]]:
     import torch
 
+    from editor.api.requests import CaseRequest
+    from editor.api.running import read_case, read_policy
     from editor.artefacts.masking import CaseKey
-    from editor.cli.options import open_case_from
     from editor.locators.feature_facts import carried
-    from policies import load_policy
 
     path: Path | None = of_case["case_key"]
     key = CaseKey.load_or_generate(path) if path is not None else CaseKey.generate()
-    options = {**of_case, "probes": None, "detector_quality": None, "seed": None, "processes": None}
-    case = open_case_from(options, load_policy(of_case["policy_name"]), stages)
+    request = CaseRequest(**of_case)
+    case = read_case(request, read_policy(request.policy), stages)
     site = dictionary.config.site
     with stages.stage("Attributing facts"):
         result = carried(

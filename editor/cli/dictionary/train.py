@@ -125,7 +125,7 @@ class _Job:
         from dictionaries.training.checkpoint import Checkpoints
         from dictionaries.training.log import check_tensorboard
         from dictionaries.training.processes import join_processes
-        from editor.cli.stages import make_stages
+        from editor.api.stages import make_stages
 
         self.output = output
         self.source, self.corpus_path = options.pop("source"), options.pop("corpus_path")

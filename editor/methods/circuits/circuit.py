@@ -9,10 +9,10 @@ from editor.locators.blocks import Masks
 from editor.locators.circuit_parts import Part, part_of
 from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem
+from editor.locators.settings import flattened
 from editor.methods.circuits.circuit_tuning import CircuitTuning
 from editor.methods.method import Control
 from editor.methods.shared.searching import Range, SearchSpace
-from editor.methods.shared.settings import flattened
 
 RANDOM_CIRCUIT = "random-circuit"
 """What edits of a random part are called, whatever the circuit is that they are as large as."""

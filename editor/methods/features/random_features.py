@@ -14,10 +14,10 @@ from dictionaries.model.sites import Site
 from editor.edits.edit import Edit
 from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem
+from editor.locators.settings import flattened
 from editor.methods.features.feature_edit import FeatureEdit
 from editor.methods.method import Control
 from editor.methods.shared.searching import SearchSpace
-from editor.methods.shared.settings import flattened
 
 
 @dataclass(frozen=True, kw_only=True)

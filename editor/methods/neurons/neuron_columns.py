@@ -12,10 +12,10 @@ from dictionaries.model.sites import Site
 from editor.edits.edit import Delta, Edit
 from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem, Locator
+from editor.locators.settings import flattened
 from editor.methods import METHODS
 from editor.methods.method import Control
 from editor.methods.shared.searching import Range, SearchSpace
-from editor.methods.shared.settings import flattened
 
 RANDOM_NEURONS = "as many neurons a layer drawn at random, scaled to the same ‖ΔW‖"
 NEURON_SPACE = SearchSpace(

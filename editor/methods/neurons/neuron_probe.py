@@ -16,13 +16,13 @@ from dictionaries.model.sites import Site, resolve
 from editor.edits.edit import AnyDelta, Delta, Edit, MaskedDelta
 from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem
+from editor.locators.settings import flattened
 from editor.locators.sparse_probing import SIZES, SparseProbing
 from editor.methods import METHODS
 from editor.methods.method import Control
 from editor.methods.neurons.neuron_columns import NEURON_SPACE, RANDOM_NEURONS, without_columns
 from editor.methods.shared.key_moments import KeyMoments, key_moments
 from editor.methods.shared.searching import Range, SearchSpace
-from editor.methods.shared.settings import flattened
 
 EPSILON = 1e-4
 """ε relative to the mean diagonal of C₀."""

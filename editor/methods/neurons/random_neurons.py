@@ -10,13 +10,13 @@ from dictionaries.model.sites import Site
 from editor.edits.edit import Edit
 from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem
+from editor.locators.settings import flattened
 from editor.methods.method import Control
 from editor.methods.neurons.neuron_columns import NEURON_SPACE, without_columns
 from editor.methods.neurons.neuron_depn import NeuronDepn
 from editor.methods.neurons.neuron_kn import NeuronKn
 from editor.methods.neurons.neuron_probe import NeuronProbe
 from editor.methods.shared.searching import SearchSpace
-from editor.methods.shared.settings import flattened
 
 
 @dataclass(frozen=True, kw_only=True)

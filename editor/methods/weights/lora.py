@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from editor.edits.edit import Edit
 from editor.locators.problem import EditProblem
+from editor.locators.settings import flattened
 from editor.methods.shared.searching import Range, SearchSpace
-from editor.methods.shared.settings import flattened
 from editor.methods.shared.unlocated import Unlocated
 from editor.methods.weights.lora_tuning import Forget, LoraTuning
 

@@ -26,11 +26,11 @@ from torch import Tensor
 from dictionaries.model.sites import Site, capture, decoder_layers, resolve
 from editor.edits.edit import Edit
 from editor.locators.problem import EditProblem
+from editor.locators.settings import flattened
 from editor.methods.shared.changes import Changes
 from editor.methods.shared.key_moments import key_moments
 from editor.methods.shared.keyed import before_norm, keyed_change
 from editor.methods.shared.searching import Range, SearchSpace
-from editor.methods.shared.settings import flattened
 from editor.methods.shared.unlocated import Unlocated
 from editor.methods.weights.lookups import Lookups, fact_lookups
 from editor.methods.weights.residual_targets import ResidualTargets

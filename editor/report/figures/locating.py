@@ -1,7 +1,8 @@
 """Figures of what was located: a map of layers by units, and how well sparse probes do."""
 
+from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
@@ -9,10 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from editor.locators.features import Attribution
+from editor.locators.sparse_probing import ProbeStudy
+from editor.report.figures.circuits import faithfulness_figure
 from editor.report.figures.style import INK, MUTED, RULE, SERIES, new_figure, quiet, titled
-
-if TYPE_CHECKING:
-    from editor.locators.sparse_probing import ProbeStudy
 
 COLUMNS = 240
 """Cells a site is drawn in: wider sites show the highest score of neighbouring units."""
@@ -66,7 +66,7 @@ def _binned(scores: np.ndarray) -> np.ndarray:
     )
 
 
-def probe_figure(study: "ProbeStudy") -> Figure:
+def probe_figure(study: ProbeStudy) -> Figure:
     """Validation F1 by k, a line a layer; the chosen probe ringed, its controls on the test split as dashes."""
     sites = sorted({row.site for row in study.rows})
     figure = new_figure(4.2)
@@ -98,3 +98,10 @@ def probe_figure(study: "ProbeStudy") -> Figure:
     titled(axes, f"Sparse probes by layer; ringed: chosen, F1 {study.test.f1:.2f} on the test split")
     axes.legend(frameon=False, labelcolor=INK, fontsize=9, ncols=1 + len(sites) // 9)
     return figure
+
+
+FIGURES: Mapping[str, Callable[[Any], Figure]] = {
+    "probe-f1": probe_figure,
+    "faithfulness": faithfulness_figure,
+}
+"""Figures of single locators: name -> what draws it from the `figures` of a `Finding`."""

@@ -34,7 +34,7 @@ def test_the_checkpoint_changes_in_declared_projections_and_comes_back(here, che
     where = ("--strength", "default", "--output", "out", "--quiet", "--device", "cpu", "--operator", "test")
     with pytest.raises(SystemExit) as stopped:
         main([str(part) for part in ("erase", model, *case, "--method", method, *where)])
-    assert stopped.value.code in (0, 1, 3)  # a random model; what the verdict is does not matter here
+    assert stopped.value.code in (0, 1, 3, 4)  # a random model; what the verdict is does not matter here
     report = json.loads((here / "out" / "report.json").read_text())
     assert report["edit"]["method"] == method
     assert report["edit"]["parameters"] == [f"{layer}.mlp.c_proj.weight" for layer in layers]

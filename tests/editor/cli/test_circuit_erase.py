@@ -31,7 +31,7 @@ def test_the_checkpoint_changes_inside_the_circuit_alone_and_comes_back(
     where = ("--output", "out", "--quiet", "--device", "cpu", "--operator", "test", "--strength", "default")
     with pytest.raises(SystemExit) as stopped:
         main([str(part) for part in ("erase", model, *case, "--method", method, *where)])
-    assert stopped.value.code in (0, 1, 3)  # a random model; what the verdict is does not matter here
+    assert stopped.value.code in (0, 1, 3, 4)  # a random model; what the verdict is does not matter here
     report = json.loads((here / "out" / "report.json").read_text())
     assert report["edit"]["method"] == method
     assert [row["name"] for row in report["controls"]] == ["random-circuit"]

@@ -6,9 +6,10 @@ import stat
 import pytest
 
 from detectors import Fact, Source, write_facts
+from editor.api.requests import CaseRequest
+from editor.api.running import read_key
 from editor.cli import main
 from editor.cli.closing import shown
-from editor.cli.options import case_key
 from policies.errors import OutputError
 
 
@@ -26,7 +27,7 @@ def test_paths_are_relative_where_that_is_shorter(tmp_path, monkeypatch):
 
 def test_key_stands_beside_the_output_and_is_not_written_yet(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    key = case_key({"output": tmp_path / "out", "case_key": None})
+    key = read_key(CaseRequest(facts="f", output=tmp_path / "out"))
     assert list(tmp_path.iterdir()) == []
     key.store()
     assert [path.name for path in tmp_path.iterdir()] == ["out.key"]
@@ -35,7 +36,7 @@ def test_key_stands_beside_the_output_and_is_not_written_yet(tmp_path, monkeypat
 @pytest.mark.parametrize("name", ["out/case.key", "out/deeper/case.key", "out"])
 def test_key_in_the_output_folder_is_refused(tmp_path, name):
     with pytest.raises(OutputError, match="lies in the output folder"):
-        case_key({"output": tmp_path / "out", "case_key": tmp_path / name})
+        read_key(CaseRequest(facts="f", output=tmp_path / "out", case_key=tmp_path / name))
     assert list(tmp_path.iterdir()) == []
 
 

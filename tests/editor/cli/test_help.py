@@ -9,8 +9,7 @@ import pytest
 from dictionaries import ARCHITECTURES
 from dictionaries.formats import writable
 from editor.cli import cli
-from editor.cli.names import ARCHITECTURE_NAMES, FORMAT_NAMES, LOCATOR_NAMES
-from editor.locate import LOCATORS
+from editor.cli.names import ARCHITECTURE_NAMES, FORMAT_NAMES
 
 HEAVY = ("torch", "transformers", "presidio_analyzer", "spacy", "sklearn", "matplotlib", "numpy")
 SHOW = f"""
@@ -48,4 +47,3 @@ def test_help_imports_nothing_heavy(command):
 def test_the_names_that_help_shows_are_those_of_the_tables():
     assert tuple(ARCHITECTURES) == ARCHITECTURE_NAMES
     assert tuple(writable()) == FORMAT_NAMES
-    assert tuple(LOCATORS) == LOCATOR_NAMES

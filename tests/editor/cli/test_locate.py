@@ -8,9 +8,10 @@ from safetensors.torch import load_file
 from six_people import PEOPLE, POLICY
 
 from editor.cli import main
-from editor.locate import LOCATORS, site_rows
+from editor.locators import LOCATORS
 from editor.locators.blocks import Node
 from editor.locators.features import Attribution
+from editor.locators.finding import site_rows
 from editor.locators.nodes import NodeScores
 
 NEURONS = [name for name, entry in LOCATORS.items() if not entry.needs_dictionary]

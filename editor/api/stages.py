@@ -45,5 +45,5 @@ class RichStages:
 
 
 def make_stages(*, quiet: bool) -> Stages:
-    """Bars on standard error, or nothing."""
+    """Return bars on standard error, or nothing."""
     return Silent() if quiet else RichStages(Console(stderr=True))

@@ -1,0 +1,91 @@
+"""An erasure, start to report."""
+
+import math
+
+from editor.api.requests import EraseRequest
+from editor.api.running import (
+    Judging,
+    as_path,
+    close,
+    describe_run,
+    open_output,
+    read_case,
+    read_site,
+    show_stages,
+)
+from editor.dictionary_supply import supply_dictionaries
+from editor.methods import METHODS
+from editor.methods.method import Method
+from editor.methods.shared.searching import with_settings
+from editor.model.loading import load_model
+from editor.pipeline import EraseOptions
+from editor.pipeline import erase as erase_case
+from editor.results.report import Report
+from editor.tuning.search import StrengthSearch
+from policies.errors import RequestError
+
+
+def run_erase(request: EraseRequest) -> Report:
+    """Erase the data subjects, verify the checkpoint and write the report; the model is left as it is."""
+    options, judging, stages = read_options(request), Judging.of(request), show_stages(request)
+    run, site = describe_run(request, "erase"), read_site(request.site)
+    with open_output(request) as output:
+        assert output is not None  # an erasure's request names one
+        with stages.stage("Loading the model"):
+            loaded = load_model(str(request.model), device=request.device)
+        case = read_case(request, judging.judged_by, stages)
+        supply = None
+        if options.method.needs_dictionary:
+            supply = supply_dictionaries(
+                case, loaded, as_path(request.dictionary), output.path, stages, site=site
+            )
+        report = erase_case(case, loaded, supply, options, run, output.path, stages)
+        report = judging.judge(report, case)
+        close(output, case, run, report)
+    return report
+
+
+def read_options(request: EraseRequest) -> EraseOptions:
+    """Return the method with its settings and strength.
+
+    Raises:
+        RequestError: there is no such method or setting, a strength is neither "auto", "default" nor a number in the
+            method's range, or a dictionary was named that the method has no use for.
+    """
+    method = _method(request)
+    if request.dictionary is not None and not method.needs_dictionary:
+        raise RequestError(
+            f"A dictionary (--dictionary) has no meaning for the method {method.name}", "Leave it out"
+        )
+    if request.strength == "auto":
+        search = StrengthSearch(trials=request.trials, start=method)
+        return EraseOptions(method=method, search=search, controls=request.controls)
+    if request.strength != "default":
+        method = with_settings(method, {method.space.strength: _strength(request.strength, method)})
+    return EraseOptions(method=method, search=None, controls=request.controls)
+
+
+def _method(request: EraseRequest) -> Method:
+    if request.method not in METHODS:
+        raise RequestError(f"There is no method {request.method!r}", f"Give one of {', '.join(METHODS)}")
+    method = METHODS[request.method].make()
+    try:
+        return with_settings(method, request.settings) if request.settings else method
+    except AttributeError as error:
+        raise RequestError(str(error), "Give settings that the method has") from None
+
+
+def _strength(given: str | float, method: Method) -> float:
+    """Return a number that is the method's strength."""
+    allowed = method.space.ranges[method.space.strength]
+    try:
+        value = int(given) if allowed.whole else float(given)
+    except ValueError:
+        value = math.nan
+    if not allowed.low <= value <= allowed.high:
+        what = "a whole number" if allowed.whole else "a number"
+        raise RequestError(
+            f"--strength is neither auto, default nor {what} from {allowed.low:g} to {allowed.high:g}",
+            f"Give the {method.space.strength.replace('_', ' ')} of {method.name}",
+        )
+    return value

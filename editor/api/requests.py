@@ -1,0 +1,302 @@
+"""What each job is asked: typed, checked once, the same from the command line and from Python.
+
+Importing this imports neither torch nor Presidio.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from policies import ErasureRequest, Policy
+from policies.errors import RequestError
+
+if TYPE_CHECKING:
+    from dictionaries import Site
+
+HIDDEN = "***"
+"""What stands for a data subject in the command that a report keeps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What every job takes.
+
+    Attributes:
+        progress: Whether progress bars are shown on standard error.
+        command: Command that runs the job again, data subjects' names masked; None for the call from Python.
+    """
+
+    progress: bool = False
+    command: str | None = None
+
+    def call_text(self, function: str) -> str:
+        """Return the call from Python, whoever is named in it masked."""
+        given = [
+            f"{item.name}={_shown(item.name, getattr(self, item.name))}"
+            for item in fields(self)
+            if item.name not in ("progress", "command") and getattr(self, item.name) != _default(item)
+        ]
+        return f"expunge.{function}({', '.join(given)})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseRequest(Request):
+    """Whose data, where it is found, and what counts as personal.
+
+    Attributes:
+        corpus: Text that the model was trained on.
+        facts: Facts file that stands in for detection.
+        policy: Preset's name, YAML file, or policy.
+        request: Erasure request: YAML file or value. Without it and without `subjects`, everybody is in scope.
+        subjects: Full names of data subjects, instead of `request`.
+        probes: File with wordings that are not in the corpus, for verification.
+        detector_quality: What `expunge detect --score` measured, for the report's coverage.
+        processes: Number of processes that search the corpus; None for one a core where it is large.
+        output: New folder; None keeps nothing on disk.
+        overwrite: Whether an output folder that exists is replaced.
+        case_key: File with the key of the labels, made if missing; None for one beside the output.
+        device: `auto`, `cpu`, `cuda`, `cuda:1` ...
+        seed: Seed of everything random; None for the policy's.
+    """
+
+    corpus: str | Path | None = None
+    facts: str | Path | None = None
+    policy: "str | Path | Policy" = "gdpr"
+    request: "str | Path | ErasureRequest | None" = field(default=None, repr=False)
+    subjects: Sequence[str] = field(default=(), repr=False)
+    probes: str | Path | None = None
+    detector_quality: str | Path | None = None
+    processes: int | None = None
+    output: str | Path | None = None
+    overwrite: bool = False
+    case_key: str | Path | None = None
+    device: str = "auto"
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.corpus is None and self.facts is None:
+            raise RequestError("Neither a corpus nor facts were named", "Give --corpus or --facts")
+        if isinstance(self.subjects, str):
+            raise RequestError("`subjects` is one text", "Give a list of full names")
+        if self.request is not None and self.subjects:
+            raise RequestError(
+                "A request and subjects were both named", "Give --request or --subject, not both"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedRequest(CaseRequest):
+    """A job whose report is judged by the policy.
+
+    Attributes:
+        fail_on: Outcomes that give an exit code other than 0 (`leakage`, `utility`, `incomplete`, or `none`), and
+            thresholds as `NAME=NUMBER` that replace the policy's.
+        operator: Who answers for the run; None for the user's login.
+    """
+
+    fail_on: Sequence[str] = ()
+    operator: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditRequest(JudgedRequest):
+    """An audit.
+
+    Attributes:
+        model: Checkpoint folder, hub name, or PEFT adapter folder.
+        baseline: Model that it was made from; what that one leaks already is told from what was learned.
+        confirm: Number of verdicts compared with generation.
+        open_texts: Number of texts generated from nothing and searched for personal data.
+        candidates: Number of secrets of the same format among which facts are ranked.
+        membership: Whether membership tests are run.
+        chat: Whether questions are put in the tokenizer's chat template; None for where there is one.
+        system_prompt: What stands before every question to a chat model.
+    """
+
+    model: str | Path = field(kw_only=False)
+    baseline: str | Path | None = None
+    confirm: int = 40
+    open_texts: int = 64
+    candidates: int = 255
+    membership: bool = True
+    chat: bool | None = None
+    system_prompt: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DictionaryRequest(CaseRequest):
+    """A job that may read dictionaries.
+
+    Attributes:
+        dictionary: Folder, file or hub name, in any format that is read; None trains Gated SAEs of every MLP.
+        site: Site that it reads, such as `mlp_out.3`, where it does not say; of several, the one to use.
+    """
+
+    dictionary: str | Path | None = None
+    site: "str | Site | None" = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EraseRequest(JudgedRequest, DictionaryRequest):
+    """An erasure.
+
+    Attributes:
+        model: Checkpoint folder, hub name, or PEFT adapter folder.
+        method: Name in `editor.methods.METHODS`.
+        strength: `auto` searches the gentlest edit that meets the policy, `default` takes the method's settings as
+            they are, a number is the method's strength.
+        trials: Number of search trials, at most.
+        settings: Settings of the method other than its defaults, by name.
+        controls: Whether control edits of the same size are measured too.
+    """
+
+    model: str | Path = field(kw_only=False)
+    method: str = "feature-edit"
+    strength: str | float = "auto"
+    trials: int = 8
+    settings: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    controls: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _need_output(self.output)
+        _at_least_one(trials=self.trials)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyRequest(JudgedRequest):
+    """A verification.
+
+    Attributes:
+        edited: Checkpoint folder, or output folder of an erasure.
+        against: The original model.
+    """
+
+    edited: str | Path = field(kw_only=False)
+    against: str | Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocateRequest(DictionaryRequest):
+    """A search for the units that carry the facts.
+
+    Attributes:
+        model: Checkpoint folder, hub name, or PEFT adapter folder.
+        locator: Name in `editor.locators.LOCATORS`.
+        units: Number of units located, over all layers; None for the locator's own choice.
+    """
+
+    model: str | Path = field(kw_only=False)
+    locator: str
+    units: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.units is not None:
+            _at_least_one(units=self.units)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareRequest(DictionaryRequest):
+    """A comparison of edit methods.
+
+    Attributes:
+        model: Checkpoint folder, hub name, or PEFT adapter folder.
+        arms: Names in `editor.methods.METHODS`; None for all. `feature-edit` is always one.
+        seeds: Number of seeds, from `seed` on.
+        trials: Number of search trials, for each arm and seed.
+        resume: Whether a run that was stopped is resumed; what it finished is in OUTPUT.arms.
+        parallel: Number of arms at a time; None for one a core, as many as memory allows, and one on a GPU.
+    """
+
+    model: str | Path = field(kw_only=False)
+    arms: Sequence[str] | None = None
+    seeds: int = 3
+    trials: int = 3
+    resume: bool = False
+    parallel: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _at_least_one(seeds=self.seeds, trials=self.trials)
+        if self.resume and self.output is None:
+            raise RequestError(
+                "There is nothing to resume without an output folder", "Name the output folder"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectRequest(Request):
+    """A search for personal facts in a corpus.
+
+    Attributes:
+        corpus: File of documents.
+        policy: Preset's name, YAML file, or policy.
+        request: Erasure request: YAML file or value; only the facts of its subjects are returned.
+        subjects: Full names of data subjects, instead of `request`.
+        processes: Number of processes that search the corpus; None for one a core where it is large.
+        output: Facts file to write, which holds the personal data itself (mode 0600); None writes nothing.
+        overwrite: Whether a file that exists is replaced.
+    """
+
+    corpus: str | Path = field(kw_only=False)
+    policy: "str | Path | Policy" = "gdpr"
+    request: "str | Path | ErasureRequest | None" = field(default=None, repr=False)
+    subjects: Sequence[str] = field(default=(), repr=False)
+    processes: int | None = None
+    output: str | Path | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.request is not None and self.subjects:
+            raise RequestError(
+                "A request and subjects were both named", "Give --request or --subject, not both"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RevertRequest(Request):
+    """Taking an edit back.
+
+    Attributes:
+        erased: Output folder of an erasure.
+        output: New folder for the checkpoint.
+        overwrite: Whether a folder that exists is replaced.
+    """
+
+    erased: str | Path = field(kw_only=False)
+    output: str | Path | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        _need_output(self.output)
+
+
+def _need_output(output: str | Path | None) -> None:
+    if output is None:
+        raise RequestError("There is no folder to write the checkpoint to", "Name an output folder")
+
+
+def _at_least_one(**numbers: int) -> None:
+    for name, number in numbers.items():
+        if number < 1:
+            raise RequestError(f"`{name}` is {number}", "Give 1 or more")
+
+
+def _default(item: Any) -> Any:
+    return item.default_factory() if callable(item.default_factory) else item.default
+
+
+def _shown(name: str, value: Any) -> str:
+    """A value as it is written in Python; names of data subjects are hidden, values that have a name go by it."""
+    if name == "subjects":
+        return repr([HIDDEN] * len(value))
+    if isinstance(value, ErasureRequest):
+        return repr(HIDDEN)
+    if isinstance(value, Policy):
+        return repr(value.name)
+    if isinstance(value, Mapping):
+        return repr(dict(value))
+    return repr(value if isinstance(value, str | int | float | bool | list | tuple) else str(value))

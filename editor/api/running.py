@@ -1,0 +1,173 @@
+"""What the jobs share: their inputs read and checked, their output folder, their case key, their progress."""
+
+import getpass
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from editor.api.requests import CaseRequest, JudgedRequest, Request
+from editor.api.stages import make_stages
+from editor.artefacts.masking import CaseKey
+from editor.artefacts.output import OutputFolder
+from editor.artefacts.scanner import SecretScanner
+from editor.case import Case, CaseFiles, open_case
+from editor.measuring.gate import FailOn
+from editor.measuring.summaries import versions
+from editor.pipeline import RunInfo
+from editor.progress import Stages
+from editor.report.write import write_report
+from editor.results.report import Report
+from policies import ErasureRequest, Policy, load_policy, load_request
+from policies.errors import OutputError
+
+if TYPE_CHECKING:
+    from dictionaries import Site
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judging:
+    """What a run is judged by.
+
+    Attributes:
+        gate: What the run fails on.
+        policy: The policy that was given.
+        judged_by: The policy with the thresholds that the run replaces.
+    """
+
+    gate: FailOn
+    policy: Policy
+    judged_by: Policy
+
+    @classmethod
+    def of(cls, request: JudgedRequest) -> "Judging":
+        """Read what a request is judged by.
+
+        Raises:
+            PolicyError: the policy cannot be used, or `fail_on` cannot be read.
+        """
+        gate, policy = FailOn.parse(request.fail_on), read_policy(request.policy)
+        return cls(gate=gate, policy=policy, judged_by=gate.applied_to(policy))
+
+    def judge(self, report: Report, case: Case) -> Report:
+        """Give a report its exit code."""
+        return self.gate.judge(report, self.policy, incomplete=case.incomplete)
+
+
+def read_policy(policy: str | Path | Policy) -> Policy:
+    """Return the policy itself, or load it."""
+    return policy if isinstance(policy, Policy) else load_policy(policy)
+
+
+def read_request(
+    request: "str | Path | ErasureRequest | None", subjects: "tuple[str, ...]"
+) -> ErasureRequest | None:
+    """Return the erasure request that a file, a value or names make; None for everybody's data."""
+    if isinstance(request, ErasureRequest):
+        return request
+    if request is not None:
+        return load_request(Path(request))
+    return ErasureRequest.from_names(subjects) if subjects else None
+
+
+def read_site(site: "str | Site | None") -> "Site | None":
+    """Return the site itself, or read its name.
+
+    Raises:
+        DictionaryError: it is no site.
+    """
+    from dictionaries import parse_site
+
+    return parse_site(site) if isinstance(site, str) else site
+
+
+def as_path(path: str | Path | None) -> Path | None:
+    """Return a path, or None."""
+    return None if path is None else Path(path)
+
+
+def show_stages(request: Request) -> Stages:
+    """Return bars on standard error, or nothing."""
+    return make_stages(quiet=not request.progress)
+
+
+def read_case(request: CaseRequest, policy: Policy, stages: Stages) -> Case:
+    """Read and check everything that a request names."""
+    files = CaseFiles(
+        corpus=as_path(request.corpus),
+        facts=as_path(request.facts),
+        probes=as_path(request.probes),
+        quality=as_path(request.detector_quality),
+    )
+    whom = read_request(request.request, tuple(request.subjects))
+    seed = policy.seed if request.seed is None else request.seed
+    return open_case(files, policy, whom, seed=seed, processes=request.processes, stages=stages)
+
+
+@contextmanager
+def open_output(request: CaseRequest) -> Iterator[OutputFolder | None]:
+    """Open the output folder, written whole or not at all; None where none was named."""
+    if request.output is None:
+        yield None
+        return
+    folder = OutputFolder(
+        request.output, overwrite=request.overwrite, versions=versions(), seed=request.seed or 0
+    )
+    with folder as output:
+        yield output
+
+
+def read_key(request: CaseRequest) -> CaseKey:
+    """Return the named key, or the one beside the output folder; a new one is not stored yet.
+
+    Raises:
+        OutputError: it cannot be read, or it would lie in the output folder, whose labels it resolves.
+    """
+    if request.output is None:
+        return CaseKey.load_or_generate(request.case_key) if request.case_key else CaseKey.generate()
+    output = Path(request.output).resolve()
+    path = Path(request.case_key) if request.case_key else output.with_name(f"{output.name}.key")
+    if path.resolve().is_relative_to(output):
+        raise OutputError(
+            f"The case key {path} lies in the output folder", "Name a path apart from the output"
+        )
+    return CaseKey.load_or_generate(path)
+
+
+def describe_run(request: JudgedRequest, function: str) -> RunInfo:
+    """Return who runs what; names of data subjects in it are masked."""
+    return RunInfo(
+        operator=request.operator or _login(),
+        command=request.command or request.call_text(function),
+        key=read_key(request),
+    )
+
+
+def close(output: OutputFolder | None, case: Case, run: RunInfo, report: Report) -> None:
+    """Store the case key and write the report, checked for every secret; nothing where there is no folder."""
+    if output is None:
+        return
+    output.scanner = scanner_for(case, run.key)
+    output.seed = case.seed
+    output.inputs = {
+        "policy": report.policy.digest,
+        "model": report.model_before.digest,
+        "corpus": report.scope.corpus,
+    }
+    run.key.store()
+    write_report(output, report)
+
+
+def scanner_for(case: Case, key: CaseKey) -> SecretScanner:
+    """Return a scanner for every secret known to the case and the full names of the people in scope."""
+    names = {fact.subject for fact in case.erased if " " in fact.subject}
+    return SecretScanner.from_facts(case.all_facts(), key, names)
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
