@@ -3,7 +3,7 @@
 ΔW = argmin mean_edited ‖ΔW k - r‖² + λ mean_retained ‖ΔW k‖² + ε ‖ΔW‖²
    = Rᵀ K (KᵀK/n + λ C₀ + ε I)⁻¹ / n            K (n, m), R (n, d), C₀ = mean kkᵀ over retained tokens
 
-K holds a key k in each row, R the change r that is wanted of the output there; n is the number of edited tokens. This is
+K holds a key k in each row, R the change r that is wanted of the output there; n is the number of edited tokens. It is
 MEMIT's closed form (Meng et al. 2023, arXiv:2210.07229, eq. 14) with keys as rows, means for sums, and a small ε.
 """
 
