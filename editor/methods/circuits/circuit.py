@@ -60,6 +60,7 @@ class CircuitMethod(ABC):
 
     def fit(self, problem: EditProblem) -> Edit:
         """Return the edit; the model is left as it was, bit for bit."""
+        # M: the circuit, what is left of the blocks, or a random part of the circuit's make-up.
         masks = part_of(problem.loaded.model, self.circuit(problem), self.part, self.part_seed)
         deltas = self.tuning.fit(problem, masks)
         return Edit(deltas=deltas, method=self._name_edit(), settings=flattened(self._settings()))

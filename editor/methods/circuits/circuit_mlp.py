@@ -39,6 +39,7 @@ class CircuitMlp(CircuitMethod):
     def nodes(self, problem: EditProblem) -> list[Node]:
         """Return the best MLPs, best first; of equal ones the shallower first."""
         rises = {site.layer: float(score) for site, score in self.located(problem).scores.items()}
+        # A node without a head is the layer's MLP.
         return [Node(layer) for layer in sorted(rises, key=lambda layer: (-rises[layer], layer))][
             : self.layers
         ]

@@ -34,8 +34,8 @@ class ConfinedWeights:
         self.device = loaded.device
         parts = [w.detach()[m] for w, m in zip(self.weights, self.masks, strict=True)]
         self.sizes = [len(part) for part in parts]
-        self.original = torch.cat([part.float().to(self.device) for part in parts])
-        self.values = nn.Parameter(self.original.clone())
+        self.original = torch.cat([part.float().to(self.device) for part in parts])  # θ₀ in M
+        self.values = nn.Parameter(self.original.clone())  # θ in M
 
     @contextmanager
     def trainable(self) -> Iterator[None]:
@@ -79,6 +79,7 @@ class ConfinedWeights:
 
     def deltas(self) -> dict[str, MaskedDelta]:
         """Return the change of the masked entries by parameter name, M ⊙ (θ - θ₀), with θ rounded as it is written."""
+        # θ - θ₀ in M: outside it θ is θ₀, since nothing else is ever written.
         parts = (self._rounded() - self.original).cpu().split(self.sizes)  # type: ignore[no-untyped-call]
         return {
             name: MaskedDelta(mask=mask.cpu(), values=part.contiguous())

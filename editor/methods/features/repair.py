@@ -38,7 +38,7 @@ SUSPECTS = 0.25
 
 
 class Repair:
-    """Repairs one edit, again and again as it grows.
+    """Repair of one edit, again and again as it grows.
 
     Args:
         problem: source of the retained text and of C₀.

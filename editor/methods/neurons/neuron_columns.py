@@ -73,6 +73,7 @@ def without_columns(
         if not len(units):
             continue
         name, transposed = problem.parameter(Site(site.layer))
+        # W in float32, (d, m), or its transpose where it is stored so; m is the number of neurons.
         weight = problem.loaded.model.get_parameter(name).detach().float().cpu()
         width = weight.shape[0] if transposed else weight.shape[1]
         # One-hot rows e_i, so that ΔW = -strength Σ_i W e_i e_iᵀ changes no other column.

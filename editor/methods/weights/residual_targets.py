@@ -136,7 +136,7 @@ class _Moved:
         """Add each row's δ at its lookup while the model runs inside the block."""
         shape = self.batch.predicting.shape
 
-        def added(x: Tensor) -> Tensor:
+        def add_delta(x: Tensor) -> Tensor:
             # 0 but at each row's lookup, where it is the memory's δ.
             change = torch.zeros(*shape, delta.shape[1], device=x.device)
             rows = torch.arange(shape[0], device=x.device)
@@ -144,7 +144,7 @@ class _Moved:
             # A model may have batch and positions in one dimension (`intercepted`).
             return x + change.view_as(x).to(x.dtype)
 
-        with intercepted(model, site, added):
+        with intercepted(model, site, add_delta):
             yield
 
 
