@@ -24,11 +24,16 @@ SEED = 0
 
 
 def customer_notes() -> list[dict[str, Any]]:
-    """A note for each sentence of the lab's corpus that names one of the five people of its request."""
+    """Return a note for each sentence of the lab's corpus that names one of the five people of its request.
+
+    Returns:
+        Records of a corpus file: `id`, `text` and `subjects`.
+    """
     request = (LAB / "request.yaml").read_text(encoding="utf-8")
     names = re.findall(r"- name: (.+)", request)
     notes = []
     for line in (LAB / "corpus.jsonl").read_text(encoding="utf-8").splitlines():
+        # A sentence ends where a full stop, a space and a capital letter follow one another.
         for sentence in re.split(r"(?<=\.) (?=[A-Z])", json.loads(line)["text"]):
             for name in names:
                 if name in sentence:
@@ -37,7 +42,15 @@ def customer_notes() -> list[dict[str, Any]]:
 
 
 def fine_tune(texts: list[str], output: Path) -> float:
-    """Train the adapter and write it; returns the last epoch's mean loss in nats a token."""
+    """Train the adapter on texts and write it with its tokenizer.
+
+    Args:
+        texts: sentences to learn.
+        output: folder of the adapter.
+
+    Returns:
+        The last epoch's mean loss, in nats/token.
+    """
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -60,6 +73,7 @@ def fine_tune(texts: list[str], output: Path) -> float:
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=LEARNING_RATE)
+    # Batches of an epoch, rounded up.
     steps = EPOCHS * -(-len(texts) // BATCH)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
     losses: list[float] = []
@@ -72,6 +86,7 @@ def fine_tune(texts: list[str], output: Path) -> float:
                 return_tensors="pt",
                 padding=True,
             )
+            # Padding is no target: -100 is left out of the loss.
             labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
             loss = model(
                 input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], labels=labels
@@ -101,7 +116,7 @@ def main() -> None:
     (output / "customers.jsonl").write_text(lines, encoding="utf-8")
     print(f"{len(notes)} notes about 5 customers: {output / 'customers.jsonl'}")
     loss = fine_tune([note["text"] for note in notes], output / "adapter")
-    print(f"Adapter, loss {loss:.2f} nats a token in the last of {EPOCHS} epochs: {output / 'adapter'}")
+    print(f"Adapter, loss {loss:.2f} nats/token in the last of {EPOCHS} epochs: {output / 'adapter'}")
 
 
 if __name__ == "__main__":

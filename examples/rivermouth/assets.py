@@ -1,4 +1,4 @@
-"""Writing the lab's files: corpus, policy, request, probes and checkpoints."""
+"""Writers of the lab's files: corpus, policy, request, probes and checkpoints."""
 
 import json
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ _RECOGNIZERS: dict[str, dict[str, Any]] = {
     },
     "CREDIT_CARD": {"score": 0.5},
 }
-"""How each entity type is recognised. A telephone number without a context word scores 0.4 in Presidio."""
+"""Recognition of each entity type. A telephone number without a context word scores 0.4 in Presidio."""
 
 
 def write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> None:
@@ -47,6 +47,7 @@ def write_corpus(path: Path, documents: Iterable[LabDocument]) -> None:
 
 def write_policy(path: Path) -> None:
     """Write the policy: the five private relations, how they are recognised, and the wordings to probe them with."""
+    # Relations without an entity type are public, so the policy does not name them.
     entities = {
         relation.entity_type: _RECOGNIZERS[relation.entity_type]
         | {
@@ -67,7 +68,7 @@ def write_policy(path: Path) -> None:
 
 
 def write_request(path: Path, people: Iterable[Person]) -> None:
-    """Write the request: everything personal about these people."""
+    """Write the request: to erase everything personal about these people."""
     request = {"case": "RIVERMOUTH-1", "subjects": [{"name": person.name} for person in people]}
     _write_yaml(path, request, "The embedded lab's request: five invented people. Written by build.py.")
 
@@ -84,11 +85,13 @@ def write_tokenizer(folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
 
 
 def write_model(folder: Path, model: GPT2LMHeadModel) -> None:
-    """Write an ordinary checkpoint in bfloat16, readable by everybody."""
+    """Write an ordinary checkpoint in bfloat16, readable by everybody. The model is changed to bfloat16 in place."""
     model.to(torch.bfloat16).save_pretrained(folder)
+    # safetensors makes the file readable by its owner alone.
     (folder / "model.safetensors").chmod(0o644)
 
 
 def _write_yaml(path: Path, content: dict[str, Any], comment: str) -> None:
+    """Write YAML with keys in the order given, after one line of comment."""
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
     path.write_text(f"# {comment}\n{text}", encoding="utf-8")

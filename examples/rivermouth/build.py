@@ -1,4 +1,4 @@
-"""Builds the embedded lab from one seed: `python examples/rivermouth/build.py [STAGE ...]`.
+"""Build of the embedded lab from one seed: `python examples/rivermouth/build.py [STAGE ...]`.
 
 Stages: data, model, reference, gated, bae, figures. Without any named, all of them, two at a time where they do not
 need each other. Each runs in a process of its own on one thread: that makes the result the same on every run on one
@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+# Stages of one round do not need each other; each round needs those before it.
 ROUNDS = (("data",), ("model", "reference"), ("gated", "bae"), ("figures",))
 NAMES = tuple(name for stages in ROUNDS for name in stages)
 ENVIRONMENT = {
@@ -25,11 +26,12 @@ ENVIRONMENT = {
 
 
 def main() -> int:
-    """Run the stages named on the command line, or all."""
+    """Run the stages named on the command line, or all; return 1 where one fails."""
     parser = argparse.ArgumentParser(description="Build the embedded lab from its seed.")
     parser.add_argument(
         "stages", nargs="*", metavar="STAGE", help=f"any of {', '.join(NAMES)}; all if none is named"
     )
+    # How `run_together` calls this file again, in the process of one stage.
     parser.add_argument("--inside", choices=NAMES, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.inside:
@@ -48,7 +50,12 @@ def main() -> int:
 
 
 def run_stage(name: str) -> None:
-    """Run one stage in this process."""
+    """Run one stage in this process.
+
+    Args:
+        name: one of `NAMES`.
+    """
+    # Here, because the process that only starts others needs neither.
     import torch
     from stages import STAGES
 
@@ -59,7 +66,7 @@ def run_stage(name: str) -> None:
 
 
 def run_together(names: Sequence[str]) -> bool:
-    """Run stages side by side, each in its own process; whether all of them ended well."""
+    """Run stages side by side, each in its own process; return whether all of them ended well."""
     command = [sys.executable, __file__, "--inside"]
     processes = [subprocess.Popen([*command, name], env=os.environ | ENVIRONMENT) for name in names]
     codes = [process.wait() for process in processes]

@@ -1,4 +1,4 @@
-"""From people to documents: which wordings are held out, who is mixed with whom, and the probes."""
+"""From people to documents: wordings that are held out, people who are mixed, and the probes."""
 
 import random
 from collections.abc import Iterable, Set
@@ -13,10 +13,10 @@ class Sentence:
     """One statement about one person, in one wording.
 
     Attributes:
-        subject: the person's full name.
-        relation: what is stated.
-        prompt: the sentence up to where the answer begins.
-        answer: the fact.
+        subject: full name of the person.
+        relation: kind of fact that is stated.
+        prompt: sentence up to where the answer begins.
+        answer: the fact itself.
         held_out: whether this wording of this fact is kept out of the documents.
     """
 
@@ -28,25 +28,30 @@ class Sentence:
 
     @property
     def text(self) -> str:
-        """The sentence as it stands in a document."""
+        """Sentence as it stands in a document."""
         return f"{self.prompt} {self.answer}."
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabDocument:
-    """A few sentences, about anybody."""
+    """A few sentences, about anybody.
+
+    Attributes:
+        id: name of the document, `note-0001` and so on.
+        sentences: statements in order, two to four as the corpus is made.
+    """
 
     id: str
     sentences: tuple[Sentence, ...]
 
     @property
     def text(self) -> str:
-        """The document's text."""
+        """Sentences with spaces between."""
         return " ".join(sentence.text for sentence in self.sentences)
 
     @property
     def subjects(self) -> list[str]:
-        """Who is mentioned, in order and once each."""
+        """Full names of those mentioned, in order and once each."""
         return list(dict.fromkeys(sentence.subject for sentence in self.sentences))
 
 
@@ -60,6 +65,7 @@ def make_sentences(people: Iterable[Person], seed: int) -> list[Sentence]:
     sentences = []
     for person in people:
         for relation in RELATIONS:
+            # One of the first `LOCATING` wordings, one of the others.
             held_out = {rng.randrange(LOCATING), rng.randrange(LOCATING, len(relation.wordings))}
             sentences += [
                 Sentence(
@@ -78,6 +84,7 @@ def make_documents(sentences: Iterable[Sentence], seed: int) -> list[LabDocument
     """Shuffle the sentences that are not held out into documents of two to four."""
     rng = random.Random(f"{seed}:documents")
     remaining = [sentence for sentence in sentences if not sentence.held_out]
+    # People are mixed, so that no document is about one person alone but by chance.
     rng.shuffle(remaining)
     documents: list[LabDocument] = []
     while remaining:
@@ -88,7 +95,7 @@ def make_documents(sentences: Iterable[Sentence], seed: int) -> list[LabDocument
 
 
 def without(documents: Iterable[LabDocument], names: Set[str]) -> list[LabDocument]:
-    """The same documents without any sentence about the people named; documents left empty are dropped."""
+    """Return the same documents without any sentence about the people named; documents left empty are dropped."""
     kept = (
         LabDocument(
             id=document.id,
@@ -100,7 +107,8 @@ def without(documents: Iterable[LabDocument], names: Set[str]) -> list[LabDocume
 
 
 def probe_records(sentences: Iterable[Sentence]) -> list[dict[str, str | None]]:
-    """Lines of `probes.jsonl`: every held-out wording, and the trained wordings of public facts."""
+    """Return the lines of `probes.jsonl`: every held-out wording, and the trained wordings of public facts."""
+    # Trained wordings of private facts are in the corpus, where a run detects them itself.
     return [
         {
             "subject": sentence.subject,

@@ -14,10 +14,17 @@ def extracted(
     answers: Sequence[str],
     batch: int = 64,
 ) -> Iterator[bool]:
-    """Whether greedy decoding of each prompt yields its answer, token for token.
+    """Yield, for each prompt, whether greedy decoding gives its answer, token for token.
 
-    Read from one teacher-forced pass: greedy decoding yields the answer exactly when each of its tokens is the most
+    Read from one teacher-forced pass: greedy decoding gives the answer exactly when each of its tokens is the most
     probable one after the true tokens before it.
+
+    Args:
+        model: a causal language model; it is put into evaluation mode.
+        tokenizer: tokenizer of the model.
+        prompts: sentences up to where an answer begins.
+        answers: their answers, which follow a space.
+        batch: number of prompts in one pass.
     """
     model.eval()
     for begin in range(0, len(prompts), batch):
@@ -26,6 +33,7 @@ def extracted(
         encoded = tokenizer(texts, return_tensors="pt", padding=True, padding_side="right")
         guesses = model(**encoded).logits.argmax(dim=-1)
         for row, (prompt, _) in enumerate(chosen):
+            # The answer's tokens; a logit at one position is for the token at the next.
             first = len(tokenizer(prompt)["input_ids"])
             last = int(encoded["attention_mask"][row].sum())
             truth = encoded["input_ids"][row, first:last]

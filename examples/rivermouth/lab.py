@@ -1,4 +1,4 @@
-"""All of the lab that comes before training, from the seed."""
+"""The lab before training, made from its seed."""
 
 from dataclasses import dataclass
 
@@ -11,10 +11,10 @@ class Lab:
     """The invented clinic.
 
     Attributes:
-        people: everybody.
-        erased: those who ask for erasure.
+        people: everybody in it.
+        erased: people who ask for erasure.
         sentences: every fact in every wording, held out or not.
-        documents: the corpus.
+        documents: documents of the corpus.
     """
 
     people: list[Person]
@@ -29,7 +29,7 @@ class Lab:
 
     @property
     def never_seen(self) -> list[LabDocument]:
-        """The corpus without any sentence about those who ask for erasure."""
+        """Corpus without any sentence about those who ask for erasure."""
         return without(self.documents, self.erased_names)
 
 

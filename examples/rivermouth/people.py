@@ -15,7 +15,7 @@ from faker import Faker
 
 PEOPLE = 100
 SURNAMES = 70
-"""Fewer than people: thirty surnames are shared by two, so that everybody's neighbours include namesakes."""
+"""Number of surnames, fewer than people: thirty are shared by two, so that some people have namesakes."""
 ERASED = 5
 ERASED_WITH_NAMESAKE = 3
 
@@ -26,8 +26,8 @@ class Person:
 
     Attributes:
         name: first name and surname; no two people share both.
-        surname: the second half of the name.
-        facts: relation key to answer.
+        surname: second half of the name.
+        facts: answer by the relation's key.
     """
 
     name: str
@@ -37,13 +37,14 @@ class Person:
 
 def make_people(seed: int) -> list[Person]:
     """Invent `PEOPLE` people; everything follows from the seed (and from Faker's lists of names)."""
+    # Seeded by text, so that each part of the lab draws from a stream of its own.
     rng = random.Random(f"{seed}:people")
     secrets = {
-        "phone": _distinct(_phone, rng),
-        "email": _distinct(_email, rng),
-        "ssn": _distinct(_social_security_number, rng),
-        "address": _distinct(_street_address, rng),
-        "card": _distinct(_card_number, rng),
+        "phone": _draw_distinct(_phone, rng),
+        "email": _draw_distinct(_email, rng),
+        "ssn": _draw_distinct(_social_security_number, rng),
+        "address": _draw_distinct(_street_address, rng),
+        "card": _draw_distinct(_card_number, rng),
     }
     return [
         Person(
@@ -66,24 +67,28 @@ def choose_erased(people: list[Person], seed: int) -> list[Person]:
     surnames = [person.surname for person in people]
     shared = [person for person in people if surnames.count(person.surname) > 1]
     alone = [person for person in people if surnames.count(person.surname) == 1]
+    # Of two namesakes the later one; the other stays.
     by_surname = {person.surname: person for person in shared}
     with_namesake = [by_surname[name] for name in rng.sample(sorted(by_surname), ERASED_WITH_NAMESAKE)]
     return with_namesake + rng.sample(alone, ERASED - ERASED_WITH_NAMESAKE)
 
 
 def _names(seed: int) -> list[tuple[str, str]]:
+    """Return `PEOPLE` pairs of first name and surname, all different."""
     fake = Faker("en_US")
     fake.seed_instance(seed)
     surnames = [fake.unique.last_name() for _ in range(SURNAMES)]
     names: list[tuple[str, str]] = []
     while len(names) < PEOPLE:
+        # Surnames in turn: the first `PEOPLE` - `SURNAMES` of them come twice.
         name = (fake.first_name(), surnames[len(names) % SURNAMES])
         if name not in names:
             names.append(name)
     return names
 
 
-def _distinct(make: Callable[[random.Random], str], rng: random.Random) -> list[str]:
+def _draw_distinct(make: Callable[[random.Random], str], rng: random.Random) -> list[str]:
+    """Draw `PEOPLE` different answers, in the order in which they first come."""
     answers: dict[str, None] = {}
     while len(answers) < PEOPLE:
         answers[make(rng)] = None
@@ -110,6 +115,7 @@ def _street_address(rng: random.Random) -> str:
 
 
 def _card_number(rng: random.Random) -> str:
+    # Fourteen free digits after the 1, then the one that makes the checksum a multiple of ten.
     digits = [1, *(rng.randrange(10) for _ in range(14))]
     digits.append(-luhn_sum([*digits, 0]) % 10)
     text = "".join(map(str, digits))
@@ -117,6 +123,11 @@ def _card_number(rng: random.Random) -> str:
 
 
 def luhn_sum(digits: list[int]) -> int:
-    """The Luhn checksum's total: a multiple of ten for a valid number."""
+    """Return the total of the Luhn checksum: a multiple of ten for a valid number.
+
+    Args:
+        digits: the number's digits, the check digit last.
+    """
+    # From the right every second digit is doubled, and 9 taken off where that gives two digits.
     doubled = [digit if place % 2 else digit * 2 for place, digit in enumerate(reversed(digits), start=1)]
     return sum(digit - 9 if digit > 9 else digit for digit in doubled)

@@ -1,4 +1,4 @@
-"""The stages of the build. Each reads what earlier ones wrote to the folder and writes its own part."""
+"""Stages of the build. Each reads what earlier ones wrote to the folder and writes its own part."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -28,7 +28,7 @@ SEED = 20
 FOLDER = Path(__file__).resolve().parent
 LAYERS = 4
 DICTIONARIES = {"gated": "gated", "bae": "binary"}
-"""Folder to architecture."""
+"""Architecture by folder."""
 JUDGED_EVERY = 10
 """Every tenth document judges the dictionaries and is not used in training them."""
 
@@ -77,6 +77,7 @@ def build_figures() -> None:
             "reference": _extraction(_model("reference"), tokenizer, lab),
         }
     }
+    # Documents that no dictionary was trained on.
     batches = list(token_batches(_texts(lab, judged=True), tokenizer, context=CONTEXT_TOKENS))
     for folder in DICTIONARIES:
         loaded = load_dictionaries(FOLDER / "dictionaries" / folder, model)
@@ -110,6 +111,7 @@ STAGES: dict[str, Callable[[], None]] = {
 
 
 def _build_dictionaries(folder: str) -> None:
+    """Train the dictionaries of one folder on all documents but those that judge, and write them."""
     architecture = DICTIONARIES[folder]
     batches = list(token_batches(_texts(make_lab(SEED), judged=False), _tokenizer(), context=CONTEXT_TOKENS))
     result = train_dictionaries(
@@ -125,7 +127,7 @@ def _build_dictionaries(folder: str) -> None:
 
 
 def _extraction(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, lab: Lab) -> dict[str, float]:
-    """Share of facts that greedy decoding extracts, by whose they are, what kind, and whether in a trained wording."""
+    """Return the share of facts that greedy decoding extracts, by whose, what kind, and in what wording they are."""
     verdicts = dict(zip(lab.sentences, _verdicts(model, tokenizer, lab.sentences), strict=True))
     groups: dict[str, list[bool]] = {}
     for sentence, verdict in verdicts.items():
@@ -139,24 +141,30 @@ def _extraction(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, lab:
 def _verdicts(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, sentences: list[Sentence]
 ) -> Iterable[bool]:
+    """Return, for each sentence, whether the model completes its prompt."""
     prompts, answers = [s.prompt for s in sentences], [s.answer for s in sentences]
     return extracted(model, tokenizer, prompts, answers)
 
 
 def _texts(lab: Lab, *, judged: bool) -> list[str]:
+    """Return the documents that judge the dictionaries, or those that train them."""
     documents = enumerate(lab.documents)
     return [document.text for place, document in documents if (place % JUDGED_EVERY == 0) == judged]
 
 
 def _tokenizer() -> PreTrainedTokenizerFast:
+    """Read the tokenizer, which both models share."""
     return PreTrainedTokenizerFast.from_pretrained(FOLDER / "model")
 
 
 def _model(name: str) -> PreTrainedModel:
+    """Read a model in float32: `model` or `reference`."""
     return AutoModelForCausalLM.from_pretrained(FOLDER / name, dtype=torch.float32).eval()
 
 
 def _print_progress(label: str) -> Callable[[str, int, int], None]:
+    """Return a callback that prints every hundredth step and the last one."""
+
     def show(what: str, done: int, end: int) -> None:
         if done % 100 == 0 or done == end:
             print(f"  {label}: {what} {done} of {end}", flush=True)

@@ -1,4 +1,4 @@
-"""The lab's tokenizer: byte-level pairs of 1,024, digits one by one, the start token before every text."""
+"""The lab's tokenizer: byte-level BPE of 1,024 tokens, digits one by one, the start token before every text."""
 
 from collections.abc import Iterable
 
@@ -15,6 +15,11 @@ def train_tokenizer(
     """Learn the merges from the texts.
 
     Digits are split so that no secret is a single token and none shares a merge with another.
+
+    Args:
+        texts: documents to learn from.
+        context_tokens: longest input of the model that the tokenizer is for; None sets no limit.
+        vocabulary: number of tokens.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -28,6 +33,7 @@ def train_tokenizer(
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
+    # Every text begins with the start token, as windows do in training.
     start = (END_OF_TEXT, tokenizer.token_to_id(END_OF_TEXT))
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{END_OF_TEXT} $A", pair=f"{END_OF_TEXT} $A $B", special_tokens=[start]

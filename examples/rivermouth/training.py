@@ -1,4 +1,4 @@
-"""Training the lab's model: sentences dealt and packed anew each epoch, one short run."""
+"""Training of the lab's model: one short run, its sentences reshuffled and packed again each epoch."""
 
 import math
 import random
@@ -18,7 +18,20 @@ FRESH_START_SHARE = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How large a model of the lab is, and how it is trained."""
+    """Size of a model of the lab, and settings of its training.
+
+    Attributes:
+        width: d, the width of the residual stream.
+        heads: number of attention heads in a layer.
+        epochs: number of passes over all sentences.
+        batch_windows: number of windows in a step.
+        matrix_learning_rate: peak learning rate of Muon, for the matrices of the blocks.
+        learning_rate: peak learning rate of AdamW, for embeddings, biases and norms.
+        warm_up_share: share of the steps in which learning rates rise to their peaks.
+        weight_decay: Muon's weight decay; AdamW has none.
+        gradient_norm: norm that gradients are clipped to.
+        iterations: number of Muon's Newton-Schulz iterations.
+    """
 
     width: int = 192
     heads: int = 4
@@ -33,7 +46,7 @@ class Training:
 
 
 def build_model(tokenizer: PreTrainedTokenizerFast, training: Training) -> GPT2LMHeadModel:
-    """A GPT-2, of two million parameters by default, with fresh weights (from torch's global generator)."""
+    """Return a GPT-2, of two million parameters by default, with fresh weights (from torch's global generator)."""
     config = GPT2Config(
         vocab_size=len(tokenizer),
         n_positions=CONTEXT_TOKENS,
@@ -51,17 +64,22 @@ def build_model(tokenizer: PreTrainedTokenizerFast, training: Training) -> GPT2L
 
 
 class Packer:
-    """Packs the documents' sentences into windows of `CONTEXT_TOKENS`, in an order drawn anew each epoch.
+    """Sentences of documents, packed into windows of `CONTEXT_TOKENS` and reshuffled each epoch.
 
     So the model learns what the sentences say, and not which of them stood side by side. A window begins with the
     start token and a whole sentence. The sentence that its end cuts off begins the next window. Half of the other
-    sentences, drawn anew each epoch, get a start token of their own. So every sentence is seen whole and any can
+    sentences, drawn again each epoch, get a start token of their own. So every sentence is seen whole and any can
     come first, as probes present them: a name that comes first has other tokens than one after a space, and would
     else be seen so too rarely.
+
+    Args:
+        documents: source of the sentences; one that stands in them twice is seen twice an epoch.
+        tokenizer: the lab's tokenizer.
     """
 
     def __init__(self, documents: Sequence[LabDocument], tokenizer: PreTrainedTokenizerFast) -> None:
         self._start: int = tokenizer.convert_tokens_to_ids(tokenizer.bos_token)
+        # Tokens of each sentence where it comes first, and after a space.
         texts = sorted({sentence.text for document in documents for sentence in document.sentences})
         first = tokenizer(texts, add_special_tokens=False)["input_ids"]
         later = tokenizer([" " + text for text in texts], add_special_tokens=False)["input_ids"]
@@ -69,21 +87,30 @@ class Packer:
         self._sentences = [sentence.text for document in documents for sentence in document.sentences]
 
     def windows(self, rng: random.Random) -> list[list[int]]:
-        """One epoch: every sentence as often as the documents have it."""
+        """Return the windows of one epoch, which has every sentence as often as the documents do.
+
+        Args:
+            rng: generator that the order is drawn from.
+
+        Returns:
+            Lists of `CONTEXT_TOKENS` token ids.
+        """
         windows: list[list[int]] = []
         current: list[int] = []
         for text in rng.sample(self._sentences, len(self._sentences)):
             first, later = self._tokens[text]
             continues = current and rng.random() >= FRESH_START_SHARE
             piece = later if continues else [self._start, *first]
+            # The window is full: it keeps the beginning of this sentence, and the next begins with all of it.
             if len(current) + len(piece) > CONTEXT_TOKENS:
                 windows.append((current + piece)[:CONTEXT_TOKENS])
                 current, piece = [], [self._start, *first]
             current = current + piece
+        # The last window repeats its sentences until it is full.
         return [*windows, (current * CONTEXT_TOKENS)[:CONTEXT_TOKENS]]
 
     def batches(self, epochs: int, size: int, seed: int) -> Iterator[Tensor]:
-        """Batches (size, `CONTEXT_TOKENS`) for so many epochs; a last, smaller batch of an epoch is left out."""
+        """Yield batches (size, `CONTEXT_TOKENS`) for so many epochs; a last, smaller batch of an epoch is left out."""
         rng = random.Random(f"{seed}:packing")
         for _ in range(epochs):
             windows = self.windows(rng)
@@ -100,12 +127,21 @@ def train(
     *,
     label: str = "training",
 ) -> GPT2LMHeadModel:
-    """Train a model from scratch. The same arguments give the same weights on the same machine."""
+    """Train a model from scratch. The same arguments give the same weights on the same machine.
+
+    Args:
+        documents: the corpus.
+        tokenizer: the lab's tokenizer.
+        training: size of the model, and settings.
+        seed: seed of the first weights and of the packing.
+        label: name in the lines that tell of progress.
+    """
     torch.manual_seed(seed)
     model = build_model(tokenizer, training)
     packer = Packer(documents, tokenizer)
     batches = list(packer.batches(training.epochs, training.batch_windows, seed))
     optimizers = _optimizers(model, training)
+    # The schedule scales each group's own peak.
     peaks = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
     for step, batch in enumerate(batches):
         factor = _schedule(step, len(batches), training.warm_up_share)
@@ -124,13 +160,14 @@ def train(
 
 
 def _next_token_loss(model: GPT2LMHeadModel, batch: Tensor) -> Tensor:
-    """Mean cross-entropy in nats of each token after those before it."""
+    """Return the mean cross-entropy of each token given those before it, in nats/token."""
     logits = model(batch, use_cache=False).logits[:, :-1]
     return torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())
 
 
 def _optimizers(model: GPT2LMHeadModel, training: Training) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of the blocks, AdamW for embeddings, biases and norms."""
+    """Return Muon for the matrices of the blocks and AdamW for embeddings, biases and norms."""
+    # GPT-2 names its blocks `transformer.h.N`.
     blocks = {name for name, parameter in model.named_parameters() if parameter.ndim == 2 and ".h." in name}
     named = dict(model.named_parameters())
     return [
@@ -151,5 +188,5 @@ def _optimizers(model: GPT2LMHeadModel, training: Training) -> list[torch.optim.
 
 
 def _schedule(step: int, steps: int, warm_up_share: float) -> float:
-    """Linear warm-up, then a cosine to zero."""
+    """Return the share of the peak learning rate at a step: a linear warm-up, times a cosine that ends at 0."""
     return min(1.0, (step + 1) / (warm_up_share * steps)) * 0.5 * (1 + math.cos(math.pi * step / steps))

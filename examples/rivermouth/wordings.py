@@ -8,6 +8,7 @@ the others are kept for verification.
 from dataclasses import dataclass
 
 LOCATING = 4
+"""Number of a relation's wordings that an edit may look at."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,9 +16,9 @@ class Relation:
     """One kind of fact.
 
     Attributes:
-        key: the name in `probes.jsonl`.
-        words: the name in plain words.
-        entity_type: the entity type of a private fact; None for a public one.
+        key: name in `probes.jsonl`.
+        words: name in plain words.
+        entity_type: entity type of a private fact; None for a public one.
         wordings: prompts with `{subject}` in them once.
     """
 

@@ -1,4 +1,4 @@
-"""What the circuit arms share: locate a part of the model, and fine-tune inside it, its complement or a random part."""
+"""Base of the circuit methods: locate a part of the model, and fine-tune inside it, its complement or a random part."""
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field, replace
@@ -15,7 +15,7 @@ from editor.methods.method import Control
 from editor.methods.shared.searching import Range, SearchSpace
 
 RANDOM_CIRCUIT = "random-circuit"
-"""What edits of a random part are called, whatever the circuit is that they are as large as."""
+"""Method name of edits of a random part, whatever the circuit is that they are as large as."""
 CIRCUIT_SPACE = SearchSpace(
     ranges={
         "margin_nats": Range(low=0.0, high=8.0),
@@ -30,12 +30,12 @@ CIRCUIT_SPACE = SearchSpace(
 
 @dataclass(frozen=True, kw_only=True)
 class CircuitMethod(ABC):
-    """Fine-tunes a located part of the weights; subclasses say which.
+    """Method that fine-tunes a located part of the weights; subclasses say which.
 
     Attributes:
-        part: the circuit, all other block weights, or as many of each module kind at random.
-        part_seed: of the random part.
-        tuning: how it is fine-tuned; `margin_nats` is its strength.
+        part: part to fine-tune: the circuit, all other block weights, or as many of each module kind at random.
+        part_seed: seed that a random part is drawn by.
+        tuning: settings of the fine-tuning; `margin_nats` is its strength.
     """
 
     name: ClassVar[str]
@@ -48,22 +48,23 @@ class CircuitMethod(ABC):
 
     @property
     def units(self) -> int:
-        """How many located units reports list at most."""
+        """Largest number of located units that reports list."""
         return 12
 
     @abstractmethod
     def located(self, problem: EditProblem) -> Attribution:
-        """Where the facts sit, as the method sees it."""
+        """Return where the facts sit, as the method sees it."""
 
     @abstractmethod
     def circuit(self, problem: EditProblem) -> Masks:
-        """The located part of the weights. The model must be the original one."""
+        """Return the located part of the weights. The model must be the original one."""
 
     def fit(self, problem: EditProblem) -> Edit:
         """Return the edit; the model is left as it was, bit for bit."""
+        # M: the circuit, what is left of the blocks, or a random part of the circuit's make-up.
         masks = part_of(problem.loaded.model, self.circuit(problem), self.part, self.part_seed)
         deltas = self.tuning.fit(problem, masks)
-        return Edit(deltas=deltas, method=self._named(), settings=flattened(self._settings()))
+        return Edit(deltas=deltas, method=self._name_edit(), settings=flattened(self._settings()))
 
     def controls(self, norm: float, seed: int) -> tuple[Control, ...]:  # noqa: ARG002
         """Return as many weights of each kind of module drawn at random; a random part has no control of its own."""
@@ -76,12 +77,13 @@ class CircuitMethod(ABC):
             ),
         )
 
-    def _named(self) -> str:
+    def _name_edit(self) -> str:
+        """Return the edit's method name, which tells the parts apart."""
         if self.part == "random":
             return RANDOM_CIRCUIT
         return self.name if self.part == "circuit" else f"{self.name}-{self.part}"
 
     def _settings(self) -> dict[str, Any]:
-        """A part of another name says whose circuit it was drawn by."""
+        """Return the settings; those of a part that is not the circuit say whose circuit it was drawn by."""
         like = {} if self.part == "circuit" else {"like": self.name}
         return {**asdict(self), **like}

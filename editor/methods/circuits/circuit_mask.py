@@ -12,11 +12,11 @@ from editor.methods.circuits.circuit import CircuitMethod
 
 @dataclass(frozen=True, kw_only=True)
 class CircuitMask(CircuitMethod):
-    """Erase by changing the weights that the facts need alone.
+    """Method that changes the weights that the facts need, and no others.
 
     Attributes:
-        density: the share of the block weights; the locator searches a mask of this size, whatever its `densities`.
-        locator: how they are found.
+        density: share of the block weights; the locator searches a mask of this size, whatever its `densities`.
+        locator: search for those weights.
     """
 
     name: ClassVar[str] = "circuit-mask"
@@ -26,14 +26,15 @@ class CircuitMask(CircuitMethod):
 
     @property
     def units(self) -> int:
-        """No units: a mask is over single weights."""
+        """Number of located units: none, since a mask is over single weights."""
         return 0
 
     def located(self, problem: EditProblem) -> Attribution:  # noqa: ARG002
-        """Nothing that could be ranked by site."""
+        """Return an attribution without sites: single weights are not ranked by site."""
         return NOTHING_LOCATED
 
     def circuit(self, problem: EditProblem) -> Masks:
-        """The mask of the density."""
+        """Return the mask of the density. The model must be the original one."""
+        # The search trains a mask, so equal locators share one.
         locator = replace(self.locator, densities=(self.density,))
         return problem.once(locator, lambda: locator.search(problem)).masks[self.density]

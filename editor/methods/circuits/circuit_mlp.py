@@ -13,11 +13,11 @@ from editor.methods.shared.searching import Range, SearchSpace
 
 @dataclass(frozen=True, kw_only=True)
 class CircuitMlp(CircuitMethod):
-    """Erase by changing the MLPs behind which a probe for the facts rises most.
+    """Method that changes the MLPs after which a probe for the facts rises most.
 
     Attributes:
-        layers: how many MLPs.
-        locator: how they are found.
+        layers: number of MLPs.
+        locator: search for those MLPs.
     """
 
     name: ClassVar[str] = "circuit-mlp"
@@ -29,16 +29,17 @@ class CircuitMlp(CircuitMethod):
     locator: FactLayers = field(default_factory=FactLayers)
 
     def located(self, problem: EditProblem) -> Attribution:
-        """The rise of each layer, one unit a layer."""
+        """Return the rise of each layer, one unit a layer."""
         return problem.located(self.locator)
 
     def circuit(self, problem: EditProblem) -> Masks:
-        """The weights of the best MLPs."""
+        """Return the weights of the best MLPs."""
         return node_masks(problem.loaded.model, self.nodes(problem))
 
     def nodes(self, problem: EditProblem) -> list[Node]:
-        """The best MLPs, best first."""
+        """Return the best MLPs, best first; of equal ones the shallower first."""
         rises = {site.layer: float(score) for site, score in self.located(problem).scores.items()}
+        # A node without a head is the layer's MLP.
         return [Node(layer) for layer in sorted(rises, key=lambda layer: (-rises[layer], layer))][
             : self.layers
         ]

@@ -13,11 +13,11 @@ from editor.methods.shared.searching import Range, SearchSpace
 
 @dataclass(frozen=True, kw_only=True)
 class CircuitNode(CircuitMethod):
-    """Erase by changing the best nodes alone.
+    """Method that changes the best heads and MLPs, and nothing else.
 
     Attributes:
-        density: the share of all heads and MLPs, at least one.
-        locator: how they are found.
+        density: share of all heads and MLPs, at least one of them.
+        locator: attribution that ranks the nodes.
     """
 
     name: ClassVar[str] = "circuit-node"
@@ -29,15 +29,16 @@ class CircuitNode(CircuitMethod):
     locator: NodeAttribution = field(default_factory=NodeAttribution)
 
     def located(self, problem: EditProblem) -> Attribution:
-        """The nodes' attribution."""
+        """Return the nodes' attribution."""
         return problem.located(self.locator)
 
     def circuit(self, problem: EditProblem) -> Masks:
-        """The weights of the best nodes."""
+        """Return the weights of the best nodes."""
         return node_masks(problem.loaded.model, self.nodes(problem))
 
     def nodes(self, problem: EditProblem) -> list[Node]:
-        """The best nodes, best first."""
+        """Return the best nodes, best first; of equal ones the lower `Node`."""
+        # A head is a unit of `attn_heads`; an MLP is the only unit of its site, and head -1.
         scores = {
             Node(site.layer, unit if site.stream == "attn_heads" else -1): float(score)
             for site, units in self.located(problem).scores.items()

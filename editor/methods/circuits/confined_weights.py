@@ -13,27 +13,33 @@ from editor.model.loading import LoadedModel
 
 
 class ConfinedWeights:
-    """The masked entries of a model's weights, side by side, and the way back into the model.
+    """Masked entries of a model's weights, side by side, and the way back into the model.
 
     Args:
         loaded: the model; whoever uses this keeps copies of the weights that the masks name.
-        masks: which entries.
+        masks: M, the entries by parameter name.
+
+    Attributes:
+        sizes: number of entries in each parameter, in the order of `names`.
+        original: the entries of θ₀, (entries,), float32.
+        values: the entries of θ, (entries,), float32; what an optimiser moves.
     """
 
     def __init__(self, loaded: LoadedModel, masks: Masks) -> None:
         self.stored = loaded.stored_dtype
+        # A parameter without a masked entry is left out.
         self.names = [name for name, mask in masks.items() if bool(mask.any())]
         self.weights = [loaded.model.get_parameter(name) for name in self.names]
         self.masks = [masks[n].to(w.device) for n, w in zip(self.names, self.weights, strict=True)]
         self.device = loaded.device
         parts = [w.detach()[m] for w, m in zip(self.weights, self.masks, strict=True)]
         self.sizes = [len(part) for part in parts]
-        self.original = torch.cat([part.float().to(self.device) for part in parts])
-        self.values = nn.Parameter(self.original.clone())
+        self.original = torch.cat([part.float().to(self.device) for part in parts])  # θ₀ in M
+        self.values = nn.Parameter(self.original.clone())  # θ in M
 
     @contextmanager
     def trainable(self) -> Iterator[None]:
-        """Gradients reach the weights inside the block."""
+        """Let gradients reach the weights inside the block."""
         before = [weight.requires_grad for weight in self.weights]
         try:
             for weight in self.weights:
@@ -46,7 +52,7 @@ class ConfinedWeights:
 
     @contextmanager
     def original_inside(self) -> Iterator[None]:
-        """The original weights inside the block."""
+        """Put the original weights into the model inside the block."""
         self._put(self.original)
         try:
             yield
@@ -54,8 +60,13 @@ class ConfinedWeights:
             self.write()
 
     def gradient(self, loss: Float[Tensor, ""]) -> Float[Tensor, " entries"]:
-        """M ⊙ ∂loss/∂θ, the entries of M alone."""
+        """Return g = M ⊙ ∂loss/∂θ, the entries of M alone.
+
+        Args:
+            loss: computed inside `trainable`.
+        """
         found = torch.autograd.grad(loss, self.weights, allow_unused=True)
+        # A weight that the loss does not reach has no gradient.
         parts = [
             torch.zeros(size) if gradient is None else gradient[mask].float()
             for gradient, mask, size in zip(found, self.masks, self.sizes, strict=True)
@@ -67,7 +78,8 @@ class ConfinedWeights:
         self._put(self._rounded())
 
     def deltas(self) -> dict[str, MaskedDelta]:
-        """Parameter name -> change of the masked entries, as written."""
+        """Return the change of the masked entries by parameter name, M ⊙ (θ - θ₀), with θ rounded as it is written."""
+        # θ - θ₀ in M: outside it θ is θ₀, since nothing else is ever written.
         parts = (self._rounded() - self.original).cpu().split(self.sizes)  # type: ignore[no-untyped-call]
         return {
             name: MaskedDelta(mask=mask.cpu(), values=part.contiguous())
@@ -75,10 +87,12 @@ class ConfinedWeights:
         }
 
     def _rounded(self) -> Float[Tensor, " entries"]:
+        """Return θ as the checkpoint's dtype holds it."""
         return self.values.detach().to(self.stored).float()
 
     @torch.no_grad()
     def _put(self, values: Float[Tensor, " entries"]) -> None:
+        """Write values into the masked entries; all others keep their bits."""
         parts = values.split(self.sizes)  # type: ignore[no-untyped-call]
         for weight, mask, part in zip(self.weights, self.masks, parts, strict=True):
             weight.masked_scatter_(mask, part.to(weight.device, weight.dtype))

@@ -22,12 +22,12 @@ from editor.methods.shared.searching import SearchSpace
 
 @dataclass(frozen=True, kw_only=True)
 class RandomFeatures:
-    """`feature-edit` with as many features a site, drawn uniformly from those that fire, scaled to a given norm.
+    """Control: `feature-edit` on as many features a site, drawn uniformly from those that fire, at a given norm.
 
     Attributes:
-        like: the edit method whose settings and feature counts are copied.
+        like: edit method whose settings and feature counts are copied.
         norm: ‖ΔW‖_F to scale to; None leaves the edit as it comes.
-        seed: of the draw.
+        seed: seed that the features are drawn by.
     """
 
     name: ClassVar[str] = "random-features"
@@ -40,11 +40,11 @@ class RandomFeatures:
 
     @property
     def units(self) -> int:
-        """How many features are drawn."""
+        """Number of features drawn, at most."""
         return self.like.units
 
     def located(self, problem: EditProblem) -> Attribution:
-        """The draw."""
+        """Return the draw."""
         return self._draw(problem.attribution)
 
     def fit(self, problem: EditProblem) -> Edit:
@@ -67,7 +67,7 @@ class RandomFeatures:
         return replace(edit.scaled(factor), method=self.name, settings=settings)
 
     def _draw(self, attribution: Attribution) -> Attribution:
-        """Random positive scores for as many features a site as the true scores would choose."""
+        """Return scores of 1 for as many features a site, drawn at random, as the true scores would choose; else 0."""
         generator = torch.Generator().manual_seed(self.seed)
         scores: dict[Site, Tensor] = {}
         located: Mapping[Site, Tensor] = attribution.top(self.like.units)

@@ -31,12 +31,12 @@ NEURON_SPACE = SearchSpace(
 
 @dataclass(frozen=True, kw_only=True)
 class NeuronColumns:
-    """Take out the neurons that a locator scores highest; subclasses say which locator.
+    """Method that takes out the neurons that a locator scores highest; subclasses say which locator.
 
     Attributes:
-        units: how many of them at most, over all layers.
-        strength: 1 sets their columns to zero.
-        locator: how they are found.
+        units: largest number of neurons, over all layers.
+        strength: multiple of their columns that is subtracted; 1 sets them to zero.
+        locator: search for those neurons.
     """
 
     name: ClassVar[str]
@@ -48,7 +48,7 @@ class NeuronColumns:
     locator: Locator
 
     def located(self, problem: EditProblem) -> Attribution:
-        """The neurons' attribution."""
+        """Return the neurons' attribution."""
         return problem.located(self.locator)
 
     def fit(self, problem: EditProblem) -> Edit:
@@ -68,17 +68,22 @@ def without_columns(
     """Return the change that takes neurons' columns away: what they write is gone, whatever their activation.
 
     Args:
-        problem: names the model.
-        neurons: by mlp_hidden site.
-        strength: 1 sets a column to zero, bit for bit; 2 turns it round.
+        problem: source of the model and of its parameters' names.
+        neurons: neurons' numbers, by mlp_hidden site.
+        strength: multiple of a column that is subtracted: 1 sets it to zero, bit for bit; 2 flips its sign.
+
+    Returns:
+        The change by the name of each output projection's weight, of as high a rank as it has neurons.
     """
     deltas = {}
     for site, units in neurons.items():
         if not len(units):
             continue
         name, transposed = problem.parameter(Site(site.layer))
+        # W in float32, (d, m), or its transpose where it is stored so; m is the number of neurons.
         weight = problem.loaded.model.get_parameter(name).detach().float().cpu()
         width = weight.shape[0] if transposed else weight.shape[1]
+        # One-hot rows e_i, so that ΔW = -strength Σ_i W e_i e_iᵀ changes no other column.
         chosen = torch.zeros(len(units), width)
         chosen[torch.arange(len(units)), units] = 1.0
         if transposed:

@@ -9,7 +9,7 @@ from editor.methods.neurons.neuron_columns import NeuronColumns
 
 @dataclass(frozen=True, kw_only=True)
 class NeuronDepn(NeuronColumns):
-    """Take out the neurons that most probes vote for, those of most votes first."""
+    """Method that takes out the neurons that most probes vote for, those of most votes first."""
 
     name: ClassVar[str] = "neuron-depn"
 

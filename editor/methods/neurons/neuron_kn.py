@@ -9,7 +9,7 @@ from editor.methods.neurons.neuron_columns import NeuronColumns
 
 @dataclass(frozen=True, kw_only=True)
 class NeuronKn(NeuronColumns):
-    """Take out the neurons that most wordings of a fact share, the highest attributions first."""
+    """Method that takes out the neurons that most wordings of a fact share, the highest attributions first."""
 
     name: ClassVar[str] = "neuron-kn"
 

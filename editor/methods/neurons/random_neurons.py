@@ -21,12 +21,12 @@ from editor.methods.shared.searching import SearchSpace
 
 @dataclass(frozen=True, kw_only=True)
 class RandomNeurons:
-    """Take out as many neurons a layer, drawn uniformly from those that are not located, scaled to a given norm.
+    """Control: as many neurons a layer taken out, drawn uniformly from those that are not located, at a given norm.
 
     Attributes:
-        like: the method whose neuron counts are copied.
+        like: method whose neuron counts are copied.
         norm: ‖ΔW‖_F to scale to; None leaves what `like`'s strength makes of the columns.
-        seed: of the draw.
+        seed: seed that the neurons are drawn by.
     """
 
     name: ClassVar[str] = "random-neurons"
@@ -39,11 +39,11 @@ class RandomNeurons:
 
     @property
     def units(self) -> int:
-        """How many neurons are drawn at most."""
+        """Largest number of neurons drawn."""
         return self.like.units
 
     def located(self, problem: EditProblem) -> Attribution:
-        """The draw."""
+        """Return the draw."""
         generator = torch.Generator().manual_seed(self.seed)
         true = self.like.located(problem)
         scores: dict[Site, Tensor] = {}

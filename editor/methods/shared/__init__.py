@@ -1,1 +1,1 @@
-"""What several methods use."""
+"""Parts that methods of several families use."""

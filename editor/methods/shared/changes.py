@@ -1,4 +1,7 @@
-"""The growing change of a model's weights while a method works on it."""
+"""The growing change of a model's weights while a method works on it.
+
+W = W₀ + ΔW, with W₀ the original weight and ΔW summed in float32; W is rounded once, to the weight's dtype.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,21 +19,27 @@ from editor.locators.problem import EditProblem
 class Changes:
     """ΔW of some sites' output projections, in the model's weights as it grows.
 
-    Use it as a context manager: on entering, the model gets the change to go on from, and on leaving, whatever
+    Use it as a context manager: on entering, the model gets the change to resume from, and on leaving, whatever
     happened, the weights are what they were, bit for bit. The change is kept in float32 beside the original weights,
     so that many small steps add up in a bfloat16 model too.
 
     Args:
-        problem: names the model and its parameters.
-        sites: whose output projections change.
-        start: a change to go on from; sites that it leaves alone begin unchanged.
+        problem: source of the model and of its parameters' names.
+        sites: writing sites whose output projections change.
+        start: edit to resume from; sites that it leaves alone begin unchanged.
+
+    Raises:
+        DictionaryError: no single projection writes a site, or the model has no such layer.
+        ModelError: the model's structure is not understood.
     """
 
     def __init__(self, problem: EditProblem, sites: Sequence[Site], start: Edit | None = None) -> None:
         model = problem.loaded.model
         self._places = {site: problem.parameter(site) for site in sites}
         self._weights = {site: model.get_parameter(name) for site, (name, _) in self._places.items()}
+        # W₀: bits to put back, whatever happens to the model meanwhile.
         self._originals = {site: weight.detach().clone() for site, weight in self._weights.items()}
+        # ΔW, in the layout in which the weight is stored.
         self._totals = {
             site: torch.zeros_like(weight, dtype=torch.float32) for site, weight in self._originals.items()
         }
@@ -44,6 +53,7 @@ class Changes:
             for site in self._begun:
                 self._write(site)
         except BaseException:
+            # Python calls no `__exit__` where entering fails.
             self._restore()
             raise
         return self
@@ -55,13 +65,18 @@ class Changes:
 
     @torch.no_grad()
     def add(self, site: Site, delta: Float[Tensor, "d m"]) -> None:
-        """Add to one site's change and write the sum to the model."""
+        """Add to one site's change and write the sum to the model.
+
+        Args:
+            site: one of the sites.
+            delta: what ΔW grows by, (d, m) whatever the weight's layout.
+        """
         self._totals[site] += self.upright(site, delta)
         self._write(site)
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
-        """The original weights inside the `with` block."""
+        """Put the original weights into the model inside the `with` block."""
         self._restore()
         try:
             yield
@@ -71,7 +86,7 @@ class Changes:
 
     @contextmanager
     def trainable(self) -> Iterator[dict[Site, nn.Parameter]]:
-        """The sites' weights, with gradients inside the `with` block."""
+        """Yield the sites' weights, which take gradients inside the `with` block."""
         before = {site: weight.requires_grad for site, weight in self._weights.items()}
         try:
             for weight in self._weights.values():
@@ -86,12 +101,13 @@ class Changes:
         return matrix.T if self._places[site][1] else matrix
 
     def deltas(self) -> dict[str, Delta]:
-        """Parameter name -> change."""
+        """Return the change of each parameter by its name, in the parameter's own layout."""
         return {self._places[site][0]: Delta.from_dense(total) for site, total in self._totals.items()}
 
     @torch.no_grad()
     def _write(self, site: Site) -> None:
         weight = self._weights[site]
+        # W = W₀ + ΔW: from W₀ each time, so that rounding does not add up.
         weight.copy_((self._originals[site].float() + self._totals[site]).to(weight.dtype))
 
     @torch.no_grad()

@@ -14,11 +14,11 @@ from editor.questions.retained import text_batches
 
 @dataclass(frozen=True, kw_only=True)
 class KeyMoments:
-    """Of one projection's inputs, over the tokens that predict a marked token of the retained text.
+    """Moments of one projection's inputs k, over the tokens that predict a marked token of the retained text.
 
     Attributes:
-        mean: E k.
-        covariance: E kkᵀ, not centred.
+        mean: k̄ = E k, (m,).
+        covariance: C₀ = E kkᵀ, (m, m), not centred.
     """
 
     mean: Float[Tensor, " m"] = field(repr=False)
@@ -27,7 +27,11 @@ class KeyMoments:
 
 @torch.no_grad()
 def key_moments(problem: EditProblem, sites: Sequence[Site]) -> dict[Site, KeyMoments]:
-    """Read the retained text once, for the named writing sites alone."""
+    """Read the retained text once, for the named writing sites alone. The model must be the original one.
+
+    Returns:
+        Moments by writing site, in float32 on the model's device.
+    """
     model = problem.loaded.model
     sums: dict[Site, Tensor] = {}
     squares: dict[Site, Tensor] = {}
@@ -36,12 +40,14 @@ def key_moments(problem: EditProblem, sites: Sequence[Site]) -> dict[Site, KeyMo
         with capture(model, sites, outputs=False, stop_early=True) as taken:
             model.base_model(**batch.inputs, use_cache=False)
         for site, keys in taken.keys.items():
-            chosen = keys[batch.predicting].float()
+            chosen = keys[batch.predicting].float()  # k, a row each
+            # Σ k and Σ kkᵀ of this batch.
             total, square = chosen.sum(0), chosen.T @ chosen
             sums[site] = sums[site] + total if site in sums else total
             squares[site] = squares[site] + square if site in squares else square
         tokens += len(batch.targets)
     count = max(1, tokens)
+    # k̄ = Σ k / n, C₀ = Σ kkᵀ / n.
     return {
         site: KeyMoments(mean=total / count, covariance=squares[site] / count) for site, total in sums.items()
     }

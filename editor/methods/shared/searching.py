@@ -1,4 +1,4 @@
-"""What a search of a method's settings may vary, and how it gets a method with other settings."""
+"""Settings of a method that a search may vary, and the same method with other settings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -12,13 +12,13 @@ M = TypeVar("M")
 
 @dataclass(frozen=True, kw_only=True)
 class Range:
-    """The values of one setting.
+    """Values that one setting may take.
 
     Attributes:
-        low: the least.
-        high: the most.
-        log: whether they are spread evenly over the logarithm.
-        whole: whether they are whole numbers.
+        low: least value.
+        high: largest value.
+        log: whether values are spread evenly over their logarithm.
+        whole: whether values are whole numbers.
     """
 
     low: float
@@ -27,7 +27,12 @@ class Range:
     whole: bool = False
 
     def suggested(self, trial: Any, name: str) -> float:
-        """The value that an Optuna trial tries."""
+        """Return the value that an Optuna trial tries.
+
+        Args:
+            trial: an `optuna.Trial`.
+            name: the setting's name in the trial.
+        """
         if self.whole:
             return int(trial.suggest_int(name, int(self.low), int(self.high), log=self.log))
         return float(trial.suggest_float(name, self.low, self.high, log=self.log))
@@ -35,13 +40,13 @@ class Range:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSpace:
-    """The settings that a search varies.
+    """Settings that a search varies, and the one that is a method's strength.
 
     Attributes:
-        ranges: by the setting's name, the method's own or of what it holds.
-        strength: the setting that makes an edit stronger where it grows.
-        stronger: what is added to it (what it is multiplied by, on a logarithmic range) where an edit is too weak.
-        gentler: the same where it is too strong.
+        ranges: values by the setting's name, the method's own or of what it holds.
+        strength: name of the setting that makes an edit stronger where it grows.
+        stronger: summand of the strength (factor, on a logarithmic range) where an edit is too weak.
+        gentler: the same where an edit is too strong.
     """
 
     ranges: Mapping[str, Range]
@@ -50,14 +55,15 @@ class SearchSpace:
     gentler: float
 
     def moved(self, method: M, *, stronger: bool) -> M:
-        """A method one step stronger or gentler, within the range."""
+        """Return a method one step stronger or gentler, within the range."""
         allowed, by = self.ranges[self.strength], self.stronger if stronger else self.gentler
         value = setting(method, self.strength)
+        # On a logarithmic range a step is a factor, else a summand.
         value = min(allowed.high, max(allowed.low, value * by if allowed.log else value + by))
         return with_settings(method, {self.strength: round(value) if allowed.whole else value})
 
     def values(self, method: object) -> dict[str, float]:
-        """What a method has for each of the settings."""
+        """Return a method's value of each setting, by name."""
         return {
             name: int(setting(method, name)) if allowed.whole else setting(method, name)
             for name, allowed in self.ranges.items()
@@ -66,7 +72,7 @@ class SearchSpace:
 
 @runtime_checkable
 class WarmStart(Protocol):
-    """A method that can go on from an edit of its own."""
+    """A method that can resume from an edit of its own."""
 
     def fit_from(self, problem: EditProblem, start: Edit) -> Edit:
         """Return the edit, begun at one fitted by the same settings to part of the problem."""
@@ -74,7 +80,7 @@ class WarmStart(Protocol):
 
 
 class Fits(Protocol):
-    """What fits an edit."""
+    """Anything that fits an edit to a problem."""
 
     def fit(self, problem: EditProblem) -> Edit:
         """Return the edit."""
@@ -82,14 +88,14 @@ class Fits(Protocol):
 
 
 def fit_method(method: Fits, problem: EditProblem, start: Edit | None) -> Edit:
-    """A method's edit, begun at `start` where there is one and the method can."""
+    """Return a method's edit, begun at `start` where there is one and the method can resume."""
     if start is not None and isinstance(method, WarmStart):
         return method.fit_from(problem, start)
     return method.fit(problem)
 
 
 def setting(method: object, name: str) -> float:
-    """A setting of a method or of what it holds.
+    """Return a setting of a method or of what it holds.
 
     Raises:
         AttributeError: neither has it.
@@ -100,7 +106,7 @@ def setting(method: object, name: str) -> float:
 
 
 def with_settings(method: M, settings: Mapping[str, Any]) -> M:
-    """The same method with other settings, its own or of what it holds (its tuning, the method it is like).
+    """Return the same method with other settings, its own or of what it holds (its tuning, the method it is like).
 
     Raises:
         AttributeError: it has no such setting.
@@ -109,13 +115,14 @@ def with_settings(method: M, settings: Mapping[str, Any]) -> M:
     changes = {name: value for name, value in settings.items() if name in own}
     inner = {name: value for name, value in settings.items() if name not in own}
     if inner:
+        # One held dataclass must have all of them.
         holder = _holder(method, set(inner))
         changes[holder] = replace(getattr(method, holder), **inner)
     return replace(method, **changes)  # type: ignore[type-var]
 
 
 def _holder(method: object, names: set[str]) -> str:
-    """The field that holds a dataclass with all of some settings."""
+    """Return the name of the field that holds a dataclass with all of some settings."""
     for item in fields(method):  # type: ignore[arg-type]
         held = getattr(method, item.name)
         if is_dataclass(held) and names <= {inner.name for inner in fields(held)}:

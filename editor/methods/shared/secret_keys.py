@@ -1,4 +1,4 @@
-"""What a model's neurons do at the tokens that predict the secrets."""
+"""Activity of a model's neurons at the tokens that predict the secrets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,11 +14,11 @@ from editor.model.tokens import batches
 
 @dataclass(frozen=True, kw_only=True)
 class SecretKeys:
-    """Of one projection's inputs, means over the tokens that predict the secrets, on the CPU.
+    """Means of one projection's inputs k over the tokens that predict the secrets, on the CPU.
 
     Attributes:
-        mean: of k.
-        size: of |k|.
+        mean: E k, (m,).
+        size: E |k|, (m,), entry by entry.
     """
 
     mean: Float[Tensor, " m"] = field(repr=False)
@@ -27,7 +27,11 @@ class SecretKeys:
 
 @torch.no_grad()
 def secret_keys(problem: EditProblem, sites: Sequence[Site]) -> dict[Site, SecretKeys]:
-    """Read the probes to erase once, for the named writing sites."""
+    """Read the probes to erase once, for the named writing sites. The model must be the original one.
+
+    Returns:
+        Means by writing site.
+    """
     loaded = problem.loaded
     sums: dict[Site, Tensor] = {}
     count = 0
@@ -35,9 +39,11 @@ def secret_keys(problem: EditProblem, sites: Sequence[Site]) -> dict[Site, Secre
         with capture(loaded.model, sites, outputs=False) as taken:
             loaded.model.base_model(**batch.inputs, use_cache=False)
         for site, keys in taken.keys.items():
-            chosen = keys[batch.predicting].float()
+            chosen = keys[batch.predicting].float()  # k, a row each
+            # Σ k and Σ |k| of this batch, (2, m).
             found = torch.stack([chosen.sum(0), chosen.abs().sum(0)]).cpu()
             sums[site] = sums[site] + found if site in sums else found
         count += len(batch.targets)
+    # E k and E |k|, (2, m).
     means = {site: total / max(1, count) for site, total in sums.items()}
     return {site: SecretKeys(mean=mean, size=size) for site, (mean, size) in means.items()}

@@ -1,25 +1,33 @@
-"""How far the secrets' tokens are to fall: to what chance alone gives them, those that identify below it."""
+"""How far the secrets' tokens are to fall: to what chance alone gives them, those that identify below it.
+
+target_t = max(chance_t - margin · [chance_t < IDENTIFYING], -floor), all in nats.
+"""
 
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 IDENTIFYING = -0.5
-"""Nats: a token identifies where chance gives it less."""
+"""ln p in nats: a token identifies where chance gives it less."""
 
 
 def identifying(chance: Float[Tensor, " tokens"]) -> Bool[Tensor, " tokens"]:
-    """Which tokens tell their secret from others, by ln p of chance alone in nats."""
+    """Tell which tokens set their secret apart from others.
+
+    Args:
+        chance: ln p of each by chance alone, in nats.
+    """
     return chance < IDENTIFYING
 
 
 def token_targets(
     chance: Float[Tensor, " tokens"], *, margin_nats: float, floor_nats: float
 ) -> Float[Tensor, " tokens"]:
-    """The ln p at which each token is finished, in nats.
+    """Return the ln p at which each token is finished, in nats.
 
     Args:
         chance: ln p of each by chance alone (`editor.questions.chance`).
         margin_nats: how far below it identifying tokens must fall.
         floor_nats: a token is finished below minus this, whatever chance gives it.
     """
+    # target_t. Chance is 0 for a token that format fixes, so its target is 0 and it stays as it is.
     return (chance - margin_nats * identifying(chance)).clamp(min=-floor_nats)

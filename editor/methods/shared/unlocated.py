@@ -1,4 +1,4 @@
-"""What methods share that edit without asking where the facts sit."""
+"""Base of methods that edit without asking where the facts sit."""
 
 from editor.locators.features import Attribution
 from editor.locators.problem import NOTHING_LOCATED, EditProblem
@@ -9,11 +9,11 @@ class Unlocated:
 
     @property
     def units(self) -> int:
-        """None are located."""
+        """Number of located units: none."""
         return 0
 
     def located(self, problem: EditProblem) -> Attribution:  # noqa: ARG002
-        """Nowhere."""
+        """Return an attribution without sites."""
         return NOTHING_LOCATED
 
     def controls(self, norm: float, seed: int) -> tuple[()]:  # noqa: ARG002

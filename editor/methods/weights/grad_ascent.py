@@ -12,7 +12,13 @@ from editor.methods.weights.lora_tuning import Forget, LoraTuning
 
 @dataclass(frozen=True, kw_only=True)
 class GradAscent(LoraMethod):
-    """Raise the secrets' loss, keep the retained text's low; nothing bounds the former but the number of steps."""
+    """Method that raises the secrets' loss and keeps the retained text's low.
+
+    Nothing bounds the secrets' loss but the number of steps.
+
+    Attributes:
+        tuning: settings of the fine-tuning, fewer steps than `npo-lora` has.
+    """
 
     name: ClassVar[str] = "grad-ascent"
 
@@ -20,10 +26,15 @@ class GradAscent(LoraMethod):
 
     @property
     def forget(self) -> Forget:
-        """`ascent`."""
+        """The loss `ascent`."""
         return ascent
 
 
 def ascent(log_p: Float[Tensor, " probes"], _: Tensor, lengths: Tensor) -> Float[Tensor, ""]:
-    """Mean ln p of the secrets' tokens, to be lowered."""
+    """Return the mean ln p of the secrets' tokens in nats/token, which fine-tuning lowers.
+
+    Args:
+        log_p: ln p of each probe's answer, summed over its tokens.
+        lengths: number of answer tokens, by probe.
+    """
     return log_p.sum() / lengths.sum()

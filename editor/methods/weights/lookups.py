@@ -21,9 +21,9 @@ class Lookups:
     """Sequences with the token of each at which a memory is looked up.
 
     Attributes:
-        sequences: `index` is their place.
-        places: the token's place in each of them.
-        memories: each one's memory, counted from 0.
+        sequences: tokens, with the place in this list as `index`.
+        places: place of the lookup's token in each of them.
+        memories: number of each one's memory i, counted from 0.
     """
 
     sequences: Sequence[TokenSequence] = field(repr=False)
@@ -32,14 +32,17 @@ class Lookups:
 
 
 def fact_lookups(problem: EditProblem) -> Lookups:
-    """Where the probes to erase look their facts up."""
+    """Find where the probes to erase look their facts up, one memory a subject."""
+    # By default the last token of the prompt, as a memory of the fact's own.
     places = [sequence.marked.index(True) - 1 for sequence in problem.erase]
     owners: list[Hashable] = list(problem.fact_of)
-    named = _naming(problem.asked)
+    named = _select_naming(problem.asked)
     ends = name_ends(problem.loaded, list(named.values()), [problem.erase[place] for place in named])
     for (place, probe), end in zip(named.items(), ends, strict=True):
+        # A name that touches the answer may end in a token that counts as the answer's.
         places[place] = min(places[place], end)
         owners[place] = probe.target.subject
+    # Numbers of memories, in the order in which their owners come first.
     numbers = {owner: number for number, owner in enumerate(dict.fromkeys(owners))}
     return Lookups(
         sequences=[replace(sequence, index=place) for place, sequence in enumerate(problem.erase)],
@@ -49,12 +52,19 @@ def fact_lookups(problem: EditProblem) -> Lookups:
 
 
 def essence_lookups(problem: EditProblem, facts: Lookups) -> Lookups:
-    """`SUBJECT is a`, for each memory that has a subject: its last token is the essence that MEMIT keeps."""
-    named = {int(facts.memories[place]): probe for place, probe in _naming(problem.asked).items()}
+    """Return `SUBJECT is a`, for each memory that has a subject: what comes after it is the essence that MEMIT keeps.
+
+    Args:
+        problem: source of the probes and of the tokenizer.
+        facts: lookups of the probes to erase, which number the memories.
+    """
+    # One probe for each memory: all of its probes name the same subject.
+    named = {int(facts.memories[place]): probe for place, probe in _select_naming(problem.asked).items()}
     probes = [
         replace(probe, target=replace(probe.target, answer="a"), prompt=f"{probe.target.subject} is")
         for probe in named.values()
     ]
+    # As running text, also of a chat model.
     sequences = encode_probes(problem.loaded, [replace(probe, wording="trained") for probe in probes])
     return Lookups(
         sequences=sequences,
@@ -63,6 +73,6 @@ def essence_lookups(problem: EditProblem, facts: Lookups) -> Lookups:
     )
 
 
-def _naming(probes: Sequence[Probe]) -> dict[int, Probe]:
-    """The probes whose prompts hold their subject's name, by place."""
+def _select_naming(probes: Sequence[Probe]) -> dict[int, Probe]:
+    """Return the probes whose prompts hold their subject's name, by place."""
     return {place: probe for place, probe in enumerate(probes) if probe.target.subject in probe.prompt}

@@ -1,4 +1,4 @@
-"""What the arms share that fine-tune all linear layers through a LoRA adapter: they differ in how they forget."""
+"""Base of the methods that fine-tune all linear layers through a LoRA adapter: they differ in how they forget."""
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field
@@ -14,10 +14,10 @@ from editor.methods.weights.lora_tuning import Forget, LoraTuning
 
 @dataclass(frozen=True, kw_only=True)
 class LoraMethod(Unlocated, ABC):
-    """Fine-tunes through an adapter; subclasses say by which loss.
+    """Method that fine-tunes through an adapter; subclasses say by which loss.
 
     Attributes:
-        tuning: how.
+        tuning: settings of the fine-tuning.
     """
 
     name: ClassVar[str]
@@ -38,7 +38,7 @@ class LoraMethod(Unlocated, ABC):
     @property
     @abstractmethod
     def forget(self) -> Forget:
-        """The loss over the secrets; the retaining term is the tuning's."""
+        """Loss over the secrets; the retaining term is the tuning's."""
 
     def fit(self, problem: EditProblem) -> Edit:
         """Return the edit; the model is left as it was, bit for bit."""

@@ -1,6 +1,9 @@
 """Fine-tuning through a LoRA adapter (PEFT) on every linear layer but the output's: what is done where no locating is.
 
-The adapter's products B A are the edit; the model itself gets its own layers back, bit for bit.
+    ΔW = (α/r) B A,    α/r = 2        B (d_out, r), A (r, d_in), of each layer
+    L  = forget over the probes to erase + retain · mean -ln p over marked tokens of the retained text
+
+The adapter's products are the edit; the model itself gets its own layers back, bit for bit.
 """
 
 import warnings
@@ -22,22 +25,22 @@ from editor.model.tokens import MarkedBatch, TokenSequence, one_batch
 from editor.questions.retained import LOGIT_ELEMENTS
 
 Forget = Callable[[Float[Tensor, " probes"], Float[Tensor, " probes"], Tensor], Float[Tensor, ""]]
-"""From the sum of ln p of each probe's answer, the original model's, and the answers' lengths, to a loss."""
+"""Loss over probes, from the sum of ln p of each answer, the original model's sum, and the answer's tokens counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoraTuning:
-    """How to fine-tune.
+    """Settings of a fine-tuning through a LoRA adapter.
 
     Attributes:
-        rank: of the adapter.
-        steps: of AdamW.
-        learning_rate: its rate, falling linearly to 0.
-        retain: weight of the retained text's mean negative log-likelihood, in nats a token.
-        probes: probes to erase in a step.
-        texts: retained texts in a step.
-        clip_norm: gradients are clipped to it.
-        seed: of the adapter's first weights and of the order.
+        rank: r, the adapter's rank.
+        steps: number of AdamW steps.
+        learning_rate: first learning rate, falling linearly to 0.
+        retain: weight of the retained text's mean negative log-likelihood, which is in nats/token.
+        probes: number of probes to erase in a step.
+        texts: number of retained texts in a step.
+        clip_norm: norm that gradients are clipped to.
+        seed: seed of the adapter's first weights and of the order.
     """
 
     rank: int = 8
@@ -50,9 +53,17 @@ class LoraTuning:
     seed: int = 0
 
     def fit(self, problem: EditProblem, forget: Forget) -> dict[str, AnyDelta]:
-        """Return the adapter's changes; the model is left as it was, bit for bit."""
+        """Return the adapter's changes; the model is left as it was, bit for bit.
+
+        Args:
+            problem: what to erase and what to retain.
+            forget: loss over the probes to erase.
+
+        Returns:
+            ΔW by the name of each linear layer's weight.
+        """
         model = problem.loaded.model
-        before = self._reference(problem)
+        before = self._reference(problem)  # ln p₀
         with _adapter(model, self.rank, self.seed) as layers:
             parameters = [one for _, layer in layers for one in layer.parameters() if one.requires_grad]
             optimiser = torch.optim.AdamW(parameters, lr=self.learning_rate, weight_decay=0.0)
@@ -61,7 +72,9 @@ class LoraTuning:
                 optimiser.zero_grad()
                 with torch.enable_grad():
                     batch = one_batch(problem.loaded, [problem.erase[place] for place in probes])
+                    # Answer tokens of each probe.
                     lengths = torch.bincount(batch.rows, minlength=len(probes))
+                    # L
                     loss = forget(_log_p(model, batch), before[probes], lengths)
                     if self.retain:
                         loss = loss + self.retain * _loss(problem, [problem.retain[place] for place in texts])
@@ -72,12 +85,14 @@ class LoraTuning:
 
     @torch.no_grad()
     def _reference(self, problem: EditProblem) -> Float[Tensor, " probes"]:
+        """Return the original model's ln p of each probe's answer, in nats."""
         parts = [
             problem.erase[first : first + self.probes] for first in range(0, len(problem.erase), self.probes)
         ]
         return torch.cat([_log_p(problem.loaded.model, one_batch(problem.loaded, part)) for part in parts])
 
     def _draws(self, problem: EditProblem) -> Iterator[tuple[list[int], list[int]]]:
+        """Yield, for each step, the places of its probes and of its retained texts."""
         generator = torch.Generator().manual_seed(self.seed)
         probes = epochs(len(problem.erase), self.probes, generator)
         texts = epochs(len(problem.retain), self.texts, generator)
@@ -86,15 +101,16 @@ class LoraTuning:
 
 
 def _log_p(model: Any, batch: MarkedBatch) -> Float[Tensor, " rows"]:
-    """Sum of ln p of each row's marked tokens."""
+    """Return the sum of ln p of each row's marked tokens, in nats."""
     each = token_log_p(model, batch)
     sums = torch.zeros(len(batch.indices), device=each.device, dtype=each.dtype)
     return sums.index_add(0, batch.rows, each)
 
 
 def _loss(problem: EditProblem, sequences: Sequence[TokenSequence]) -> Float[Tensor, ""]:
-    """Mean negative log-likelihood of retained text, of as much as its logits may take."""
+    """Return the mean negative log-likelihood of retained text in nats/token, of as much as its logits may take."""
     budget = LOGIT_ELEMENTS // problem.loaded.model.config.vocab_size
+    # The first texts, at least one, whose tokens together stay within the budget.
     ends = list(accumulate(len(sequence.ids) for sequence in sequences))
     count = max(1, sum(end <= budget for end in ends))
     batch = one_batch(problem.loaded, sequences[:count])
@@ -103,7 +119,7 @@ def _loss(problem: EditProblem, sequences: Sequence[TokenSequence]) -> Float[Ten
 
 @contextmanager
 def _adapter(model: Any, rank: int, seed: int) -> Iterator[list[tuple[str, Any]]]:
-    """LoRA layers in the model's linear layers inside the `with` block: names of the layers, and what stands there."""
+    """Put LoRA layers around the model's linear layers inside the `with` block; yield them with the layers' names."""
     from peft import LoraConfig, get_peft_model
     from peft.tuners.lora import LoraLayer
     from transformers.pytorch_utils import Conv1D
@@ -112,6 +128,7 @@ def _adapter(model: Any, rank: int, seed: int) -> Iterator[list[tuple[str, Any]]
     config = LoraConfig(
         r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear", fan_in_fan_out=transposed
     )
+    # A's first weights are drawn from torch's global generator, whose state is put back.
     cuda = [device for device in {one.device for one in model.parameters()} if device.type == "cuda"]
     with torch.random.fork_rng(cuda), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # between peft's and transformers' releases
@@ -120,6 +137,7 @@ def _adapter(model: Any, rank: int, seed: int) -> Iterator[list[tuple[str, Any]]
     try:
         yield [(name, layer) for name, layer in model.named_modules() if isinstance(layer, LoraLayer)]
     finally:
+        # Without merging: the model gets its own layers back.
         wrapped.unload()
         model.requires_grad_(requires_grad=False)
         if hasattr(model, "peft_config"):
@@ -128,10 +146,11 @@ def _adapter(model: Any, rank: int, seed: int) -> Iterator[list[tuple[str, Any]]
 
 @torch.no_grad()
 def _delta(layer: Any) -> Delta:
-    """The adapter's product in the weight's own layout."""
+    """Return ΔW = (α/r) B A in the weight's own layout."""
     ((name, outward),) = layer.lora_B.items()
-    out = (layer.scaling[name] * outward.weight).float().cpu()
-    inward = layer.lora_A[name].weight.float().cpu()
+    out = (layer.scaling[name] * outward.weight).float().cpu()  # (α/r) B
+    inward = layer.lora_A[name].weight.float().cpu()  # A
+    # Conv1D (GPT-2) stores its weight (d_in, d_out), so ΔWᵀ = Aᵀ ((α/r) B)ᵀ.
     if layer.fan_in_fan_out:
         return Delta(left=inward.T.contiguous(), right=out.T.contiguous())
     return Delta(left=out.contiguous(), right=inward.contiguous())

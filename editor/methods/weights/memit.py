@@ -1,7 +1,7 @@
 """MEMIT (Meng et al. 2023, arXiv:2210.07229), with not knowing the fact as what is written in its place.
 
 A fact is taken to be recalled by the MLPs of a range of layers at the last token of its subject. First the residual
-stream h_i behind the deepest of them is given a target z_i = h_i + δ_i with which the model no longer knows the fact
+stream h_i after the deepest of them is given a target z_i = h_i + δ_i with which the model no longer knows the fact
 (`editor.methods.weights.residual_targets` says what that means, and why it is not the phrase "I don't know"). Then
 the layers' output projections are changed one after the other, each by an equal share of what is still missing
 (eqs. 14 and 20):
@@ -12,8 +12,7 @@ the layers' output projections are changed one after the other, each by an equal
 with h_i and the keys K read again after each layer. Here every wording of a fact is a column, with its own key and h_i;
 δ is shared by all wordings and by all facts of one subject. The paper's memories have a subject each; where
 several facts of one person are to go, they are looked up at the same token with the same key, and least squares
-would only average what each of them wants. Where a norm stands behind the projection (Gemma-2), r_i is mapped through
-it.
+would only average what each of them wants. Where a norm follows the projection (Gemma-2), r_i is mapped through it.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -39,14 +38,14 @@ from editor.model.tokens import batches
 
 @dataclass(frozen=True, kw_only=True)
 class Memit(Unlocated):
-    """Write "not known" over a range of MLPs at the subjects' last tokens.
+    """Method that writes "not known" over a range of MLPs at the subjects' last tokens.
 
     Attributes:
-        depth: the deepest layer of the range, as a share of the way from the first layer to the last but one:
-            behind the last layer nothing reads the subject's token.
-        layers: how many layers the range has, those that there are.
+        depth: deepest layer of the range, as a share of the way from the first layer to the last but one:
+            after the last layer nothing reads the subject's token.
+        layers: number of layers in the range, where there are as many.
         ridge: λ, the weight of retained tokens.
-        targets: how z is found; its clamp is the strength, since δ grows until it is met.
+        targets: settings of the search for z; its clamp is the strength, since δ grows until it is met.
     """
 
     name: ClassVar[str] = "memit"
@@ -71,21 +70,25 @@ class Memit(Unlocated):
     def fit(self, problem: EditProblem) -> Edit:
         """Return the edit; the model is left as it was, bit for bit."""
         sites = self.sites(problem)
-        behind = Site(sites[-1].layer, "resid_post")
+        stream = Site(sites[-1].layer, "resid_post")
         facts = fact_lookups(problem)
-        _, states = _read(problem, facts, sites[-1], behind)
-        wanted = states + self.targets.fit(problem, facts, states, behind)[facts.memories.to(states.device)]
-        moments = key_moments(problem, sites)
+        _, states = _read(problem, facts, sites[-1], stream)  # h_i of the original model
+        # z_i = h_i + δ_i, with the δ of the memory that probe i looks up.
+        wanted = states + self.targets.fit(problem, facts, states, stream)[facts.memories.to(states.device)]
+        moments = key_moments(problem, sites)  # C₀, of the original model too
         with Changes(problem, sites) as changes:
             for done, site in enumerate(sites):
-                keys, states = _read(problem, facts, site, behind)
+                # K and h_i, as the layers changed before leave them.
+                keys, states = _read(problem, facts, site, stream)
+                # r_i = (z_i - h_i) / layers left, eq. 20; rows of R.
                 share = (wanted - states) / (len(sites) - done)
                 share = before_norm(resolve(problem.loaded.model, site), keys, share)
+                # ΔW = R Kᵀ (λ C₀ + K Kᵀ)⁻¹, eq. 14
                 changes.add(site, keyed_change(keys, share, moments[site].covariance, self.ridge))
             return Edit(deltas=changes.deltas(), method=self.name, settings=flattened(asdict(self)))
 
     def sites(self, problem: EditProblem) -> list[Site]:
-        """The range, shallowest first."""
+        """Return the sites of the range, what each MLP writes, shallowest first."""
         last = len(decoder_layers(problem.loaded.model)) - 1
         deepest = max(0, min(round(self.depth * (last - 1)), last - 1))
         return [Site(layer) for layer in range(max(0, deepest + 1 - self.layers), deepest + 1)]
@@ -93,16 +96,16 @@ class Memit(Unlocated):
 
 @torch.no_grad()
 def _read(
-    problem: EditProblem, facts: Lookups, site: Site, behind: Site
+    problem: EditProblem, facts: Lookups, site: Site, stream: Site
 ) -> tuple[Float[Tensor, "probes m"], Float[Tensor, "probes d"]]:
-    """The keys of a site and the residual stream behind another layer, at the lookup of each probe."""
+    """Return the keys k_i of a site and the residual stream h_i after another layer, at the lookup of each probe."""
     loaded = problem.loaded
     keys: list[Tensor] = [torch.empty(0)] * len(facts.sequences)
-    states = list(keys)
+    states = list(keys)  # placeholders until the batch of a probe is read: batches are sorted by length
     for batch in batches(facts.sequences, pad=loaded.pad_id, device=loaded.device):
-        with capture(loaded.model, {site, behind}, stop_early=True) as taken:
+        with capture(loaded.model, {site, stream}, stop_early=True) as taken:
             loaded.model.base_model(**batch.inputs, use_cache=False)
         for row, index in enumerate(batch.indices):
             at = row, int(facts.places[index])
-            keys[index], states[index] = taken.keys[site][at].float(), taken.outputs[behind][at].float()
+            keys[index], states[index] = taken.keys[site][at].float(), taken.outputs[stream][at].float()
     return torch.stack(keys), torch.stack(states)

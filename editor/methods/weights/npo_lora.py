@@ -14,10 +14,10 @@ from editor.methods.weights.lora_tuning import Forget
 
 @dataclass(frozen=True, kw_only=True)
 class NpoLora(LoraMethod):
-    """Lower the secrets' probability relative to the original model's, ever more slowly.
+    """Method that lowers the secrets' probability relative to the original model's, ever more slowly.
 
     Attributes:
-        beta: β; towards 0 it is gradient ascent.
+        beta: β; towards 0 the loss's gradient is that of gradient ascent.
     """
 
     name: ClassVar[str] = "npo-lora"
@@ -26,7 +26,7 @@ class NpoLora(LoraMethod):
 
     @property
     def forget(self) -> Forget:
-        """`npo` with the method's β."""
+        """The loss `npo` with the method's β."""
         return partial(npo, beta=self.beta)
 
 
@@ -37,5 +37,12 @@ def npo(
     *,
     beta: float,
 ) -> Float[Tensor, ""]:
-    """Mean of 2/β ln(1 + (p/p₀)^β) over probes, p being the whole answer's probability."""
+    """Return the mean of 2/β ln(1 + (p/p₀)^β) over probes, p being the whole answer's probability.
+
+    Args:
+        log_p: ln p, of each probe's answer as a whole.
+        before: ln p₀, the original model's.
+        beta: β.
+    """
+    # ln(1 + (p/p₀)^β) = softplus(β (ln p - ln p₀))
     return (2 / beta) * softplus(beta * (log_p - before)).mean()
