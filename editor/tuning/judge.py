@@ -39,7 +39,7 @@ class TrialResult:
         kept: the smaller of the others' and the same subjects' kept shares.
         perplexity_rise: relative, on retained text.
         norm: ‖ΔW‖_F.
-        erases: whether none of the policy's leakage ceilings is missed.
+        erases: whether the policy's leakage ceilings are met with the room that a search aims at.
         feasible: whether no criterion of the policy fails.
         criteria: what was judged, as the verdict judges it.
     """
@@ -112,7 +112,9 @@ class TrialJudge:
             ),
             perplexity_rise=rise,
             norm=edit.norm,
-            erases=not any(row.failed for row in criteria if row.kind == "leakage"),
+            erases=all(
+                CRITERIA[row.measure].has_room(self.policy, row) for row in criteria if row.kind == "leakage"
+            ),
             feasible=not any(row.failed for row in criteria),
             criteria=criteria,
         )

@@ -108,7 +108,8 @@ class StrengthSearch:
 
     def _stalled(self, results: Sequence[TrialResult]) -> bool:
         best = _best(results)
-        return results[best].feasible and len(results) - 1 - best >= self.patience
+        settled = results[best].feasible and results[best].erases
+        return settled and len(results) - 1 - best >= self.patience
 
 
 def _best(results: Sequence[TrialResult]) -> int:
@@ -116,9 +117,15 @@ def _best(results: Sequence[TrialResult]) -> int:
     return min(range(len(results)), key=lambda place: preference(results[place]))
 
 
-def preference(result: TrialResult) -> tuple[bool, float, float]:
-    """Policy first, then leakage where no edit meets it, then gentleness."""
-    return not result.feasible, 0.0 if result.feasible else result.leakage - result.kept, result.collateral
+def preference(result: TrialResult) -> tuple[bool, bool, float, float]:
+    """Rank a trial: policy first, then room within its ceilings, then leakage where there is none, then gentleness."""
+    settled = result.feasible and result.erases
+    return (
+        not result.feasible,
+        not result.erases,
+        0.0 if settled else result.leakage - result.kept,
+        result.collateral,
+    )
 
 
 def split_wordings(probes: Sequence[Probe]) -> tuple[list[Probe], list[Probe]]:

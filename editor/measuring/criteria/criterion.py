@@ -69,6 +69,8 @@ class CriterionEntry:
             and `{leaks}`.
         count: What is counted; returns None where the observation cannot be asked for it.
         limit: Limit, in the unit of the count.
+        aim: What a search aims at within the limit, in the unit of the count; None for the limit itself. A trial that
+            just meets a limit on the wordings it was judged by misses it on others as often as not.
         unit: Unit of the figures in reports.
         scale: Factor between the policy's unit and a share; 100 where the policy counts in per cent.
         note: What follows the limit in tables.
@@ -82,6 +84,7 @@ class CriterionEntry:
     reason: str
     count: Callable[[Policy, Observation], Count | None]
     limit: Callable[[Policy, Count], float]
+    aim: Callable[[Policy], float] | None = None
     unit: Literal["share", "change", "number"] = "share"
     scale: float = 1.0
     note: str = ""
@@ -111,6 +114,12 @@ class CriterionEntry:
             tested=tested,
             required=policy.untested == "incomplete",
         )
+
+    def has_room(self, policy: Policy, row: Criterion) -> bool:
+        """Whether a ceiling is met by as much as a search aims at; what was not tested leaves nothing to aim at."""
+        if self.aim is None or row.measured is None:
+            return not row.failed
+        return row.measured <= self.aim(policy)
 
     def limit_text(self, row: Criterion) -> str:
         """Return 'at most 1%', in the unit of the criterion."""

@@ -31,6 +31,7 @@ DECOY_PERCENTILE = CriterionEntry(
     reason="{measured} of the facts are {name}, and {ceiling}",
     count=_count,
     limit=lambda policy, count: chance_ceiling(policy.leakage.decoy_percentile / 100, count.of),
+    aim=lambda policy: policy.leakage.decoy_percentile / 100,  # what chance gives on average
     scale=100.0,
     note=", as by chance",
 )
