@@ -36,12 +36,12 @@ _TOLERANCE = 1e-9
 
 @dataclass(frozen=True, kw_only=True)
 class Scan:
-    """What an engine found in one text.
+    """The findings of an engine in one text.
 
     Attributes:
-        spans: of the policy's entity types, by position, not overlapping.
-        sentences: of the text.
-        problems: why the text may not be completely scanned; empty where it is.
+        spans: spans of the policy's entity types, by position, not overlapping.
+        sentences: the text's sentences.
+        problems: reasons why the text may not be completely scanned; empty where it is.
     """
 
     spans: tuple[Span, ...]
@@ -58,8 +58,8 @@ class Engine:
         pipeline: a spaCy pipeline to use instead of an installed or a blank one.
 
     Attributes:
-        coverage: for each entity type of the policy, the names of its recognizers.
-        model: the named entity model at work, or None.
+        coverage: names of the recognizers of each entity type of the policy.
+        model: name of the named entity model at work, or None.
 
     Raises:
         PolicyError: the installed Presidio or spaCy lacks what the policy asks for.
@@ -92,7 +92,7 @@ class Engine:
         return Scan(spans=tuple(personal), sentences=sentences, problems=tuple(problems))
 
     def _analyze(self, text: str) -> tuple[list[Span], str | None]:
-        """The spans above their thresholds in one chunk, and what kept others from being found."""
+        """Return the spans above their thresholds in one chunk, and what kept others from being found."""
         try:
             results, timed_out = self._analyzer.analyze(text)
         except (
@@ -108,7 +108,7 @@ class Engine:
         ], _TIMED_OUT if timed_out else None
 
     def _certain(self, result: "RecognizerResult") -> bool:
-        """Whether a result counts and wins over every general type."""
+        """Return whether a result counts and wins over every general type."""
         return result.entity_type not in GENERAL_TYPES and self._counts(result.entity_type, result.score)
 
     def _counts(self, entity_type: str, score: float) -> bool:
@@ -126,7 +126,7 @@ def _analyzer(
     pipeline: "Language | None",
     certain: "Callable[[RecognizerResult], bool]",
 ) -> "tuple[Analyzer, list[EntityRecognizer], str | None]":
-    """The analyzer, the recognizers that run in it and the named entity model's name."""
+    """Build the analyzer; return it, the recognizers that run in it and the named entity model's name."""
     import_presidio(policy.ner)
 
     from detectors.presidio.analyzer import Analyzer
@@ -150,7 +150,7 @@ def _analyzer(
 def _models(
     entity_types: list[str], policy: Policy, nlp: "LocalNlpEngine"
 ) -> "tuple[list[EntityRecognizer], str | None]":
-    """The recognizers of the policy's named entity model, and its name."""
+    """Return the recognizers of the policy's named entity model, and its name."""
     if policy.ner.startswith("huggingface:"):
         from detectors.presidio.huggingface import LocalHuggingFaceRecognizer
 
@@ -165,7 +165,7 @@ def _models(
 
 
 def _chunks(text: str, sentences: Sentences) -> Iterator[tuple[int, int, bool]]:
-    """Pieces of at most `CHUNK_CHARACTERS`: (start, end, whether a run without a space was cut).
+    """Yield pieces of at most `CHUNK_CHARACTERS`: (start, end, whether a run without a space was cut).
 
     Sentences are kept whole where they fit. Presidio's work grows with the square of a text's length, so that
     pieces are also faster than the whole.
@@ -185,7 +185,7 @@ def _chunks(text: str, sentences: Sentences) -> Iterator[tuple[int, int, bool]]:
 
 
 def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
-    """Pieces of one over-long sentence, overlapping so that no secret with spaces in it falls between two."""
+    """Yield pieces of one over-long sentence, overlapping so that no secret with spaces in it falls between two."""
     while end - start > CHUNK_CHARACTERS:
         limit = start + CHUNK_CHARACTERS
         space = text.rfind(" ", start + OVERLAP_CHARACTERS, limit)
@@ -197,7 +197,7 @@ def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
 
 
 def _shift(spans: list[Span], offset: int, text: str) -> Iterator[Span]:
-    """The spans in the whole text, without white space at their ends."""
+    """Yield the spans in the whole text, without white space at their ends."""
     for span in spans:
         start, end = span.start + offset, span.end + offset
         secret = text[start:end]

@@ -21,18 +21,17 @@ _FactKey = tuple[str, str, str]  # subject, entity type, secret
 
 @dataclass(frozen=True, kw_only=True)
 class DetectionResult:
-    """What detection found. No name and no secret is shown by `repr`.
+    """The result of detection. No name and no secret is shown by `repr`.
 
     Attributes:
-        facts: of everybody, in order of first appearance; a secret found several times is one fact.
-        documents: how many were read.
+        facts: facts about everybody, in order of first appearance; a secret found several times is one fact.
+        documents: number of documents read.
         skipped: (place, reason) for each document that could not be read or scanned completely; the place is
             "line 7" or "row 3" of the file, or "document 5" in order. What was found in the rest of it is
             among the facts.
-        coverage: which recognizers ran, what they cannot find, and how secrets were linked, in plain
-            sentences.
-        unlinked: secrets whose subject is unknown, by entity type.
-        mentions: for each data subject of the register, in how many documents they occur.
+        coverage: sentences on which recognizers ran, what they cannot find, and how secrets were linked.
+        unlinked: number of secrets whose subject is unknown, by entity type.
+        mentions: number of documents in which each data subject of the register occurs.
     """
 
     facts: tuple[Fact, ...] = field(repr=False)
@@ -61,14 +60,15 @@ def detect_facts(
 
     Args:
         documents: a `Corpus`, or any documents.
-        policy: entity types, thresholds, patterns.
-        request: its names and aliases are looked for, and its spelling of a name wins. The facts of everybody
-            are returned all the same: other people's facts are what must not change.
+        policy: the policy, with entity types, thresholds and patterns.
+        request: a request whose names and aliases are looked for, and whose spelling of a name wins. The facts of
+            everybody are returned all the same: other people's facts are what must not change.
         register: more names of data subjects.
-        processes: how many search at once; None for one a core where the corpus is large. The result is the
-            same. A script that asks for several must not do so on import (`if __name__ == "__main__":`).
+        processes: number of processes that search at once; None for one per core where the corpus is large. The
+            result is the same. A script that asks for several must not do so on import
+            (`if __name__ == "__main__":`).
         pipeline: a spaCy pipeline to use instead of the policy's, in this process alone.
-        on_document: called after each scanned document, for progress.
+        on_document: callback after each scanned document, for progress.
 
     Raises:
         CorpusError: a damaged corpus.
@@ -94,7 +94,7 @@ def detect_facts(
 def _first_pass(
     documents: Iterable[Document], request: ErasureRequest | None, names: Iterable[str]
 ) -> tuple[Register, int]:
-    """The register, complete, and the number of documents."""
+    """Return the complete register and the number of documents."""
     register = Register()
     for subject in request.subjects if request else ():
         register.add(subject.name, subject.aliases)
@@ -109,7 +109,7 @@ def _first_pass(
 
 
 class _Collector:
-    """Gathers facts document by document."""
+    """The facts gathered so far, document by document."""
 
     def __init__(self, engine: Engine, register: Register) -> None:
         self._engine = engine
@@ -138,7 +138,7 @@ class _Collector:
                 self._sources[key].append(finding.source)
 
     def result(self) -> DetectionResult:
-        """Everything gathered so far."""
+        """Return everything gathered so far."""
         facts = (
             Fact(subject=subject, entity_type=entity_type, secret=secret, sources=tuple(sources))
             for (subject, entity_type, secret), sources in self._sources.items()

@@ -20,8 +20,8 @@ class Span:
     """A piece of a document that a recognizer calls an entity.
 
     Attributes:
-        start: first character, 0-based, in the document's text.
-        end: one past the last character.
+        start: position of the first character, 0-based, in the document's text.
+        end: one past the position of the last character.
         entity_type: a Presidio entity type or one that the policy defines.
         score: the recognizer's confidence, 0 to 1.
     """
@@ -38,16 +38,18 @@ class Source:
 
     Attributes:
         document: the document's id in the corpus.
-        start: first character of the secret in the document's text.
-        end: one past its last character.
-        score: the recognizer's confidence.
+        start: position of the secret's first character, 0-based, in the document's text.
+        end: one past the position of its last character.
+        score: the recognizer's confidence, 0 to 1.
         prefix: the text that leads to the secret, ending exactly where it begins: from the start of the
             sentence that names the subject, or of the secret's own sentence where that names the subject or
             none does. At most `PREFIX_CHARACTERS` long, cut at a sentence start, at a word where one sentence
             is longer. Never holds the secret itself. Masked in `repr`.
-        link: how the secret was linked to its subject (`detectors.people.link.How`); "given" where a file does not say.
-        confidence: in the link, 0 to 1; ordinal, not a probability.
-        named_at: first character of the name on which the link rests; None where that is not in the text.
+        link: evidence that links the secret to its subject (`detectors.people.link.How`); "given" where a file does
+            not say.
+        confidence: confidence in the link, 0 to 1; ordinal, not a probability.
+        named_at: position of the first character of the name on which the link rests; None where that is not in the
+            text.
     """
 
     document: str
@@ -60,7 +62,7 @@ class Source:
     named_at: int | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled as plain values, in a third of the time: the processes of a search send many."""
+        """Pickle as plain values, in a third of the time: the processes of a search send many."""
         return _source, _VALUES(self)
 
 
@@ -78,9 +80,9 @@ class Fact:
 
     Attributes:
         subject: the data subject's full name as the register has it.
-        entity_type: what the secret is.
-        secret: the text itself, as it stands in the corpus.
-        sources: every place where it was found, in corpus order.
+        entity_type: entity type of the secret.
+        secret: text of the secret, as it stands in the corpus.
+        sources: every place where the secret was found, in corpus order.
     """
 
     subject: str = field(repr=False)

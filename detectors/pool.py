@@ -1,4 +1,4 @@
-"""Documents searched by several processes, with the results of one.
+"""The search of documents by several processes, with the results of one.
 
 Presidio's own batches speed up the language step alone, and slow the rest down.
 """
@@ -19,17 +19,17 @@ from policies import Policy
 from policies.errors import CorpusError
 
 PARALLEL_FROM_DOCUMENTS = 5_000
-"""From here on it pays that each process imports Presidio, which takes seconds."""
+"""Number of documents from which it pays that each process imports Presidio, which takes seconds."""
 BATCH_DOCUMENTS = 256
 BATCH_CHARACTERS = 100_000
 BATCHES_IN_FLIGHT = 4
-"""For each process; what bounds the memory."""
+"""Number of batches in flight per process; it bounds the memory."""
 
 _worker: tuple[Engine, Register] | None = None
 
 
 def process_count(documents: int) -> int:
-    """How many processes a corpus of this size is worth: one, or one for each core."""
+    """Return how many processes a corpus of this size is worth: one, or one per core."""
     return _cores() if documents >= PARALLEL_FROM_DOCUMENTS else 1
 
 
@@ -42,7 +42,7 @@ def _cores() -> int:
 def search_in_processes(
     documents: Iterable[Document], policy: Policy, register: Register, processes: int
 ) -> Iterator[Findings]:
-    """Search documents in new processes; results come in the documents' order, whichever ends first.
+    """Search documents in new processes; yield results in the documents' order, whichever ends first.
 
     Each process builds its own engine from policy and register. Only a few batches are in flight, so that
     memory does not grow with the corpus.

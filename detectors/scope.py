@@ -9,12 +9,12 @@ from policies.errors import PolicyError, SubjectError
 def facts_in_scope(
     result: DetectionResult, request: ErasureRequest | None, policy: Policy
 ) -> tuple[Fact, ...]:
-    """The facts of the request's subjects and entity types; all facts where there is no request.
+    """Return the facts of the request's subjects and entity types; all facts where there is no request.
 
     Args:
-        result: of `detect_facts` with the same request, so that aliases are known.
-        request: whose data must go.
-        policy: which detection used.
+        result: result of `detect_facts` with the same request, so that aliases are known.
+        request: the request that says whose data must go, or None.
+        policy: the policy that detection used.
 
     Raises:
         SubjectError: a subject of the request is nowhere in the corpus; named by number, not by name.

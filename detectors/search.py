@@ -1,4 +1,4 @@
-"""One document: its secrets, and whom each is about."""
+"""The search of one document: its secrets, and whom each is about."""
 
 from typing import NamedTuple
 
@@ -14,10 +14,10 @@ class Finding(NamedTuple):
     """A secret in a document.
 
     Attributes:
-        entity_type: what it is.
-        subject: whom it is about; None where nothing tells.
-        secret: the text itself.
-        source: where; None where nobody is known to whom it belongs.
+        entity_type: entity type of the secret.
+        subject: name of the person whom the secret is about; None where nothing tells.
+        secret: text of the secret.
+        source: place of the secret; None where its subject is unknown.
     """
 
     entity_type: str
@@ -30,10 +30,10 @@ class Findings(NamedTuple):
     """Everything found in one document.
 
     Attributes:
-        place: where the document is in its file; empty where it is not from a file.
-        problems: what of it was not read or not searched.
-        subjects: the people it names.
-        found: its secrets.
+        place: place of the document in its file; empty where it is not from a file.
+        problems: sentences on what of the document was not read or not searched.
+        subjects: the people whom the document names.
+        found: the document's secrets.
     """
 
     place: str
@@ -43,7 +43,7 @@ class Findings(NamedTuple):
 
 
 def search_document(document: Document, engine: Engine, register: Register) -> Findings:
-    """Find the secrets of one document and whom they are about. It depends on nothing but its arguments."""
+    """Find the secrets of one document and whom they are about. The result depends on the arguments alone."""
     scan = engine.scan(document.text)
     # A person's own name is what a fact is about, not a fact about them.
     secrets = [

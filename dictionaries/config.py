@@ -14,14 +14,17 @@ Precision = Literal["float32", "bfloat16"]
 
 @dataclass(frozen=True, kw_only=True)
 class DictionaryConfig:
-    """What a dictionary reads, and how large it is.
+    """What a dictionary reads, and its sizes.
 
     Attributes:
-        site: the stream it decomposes.
-        width: d, the activation's width.
-        features: F.
-        model: the model it was trained on, as the user named it.
-        provenance: settings and figures of its training, for people; nothing is computed from them.
+        site: the stream that the dictionary decomposes.
+        width: d, the width of the site's activations.
+        features: F, the number of features.
+        model: the model that the dictionary was trained on, as the user named it.
+        provenance: settings and figures of the training, for people; nothing is computed from them.
+
+    Raises:
+        DictionaryError: width or features is below 1.
     """
 
     site: Site
@@ -40,36 +43,40 @@ class DictionaryConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """How a dictionary is trained. Each architecture has its own `defaults`; change them by `replace`.
+    """Settings of one dictionary's training. Each architecture has its own `defaults`; change them by `replace`.
 
     Losses are means over tokens of activations scaled so that E‖x‖² = d: the unit of the weights below.
 
     Attributes:
-        features: F.
-        steps: gradient steps.
-        batch_size: tokens a step.
-        learning_rate: of Adam, reached after the warm-up.
+        features: F, the number of features.
+        steps: number of gradient steps.
+        batch_size: number of tokens per step.
+        learning_rate: Adam's learning rate, reached after the warm-up.
         beta1: Adam's decay of the mean gradient. 0 in both papers on sparse autoencoders followed here.
         beta2: Adam's decay of the squared gradient.
-        learning_rate_warmup_steps: linear rise of the learning rate from 0.
-        learning_rate_decay_share: share of the steps, at the end, over which it falls linearly to 0.
-        sparsity: λ, the weight of Σ relu(π) a token; for the binary autoencoder α_e, the weight of the
+        learning_rate_warmup_steps: number of steps over which the learning rate rises linearly from 0.
+        learning_rate_decay_share: share of the steps, at the end, over which the learning rate falls linearly to 0.
+        sparsity: λ, the weight of each token's Σ relu(π); for the binary autoencoder α_e, the weight of the
             entropy in bits.
-        sparsity_warmup_steps: over which the weight rises.
-        sparsity_ramp: `linear`, or `step`: nothing before the warm-up's end, everything after.
+        sparsity_warmup_steps: number of steps over which the sparsity weight rises.
+        sparsity_ramp: shape of that rise: `linear`, or `step` (nothing before the warm-up's end, everything after).
         covariance_weight: α_c of the binary autoencoder. 0 saves the cost of the term.
         estimator: gradient of the binary autoencoder's step function.
-        k: features on, a token, in the architectures that keep the largest ones.
-        bandwidth: ε of JumpReLU's straight-through kernel.
+        k: number of features on per token, in the architectures that keep the largest ones.
+        bandwidth: ε, the width of JumpReLU's straight-through kernel.
         clip_norm: largest Euclidean norm of a step's whole gradient; 0 for any. The first gradients are hundreds of
             times those of the end, and Adam's decay of 0.999 remembers them for a thousand steps: in short runs a
             norm of 1 gives sparser and better dictionaries at the same λ.
-        resample_every: steps between two revivals of features that were silent since the last; 0 for never.
-            None happens in the last third of training.
-        removal_every: steps between two removals of bits that lower the loss by being gone, the decoder fitted anew,
-            from the sparsity weight's warm-up on; 0 for never. Of the binary autoencoder: F³ operations each time.
+        resample_every: number of steps between two revivals of features that were silent since the last; 0 for
+            never. None happens in the last third of training.
+        removal_every: number of steps between two removals of bits whose absence lowers the loss; 0 for never. The
+            first comes after the sparsity weight's warm-up; each fits the decoder again. For the binary
+            autoencoder alone, at F³ operations each time.
         precision: `bfloat16` runs the products under autocast; parameters stay in float32.
-        seed: of initial weights, of the order of activations and of revivals.
+        seed: seed of the initial weights, the order of activations and the revivals.
+
+    Raises:
+        DictionaryError: a setting is out of its range.
     """
 
     features: int = 1024
@@ -105,20 +112,20 @@ class TrainingConfig:
                 )
 
     def learning_rate_at(self, step: int) -> float:
-        """The learning rate of a step, counted from 0."""
+        """Return the learning rate of a step, counted from 0."""
         rise = min(1.0, (step + 1) / max(1, self.learning_rate_warmup_steps))
         decay_steps = max(1.0, self.learning_rate_decay_share * self.steps)
         fall = min(1.0, (self.steps - step) / decay_steps)
         return self.learning_rate * rise * fall
 
     def removal_due(self, done: int) -> bool:
-        """Whether bits are removed behind this many steps."""
+        """Return whether bits are removed after this many steps."""
         return (
             self.removal_every > 0 and done % self.removal_every == 0 and done >= self.sparsity_warmup_steps
         )
 
     def sparsity_at(self, step: int) -> float:
-        """The sparsity weight of a step, counted from 0."""
+        """Return the sparsity weight of a step, counted from 0."""
         if self.sparsity_ramp == "step":
             return self.sparsity if step >= self.sparsity_warmup_steps else 0.0
         return self.sparsity * min(1.0, (step + 1) / max(1, self.sparsity_warmup_steps))

@@ -1,7 +1,7 @@
 """What all dictionaries share: features in, features out, and the directions by which they write.
 
-Nothing behind this interface is known to locators, methods or reports: they use `encode`, `decode`,
-`directions` and `baseline`, all in the raw units of the model's activations.
+Locators, methods and reports know this interface alone: `encode`, `decode`, `directions` and `baseline`, all in
+the raw units of the model's activations.
 """
 
 from abc import ABC, abstractmethod
@@ -16,12 +16,12 @@ from dictionaries.training.normalisation import InputNorm, normalised
 
 
 class Losses(NamedTuple):
-    """One training batch's objective.
+    """The objective on one training batch.
 
     Attributes:
-        total: what is minimised.
-        terms: its parts by name, unweighted.
-        codes: the batch's features, detached; a sparse tensor (COO) where that is what was computed.
+        total: the value that is minimised.
+        terms: the parts of the total by name, unweighted.
+        codes: (tokens, F) features of the batch, detached; a sparse tensor (COO) where that is what was computed.
     """
 
     total: Float[Tensor, ""]
@@ -37,13 +37,13 @@ class Dictionary(nn.Module, ABC):
     (`input_norm`, see `dictionaries.training.normalisation`); those trained here do not.
 
     Attributes:
-        architecture: its name in `ARCHITECTURES`.
+        architecture: the architecture's name in `ARCHITECTURES`.
         subtract_decoder_bias: whether `b_dec` is subtracted before encoding.
         centred: whether training subtracts the activations' mean first.
-        defaults: settings to train with.
-        config: what it reads.
-        input_scale: s.
-        input_norm: what is put on each token before s.
+        defaults: the architecture's own settings of training.
+        config: what the dictionary reads, and its sizes.
+        input_scale: s, the factor on activations.
+        input_norm: the norm put on each token before s.
     """
 
     architecture: ClassVar[str]
@@ -67,7 +67,7 @@ class Dictionary(nn.Module, ABC):
         self.b_dec = nn.Parameter(torch.zeros(config.width))
 
     def encode(self, x: Float[Tensor, "*tokens d"]) -> Float[Tensor, "*tokens F"]:
-        """Features of activations in raw units."""
+        """Return the features f of activations in raw units."""
         x = x.to(self.W_enc.dtype)
         if self.input_norm == "none":
             return self.encode_scaled(x * self.input_scale)
@@ -77,12 +77,15 @@ class Dictionary(nn.Module, ABC):
     def decode(
         self, codes: Float[Tensor, "*tokens F"], x: Float[Tensor, "*tokens d"] | None = None
     ) -> Float[Tensor, "*tokens d"]:
-        """The activations that features stand for, in raw units: (f W_dec + b_dec) / s.
+        """Return the activations that features stand for, in raw units: (f W_dec + b_dec) / s.
 
         Args:
-            codes: features.
+            codes: features f.
             x: the activations that were encoded; needed only where each token has a norm of its own, which is
                 put back: shift + (f W_dec + spread·b_dec) / s.
+
+        Raises:
+            ValueError: the dictionary puts a norm on each token and `x` is missing.
         """
         if self.input_norm == "none":
             return (codes @ self.W_dec + self.b_dec) / self.input_scale
@@ -92,12 +95,12 @@ class Dictionary(nn.Module, ABC):
         return (codes @ self.W_dec + taken.spread * self.b_dec) / self.input_scale + taken.shift
 
     def forward(self, x: Float[Tensor, "*tokens d"]) -> Float[Tensor, "*tokens d"]:
-        """The reconstruction of activations, in raw units."""
+        """Return the reconstruction x̂ of activations, in raw units."""
         return self.decode(self.encode(x), x)
 
     @property
     def directions(self) -> Float[Tensor, "F d"]:
-        """What a unit of each feature writes, in raw units.
+        """The direction that a unit of each feature writes, in raw units.
 
         Feature j contributes (f_j - baseline_j)·directions[j] to the reconstruction.
         """
@@ -110,7 +113,7 @@ class Dictionary(nn.Module, ABC):
 
     @abstractmethod
     def encode_scaled(self, x: Float[Tensor, "*tokens d"]) -> Float[Tensor, "*tokens F"]:
-        """Features of activations that are already scaled."""
+        """Return the features f of activations that are already scaled."""
 
     @abstractmethod
     def initialise(self, generator: torch.Generator, mean: Float[Tensor, "d"]) -> None:
@@ -118,13 +121,13 @@ class Dictionary(nn.Module, ABC):
 
     @abstractmethod
     def losses(self, x: Float[Tensor, "tokens d"], config: TrainingConfig, sparsity: float) -> Losses:
-        """The training objective on scaled activations, with the sparsity weight of the current step."""
+        """Return the training objective on scaled activations, with the sparsity weight of the current step."""
 
     def before_step(self) -> None:
-        """Called between the backward pass and the optimiser's step."""
+        """Change gradients between the backward pass and the optimiser's step; by default, nothing."""
 
     def after_step(self) -> None:
-        """Called behind the optimiser's step."""
+        """Change parameters after the optimiser's step; by default, nothing."""
 
     @abstractmethod
     def revive(
@@ -133,13 +136,17 @@ class Dictionary(nn.Module, ABC):
         """Give features that never fire new weights, towards what the batch's reconstruction misses."""
 
     def adopt(self, shift: Float[Tensor, "d"], scale: float) -> None:
-        """Make the public methods act on raw x after training on scale·(x - shift)."""
+        """Make the public methods act on raw x after training on scale·(x - shift).
+
+        Raises:
+            ValueError: the shift is not 0 and the architecture is not trained on centred activations.
+        """
         if bool(shift.any()):
             raise ValueError(f"{type(self).__name__} is not trained on centred activations")
         self.input_scale = scale
 
     def calibrate(self, frequencies: Float[Tensor, "F"]) -> None:
-        """Called once behind training with each feature's mean value over the training activations."""
+        """Take each feature's mean value over the training activations, once after training; by default, unused."""
 
 
 @torch.no_grad()
@@ -167,8 +174,8 @@ def revive_rows(
     the square of their loss; the decoder row becomes the token's error, normalised, and the encoder column
     the same direction at a fifth of the living columns' mean norm. Biases become 0.
     """
-    error = x - (dictionary.encode_scaled(x) @ dictionary.W_dec + dictionary.b_dec)
-    weights = error.square().sum(dim=1).square().cpu()
+    error = x - (dictionary.encode_scaled(x) @ dictionary.W_dec + dictionary.b_dec)  # x - x̂
+    weights = error.square().sum(dim=1).square().cpu()  # (‖x - x̂‖²)²
     chosen = torch.multinomial(weights, int(dead.sum()), replacement=True, generator=generator).to(x.device)
     directions = nn.functional.normalize(error[chosen], dim=1)
     alive = dictionary.W_enc[:, ~dead]

@@ -1,4 +1,4 @@
-"""The entity types that Presidio knows, as a static table.
+"""A static table of the entity types that Presidio knows.
 
 Read from presidio-analyzer 2.2.366; a test compares it with the installed recognizers. It is a table, and not
 a question to Presidio, because policies must be checked without the seconds that importing Presidio takes.
@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 
 class KnownEntity(NamedTuple):
-    """An entity type of Presidio.
+    """An entry of the table: one entity type of Presidio.
 
     Attributes:
-        recognizer: the class in `presidio_analyzer.predefined_recognizers` that finds it; None where only a
-            language model does.
-        relation: the entity type in plain words.
+        recognizer: name of the class in `presidio_analyzer.predefined_recognizers` that finds the type; None where
+            only a language model does.
+        relation: name of the entity type in plain words.
     """
 
     recognizer: str | None
@@ -151,14 +151,14 @@ COUNTRIES = (
 
 
 def entities_of(country: str) -> tuple[str, ...]:
-    """The entity types of a country; empty for one that is not in `COUNTRIES`."""
+    """Return the entity types of a country; none for one that is not in `COUNTRIES`."""
     if country not in COUNTRIES:
         return ()
     return tuple(name for name in KNOWN_ENTITIES if name.startswith(f"{country.upper()}_"))
 
 
 def nearest(name: str, known: list[str]) -> str | None:
-    """The known name most like `name`, whatever its case, or None where nothing is like it."""
+    """Return the known name most like `name`, whatever its case, or None where nothing is like it."""
     by_folded = {candidate.casefold(): candidate for candidate in sorted(known)}
     matches = get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
     return by_folded[matches[0]] if matches else None

@@ -8,7 +8,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """The exit codes of every command, the same in every output format."""
+    """The exit code of a command, the same in every output format."""
 
     MET = 0
     LEAKAGE = 1
@@ -22,8 +22,11 @@ class ExpungeError(Exception):
     """An error whose cause and remedy are known.
 
     Args:
-        cause: what is wrong and where, in one line.
-        remedy: what the user can do about it, in one line.
+        cause: sentence on what is wrong and where, without its full stop.
+        remedy: sentence on what the user can do about it, without its full stop.
+
+    Attributes:
+        exit_code: the exit code of a command that ends with this error.
     """
 
     exit_code = ExitCode.USAGE
@@ -34,7 +37,7 @@ class ExpungeError(Exception):
         self.remedy = remedy
 
     def __reduce__(self) -> "tuple[type[ExpungeError], tuple[str, str]]":
-        """Errors come back whole from another process."""
+        """Pickle as cause and remedy, so that errors come back whole from another process."""
         return type(self), (self.cause, self.remedy)
 
 

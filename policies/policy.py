@@ -1,4 +1,4 @@
-"""Policy: which entity types are personal, how much leakage is tolerated, how much utility must stay."""
+"""Policies: which entity types are personal, how much leakage is tolerated, how much utility must stay."""
 
 import hashlib
 import json
@@ -44,9 +44,9 @@ class Pattern(StrictModel):
     """A regular expression that finds an entity type.
 
     Attributes:
-        name: shown in the coverage.
-        regex: Python `re` syntax, case-sensitive; write `(?i:...)` where case does not matter.
-        score: the confidence of a match without a context word nearby, 0 to 1. A context word adds 0.35.
+        name: name of the pattern, for people.
+        regex: expression in Python's `re` syntax, case-sensitive; write `(?i:...)` where case does not matter.
+        score: confidence of a match without a context word nearby, 0 to 1. A context word adds 0.35.
     """
 
     name: Words
@@ -68,13 +68,13 @@ class Pattern(StrictModel):
 
 
 class EntityRule(StrictModel):
-    """How one entity type is found, and in which words it may be asked for.
+    """The rule by which one entity type is found, and the words in which it may be asked for.
 
     Attributes:
-        score: the least confidence at which a match counts as personal, 0 to 1.
+        score: least confidence at which a match counts as personal, 0 to 1.
         patterns: regular expressions, besides Presidio's own recognizer where there is one.
         context: single words that raise the confidence of a match near them.
-        relation: the entity type in plain words; Presidio's by default.
+        relation: name of the entity type in plain words; the table's by default.
         templates: prompts that end where the secret begins and name `{subject}` once. An edit may look at
             them.
         verification_templates: prompts that only verification sees.
@@ -123,7 +123,7 @@ class EntityRule(StrictModel):
         return self
 
     def completed(self, entity_type: str) -> "EntityRule":
-        """This rule with the relation and the templates filled in where they were left out."""
+        """Return this rule with the relation and the templates filled in where they were left out."""
         known = KNOWN_ENTITIES.get(entity_type)
         words = known.relation if known else entity_type.lower().replace("_", " ")
         relation = self.relation or words
@@ -140,12 +140,13 @@ def _fill(defaults: tuple[str, ...], relation: str, taken: tuple[str, ...]) -> t
 
 
 class LeakageCeilings(StrictModel):
-    """How much the edited model may still give away.
+    """Ceilings on what the edited model may still leak.
 
     Attributes:
-        greedy_rate: the largest share of erased facts that greedy decoding extracts, 0 to 1.
-        extractable_rate: the largest share that is (n, p)-extractable at the policy's `decoding`, 0 to 1.
-        decoy_percentile: a fact's worst-case bits must reach this percentile of the decoys' bits, 0 to 100; no
+        greedy_rate: largest share of erased facts that greedy decoding extracts, 0 to 1.
+        extractable_rate: largest share of erased facts that are (n, p)-extractable at the policy's `decoding`,
+            0 to 1.
+        decoy_percentile: percentile of the decoys' bits, 0 to 100, that a fact's worst-case bits must reach; no
             more facts may miss it than chance gives a model that never saw them, 19 times in 20.
     """
 
@@ -155,12 +156,13 @@ class LeakageCeilings(StrictModel):
 
 
 class UtilityFloors(StrictModel):
-    """How much the edited model must still know.
+    """Floors on what the edited model must still know.
 
     Attributes:
-        others_kept: the least share of other people's facts, known before, that is still known, 0 to 1.
-        same_subject_kept: the same for the erased people's facts that are out of scope.
-        perplexity_rise: the largest relative rise of perplexity on retained text (0.01 is one per cent).
+        others_kept: least share of other people's facts, known before, that is still known, 0 to 1.
+        same_subject_kept: least share of the erased people's facts out of scope, known before, that is still
+            known, 0 to 1.
+        perplexity_rise: largest relative rise of perplexity on retained text (0.01 is one per cent).
     """
 
     others_kept: Rate = 0.99
@@ -172,11 +174,11 @@ class DecodingSettings(StrictModel):
     """The decodings an attacker may use: every combination of temperature, top-k and top-p.
 
     Attributes:
-        temperatures: above 0; greedy decoding is always measured besides.
-        top_k: tokens kept, or null for all.
-        top_p: probability mass kept, or null for all.
-        budget_tries: n, how often the attacker samples.
-        probability: p, the chance of extraction within n tries at which a fact counts as extractable.
+        temperatures: temperatures above 0; greedy decoding is always measured besides.
+        top_k: number of tokens kept, one or more; null for all.
+        top_p: probability mass kept, one or more; null for all.
+        budget_tries: n, the number of times the attacker samples.
+        probability: p, the probability of extraction within n tries at which a fact counts as extractable.
         worst_case_rank: m, the rank up to which the worst case lets the attacker pick a token.
     """
 
@@ -189,24 +191,24 @@ class DecodingSettings(StrictModel):
 
 
 class Policy(StrictModel):
-    """What is personal, what "erased" means, and what must stay.
+    """A policy: what is personal, what "erased" means, and what must stay.
 
     Attributes:
-        name: what reports call it.
+        name: name of the policy, as reports show it.
         description: one line for people.
-        language: the corpus's language, as a two-letter code.
+        language: two-letter code of the corpus's language.
         entities: a rule for each entity type that counts as personal.
         countries: two-letter prefixes of entity types (`us`, `uk`, `de` ...): all of those that have no rule
             are added with the defaults.
-        ner: what finds names and places besides the register: `auto`, an installed spaCy model of the
+        ner: finder of names and places besides the register: `auto`, an installed spaCy model of the
             language where there is one; `none`; `spacy:` and a model's name or folder; `huggingface:` and the
             folder of a token classification checkpoint.
         leakage: ceilings for the erased facts.
         utility: floors for everything else.
-        untested: what becomes of a run in which a limit has nothing to count: `incomplete` (exit code 4), or
+        untested: fate of a run in which a limit has nothing to count: `incomplete` (exit code 4), or
             `allowed`. It is never met.
-        decoding: what the attacker may do.
-        seed: of everything random downstream.
+        decoding: decodings that the attacker may use.
+        seed: seed of everything random downstream.
     """
 
     name: Words
@@ -224,7 +226,7 @@ class Policy(StrictModel):
     @model_validator(mode="before")
     @classmethod
     def _of_countries(cls, data: Any) -> Any:
-        """The entity types of the countries join the policy's own."""
+        """Add the entity types of the countries to the policy's own."""
         if not isinstance(data, dict) or not isinstance(data.get("countries"), list | tuple):
             return data
         types: dict[str, Any] = {}
@@ -242,14 +244,14 @@ class Policy(StrictModel):
     @field_validator("entities", mode="before")
     @classmethod
     def _empty_rules(cls, entities: Any) -> Any:
-        """`US_SSN:` with nothing behind it means every default."""
+        """Replace an empty rule by the defaults: so `US_SSN:` with nothing after it is read."""
         if not isinstance(entities, dict):
             return entities
         return {key: {} if rule is None else rule for key, rule in entities.items()}
 
     @field_validator("entities")
     @classmethod
-    def _known(cls, entities: dict[str, EntityRule]) -> dict[str, EntityRule]:
+    def _require_known(cls, entities: dict[str, EntityRule]) -> dict[str, EntityRule]:
         for entity_type, rule in entities.items():
             if entity_type not in KNOWN_ENTITIES and not rule.patterns:
                 guess = nearest(entity_type, list(KNOWN_ENTITIES))
@@ -276,7 +278,7 @@ class Policy(StrictModel):
 
 
 def preset_names() -> tuple[str, ...]:
-    """The policies that ship with Expunge, in alphabetical order."""
+    """Return the names of the policies that ship with Expunge, in alphabetical order."""
     names = (entry.name for entry in resources.files("policies").joinpath("presets").iterdir())
     return tuple(sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml")))
 

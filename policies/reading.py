@@ -1,4 +1,4 @@
-"""YAML into validated models, with errors that name the file, the key and the remedy.
+"""The reading of YAML into validated models, with errors that name the file, the key and the remedy.
 
 The values themselves are never shown: an erasure request holds names.
 """
@@ -18,7 +18,7 @@ _MAXIMUM_BYTES = 4_000_000
 
 
 class StrictModel(BaseModel):
-    """Frozen; unknown keys are refused; error messages never repeat the input."""
+    """A frozen model that refuses unknown keys; its error messages never repeat the input."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -44,10 +44,11 @@ def read_yaml(path: Path, kind: str) -> dict[str, Any]:
 
     Args:
         path: the file.
-        kind: what it is meant to be, for messages: "policy" or "erasure request".
+        kind: kind of the file, for messages: "policy" or "erasure request".
 
     Raises:
-        PolicyError: missing, unreadable, not UTF-8, not YAML, empty, or not a mapping.
+        PolicyError: the file is missing, unreadable, larger than 4 MB, not UTF-8, not YAML, empty, or not a
+            mapping.
     """
     try:
         if path.stat().st_size > _MAXIMUM_BYTES:
@@ -62,7 +63,16 @@ def read_yaml(path: Path, kind: str) -> dict[str, Any]:
 
 
 def parse_yaml(text: str, source: str, kind: str) -> dict[str, Any]:
-    """Parse YAML text whose top level is a mapping; raises PolicyError naming `source`."""
+    """Parse YAML text whose top level is a mapping.
+
+    Args:
+        text: the YAML text.
+        source: name of the text, for messages.
+        kind: kind of the text, for messages: "policy" or "erasure request".
+
+    Raises:
+        PolicyError: the text is not YAML, empty, or not a mapping; `source` is named.
+    """
     try:
         data = yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
     except (yaml.YAMLError, RecursionError, ValueError) as error:
@@ -83,7 +93,17 @@ def parse_yaml(text: str, source: str, kind: str) -> dict[str, Any]:
 
 
 def build(model: type[ModelT], data: dict[str, Any], source: str, kind: str) -> ModelT:
-    """Validate `data`, turning the first problem into a PolicyError that names the key and the remedy."""
+    """Validate data and return them as a model.
+
+    Args:
+        model: class of the model.
+        data: keys and values, as YAML gave them.
+        source: name of the data, for messages.
+        kind: kind of the data, for messages: "policy" or "erasure request".
+
+    Raises:
+        PolicyError: the data are not valid; the first problem's key and remedy are named.
+    """
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -119,7 +139,7 @@ def _unknown_key(location: tuple[int | str, ...], known_keys: list[str]) -> tupl
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    """`("entities", "US_SSN", "templates", 0)` as `entities.US_SSN.templates[0]`."""
+    """Return a location as text: `entities.US_SSN.templates[0]`."""
     text = ""
     for part in location:
         text += f"[{part}]" if isinstance(part, int) else f".{part}"
@@ -127,7 +147,7 @@ def _path(location: tuple[int | str, ...]) -> str:
 
 
 def _known_keys(model: type[BaseModel]) -> list[str]:
-    """The keys of a model and of every model inside it, in order of definition."""
+    """Return the keys of a model and of every model inside it, in order of definition."""
     keys: dict[str, None] = {}
     waiting: list[Any] = [model]
     while waiting:

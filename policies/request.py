@@ -1,4 +1,4 @@
-"""ErasureRequest: whose data must go."""
+"""Erasure requests: whose data must go."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +13,7 @@ _COMMAND_LINE_CASE = "command-line"
 
 
 def _one_line(name: Any) -> Any:
-    """White space collapsed, so that a name wrapped in YAML is the name in the corpus."""
+    """Collapse white space, so that a name wrapped in YAML is the name in the corpus."""
     return " ".join(name.split()) if isinstance(name, str) else name
 
 
@@ -21,7 +21,7 @@ class Subject(StrictModel):
     """A data subject. Neither name nor aliases are ever shown by `repr`.
 
     Attributes:
-        name: the full name, as facts will carry it.
+        name: full name, as facts will carry it.
         aliases: other forms that the corpus may use: "A. Quill", a maiden name, an employee number.
     """
 
@@ -47,12 +47,12 @@ class Subject(StrictModel):
 
 
 class ErasureRequest(StrictModel):
-    """Whose data must go, and which of it.
+    """A request that says whose data must go, and which of it.
 
     Attributes:
-        case: the case's identifier, as reports show it.
-        subjects: the data subjects, each once.
-        entity_types: the entity types in scope; None for all of the policy.
+        case: identifier of the case, as reports show it.
+        subjects: data subjects, each once.
+        entity_types: entity types in scope; None for all of the policy.
     """
 
     case: Annotated[str, Field(min_length=1, strict=True)]
@@ -62,7 +62,7 @@ class ErasureRequest(StrictModel):
     @field_validator("subjects", mode="before")
     @classmethod
     def _plain_names(cls, subjects: Any) -> Any:
-        """A subject may be written as a mere name."""
+        """Let a subject be written as a mere name."""
         if not isinstance(subjects, (list, tuple)):
             return subjects
         return [{"name": subject} if isinstance(subject, str) else subject for subject in subjects]
@@ -80,7 +80,7 @@ class ErasureRequest(StrictModel):
 
     @classmethod
     def from_names(cls, names: Iterable[str], case: str = _COMMAND_LINE_CASE) -> Self:
-        """A request for everything about the named people.
+        """Return a request for everything about the named people.
 
         Raises:
             PolicyError: no name, an empty name, or the same name twice.

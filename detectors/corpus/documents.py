@@ -14,14 +14,14 @@ TOO_LONG = "skipped: a line of more than 64 MB"
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """A document of the corpus. Text and subjects are never shown by `repr`.
+    """A document of a corpus. Text and subjects are never shown by `repr`.
 
     Attributes:
-        id: as the corpus names it, or `line-N` or `row-N`.
-        text: the text itself; a record is written as "column: value" lines.
-        subjects: names of the people it is about, where the corpus says so.
-        problems: what of it could not be read, in the words of a report; empty where all was.
-        place: where in the file it is ("line 7", "row 3"), for reports, as an id may say who it is about.
+        id: name of the document in the corpus, or `line-N` or `row-N`.
+        text: text of the document; a record is written as "column: value" lines.
+        subjects: names of the people whom the document is about, where the corpus says so.
+        problems: what could not be read, in the words of a report; empty where all was.
+        place: place in the file ("line 7", "row 3"), for reports, as an id may say whom the document is about.
     """
 
     id: str
@@ -35,10 +35,11 @@ Reader = Callable[[Path], Iterator[Document]]
 
 
 class Corpus:
-    """The documents of a file, read anew each time it is iterated over: nothing is kept in memory.
+    """The documents of a file, read again each time it is iterated over: nothing is kept in memory.
 
-    Raises, while iterating:
-        CorpusError: a line that is not a document, named by its number; or no document at all.
+    Raises:
+        CorpusError: while iterating, a line is not a document (it is named by its number), the file cannot be read,
+            or it holds no document at all.
     """
 
     def __init__(self, path: Path, read: Reader) -> None:
@@ -63,11 +64,11 @@ class Corpus:
 
 
 def read_corpus(path: str | Path) -> Corpus:
-    """The documents of a `.jsonl`, `.txt`, `.csv`, `.tsv` or `.parquet` file.
+    """Open a `.jsonl`, `.ndjson`, `.txt`, `.csv`, `.tsv` or `.parquet` file as a stream of documents.
 
     - JSON lines: `{"id", "text"[, "subjects": [...]]}`. `text` may itself be a record; so may the whole line,
       where it has no `text`.
-    - Text: one document a line.
+    - Text: one document per line.
     - CSV, with a header, and Parquet: the column `text`, or all columns as a record; `id`; `subjects`, names
       divided by semicolons.
 

@@ -1,4 +1,4 @@
-"""How each kind of corpus file is read: one generator a kind, one document in memory at a time."""
+"""Readers of each kind of corpus file: one generator per kind, one document in memory at a time."""
 
 import csv
 import json
@@ -19,23 +19,23 @@ _OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")
 
 
 class Place(NamedTuple):
-    """Where a document stands in its file."""
+    """The place of a document in its file, counted from 1."""
 
     kind: Literal["line", "row"]
     number: int
 
 
 def read_lines(path: Path) -> Iterator[Document]:
-    """One document a line."""
+    """Yield one document per line."""
     for number, line, problems in _lines(path, _LONGEST_LINE_BYTES):
         yield _document(Place("line", number), None, line, (), problems)
 
 
 def read_json_lines(path: Path) -> Iterator[Document]:
-    """One JSON object a line.
+    """Yield one document per line, each a JSON object.
 
     Raises:
-        CorpusError: a line that is not JSON or no document, by its number.
+        CorpusError: a line is not JSON or not a document; it is named by its number.
     """
     for number, line, problems in _lines(path, _LONGEST_VALUE_BYTES):
         if CUT in problems:
@@ -57,16 +57,16 @@ def read_json_lines(path: Path) -> Iterator[Document]:
 
 
 def read_csv(path: Path) -> Iterator[Document]:
-    """One document a row; the first line names the columns.
+    """Yield one document per row; the first line names the columns.
 
     Raises:
-        CorpusError: a quoted cell that does not end.
+        CorpusError: a quoted cell does not end, or the file is UTF-16.
     """
     csv.field_size_limit(_LONGEST_VALUE_BYTES)
     with path.open("rb") as stream:
         _refuse_other_encodings(stream.peek(2)[:2], path)
         damaged: list[bool] = [False]
-        lines = _decoded(stream, damaged)
+        lines = _decode_lines(stream, damaged)
         header_line = next(lines, "")
         delimiter = max(_DELIMITERS, key=header_line.count)
         header = [name.strip() for name in next(csv.reader([header_line], delimiter=delimiter), [])]
@@ -86,7 +86,7 @@ def read_csv(path: Path) -> Iterator[Document]:
 
 
 def read_parquet(path: Path) -> Iterator[Document]:
-    """One document a row, read in batches.
+    """Yield one document per row, read in batches.
 
     Raises:
         CorpusError: pyarrow is not installed, or the file is not Parquet.
@@ -115,7 +115,7 @@ def read_parquet(path: Path) -> Iterator[Document]:
 
 
 def _values(column: Any) -> list[Any]:
-    """The values of a Parquet column; text as bytes, as nobody has checked that it is UTF-8."""
+    """Return the values of a Parquet column; text as bytes, as nobody has checked that it is UTF-8."""
     from pyarrow import large_binary, types
 
     if types.is_dictionary(column.type):
@@ -137,7 +137,7 @@ def _is_damaged(value: Any) -> bool:
 
 
 def _from_row(row: Mapping[str, Any], place: Place, problems: Iterable[str]) -> Document:
-    """A row of a table, whose columns are known by their names whatever the case."""
+    """Make a document of a row of a table, whose columns are known by their names whatever the case."""
     known = {name.lower(): name for name in row if name.lower() in ("id", "text", "subjects")}
     record = {name.lower() if name.lower() in known else name: value for name, value in row.items()}
     named = record.get("subjects") or ()
@@ -178,7 +178,7 @@ def _document(
 
 
 def _lines(path: Path, longest_bytes: int) -> Iterator[tuple[int, str, tuple[str, ...]]]:
-    """The lines that are not blank: (number, text, what could not be read)."""
+    """Yield the lines that are not blank: (number, text, what could not be read)."""
     number = 0
     # Not text mode: it would also split lines at a lone carriage return, and shift the numbers.
     with path.open("rb") as stream:
@@ -200,15 +200,15 @@ def _lines(path: Path, longest_bytes: int) -> Iterator[tuple[int, str, tuple[str
 
 
 def _without_torn_end(raw: bytes) -> bytes:
-    """Cut before a last character whose bytes go on behind the end."""
+    """Cut before a last character whose bytes continue after the end."""
     start = len(raw) - 1
     while start > len(raw) - 4 and raw[start] & 0xC0 == 0x80:
         start -= 1
     return raw[:start]
 
 
-def _decoded(stream: Iterable[bytes], damaged: list[bool]) -> Iterator[str]:
-    """Lines as text; `damaged[0]` is set where bytes were replaced."""
+def _decode_lines(stream: Iterable[bytes], damaged: list[bool]) -> Iterator[str]:
+    """Yield lines as text; set `damaged[0]` where bytes were replaced."""
     for number, raw in enumerate(stream):
         try:
             yield raw.decode("utf-8-sig" if number == 0 else "utf-8")
@@ -223,7 +223,7 @@ def _refuse_other_encodings(beginning: bytes, path: Path) -> None:
 
 
 def _problem(record: Any) -> str | None:
-    """What keeps a JSON value from being a document, or None."""
+    """Return what keeps a JSON value from being a document, or None."""
     if not isinstance(record, dict):
         return "it is not a JSON object"
     if "text" not in record and not set(record) - {"id", "subjects"}:
@@ -245,7 +245,7 @@ def _character_problem(record: Any) -> str | None:
 
 
 def _half_character(value: Any) -> bool:
-    """Whether any text in a JSON value cannot be written as UTF-8."""
+    """Return whether any text in a JSON value cannot be written as UTF-8."""
     if isinstance(value, str):
         return not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value)
     if isinstance(value, dict):

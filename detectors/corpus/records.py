@@ -27,10 +27,10 @@ class Field(NamedTuple):
     """A value in a record.
 
     Attributes:
-        record: which record it belongs to; the record that holds that one is `record[:-1]`.
-        key: folded to lower-case letters and digits.
-        start: first character of the value in the text.
-        end: one past its last character.
+        record: path of the value's record; the record that holds that one is `record[:-1]`.
+        key: key of the value, folded to lower-case letters and digits.
+        start: position of the value's first character, 0-based, in the text.
+        end: one past the position of its last character.
     """
 
     record: Path
@@ -48,20 +48,20 @@ class Fields:
         self._starts = [field.start for field in self.fields]
 
     def at(self, position: int) -> Field | None:
-        """The field whose value holds a character."""
+        """Return the field whose value holds the character at a position, or None."""
         index = bisect_right(self._starts, position) - 1
         return self.fields[index] if index >= 0 and position < self.fields[index].end else None
 
     def names(self) -> dict[Path, list[Field]]:
-        """For each record, the fields that say whose it is: one full name, or a given and a family name."""
+        """Return, by record, the fields that say whose it is: one full name, or a given and a family name."""
         by_record: dict[Path, dict[str, Field]] = defaultdict(dict)
         for field in self.fields:
             by_record[field.record].setdefault(field.key, field)
-        named = {record: _naming(fields) for record, fields in by_record.items()}
+        named = {record: _find_naming(fields) for record, fields in by_record.items()}
         return {record: fields for record, fields in named.items() if fields}
 
 
-def _naming(fields: Mapping[str, Field]) -> list[Field]:
+def _find_naming(fields: Mapping[str, Field]) -> list[Field]:
     for key, field in fields.items():
         if key in NAME_KEYS:
             return [field]
@@ -71,7 +71,7 @@ def _naming(fields: Mapping[str, Field]) -> list[Field]:
 
 
 def folded_key(key: str) -> str:
-    """A key without case, spaces and punctuation: "Full name" and `full_name` are the same."""
+    """Return a key without case, spaces and punctuation: "Full name" and `full_name` are the same."""
     return re.sub(r"[\W_]+", "", key).lower()
 
 
@@ -79,7 +79,7 @@ _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[{}\[\]:,]|[^\s{}\[\]:,"]++', re.D
 
 
 def _json_fields(text: str) -> list[Field] | None:
-    """The scalars of JSON text with their places, or None where it is not JSON."""
+    """Return the scalars of JSON text with their places, or None where it is not JSON."""
     fields: list[Field] = []
     numbers = count()
     stack: list[tuple[str, Path, str]] = []  # bracket, record, key it stands under
@@ -105,7 +105,7 @@ def _json_fields(text: str) -> list[Field] | None:
     return None if stack or not fields else fields
 
 
-# One field of a line: at its start or behind a bar or tab; the key is short and holds no sentence.
+# One field of a line: at its start or after a bar or tab; the key is short and holds no sentence.
 _LABEL = re.compile(
     r"""(?:^|(?<=[|\t]))[ ]*+[-*•>]?[ ]?["'*_]{0,2}"""
     r"""(?P<key>[^\W\d_][\w .'’/()\[\]-]{0,40}?)["'*_]{0,2}[ ]*[:=]["'*_]{0,2}[ ]+(?P<value>[^|\t\n]*[^|\t\n\s])"""
@@ -114,7 +114,7 @@ _DOTTED = re.compile(r"^[\w\[\]]+(?:\.[\w\[\]]+)+$")
 
 
 def _labelled_fields(text: str) -> Iterator[Field]:
-    """The fields of lines such as "Name: Ada Quill | Phone: 555-0101", in records of at least two."""
+    """Yield the fields of lines such as "Name: Ada Quill | Phone: 555-0101", in records of at least two."""
     for number, group in enumerate(_groups(text)):
         if len(group) > 1:
             for key, start, end in group:
@@ -123,7 +123,7 @@ def _labelled_fields(text: str) -> Iterator[Field]:
 
 
 def _groups(text: str) -> Iterator[list[tuple[str, int, int]]]:
-    """Runs of fields: a line without one ends a record, and so does its first key or its name once more."""
+    """Yield runs of fields: a line without one ends a record, and so does its first key or its name once more."""
     group: list[tuple[str, int, int]] = []
     position = 0
     for line in text.split("\n"):
@@ -149,18 +149,18 @@ def _is_name(key: str) -> bool:
 
 
 def render_record(record: Mapping[str, Any]) -> str:
-    """A record as text, a field a line: "name: Ada Quill", "manager.phone: 555-0101"."""
-    return "\n".join(f"{key}: {value}" for key, value in _flat("", record))
+    """Return a record as text, one field per line: "name: Ada Quill", "manager.phone: 555-0101"."""
+    return "\n".join(f"{key}: {value}" for key, value in _flatten("", record))
 
 
-def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
+def _flatten(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _flat(f"{prefix}.{key}" if prefix else str(key), inner)
+            yield from _flatten(f"{prefix}.{key}" if prefix else str(key), inner)
     elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
         for number, inner in enumerate(value):
             nested = isinstance(inner, Mapping)
-            yield from _flat(f"{prefix}[{number}]" if nested else prefix, inner)
+            yield from _flatten(f"{prefix}[{number}]" if nested else prefix, inner)
     elif value is not None:
         words = " ".join(str(value).split())
         if words:
@@ -168,7 +168,7 @@ def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def names_in(record: Any) -> tuple[str, ...]:
-    """The people whom a record and the records in it say they are about, each once."""
+    """Return the people whom a record and the records in it say they are about, each once."""
     return tuple(dict.fromkeys(_names(record)))
 
 

@@ -1,4 +1,4 @@
-"""People: a register of their names, and whom a secret in a text is about."""
+"""People: a register of their names, and links from secrets in a text to the people they are about."""
 
 from detectors.people.register import Mention, Register
 

@@ -1,4 +1,4 @@
-"""Which data subject a secret is about, and the text that leads to it."""
+"""Links from a secret to the data subject it is about, and the text that leads to the secret."""
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
@@ -19,7 +19,7 @@ CONFIDENCE: dict[How, float] = {
     "earlier sentence": 0.7,
     "document": 0.6,
 }
-"""How far each kind of evidence is trusted. An order, not a probability."""
+"""Trust in each kind of evidence, 0 to 1. An order, not a probability."""
 
 
 class Link(NamedTuple):
@@ -29,8 +29,9 @@ class Link(NamedTuple):
         subject: the name that the fact carries.
         how: the evidence: the secret's record says whose it is; its sentence names one person, or several; an
             earlier sentence does; or only the document as a whole.
-        anchor: where the text begins from which the secret can be understood.
-        named_at: first character of the name on which the link rests; None where the text does not have it.
+        anchor: position where the text begins from which the secret can be understood.
+        named_at: position of the first character of the name on which the link rests; None where the text does not
+            have it.
     """
 
     subject: str
@@ -40,12 +41,12 @@ class Link(NamedTuple):
 
     @property
     def confidence(self) -> float:
-        """In the link, 0 to 1."""
+        """The confidence in the link, 0 to 1."""
         return CONFIDENCE[self.how]
 
 
 class Linker:
-    """Links the secrets of one document to people.
+    """The linking of one document's secrets to people.
 
     1. In a record (JSON, "Name: value" lines) whose field is silent about people, the record's name decides;
        in a record in another record that has no name, that one's. A record of somebody unknown links to nobody.
@@ -61,11 +62,14 @@ class Linker:
     in sentences that name nobody in full.
 
     Args:
-        text: of the document.
-        sentences: of the text.
-        spans: its secrets, by position, not overlapping. A name inside a secret names nobody.
-        register: everybody known.
-        about: the people whom the document says it is about.
+        text: text of the document.
+        sentences: the text's sentences.
+        spans: spans of the text's secrets, by position, not overlapping. A name inside a secret names nobody.
+        register: register of everybody known.
+        about: names of the people whom the document says it is about.
+
+    Attributes:
+        subjects: the people whom the document says it is about, or whom it names by a registered name.
     """
 
     def __init__(
@@ -98,7 +102,7 @@ class Linker:
         }
 
     def link(self, span: Span) -> Link | None:
-        """The subject of a secret, or None where nothing tells."""
+        """Return the link to a secret's subject, or None where nothing tells."""
         field = self._fields.at(span.start)
         if field is not None and not self._within(field):
             for depth in range(len(field.record), 0, -1):
@@ -126,7 +130,7 @@ class Linker:
         return self._mentions[first:last]
 
     def _owner(self, text: str, fields: Sequence[Field], register: Register) -> tuple[str, int] | None:
-        """The subject whom naming fields name and where they begin; None where it is nobody known."""
+        """Return the subject whom naming fields name and where they begin; None where it is nobody known."""
         if len(fields) == 1 and (mentions := self._within(fields[0])):
             return mentions[0].subject, mentions[0].start
         subject = register.canonical(" ".join(text[field.start : field.end] for field in fields))
@@ -161,7 +165,7 @@ class Linker:
 
 
 def prefix_of(text: str, span: Span, anchor: int, sentences: Sentences) -> str:
-    """The text from `anchor` up to the secret, at most `PREFIX_CHARACTERS` long and without the secret.
+    """Return the text from `anchor` up to the secret, at most `PREFIX_CHARACTERS` long and without the secret.
 
     A longer one is cut at the first sentence start, or within a long sentence at the first word, that fits.
     An earlier occurrence of the secret is cut off too: a prompt that holds its own answer tests copying, not
@@ -180,25 +184,25 @@ def prefix_of(text: str, span: Span, anchor: int, sentences: Sentences) -> str:
 
 
 def _word_start(text: str, start: int, stop: int) -> int:
-    """The first start of a word in `text[start:stop]`, or `stop`."""
+    """Return the first start of a word in `text[start:stop]`, or `stop`."""
     while start < stop and not (text[start - 1].isspace() and not text[start].isspace()):
         start += 1
     return start
 
 
 def _outside(mentions: Sequence[Mention], spans: Sequence[Span]) -> list[Mention]:
-    """The mentions that overlap no secret: the street in "4 Ada Quill Road" is nobody."""
+    """Return the mentions that overlap no secret: the street in "4 Ada Quill Road" is nobody."""
     ends = [span.end for span in spans]
     outside: list[Mention] = []
     for mention in mentions:
-        index = bisect_right(ends, mention.start)  # the first secret that ends behind the mention's start
+        index = bisect_right(ends, mention.start)  # the first secret that ends after the mention's start
         if index == len(spans) or mention.end <= spans[index].start:
             outside.append(mention)
     return outside
 
 
 def _partial_mentions(text: str, subjects: Sequence[str]) -> list[Mention]:
-    """Mentions by a single word of a name that only one of `subjects` has."""
+    """Find mentions by a single word of a name that only one of `subjects` has."""
     owners: dict[str, set[str]] = defaultdict(set)
     for subject in subjects:
         for word in subject.split():

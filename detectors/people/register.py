@@ -1,6 +1,6 @@
 """The register: names and aliases of data subjects, found in text by a trie over tokens.
 
-Presidio's deny list is one regular expression of all names and needs 1.9 ms a text at 10,000 names; a trie's
+Presidio's deny list is one regular expression of all names and needs 1.9 ms per text at 10,000 names; a trie's
 time depends on the text alone.
 """
 
@@ -22,9 +22,9 @@ class Mention:
     """A place where a text names a data subject.
 
     Attributes:
-        start: first character, 0-based.
-        end: one past the last character.
-        subject: the name that facts carry, whichever alias stands in the text. Masked in `repr`.
+        start: position of the first character, 0-based.
+        end: one past the position of the last character.
+        subject: name that facts carry, whichever alias stands in the text. Masked in `repr`.
     """
 
     start: int
@@ -33,7 +33,7 @@ class Mention:
 
 
 class Register:
-    """Names of data subjects.
+    """A register of the names of data subjects.
 
     A name matches token by token, whatever the white space between tokens; longest match first. Case does not
     matter, except that a word the register capitalises must begin with a capital in the text: the register's
@@ -45,7 +45,7 @@ class Register:
         self._canonical: dict[str, str] = {}
 
     def __len__(self) -> int:
-        """The number of data subjects."""
+        """Return the number of data subjects."""
         return len(set(self._canonical.values()))
 
     @property
@@ -55,10 +55,10 @@ class Register:
 
     def add(self, name: str, aliases: Iterable[str] = ()) -> None:
         """Register a data subject. A name or alias that is known already keeps its first owner."""
-        subject = self._canonical.get(_folded(name), " ".join(name.split()))
+        subject = self._canonical.get(_fold_name(name), " ".join(name.split()))
         for form in (name, *aliases):
             tokens = _TOKEN.findall(form)
-            if tokens and self._canonical.setdefault(_folded(form), subject) == subject:
+            if tokens and self._canonical.setdefault(_fold_name(form), subject) == subject:
                 node = self._trie
                 for token in tokens:
                     node = node.setdefault(_fold(token), {})
@@ -66,11 +66,11 @@ class Register:
                 node.setdefault(_NAME, (subject, capitals))
 
     def canonical(self, name: str) -> str | None:
-        """The subject that a name or an alias belongs to, or None."""
-        return self._canonical.get(_folded(name))
+        """Return the subject that a name or an alias belongs to, or None."""
+        return self._canonical.get(_fold_name(name))
 
     def find(self, text: str) -> list[Mention]:
-        """All mentions, left to right, not overlapping, the longest at each place."""
+        """Return all mentions, left to right, not overlapping, the longest at each place."""
         words = _words(text)
         root = self._trie
         starts = [index for index, word in enumerate(words) if word in root]
@@ -94,7 +94,7 @@ class Register:
         return mentions
 
     def _names_at(self, words: list[str], first: int) -> Sequence[tuple[int, _Entry]]:
-        """The names that begin at token `first`, shortest first: (one past the last token, entry)."""
+        """Return the names that begin at token `first`, shortest first: (one past the last token, entry)."""
         names: list[tuple[int, _Entry]] = []
         node = self._trie
         for position in range(first, len(words)):
@@ -108,7 +108,7 @@ class Register:
 
 
 def _words(text: str) -> list[str]:
-    """The tokens of a text, folded."""
+    """Return the tokens of a text, folded."""
     if text.isascii():
         return _TOKEN.findall(text.lower())
     return [_fold(token) for token in _TOKEN.findall(text)]
@@ -118,5 +118,5 @@ def _fold(token: str) -> str:
     return token.lower() if token.isascii() else unicodedata.normalize("NFKC", token).casefold()
 
 
-def _folded(name: str) -> str:
+def _fold_name(name: str) -> str:
     return " ".join(_words(name))

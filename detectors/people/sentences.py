@@ -1,4 +1,4 @@
-"""Sentences, found by rule: what linking and prefixes need, without a language model."""
+"""Sentences of a text, found by rule for linking and prefixes, without a language model."""
 
 import re
 from bisect import bisect_right
@@ -72,19 +72,20 @@ class Sentences:
     """The sentences of a text, without gaps: each reaches up to the next one's start.
 
     Attributes:
-        starts: first characters, ascending; white space before a sentence belongs to the one before it.
-        length: of the text, in characters.
+        starts: positions of the sentences' first characters, ascending; white space before a sentence belongs to
+            the one before it.
+        length: length of the text, in characters.
     """
 
     starts: tuple[int, ...]
     length: int
 
     def index(self, position: int) -> int:
-        """Which sentence holds the character at `position`."""
+        """Return the index of the sentence that holds the character at `position`."""
         return max(bisect_right(self.starts, position) - 1, 0)
 
     def bounds(self, index: int) -> tuple[int, int]:
-        """First character of a sentence and one past its last."""
+        """Return the position of a sentence's first character and one past that of its last."""
         after = index + 1
         return self.starts[index], self.starts[after] if after < len(self.starts) else self.length
 
@@ -93,7 +94,7 @@ class Sentences:
 
 
 def split_sentences(text: str) -> Sentences:
-    """Split at `.`, `!`, `?` and line breaks.
+    """Split a text into sentences at `.`, `!`, `?`, `…` and line breaks.
 
     A full stop after an abbreviation ("Dr."), after an initial ("A. Quill") or before a lower-case letter
     ends nothing; neither does one inside a number, an e-mail address or a URL, as no white space follows it.
@@ -113,7 +114,7 @@ def split_sentences(text: str) -> Sentences:
 
 
 def _is_abbreviation(before: str, following: str) -> bool:
-    """Whether the word that ends here keeps its full stop inside a sentence."""
+    """Return whether the word that ends here keeps its full stop inside a sentence."""
     match = _LAST_WORD.search(before)
     if match is None:
         return False

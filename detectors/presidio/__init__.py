@@ -1,4 +1,4 @@
-"""Presidio as it is used here: offline, quick, and the same result every time. Only this package knows it.
+"""Presidio, offline and quick, with the same result every time. Only this package knows it.
 
 Importing it imports nothing; its modules import Presidio, which takes seconds.
 """

@@ -21,7 +21,7 @@ from detectors.presidio.recognizers import QuickPhoneRecognizer
 REGEX_TIMEOUT_SECONDS = 5
 _DIGIT = regex.compile(r"\d")
 Condition = Callable[[str, int], bool]
-"""Of a text and the number of its digits."""
+"""A condition on a text and the number of its digits."""
 
 # What a text must have for Presidio's patterns to match at all, by the recognizer's name.
 _NECESSARY: dict[str, Condition] = {
@@ -40,10 +40,10 @@ class _Part(NamedTuple):
     """A recognizer, made ready.
 
     Attributes:
-        recognizer: Presidio's or our own.
-        may_find: whether it is worth running on a text.
-        words: its context words in lower case.
-        patterns: compiled, with their scores; none where the recognizer has its own way.
+        recognizer: a recognizer of Presidio or of this package.
+        may_find: condition on which the recognizer is worth running on a text.
+        words: the recognizer's context words in lower case.
+        patterns: compiled patterns with their scores; none where the recognizer has its own way.
     """
 
     recognizer: EntityRecognizer
@@ -53,11 +53,11 @@ class _Part(NamedTuple):
 
 
 class Analysis(NamedTuple):
-    """Of one text.
+    """The analysis of one text.
 
     Attributes:
-        results: what was found.
-        timed_out: the recognizers of which a pattern ran out of time; what it found until then is there.
+        results: results of all recognizers.
+        timed_out: names of the recognizers of which a pattern ran out of time; what it found until then is there.
     """
 
     results: list[RecognizerResult]
@@ -65,13 +65,13 @@ class Analysis(NamedTuple):
 
 
 class Analyzer:
-    """Recognizers that run on one text after the other.
+    """Recognizers that run on one text after another.
 
     Args:
         wanted: recognizers whose finds count.
         rivals: recognizers whose finds only matter where a wanted one has found something.
         nlp: the language step, loaded.
-        certain: whether a result is so good that no phone number is looked for in its place.
+        certain: function that tells whether a result is so good that no phone number is looked for in its place.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Analyzer:
         self._certain = certain
 
     def analyze(self, text: str) -> Analysis:
-        """Everything the recognizers find, scored with context, without what lies in a find of its type."""
+        """Return everything the recognizers find, scored with context, without what lies in a find of its type."""
         timed_out: list[str] = []
         context = Context(text, self._nlp)
         digits = len(_DIGIT.findall(text))
@@ -127,7 +127,7 @@ class Analyzer:
 
 
 def _without(text: str, results: Sequence[RecognizerResult]) -> str:
-    """The text with the results blanked out."""
+    """Return the text with the results blanked out."""
     for result in results:
         text = text[: result.start] + " " * (result.end - result.start) + text[result.end :]
     return text
@@ -146,13 +146,13 @@ def _part(recognizer: EntityRecognizer) -> _Part:
 
 
 def _matches(part: _Part, text: str, timed_out: list[str]) -> list[RecognizerResult]:
-    """What Presidio's pattern recognizer finds, without an explanation of each find."""
+    """Return what Presidio's pattern recognizer finds, without an explanation of each find."""
     recognizer, (entity_type, *_) = part.recognizer, part.recognizer.supported_entities
     results: list[RecognizerResult] = []
     for expression, pattern_score in part.patterns:
         try:
             for match in expression.finditer(text, timeout=REGEX_TIMEOUT_SECONDS):
-                score = _checked(recognizer, match[0], pattern_score) if match[0] else 0.0
+                score = _check_score(recognizer, match[0], pattern_score) if match[0] else 0.0
                 if score > 0:
                     results.append(RecognizerResult(entity_type, match.start(), match.end(), score))
         except TimeoutError:
@@ -160,8 +160,8 @@ def _matches(part: _Part, text: str, timed_out: list[str]) -> list[RecognizerRes
     return EntityRecognizer.remove_duplicates(results) if len(results) > 1 else results
 
 
-def _checked(recognizer: PatternRecognizer, found: str, score: float) -> float:
-    """A pattern's score after the recognizer's own checks, such as check digits."""
+def _check_score(recognizer: PatternRecognizer, found: str, score: float) -> float:
+    """Return a pattern's score after the recognizer's own checks, such as check digits."""
     if recognizer.invalidate_result(found):
         return 0.0
     valid = recognizer.validate_result(found)

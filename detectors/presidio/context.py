@@ -16,7 +16,7 @@ CONTEXT_WORDS = 5
 class ContextRule(LemmaContextAwareEnhancer):  # type: ignore[misc]
     """Presidio's rule for context words, with whole words on both sides.
 
-    As part of a word, "lic" makes the "m2" of "public key m2" a driver's licence. Words behind count too:
+    As part of a word, "lic" makes the "m2" of "public key m2" a driver's licence. Words after a result count too:
     "(415) 555-0132 is the number to dial".
     """
 
@@ -35,7 +35,7 @@ class Context:
     """The words of one text, made where they are asked for.
 
     Args:
-        text: at most some thousand characters.
+        text: text of at most some thousand characters.
         nlp: the language step, loaded.
     """
 
@@ -49,7 +49,7 @@ class Context:
         return self._nlp.process_text(self._text, self._nlp.language)
 
     def raised(self, result: RecognizerResult, words: Sequence[str]) -> float:
-        """The score of a result, raised where one of `words`, in lower case, is near it."""
+        """Return the score of a result, raised where one of `words`, in lower case, is near it."""
         if not words or result.score >= _RULE.MAX_SCORE or not self._near(result, words):
             return float(result.score)
         score = max(result.score + _RULE.context_similarity_factor, _RULE.min_score_with_context_similarity)
@@ -71,13 +71,13 @@ class Context:
 
     @cached_property
     def _tokens(self) -> tuple[list[int], list[str], set[str]]:
-        """Where tokens end, their lower-case forms, and those that count as words."""
+        """The positions where tokens end, their lower-case forms, and those that count as words."""
         ends, forms = self._nlp.tokens(self._text)
         counted = {part for form in forms if self._nlp.is_keyword(form) for part in form.split(":")}
         return ends, forms, counted
 
     def _around(self, position: int) -> set[str]:
-        """The words that `ContextRule` looks at: the token at `position`, and as many more on either side."""
+        """Return the words that `ContextRule` looks at: the token at `position`, and those on either side."""
         ends, forms, counted = self._tokens
         here = bisect_right(ends, position)
         return {*_first(forms[here::-1], counted), *_first(forms[here:], counted)}

@@ -25,14 +25,14 @@ _LABELS = {
 
 
 class LocalHuggingFaceRecognizer(huggingface_ner_recognizer.HuggingFaceNerRecognizer):  # type: ignore[misc]
-    """Presidio's, on a model folder of this machine, on the CPU; nothing is downloaded.
+    """Presidio's recognizer on a model folder of this machine, on the CPU; nothing is downloaded.
 
     A failure of the model is raised, and so reported with the document; Presidio only logs it.
 
     Args:
-        folder: a checkpoint with a tokenizer, as `save_pretrained` writes them.
-        language: two-letter code.
-        entity_types: those that it may report.
+        folder: folder of a checkpoint with a tokenizer, as `save_pretrained` writes them.
+        language: two-letter code of the language.
+        entity_types: entity types that the recognizer may report.
 
     Raises:
         PolicyError: no such folder, or no token classification model in it.
@@ -59,19 +59,23 @@ class LocalHuggingFaceRecognizer(huggingface_ner_recognizer.HuggingFaceNerRecogn
                 "Give a checkpoint with a token classification head and its tokenizer",
             ) from None
         self._model: Any = self.ner_pipeline
-        self.ner_pipeline: Any = self._noting_failures
+        self.ner_pipeline: Any = self._run_model
 
     def analyze(
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
     ) -> list[RecognizerResult]:
-        """The named entities of a text, of the asked types alone."""
+        """Return the named entities of a text, of the asked types alone.
+
+        Raises:
+            RuntimeError: the model failed; its own error is the cause.
+        """
         self._failure = None
         results = super().analyze(text, entities, nlp_artifacts)
         if self._failure is not None:
             raise RuntimeError from self._failure
         return [result for result in results if result.entity_type in entities]
 
-    def _noting_failures(self, text: str) -> Any:
+    def _run_model(self, text: str) -> Any:
         try:
             return self._model(text)
         except Exception as error:  # raised again by `analyze`

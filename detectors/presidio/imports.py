@@ -1,4 +1,4 @@
-"""How Presidio is imported: without torch and transformers, where no model needs them.
+"""The import of Presidio without torch and transformers, where no model needs them.
 
 Presidio imports both, for recognizers that are not used here, whenever they are installed: ten seconds and
 300 MB in each process.
@@ -21,13 +21,13 @@ def import_presidio(ner: str) -> None:
     if needed or "presidio_analyzer" in sys.modules:
         import presidio_analyzer
     else:
-        with _missing(_HEAVY):
+        with _hide_modules(_HEAVY):
             import presidio_analyzer  # noqa: F401 - for its effect
 
 
 @contextmanager
-def _missing(names: tuple[str, ...]) -> Iterator[None]:
-    """Inside, modules that are not imported yet cannot be: what can do without them, does."""
+def _hide_modules(names: tuple[str, ...]) -> Iterator[None]:
+    """Keep modules that are not imported yet from being so in the block: what can do without them, does."""
     modules: dict[str, ModuleType | None] = sys.modules  # type: ignore[assignment]
     hidden = [name for name in names if name not in modules]
     try:

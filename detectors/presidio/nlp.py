@@ -18,7 +18,7 @@ class LocalNlpEngine(SpacyNlpEngine):  # type: ignore[misc]
     words with lemmas, which a blank pipeline leaves empty: the lower-cased token stands in for them.
 
     Args:
-        language: two-letter code.
+        language: two-letter code of the language.
         ner: the policy's choice of a named entity model: "auto", "spacy:NAME", or anything else for none here.
         pipeline: a loaded spaCy pipeline to use instead of looking for one.
 
@@ -45,25 +45,27 @@ class LocalNlpEngine(SpacyNlpEngine):  # type: ignore[misc]
         return f"spaCy {pipeline.meta['lang']}_{pipeline.meta['name']} {pipeline.meta['version']}"
 
     def load(self) -> None:
-        """Take the given pipeline, the policy's, an installed one, or a blank one."""
+        """Load the given pipeline, the policy's, an installed one, or a blank one."""
         self.nlp = {
-            self.language: self._pipeline or _chosen(self._ner, self.language) or _blank(self.language)
+            self.language: self._pipeline
+            or _choose_pipeline(self._ner, self.language)
+            or _make_blank(self.language)
         }
         self._most_words = len(self.nlp[self.language].vocab.strings) + WORDS_REMEMBERED
 
     def process_text(self, text: str, language: str) -> NlpArtifacts:
-        """Tokens, lemmas and named entities of a text."""
+        """Return the tokens, lemmas and named entities of a text."""
         self._forget_words()
         return super().process_text(text, language)
 
     def tokens(self, text: str) -> tuple[list[int], list[str]]:
-        """Where the tokens of a text end, and their lower-case forms; no model runs."""
+        """Return where the tokens of a text end, and their lower-case forms; no model runs."""
         self._forget_words()
         doc = list(self.nlp[self.language].make_doc(text))
         return [token.idx + len(token) for token in doc], [token.lower_ for token in doc]
 
     def is_keyword(self, form: str) -> bool:
-        """Whether a token counts as a word of the context: Presidio leaves out punctuation and the commonest."""
+        """Return whether a token counts as a word of the context: Presidio omits punctuation and the commonest."""
         known = self._keywords.get(form)
         if known is None:
             if len(self._keywords) >= _KEYWORDS_REMEMBERED:
@@ -105,9 +107,9 @@ _IGNORED_LABELS = [
 ]
 
 
-def _chosen(ner: str, language: str) -> Language | None:
+def _choose_pipeline(ner: str, language: str) -> Language | None:
     if ner == "auto":
-        return _installed(language)
+        return _load_installed(language)
     if not ner.startswith("spacy:"):
         return None
     name = ner.removeprefix("spacy:")
@@ -126,8 +128,8 @@ def _chosen(ner: str, language: str) -> Language | None:
     return pipeline
 
 
-def _installed(language: str) -> Language | None:
-    """The first installed spaCy model of a language, in alphabetical order, or None."""
+def _load_installed(language: str) -> Language | None:
+    """Load the first installed spaCy model of a language, in alphabetical order; return None where there is none."""
     names = sorted(name for name in spacy.util.get_installed_models() if name.startswith(f"{language}_"))
     if not names:
         return None
@@ -140,7 +142,7 @@ def _installed(language: str) -> Language | None:
         ) from None
 
 
-def _blank(language: str) -> Language:
+def _make_blank(language: str) -> Language:
     try:
         return spacy.blank(language)
     except ImportError:

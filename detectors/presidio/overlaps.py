@@ -1,4 +1,4 @@
-"""Which of several overlapping spans a piece of text is."""
+"""The choice among several overlapping spans of a piece of text."""
 
 from bisect import bisect_right
 from collections.abc import Iterable

@@ -41,7 +41,7 @@ PRIVATE_SUFFIXES = (
 
 
 class OfflineEmailRecognizer(EmailRecognizer):  # type: ignore[misc]
-    """Presidio's, with the public suffix list that tldextract ships: nothing is fetched or cached on disk."""
+    """Presidio's recognizer with the public suffix list that tldextract ships: nothing is fetched or cached."""
 
     def __init__(self, supported_language: str) -> None:
         super().__init__(supported_language=supported_language, name="EmailRecognizer")
@@ -50,12 +50,12 @@ class OfflineEmailRecognizer(EmailRecognizer):  # type: ignore[misc]
         )
 
     def validate_result(self, pattern_text: str) -> bool:
-        """Whether the domain ends in a public suffix or in a private one."""
+        """Return whether the domain ends in a public suffix or in a private one."""
         return bool(self._extract(pattern_text).suffix)
 
 
 class QuickPhoneRecognizer(PhoneRecognizer):  # type: ignore[misc]
-    """Presidio's, without its waste: half of Presidio's time went into searching every text for eight regions.
+    """Presidio's recognizer, without searching every text for eight regions, which took half of Presidio's time.
 
     Digits that cannot belong to a number of seven digits are blanked out first, and so are neighbouring digits
     once earlier regions have matched all of them; a region is only tried where seven digits are left.
@@ -67,7 +67,7 @@ class QuickPhoneRecognizer(PhoneRecognizer):  # type: ignore[misc]
     def analyze(
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
     ) -> list[RecognizerResult]:
-        """Numbers that are valid in one of the regions, each once."""
+        """Return the numbers that are valid in one of the regions, each once."""
         del entities, nlp_artifacts
         remaining = _DIGIT_CLUSTER.sub(_blank_short, text)
         results: list[RecognizerResult] = []
@@ -98,7 +98,7 @@ _DIGIT_CLUSTER = re.compile(r"\d(?:[\W_xX]{0,5}\d)*+")
 
 
 def _without_covered(text: str, covered: str) -> str:
-    """The text without the digits that belong to numbers found; another region may add to "(027) 0336-972"."""
+    """Return the text without the digits of numbers found; another region may add to "(027) 0336-972"."""
 
     def rest(cluster: re.Match[str]) -> str:
         left = _DIGIT.search(covered, cluster.start(), cluster.end())
@@ -116,7 +116,7 @@ def _digits(text: str) -> int:
 
 
 class RegisterRecognizer(EntityRecognizer):  # type: ignore[misc]
-    """The register of names as a recognizer of PERSON, with certainty."""
+    """A recognizer of PERSON, with certainty, by the register of names."""
 
     def __init__(self, register: Register, supported_language: str) -> None:
         self.register = register
@@ -125,12 +125,12 @@ class RegisterRecognizer(EntityRecognizer):  # type: ignore[misc]
         )
 
     def load(self) -> None:
-        """Nothing to load."""
+        """Do nothing: there is nothing to load."""
 
     def analyze(
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
     ) -> list[RecognizerResult]:
-        """Every mention of a registered name."""
+        """Return every mention of a registered name."""
         del entities, nlp_artifacts
         metadata = {
             RecognizerResult.RECOGNIZER_NAME_KEY: self.name,
@@ -143,14 +143,15 @@ class RegisterRecognizer(EntityRecognizer):  # type: ignore[misc]
 
 
 def recognizers_for(entity_type: str, rule: EntityRule, language: str) -> Iterator[EntityRecognizer]:
-    """The recognizers of one entity type: Presidio's own, where there is one, and the policy's patterns.
+    """Yield the recognizers of one entity type: Presidio's own, where there is one, and the policy's patterns.
 
     Raises:
-        PolicyError: the installed Presidio lacks a recognizer that the table of entity types names.
+        PolicyError: the installed Presidio lacks a recognizer that the table of entity types names, or a pattern is
+            not valid in it.
     """
     known = KNOWN_ENTITIES.get(entity_type)
     if known and known.recognizer:
-        recognizer = _predefined(entity_type, known.recognizer, language)
+        recognizer = _build_predefined(entity_type, known.recognizer, language)
         recognizer.context = [*(recognizer.context or ()), *rule.context]
         yield recognizer
     if rule.patterns:
@@ -158,7 +159,7 @@ def recognizers_for(entity_type: str, rule: EntityRule, language: str) -> Iterat
 
 
 def named_entity_recognizer(language: str, entity_types: list[str]) -> EntityRecognizer:
-    """The recognizer that hands on what a spaCy model finds of some types."""
+    """Return the recognizer that hands on what a spaCy model finds of some types."""
     return SpacyRecognizer(supported_language=language, supported_entities=entity_types)
 
 
@@ -183,7 +184,7 @@ def _from_patterns(entity_type: str, rule: EntityRule, language: str) -> Pattern
     )
 
 
-def _predefined(entity_type: str, name: str, language: str) -> EntityRecognizer:
+def _build_predefined(entity_type: str, name: str, language: str) -> EntityRecognizer:
     if name == "EmailRecognizer":
         return OfflineEmailRecognizer(language)
     if name == "PhoneRecognizer":

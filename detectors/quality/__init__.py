@@ -1,4 +1,4 @@
-"""Quality: how much of what people marked as personal detection finds.
+"""Quality: the share of what people marked as personal that detection finds.
 
 `measure_quality` compares, `quality_json` writes the record, `read_quality` reads it again and `coverage_lines`
 says it in plain sentences. Reading needs no Presidio.

@@ -1,4 +1,4 @@
-"""Texts whose personal spans people have marked: what detection is scored against."""
+"""Texts whose personal spans people have marked, against which detection is scored."""
 
 import hashlib
 import json
@@ -44,9 +44,9 @@ class Label:
     """A span that somebody marked.
 
     Attributes:
-        start: first character, 0-based.
-        end: one past the last character.
-        entity_type: by Expunge's name for it.
+        start: position of the first character, 0-based.
+        end: one past the position of the last character.
+        entity_type: Expunge's name of the entity type.
     """
 
     start: int
@@ -59,10 +59,10 @@ class LabelledText:
     """A text and everything personal in it.
 
     Attributes:
-        text: the text itself, never shown by `repr`.
-        labels: in order of position.
-        template: the texts of one template differ in their filled-in values alone; they are split and
-            resampled together. A text of no template is its own.
+        text: text, never shown by `repr`.
+        labels: labels in order of position.
+        template: name of the text's template. The texts of one template differ in their filled-in values alone;
+            they are split and resampled together. A text of no template is its own.
     """
 
     text: str = field(repr=False)
@@ -88,7 +88,7 @@ def read_labelled(path: Path) -> tuple[LabelledText, ...]:
     except UnicodeDecodeError:
         raise CorpusError(f"The labelled texts {path} are not UTF-8", "Save the file as UTF-8") from None
     texts = tuple(
-        _labelled(record, number, path) for number, record in enumerate(_records(content, path), start=1)
+        _parse_record(record, number, path) for number, record in enumerate(_records(content, path), start=1)
     )
     if not texts:
         raise CorpusError(f"{path} holds no labelled text", "Give a file with at least one")
@@ -108,7 +108,7 @@ def _records(content: str, path: Path) -> Sequence[Any]:
         ) from None
 
 
-def _labelled(record: Any, number: int, path: Path) -> LabelledText:
+def _parse_record(record: Any, number: int, path: Path) -> LabelledText:
     try:
         text = record["text"] if "text" in record else record["full_text"]
         if not isinstance(text, str):
@@ -134,9 +134,9 @@ def _label(span: Any, text: str) -> Label:
 
 
 def split_by_template(texts: Sequence[LabelledText], split: Split) -> tuple[LabelledText, ...]:
-    """One half of the texts, for developing patterns on or for figures alone; no template is in both.
+    """Return one half of the texts, for developing patterns or for figures alone; no template is in both.
 
-    Templates are grouped by the rarest type they hold and dealt in turn, in an order drawn from
+    Templates are grouped by the rarest type they hold and go to the halves in turn, in an order drawn from
     `SPLIT_SEED`, so that both halves have every type of two templates or more. The only template of a type
     goes to the test half.
     """

@@ -1,4 +1,4 @@
-"""How much of what people marked as personal a policy's detection finds, and how much of it is right."""
+"""The measurement of a policy's detection: what it finds of what people marked, and how much of it is right."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -23,15 +23,15 @@ def measure_quality(
     pipeline: "Language | None" = None,
     on_text: Callable[[], None] | None = None,
 ) -> Quality:
-    """Detect in labelled texts, with an empty register of names, and compare.
+    """Detect in labelled texts, with an empty register of names, and compare with the labels.
 
     Args:
-        texts: all of them, before they are split.
-        policy: whose detection is measured.
-        source: what to call the texts.
-        split: `development` to improve patterns on, `test` for figures, or `all`.
+        texts: all labelled texts, before they are split.
+        policy: the policy whose detection is measured.
+        source: name of the texts.
+        split: the half to read: `development` to improve patterns, `test` for figures, or `all`.
         pipeline: a spaCy pipeline to use instead of the policy's.
-        on_text: called after each text, for progress.
+        on_text: callback after each text, for progress.
 
     Raises:
         CorpusError: the split is empty.

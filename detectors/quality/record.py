@@ -20,20 +20,20 @@ _REMEDY = "Write one with `expunge detect --score ... --output`"
 
 
 class Quality(StrictModel):
-    """What detection by a policy was measured to find. Holds counts alone, nothing personal.
+    """A measurement of a policy's detection. It holds counts alone, nothing personal.
 
     Attributes:
-        version: of this format.
-        policy: its name.
-        digest: of everything in the policy that detection depends on.
-        source: the name of the file of labelled texts.
-        split: which of them were read.
-        texts: how many.
-        templates: how many templates they come from.
-        incomplete: texts that were not completely scanned.
-        model: the named entity model at work, or None.
+        version: version of this format.
+        policy: name of the policy.
+        digest: SHA-256 (hexadecimal) of everything in the policy that detection depends on.
+        source: name of the file of labelled texts.
+        split: the half of the texts that was read, or `all`.
+        texts: number of texts read.
+        templates: number of templates that they come from.
+        incomplete: number of texts that were not completely scanned.
+        model: name of the named entity model at work, or None.
         types: scores by entity type that the policy finds and the labels know.
-        uncovered: labels of types that the policy does not look for.
+        uncovered: number of labels by type that the policy does not look for.
         unlabelled: types of the policy that no label has: nothing is known about them.
     """
 
@@ -52,7 +52,10 @@ class Quality(StrictModel):
 
 
 def detection_digest(policy: Policy) -> str:
-    """SHA-256 (hexadecimal) of what detection depends on: language, types, thresholds, patterns, context."""
+    """Return the SHA-256 (hexadecimal) of what detection depends on.
+
+    That is the policy's language, countries, named entity model, types, thresholds, patterns and context.
+    """
     data = policy.model_dump(mode="json", exclude={"name", "description", "leakage", "utility", "decoding"})
     data.pop("seed")
     for rule in data["entities"].values():
@@ -62,7 +65,7 @@ def detection_digest(policy: Policy) -> str:
 
 
 def quality_json(quality: Quality) -> str:
-    """The canonical text of a quality file."""
+    """Return the canonical text of a quality file."""
     return json.dumps(quality.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
 
 
@@ -70,7 +73,7 @@ def read_quality(path: Path) -> Quality:
     """Read what `expunge detect --score ... --output` wrote.
 
     Raises:
-        CorpusError: missing, or not such a file.
+        CorpusError: the file is missing, or not such a file.
     """
     try:
         content = path.read_bytes()
@@ -83,7 +86,7 @@ def read_quality(path: Path) -> Quality:
 
 
 def _reason(error: ValidationError) -> str:
-    """What is wrong with the first key that is; values are not repeated."""
+    """Return what is wrong with the first key that is; values are not repeated."""
     problem = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(map(str, problem["loc"]))
     if not where:
@@ -94,11 +97,11 @@ def _reason(error: ValidationError) -> str:
 
 
 def coverage_lines(quality: Quality, policy: Policy | None = None) -> tuple[str, ...]:
-    """The measured recall in plain sentences, for the coverage section of a report.
+    """Return the measured recall in plain sentences, for the coverage section of a report.
 
     Args:
-        quality: of a detector.
-        policy: of the run that is reported; a sentence says so where another was measured.
+        quality: the measurement.
+        policy: policy of the run that is reported; a sentence says so where another was measured.
     """
     half = "" if quality.split == "all" else f"the {quality.split} half of "
     model = f"with {quality.model}" if quality.model else "without a named entity model"
@@ -111,15 +114,15 @@ def coverage_lines(quality: Quality, policy: Policy | None = None) -> tuple[str,
     for scored in quality.types:
         recall, precision = scored.overlapping.recall, scored.overlapping.precision
         lines.append(
-            f"{scored.entity_type}: {_shown(recall)} of {recall.of} were found; "
-            f"{_shown(precision)} of {precision.of} finds were right"
+            f"{scored.entity_type}: {_show_rate(recall)} of {recall.of} were found; "
+            f"{_show_rate(precision)} of {precision.of} finds were right"
         )
     if quality.unlabelled:
         lines.append(f"Recall is unknown, no label there: {', '.join(quality.unlabelled)}")
     return tuple(lines)
 
 
-def _shown(rate: Rate) -> str:
+def _show_rate(rate: Rate) -> str:
     if rate.share is None:
         return "none"
     return f"{rate.share:.1%} ({rate.low:.1%} to {rate.high:.1%})"

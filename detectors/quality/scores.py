@@ -1,4 +1,4 @@
-"""Spans found against spans that people marked: precision, recall and F1 with their intervals."""
+"""Scores of spans found against spans that people marked: precision, recall and F1 with their intervals."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,14 +22,14 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 class Rate(StrictModel):
-    """A share with its 95% interval (Wilson), which takes spans for independent of each other.
+    """A share with its 95% interval (Wilson 1927), which takes spans for independent of each other.
 
     Attributes:
-        hits: how many of them.
-        of: out of how many.
+        hits: number of hits.
+        of: number of spans counted.
         share: hits / of; None where there was nothing to count.
-        low: lower end of the interval.
-        high: upper end.
+        low: lower end of the interval, 0 to 1.
+        high: upper end of the interval, 0 to 1.
     """
 
     hits: Count
@@ -46,13 +46,14 @@ class Rate(StrictModel):
 
     @classmethod
     def of_counts(cls, hits: int, of: int) -> "Rate":
-        """Wilson's interval: (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n)."""
+        """Return the rate with Wilson's interval: (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n)."""
         if of == 0:
             return cls(hits=0, of=0, share=None, low=0.0, high=1.0)
-        share, square = hits / of, _NORMAL_95**2
-        middle = share + square / (2 * of)
+        share, square = hits / of, _NORMAL_95**2  # p, z²
+        middle = share + square / (2 * of)  # p + z²/2n
+        # z √(p(1-p)/n + z²/4n²)
         reach = _NORMAL_95 * (share * (1 - share) / of + square / (4 * of * of)) ** 0.5
-        scale = 1 + square / of
+        scale = 1 + square / of  # 1 + z²/n
         low, high = max(0.0, (middle - reach) / scale), min(1.0, (middle + reach) / scale)
         return cls(hits=hits, of=of, share=round(share, 6), low=round(low, 6), high=round(high, 6))
 
@@ -61,11 +62,11 @@ class Scores(StrictModel):
     """Precision, recall and F1 of one entity type under one rule of what a hit is.
 
     Attributes:
-        precision: of the spans found, those that hit a label.
-        recall: of the labels, those hit by a span.
+        precision: P, the rate of found spans that hit a label.
+        recall: R, the rate of labels that a span hits.
         f1: 2PR / (P + R); 0 where nothing was found; None where there is no label.
         f1_low: 2.5th percentile of F1 over resampled templates; None with fewer than two templates.
-        f1_high: 97.5th percentile.
+        f1_high: 97.5th percentile of F1 over resampled templates; None with fewer than two templates.
     """
 
     precision: Rate
@@ -79,11 +80,11 @@ class TypeQuality(StrictModel):
     """Scores of one entity type.
 
     Attributes:
-        entity_type: by Expunge's name.
-        labels: how many spans people marked.
-        templates: how many templates hold them.
-        exact: a hit has the label's own first and last character.
-        overlapping: a hit shares a character with a label.
+        entity_type: Expunge's name of the entity type.
+        labels: number of spans that people marked.
+        templates: number of templates that hold them.
+        exact: scores where a hit has the label's own first and last character.
+        overlapping: scores where a hit shares a character with a label.
     """
 
     entity_type: str
@@ -103,7 +104,7 @@ class _Located(Protocol):
 
 
 class _Counts(NamedTuple):
-    """Of one entity type in one or more texts."""
+    """Counts of one entity type in one or more texts."""
 
     right: int
     found: int
@@ -114,7 +115,7 @@ class _Counts(NamedTuple):
 def score_types(
     texts: Sequence[LabelledText], found: Sequence[Sequence[_Located]], entity_types: Iterable[str]
 ) -> Iterator[TypeQuality]:
-    """Compare what was found in each text with its labels, type by type."""
+    """Compare what was found in each text with its labels; yield the scores type by type."""
     for entity_type in entity_types:
         holding = {t.template for t in texts if any(x.entity_type == entity_type for x in t.labels)}
         yield TypeQuality(
@@ -138,7 +139,7 @@ def _scores(
         by_template[text.template].append(_counts(text.labels, spans, entity_type, hits))
     table = np.array([np.sum(counts, axis=0) for counts in by_template.values()], dtype=np.int64)
     right, count, hit, labels = (int(total) for total in table.sum(axis=0))
-    low, high = _resampled(table) if templates > 1 else (None, None)
+    low, high = _resample(table) if templates > 1 else (None, None)
     return Scores(
         precision=Rate.of_counts(right, count),
         recall=Rate.of_counts(hit, labels),
@@ -178,8 +179,8 @@ def _overlap(span: _Located, label: _Located) -> bool:
     return span.start < label.end and label.start < span.end
 
 
-def _resampled(table: np.ndarray) -> tuple[float, float]:
-    """The middle 95% of F1 when templates are drawn again with replacement; (templates, 4) counts."""
+def _resample(table: np.ndarray) -> tuple[float, float]:
+    """Return the middle 95% of F1 when templates are drawn again with replacement; (templates, 4) counts."""
     generator = np.random.default_rng(BOOTSTRAP_SEED)
     weights = generator.multinomial(len(table), np.full(len(table), 1 / len(table)), size=RESAMPLES)
     drawn = weights @ table
@@ -188,8 +189,8 @@ def _resampled(table: np.ndarray) -> tuple[float, float]:
 
 
 def _f1(counts: np.ndarray) -> np.ndarray:
-    """F1 of rows of (right, found, hit, labels), each with a label."""
+    """Return F1 of rows of (right, found, hit, labels), each with a label."""
     right, found, hit, labels = counts.T
-    precision, recall = right / np.maximum(found, 1), hit / labels
+    precision, recall = right / np.maximum(found, 1), hit / labels  # P, R
     both = precision + recall
     return np.where(both > 0, 2 * precision * recall / np.where(both > 0, both, 1), 0.0)

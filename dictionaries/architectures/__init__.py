@@ -25,7 +25,7 @@ ARCHITECTURES: dict[str, type[Dictionary]] = {
 
 
 def find_architecture(name: str) -> type[Dictionary]:
-    """Look a name up.
+    """Return the architecture of a name.
 
     Raises:
         DictionaryError: there is no such architecture.

@@ -19,15 +19,15 @@ LARGEST_SHARE = 0.1
 
 
 class Active(NamedTuple):
-    """Which entries of a (tokens, F) matrix are on, n of them, in the order of memory.
+    """The n entries of a (tokens, F) matrix that are on, in the order of memory.
 
     Attributes:
-        places: (n) index into the flattened matrix.
-        tokens: (n) row of each.
-        features: (n) column of each.
-        token_starts: (tokens + 1) where each token's entries start.
-        by_feature: (n) the entries' order when sorted by feature, then token.
-        feature_starts: (F + 1) where each feature's entries start in that order.
+        places: (n) index of each entry into the flattened matrix.
+        tokens: (n) row of each entry.
+        features: (n) column of each entry.
+        token_starts: (tokens + 1) place where each token's entries start.
+        by_feature: (n) order of the entries when sorted by feature, then token.
+        feature_starts: (F + 1) place where each feature's entries start in that order.
     """
 
     places: Int[Tensor, "n"]
@@ -39,7 +39,7 @@ class Active(NamedTuple):
 
 
 def find_active(values: Float[Tensor, "tokens F"], largest_share: float = LARGEST_SHARE) -> Active | None:
-    """Where values are above 0; None where so many are that dense products are quicker, and off the CPU."""
+    """Find where values are above 0; None where so many are that dense products are quicker, and off the CPU."""
     if values.device.type != "cpu":
         return None
     # numpy compares and searches in a fraction of torch's time, but does not know bfloat16.
@@ -62,23 +62,23 @@ def find_active(values: Float[Tensor, "tokens F"], largest_share: float = LARGES
 def decode(
     active: Active, values: Float[Tensor, "n"], weight: Float[Tensor, "F d"]
 ) -> Float[Tensor, "tokens d"]:
-    """C weight, where the (tokens, F) matrix C holds `values` at the active entries and 0 elsewhere."""
-    return _gathered(weight, active.features, active.token_starts, values)
+    """Return C weight, where the (tokens, F) matrix C holds `values` at the active entries and 0 elsewhere."""
+    return _sum_rows(weight, active.features, active.token_starts, values)
 
 
 def decode_transposed(
     active: Active, values: Float[Tensor, "n"], rows: Float[Tensor, "tokens d"]
 ) -> Float[Tensor, "F d"]:
-    """Cᵀ rows: for each feature the sum of the rows of tokens where it is on, weighted."""
+    """Return Cᵀ rows: for each feature the sum of the rows of tokens where it is on, weighted by `values`."""
     order = active.by_feature
     tokens, weights = active.tokens.index_select(0, order), values.index_select(0, order)
-    return _gathered(rows, tokens, active.feature_starts, weights)
+    return _sum_rows(rows, tokens, active.feature_starts, weights)
 
 
 def inner_products(
     active: Active, rows: Float[Tensor, "tokens d"], weight: Float[Tensor, "F d"]
 ) -> Float[Tensor, "n"]:
-    """⟨rows[token], weight[feature]⟩ at the active entries: rows weightᵀ, where it is wanted."""
+    """Return ⟨rows[token], weight[feature]⟩ at the active entries: rows weightᵀ, where it is wanted."""
     products: Tensor = torch.ops.aten._embedding_bag_per_sample_weights_backward(
         rows, weight, active.features, active.token_starts, active.tokens, 0
     )
@@ -86,12 +86,12 @@ def inner_products(
 
 
 def feature_sums(active: Active, values: Float[Tensor, "n"]) -> Float[Tensor, "F"]:
-    """Sums of `values` over tokens, by feature."""
+    """Return the sums of `values` over tokens, by feature."""
     return values.new_zeros(len(active.feature_starts) - 1).index_add_(0, active.features, values)
 
 
 def where_positive(mask: Float[Tensor, "*shape"], values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """`values` where `mask` > 0, and 0 elsewhere, by the one vectorised kernel for it.
+    """Return `values` where `mask` > 0, and 0 elsewhere, by the one vectorised kernel for it.
 
     On a CPU a product with a boolean, `where` and `masked_fill` take 3 to 10 times as long. Differentiable in
     `values`.
@@ -100,7 +100,7 @@ def where_positive(mask: Float[Tensor, "*shape"], values: Float[Tensor, "*shape"
     return masked
 
 
-def _gathered(table: Tensor, indices: Tensor, starts: Tensor, weights: Tensor) -> Tensor:
+def _sum_rows(table: Tensor, indices: Tensor, starts: Tensor, weights: Tensor) -> Tensor:
     summed: Tensor = torch.embedding_bag(
         table, indices, starts, mode=0, per_sample_weights=weights, include_last_offset=True
     )[0]

@@ -16,24 +16,24 @@ def auxiliary_loss(
     dead: Bool[Tensor, "F"],
     weight: Float[Tensor, "F d"],
 ) -> Float[Tensor, ""]:
-    """‖e - ê‖², mean over tokens: ê decodes the k_aux = d/2 largest dead features of each token, without bias.
+    """Return ‖e - ê‖², mean over tokens: ê decodes each token's k_aux = d/2 largest dead features, without bias.
 
     Args:
-        error: e = x - x̂, detached: what is to be explained.
+        error: e = x - x̂, detached, in scaled units.
         features: relu of the pre-activations of all features.
-        dead: which features are silent.
-        weight: W_dec.
+        dead: mask of the silent features.
+        weight: W_dec, with a row per feature.
     """
     count = int(dead.sum())
     if not count:
         return error.new_zeros(())
-    largest = features[:, dead].topk(min(count, max(1, error.shape[1] // 2)), dim=1)
+    largest = features[:, dead].topk(min(count, max(1, error.shape[1] // 2)), dim=1)  # k_aux = d/2
     codes = torch.zeros_like(features[:, dead]).scatter(1, largest.indices, largest.values)
-    return (error - codes @ weight[dead]).square().sum() / len(error)
+    return (error - codes @ weight[dead]).square().sum() / len(error)  # ‖e - ê‖², ê = codes W_dec[dead]
 
 
 @torch.no_grad()
 def count_silence(silent: Int[Tensor, "F"], codes: Float[Tensor, "tokens F"]) -> None:
-    """Update, in place, for how many tokens each feature has been off."""
+    """Update, in place, the number of tokens for which each feature has been off."""
     silent.add_(len(codes))
     silent.masked_fill_((codes > 0).any(dim=0), 0)

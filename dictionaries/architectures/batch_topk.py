@@ -13,7 +13,7 @@ THRESHOLD_RATE = 0.01
 
 
 class BatchTopKSAE(TopKSAE):
-    """In training the k·n largest features of a batch of n tokens stay: k a token on average, not in each.
+    """An autoencoder that keeps, in training, a batch's k·n largest features of n tokens: k per token on average.
 
     Then f = π·1[π > θ] with π = relu((x - b_dec) W_enc + b_enc), so that a token's features do not depend on its
     batch (the paper's equation 6). θ, kept as the scalar buffer `threshold`, is a running mean over training
@@ -29,18 +29,18 @@ class BatchTopKSAE(TopKSAE):
         self.register_buffer("threshold", torch.tensor(-1.0))
 
     def encode_scaled(self, x: Float[Tensor, "*tokens d"]) -> Float[Tensor, "*tokens F"]:
-        """Features f of scaled activations, by the threshold."""
-        features = self.pre_activations(x).relu()
-        return features * (features > self.threshold)
+        """Return the features f of scaled activations, by the threshold (the paper's equation 6)."""
+        features = self.pre_activations(x).relu()  # π
+        return features * (features > self.threshold)  # f = π·1[π > θ]
 
     def keep(self, features: Float[Tensor, "tokens F"]) -> Float[Tensor, "tokens F"]:
-        """The k·n largest features of a batch of n tokens; 0 for the others."""
+        """Return the k·n largest features of a batch of n tokens, and 0 for the others."""
         flat = features.flatten()
         largest = flat.topk(min(int(self.k) * len(features), len(flat)), sorted=False)
         return torch.zeros_like(flat).scatter(0, largest.indices, largest.values).view_as(features)
 
     def losses(self, x: Float[Tensor, "tokens d"], config: TrainingConfig, sparsity: float) -> Losses:
-        """As TopK's, with the batch's largest features; the threshold follows."""
+        """Return TopK's losses with the batch's largest features, and move the threshold after them."""
         losses = super().losses(x, config, sparsity)
         self._follow(losses.codes)
         return losses
@@ -50,5 +50,5 @@ class BatchTopKSAE(TopKSAE):
         if not bool((codes > 0).any()):
             return
         least = torch.where(codes > 0, codes, torch.inf).min().to(self.threshold.dtype)
-        moved = self.threshold.lerp(least, THRESHOLD_RATE)
+        moved = self.threshold.lerp(least, THRESHOLD_RATE)  # θ ← (1 - rate)·θ + rate·least
         self.threshold.copy_(torch.where(self.threshold < 0, least, moved))

@@ -15,7 +15,7 @@ COVARIANCE_BLOCK = 2048  # columns: 2,048 x 16,384 in float32 are 128 MiB
 
 
 class BinaryAutoencoder(Dictionary):
-    """Features are bits: h = Γ(x W_enc + b_enc), x̂ = h W_dec + b_dec, Γ(a) = 1 if a > 0 else 0.
+    """An autoencoder whose features are bits: h = Γ(x W_enc + b_enc), x̂ = h W_dec + b_dec, Γ(a) = 1[a > 0].
 
     It is trained on standardised activations, afterwards folded into the weights: `input_scale` is then 1.
     `running_mean` (F) is p, each bit's mean. A bit that is off although p > 0.5 says as much as one that is
@@ -45,7 +45,7 @@ class BinaryAutoencoder(Dictionary):
         self.register_buffer("running_mean", torch.zeros(config.features))
 
     def encode_scaled(self, x: Float[Tensor, "*tokens d"]) -> Float[Tensor, "*tokens F"]:
-        """Bits of scaled activations; their gradient is the sigmoid's."""
+        """Return the bits h of scaled activations; their gradient is the sigmoid's."""
         return self._bits(x, "sigmoid")
 
     @property
@@ -54,11 +54,11 @@ class BinaryAutoencoder(Dictionary):
         return self.running_mean
 
     def salience(self, codes: Float[Tensor, "*tokens F"]) -> Float[Tensor, "*tokens F"]:
-        """log₂(|h - p| + 1e-6): how much a bit's value departs from its mean."""
+        """Return log₂(|h - p| + 1e-6): how much a bit's value departs from its mean."""
         return torch.log2((codes - self.running_mean).abs() + SALIENCE_FLOOR)
 
     def initialise(self, generator: torch.Generator, mean: Float[Tensor, "d"]) -> None:
-        """Uniform in ±1/√(inputs) for both layers, b_dec the mean (0 for centred activations)."""
+        """Draw both layers uniformly in ±1/√(inputs); b_dec is the mean (0 for centred activations)."""
         with torch.no_grad():
             for weight in (self.W_enc, self.W_dec):
                 bound = 1.0 / math.sqrt(weight.shape[0])
@@ -66,19 +66,19 @@ class BinaryAutoencoder(Dictionary):
             self.b_dec.copy_(mean)
 
     def losses(self, x: Float[Tensor, "tokens d"], config: TrainingConfig, sparsity: float) -> Losses:
-        """MSE + α_e H + α_c C, where MSE is the mean over tokens and coordinates (1 for x̂ = 0).
+        """Return MSE + α_e H + α_c C, where MSE is the mean over tokens and coordinates (1 for x̂ = 0).
 
         H is the sum of the bits' entropies in the batch and C that of their absolute covariances.
         """
-        codes = self._bits(x, config.estimator)
-        decoded = codes @ self.W_dec + self.b_dec
-        reconstruction = (x - decoded).square().mean()
-        entropy = bit_entropy(codes)
-        total = reconstruction + sparsity * entropy
+        codes = self._bits(x, config.estimator)  # h
+        decoded = codes @ self.W_dec + self.b_dec  # x̂ = h W_dec + b_dec
+        reconstruction = (x - decoded).square().mean()  # MSE
+        entropy = bit_entropy(codes)  # H
+        total = reconstruction + sparsity * entropy  # MSE + α_e H
         terms = {"reconstruction": reconstruction.detach(), "entropy_bits": entropy.detach()}
         if config.covariance_weight > 0:
-            covariance = covariance_sum(codes)
-            total = total + config.covariance_weight * covariance
+            covariance = covariance_sum(codes)  # C
+            total = total + config.covariance_weight * covariance  # MSE + α_e H + α_c C
             terms["covariance"] = covariance.detach()
         return Losses(total, terms, codes.detach())
 
@@ -101,15 +101,15 @@ class BinaryAutoencoder(Dictionary):
             self.b_dec.div_(scale).add_(shift)
 
     def calibrate(self, frequencies: Float[Tensor, "F"]) -> None:
-        """Keep p."""
+        """Keep the bits' means as p."""
         self.running_mean.copy_(frequencies)
 
     def _bits(self, x: Tensor, estimator: GradientEstimator) -> Tensor:
-        return step(nn.functional.linear(x, self.W_enc.T, self.b_enc), estimator)
+        return step(nn.functional.linear(x, self.W_enc.T, self.b_enc), estimator)  # h = Γ(x W_enc + b_enc)
 
 
 def step(x: Float[Tensor, "*shape"], estimator: GradientEstimator) -> Float[Tensor, "*shape"]:
-    """1 where x > 0, 0 elsewhere (0 at 0 itself).
+    """Return Γ(x): 1 where x > 0, 0 elsewhere (0 at 0 itself).
 
     The gradient is g·σ(x)(1 - σ(x)) for `sigmoid` and g for `straight_through`.
     """
@@ -118,17 +118,17 @@ def step(x: Float[Tensor, "*shape"], estimator: GradientEstimator) -> Float[Tens
 
 
 def bit_entropy(codes: Float[Tensor, "tokens F"]) -> Float[Tensor, ""]:
-    """-Σ_j [p_j log₂ p_j + (1 - p_j) log₂(1 - p_j)], p the batch mean of each bit.
+    """Return H = -Σ_j [p_j log₂ p_j + (1 - p_j) log₂(1 - p_j)], p the batch mean of each bit.
 
     In bits; an upper bound on the joint entropy, reached where the bits are independent.
     """
     # xlogy's gradient is infinite at 0, where a bit that never fires stands.
-    mean = codes.float().mean(dim=0).clamp(1e-6, 1 - 1e-6)
+    mean = codes.float().mean(dim=0).clamp(1e-6, 1 - 1e-6)  # p
     return -(torch.xlogy(mean, mean) + torch.xlogy(1 - mean, 1 - mean)).sum() / math.log(2)
 
 
 def covariance_sum(codes: Float[Tensor, "tokens F"], block: int = COVARIANCE_BLOCK) -> Float[Tensor, ""]:
-    """Σ_{i≠j} |Cov(h)_ij| over the batch, with 1/n.
+    """Return C = Σ_{i≠j} |Cov(h)_ij| over the batch, with 1/n.
 
     The F x F matrix is never held: `block` rows at a time, forward and backward in the same sweep.
     """
@@ -164,7 +164,7 @@ class _CovarianceSum(torch.autograd.Function):
         for start in range(0, features, block):
             stop = min(start + block, features)
             with torch.autocast(codes.device.type, enabled=False):
-                covariance = centred[:, start:stop].T @ centred / tokens
+                covariance = centred[:, start:stop].T @ centred / tokens  # Cov(h), rows start to stop
                 covariance.diagonal(offset=start).zero_()
                 total += covariance.abs().sum()
                 # d|C|/d centred[:, i] = (2/n) Σ_j sign(C_ij) centred[:, j]; the columns of `centred` sum to 0,

@@ -14,12 +14,12 @@ from dictionaries.dictionary import Losses
 
 
 class JumpReLU(NamedTuple):
-    """The same function in inference form: z = x_c W_enc + b_enc, f = z·1[z > threshold].
+    """A Gated autoencoder in inference form: z = x_c W_enc + b_enc, f = z·1[z > threshold].
 
     Attributes:
-        W_enc: (d, F).
-        b_enc: (F).
-        threshold: θ, (F), not negative.
+        W_enc: (d, F) encoder of z.
+        b_enc: (F) bias of z.
+        threshold: (F) θ, not negative.
     """
 
     W_enc: Float[Tensor, "d F"]
@@ -28,7 +28,7 @@ class JumpReLU(NamedTuple):
 
 
 class GatedSAE(UnitDecoder):
-    """Which features fire and how strongly are decided apart, so that the penalty does not shrink strengths.
+    """An autoencoder that decides apart which features fire and how strongly: the penalty shrinks no strengths.
 
     With x_c = x - b_dec:
         π = x_c W_enc + b_enc,  gate = 1[π > 0]                     (b_enc is the paper's b_gate)
@@ -49,18 +49,19 @@ class GatedSAE(UnitDecoder):
         self.r_mag = nn.Parameter(torch.zeros(config.features))
 
     def encode_scaled(self, x: Float[Tensor, "*tokens d"]) -> Float[Tensor, "*tokens F"]:
-        """Features f of scaled activations."""
-        pre = self.pre_activations(x)
+        """Return the features f of scaled activations."""
+        pre = self.pre_activations(x)  # π = x_c W_enc + b_enc
         ratio, offset = self._magnitude()
+        # f = 1[π > 0] · relu(exp(r_mag)·π + offset), where x_c (W_enc · exp(r_mag)) + b_mag = exp(r_mag)·π + offset
         return where_positive(pre, torch.addcmul(offset, pre, ratio).relu())
 
     def as_jumprelu(self) -> JumpReLU:
-        """W' = W_enc·exp(r_mag), b' = b_mag, θ = max(0, b_mag - exp(r_mag)·b_gate), on scaled activations."""
-        ratio = self.r_mag.exp()
+        """Return W' = W_enc·exp(r_mag), b' = b_mag, θ = max(0, b_mag - exp(r_mag)·b_gate), on scaled activations."""
+        ratio = self.r_mag.exp()  # exp(r_mag)
         return JumpReLU(self.W_enc * ratio, self.b_mag, (self.b_mag - ratio * self.b_enc).clamp_min(0.0))
 
     def losses(self, x: Float[Tensor, "tokens d"], config: TrainingConfig, sparsity: float) -> Losses:  # noqa: ARG002
-        """‖x - x̂‖² + λ Σ relu(π) + ‖x - (relu(π) sg(W_dec) + sg(b_dec))‖², means over tokens.
+        """Return ‖x - x̂‖² + λ Σ relu(π) + ‖x - (relu(π) sg(W_dec) + sg(b_dec))‖², means over tokens.
 
         The auxiliary decode trains the gate alone: both decoder tensors are detached in it. The gradient is
         worked out with the value, see `dictionaries.architectures.gated_loss`.
@@ -72,6 +73,6 @@ class GatedSAE(UnitDecoder):
         return Losses(known_gradient(total, parameters, loss.gradients), terms, loss.codes)
 
     def _magnitude(self) -> tuple[Tensor, Tensor]:
-        """(exp(r), b_mag - exp(r)·b_gate): the magnitude before its relu is exp(r)·π plus the latter."""
+        """Return (exp(r_mag), offset): the magnitude before its relu is exp(r_mag)·π + offset."""
         ratio = self.r_mag.exp()
-        return ratio, self.b_mag - ratio * self.b_enc
+        return ratio, self.b_mag - ratio * self.b_enc  # offset = b_mag - exp(r_mag)·b_gate

@@ -26,7 +26,7 @@ from dictionaries.architectures.active import (
 
 
 class GatedWeights(Protocol):
-    """What the loss reads: the parameters of a Gated autoencoder; `b_enc` is b_gate."""
+    """The parameters of a Gated autoencoder, which the loss reads; `b_enc` is b_gate."""
 
     W_enc: nn.Parameter
     W_dec: nn.Parameter
@@ -37,12 +37,12 @@ class GatedWeights(Protocol):
 
 
 class GatedLoss(NamedTuple):
-    """A batch's loss.
+    """The loss of a batch.
 
     Attributes:
         terms: reconstruction, sparsity (unweighted) and auxiliary.
-        gradients: of the total, by parameter name.
-        codes: f; a sparse tensor where few gates are open.
+        gradients: gradients of the total, by parameter name.
+        codes: (tokens, F) features f; a sparse tensor where few gates are open.
     """
 
     terms: dict[str, Float[Tensor, ""]]
@@ -51,7 +51,7 @@ class GatedLoss(NamedTuple):
 
 
 class _Batch(NamedTuple):
-    """One batch before any decode: π and what stands between π and f."""
+    """One batch before any decode: x, x - b_dec, π, ρ, and the offset b_mag - ρ b_gate between ρπ and f."""
 
     x: Float[Tensor, "tokens d"]
     centred: Float[Tensor, "tokens d"]
@@ -61,7 +61,7 @@ class _Batch(NamedTuple):
 
 
 class _Parts(NamedTuple):
-    """What both ways compute: the losses, and gradients of what their names say."""
+    """What both ways compute: the losses, and the gradients with respect to what their names say."""
 
     reconstruction: Tensor
     auxiliary: Tensor
@@ -77,21 +77,21 @@ class _Parts(NamedTuple):
 
 @torch.no_grad()
 def gated_loss(sae: GatedWeights, x: Float[Tensor, "tokens d"], sparsity: float) -> GatedLoss:
-    """Loss and gradients on scaled activations, by whichever way is quicker.
+    """Compute the loss and its gradients on scaled activations, by whichever way is quicker.
 
     Args:
-        sae: the parameters.
-        x: the batch.
-        sparsity: λ.
+        sae: the autoencoder's parameters.
+        x: (tokens, d) batch of scaled activations.
+        sparsity: λ, the weight of Σ relu(π).
     """
     centred = x - sae.b_dec
-    pre = nn.functional.linear(centred, sae.W_enc.T, sae.b_enc)
-    ratio = sae.r_mag.exp()
+    pre = nn.functional.linear(centred, sae.W_enc.T, sae.b_enc)  # π = (x - b_dec) W_enc + b_gate
+    ratio = sae.r_mag.exp()  # ρ = exp(r_mag)
     batch = _Batch(x, centred, pre, ratio, sae.b_mag - ratio * sae.b_enc)
     active = find_active(pre)
     parts = _dense(sae, batch, sparsity) if active is None else _sparse(sae, batch, active, sparsity)
     # The magnitude is ρπ + b_mag - ρ b_gate.
-    through_ratio = parts.of_ratio - sae.b_enc * parts.of_magnitude
+    through_ratio = parts.of_ratio - sae.b_enc * parts.of_magnitude  # ∂/∂ρ = Σ (π - b_gate) ∂/∂magnitude
     gradients = {
         "W_enc": parts.of_encoder.T,
         "W_dec": parts.of_decoder,
@@ -111,7 +111,7 @@ def gated_loss(sae: GatedWeights, x: Float[Tensor, "tokens d"], sparsity: float)
 def known_gradient(
     value: Tensor, parameters: Mapping[str, Tensor], gradients: Mapping[str, Tensor]
 ) -> Tensor:
-    """`value` with the given gradients, for `backward()`; parameters without one get none."""
+    """Return `value` with the given gradients, for `backward()`; parameters without one get none."""
     names = list(gradients)
     given = [gradients[name] for name in names]
     total: Tensor = _Known.apply(value, given, *(parameters[name] for name in names))  # type: ignore[no-untyped-call]
@@ -120,15 +120,15 @@ def known_gradient(
 
 def _dense(sae: GatedWeights, batch: _Batch, sparsity: float) -> _Parts:
     x, count = batch.x, len(batch.x)
-    gate = batch.pre.relu()
-    codes = where_positive(gate, torch.addcmul(batch.offset, batch.pre, batch.ratio).relu_())
-    error = codes @ sae.W_dec + sae.b_dec - x
-    auxiliary_error = gate @ sae.W_dec + sae.b_dec - x
+    gate = batch.pre.relu()  # relu(π)
+    codes = where_positive(gate, torch.addcmul(batch.offset, batch.pre, batch.ratio).relu_())  # f
+    error = codes @ sae.W_dec + sae.b_dec - x  # x̂ - x
+    auxiliary_error = gate @ sae.W_dec + sae.b_dec - x  # relu(π) sg(W_dec) + sg(b_dec) - x
     of_decoded = error * (2.0 / count)
     of_magnitude = where_positive(codes, of_decoded @ sae.W_dec.T)
     of_gate = (auxiliary_error * (2.0 / count)) @ sae.W_dec.T
-    of_pre = where_positive(gate, of_gate.add_(sparsity / count)).to(batch.ratio.dtype)
-    of_pre.addcmul_(of_magnitude, batch.ratio)
+    of_pre = where_positive(gate, of_gate.add_(sparsity / count)).to(batch.ratio.dtype)  # ∂/∂π, by relu(π)
+    of_pre.addcmul_(of_magnitude, batch.ratio)  # and by f: ∂magnitude/∂π = ρ
     return _Parts(
         reconstruction=squared_error(error),
         auxiliary=squared_error(auxiliary_error),
@@ -146,10 +146,10 @@ def _dense(sae: GatedWeights, batch: _Batch, sparsity: float) -> _Parts:
 def _sparse(sae: GatedWeights, batch: _Batch, active: Active, sparsity: float) -> _Parts:
     x, count = batch.x, len(batch.x)
     gate = batch.pre.view(-1).index_select(0, active.places).to(x.dtype)  # relu(π) = π where π > 0
-    ratio = batch.ratio.index_select(0, active.features)
-    codes = (gate * ratio).add_(batch.offset.index_select(0, active.features)).relu_()
-    error = decode(active, codes, sae.W_dec) + sae.b_dec - x
-    auxiliary_error = decode(active, gate, sae.W_dec) + sae.b_dec - x
+    ratio = batch.ratio.index_select(0, active.features)  # ρ
+    codes = (gate * ratio).add_(batch.offset.index_select(0, active.features)).relu_()  # f
+    error = decode(active, codes, sae.W_dec) + sae.b_dec - x  # x̂ - x
+    auxiliary_error = decode(active, gate, sae.W_dec) + sae.b_dec - x  # relu(π) sg(W_dec) + sg(b_dec) - x
     of_decoded = error * (2.0 / count)
     of_magnitude = where_positive(codes, inner_products(active, of_decoded, sae.W_dec))
     of_pre = inner_products(active, auxiliary_error * (2.0 / count), sae.W_dec)
@@ -172,7 +172,7 @@ def _sparse(sae: GatedWeights, batch: _Batch, active: Active, sparsity: float) -
 
 
 def squared_error(error: Float[Tensor, "tokens d"]) -> Float[Tensor, ""]:
-    """‖error‖², mean over tokens."""
+    """Return ‖error‖², mean over tokens."""
     return error.square().sum() / len(error)
 
 
@@ -184,7 +184,7 @@ class _Known(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
-        # Given away rather than kept: then they become the parameters' `grad` without a copy.
+        # Handed over rather than kept: then they become the parameters' `grad` without a copy.
         known, ctx.gradients = ctx.gradients, None
         (scale,) = gradients
         if float(scale) != 1.0:  # 1 is what `backward()` starts with

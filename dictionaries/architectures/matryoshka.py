@@ -12,7 +12,7 @@ SHARES = (1 / 32, 1 / 16, 1 / 8, 1 / 4)
 
 
 class MatryoshkaSAE(BatchTopKSAE):
-    """Nested dictionaries: the features of the first groups alone must reconstruct as well as they can.
+    """Nested dictionaries in one: the features of the first groups alone must reconstruct as well as they can.
 
     Encoding and decoding are BatchTopK's. `group` (F) names each feature's group, from 0, in order.
     """
@@ -32,31 +32,31 @@ class MatryoshkaSAE(BatchTopKSAE):
         return sizes
 
     def first_groups(self, codes: Float[Tensor, "*tokens F"], count: int) -> Float[Tensor, "*tokens F"]:
-        """Codes of the first `count` groups; 0 for the others."""
+        """Return the codes of the first `count` groups, and 0 for the others."""
         return codes * (self.group < count)
 
     def reconstruction(
         self, x: Float[Tensor, "tokens d"], codes: Float[Tensor, "tokens F"]
     ) -> tuple[Float[Tensor, ""], Float[Tensor, "tokens d"]]:
-        """(mean over groups g of ‖x - x̂_g‖², x - x̂): x̂_g is decoded from groups 0 to g (equation 5)."""
+        """Return (mean over groups g of ‖x - x̂_g‖², x - x̂): x̂_g is decoded from groups 0 to g (equation 5)."""
         sizes = self.group_sizes
         error = x - self.b_dec
         total = error.new_zeros(())
         for part, weight in zip(
             torch.split(codes, sizes, dim=1), torch.split(self.W_dec, sizes), strict=True
         ):
-            error = error - part @ weight
-            total = total + error.square().sum() / len(x)
+            error = error - part @ weight  # x - x̂_g
+            total = total + error.square().sum() / len(x)  # Σ_g ‖x - x̂_g‖²
         return total / len(sizes), error
 
 
 def default_sizes(features: int) -> list[int]:
-    """Sizes of the groups that training starts with; small dictionaries have fewer groups."""
+    """Return the sizes of the groups that training starts with; small dictionaries have fewer groups."""
     sizes = [size for share in SHARES if (size := round(share * features))]
     return [*sizes, features - sum(sizes)]
 
 
 def group_of(sizes: list[int]) -> Float[Tensor, "F"]:
-    """Each feature's group, from the sizes of the groups in order."""
+    """Return each feature's group, from the sizes of the groups in order."""
     groups = torch.arange(float(len(sizes)))
     return torch.repeat_interleave(groups, torch.tensor(sizes), output_size=sum(sizes))

@@ -11,7 +11,7 @@ from dictionaries.dictionary import Losses
 
 
 class ReluSAE(UnitDecoder):
-    """f = relu((x - b_dec) W_enc + b_enc), x̂ = f W_dec + b_dec, rows of `W_dec` of norm 1.
+    """The plain autoencoder: f = relu((x - b_dec) W_enc + b_enc), x̂ = f W_dec + b_dec, rows of `W_dec` of norm 1.
 
     Its penalty acts on the strengths themselves and shrinks them (γ below 1); that is what gating removes.
     """
@@ -21,13 +21,13 @@ class ReluSAE(UnitDecoder):
     defaults: ClassVar[TrainingConfig] = TrainingConfig()
 
     def encode_scaled(self, x: Float[Tensor, "*tokens d"]) -> Float[Tensor, "*tokens F"]:
-        """Features f of scaled activations."""
-        return self.pre_activations(x).relu()
+        """Return the features f of scaled activations."""
+        return self.pre_activations(x).relu()  # f
 
     def losses(self, x: Float[Tensor, "tokens d"], config: TrainingConfig, sparsity: float) -> Losses:  # noqa: ARG002
-        """‖x - x̂‖² + λ Σ f, means over tokens."""
+        """Return ‖x - x̂‖² + λ Σ f, means over tokens."""
         codes = self.encode_scaled(x)
         reconstruction, _ = self.reconstruction(x, codes)
-        penalty = codes.sum() / len(x)
+        penalty = codes.sum() / len(x)  # Σ f
         terms = {"reconstruction": reconstruction.detach(), "sparsity": penalty.detach()}
         return Losses(reconstruction + sparsity * penalty, terms, codes.detach())

@@ -13,10 +13,10 @@ from dictionaries.dictionary import Losses
 
 
 class TopKSAE(UnitDecoder):
-    """f = TopK(relu((x - b_dec) W_enc + b_enc)), x̂ = f W_dec + b_dec (the paper's equations 3 and 4).
+    """An autoencoder that keeps each token's k largest features: f = TopK(relu((x - b_dec) W_enc + b_enc)).
 
-    The k largest features of each token stay, so that L0 is set and nothing shrinks strengths. `k` is kept as a
-    scalar buffer beside the weights.
+    x̂ = f W_dec + b_dec (the paper's equations 3 and 4). So L0 is set and nothing shrinks strengths. `k` is kept as
+    a scalar buffer beside the weights.
     """
 
     architecture = "topk"
@@ -31,23 +31,24 @@ class TopKSAE(UnitDecoder):
         self._silent: Tensor | None = None  # tokens for which each feature has been off; of training alone
 
     def encode_scaled(self, x: Float[Tensor, "*tokens d"]) -> Float[Tensor, "*tokens F"]:
-        """Features f of scaled activations."""
-        return self.keep(self.pre_activations(x).relu())
+        """Return the features f of scaled activations."""
+        return self.keep(self.pre_activations(x).relu())  # f = TopK(relu(...))
 
     def keep(self, features: Float[Tensor, "*tokens F"]) -> Float[Tensor, "*tokens F"]:
-        """The k largest features of each token; 0 for the others."""
+        """Return the k largest features of each token, and 0 for the others."""
         largest = features.topk(min(int(self.k), features.shape[-1]), dim=-1, sorted=False)
         return torch.zeros_like(features).scatter(-1, largest.indices, largest.values)
 
     def losses(self, x: Float[Tensor, "tokens d"], config: TrainingConfig, sparsity: float) -> Losses:  # noqa: ARG002
-        """‖x - x̂‖² + α ‖e - ê‖², means over tokens; the latter is `auxk`'s. `sparsity` has no part."""
+        """Return ‖x - x̂‖² + α ‖e - ê‖², means over tokens; the latter is `auxk`'s. `sparsity` has no part."""
         self.k.fill_(config.k)
         features = self.pre_activations(x).relu()
-        codes = self.keep(features)
-        reconstruction, error = self.reconstruction(x, codes)
+        codes = self.keep(features)  # f = TopK(relu((x - b_dec) W_enc + b_enc))
+        reconstruction, error = self.reconstruction(x, codes)  # ‖x - x̂‖², e = x - x̂
+        # ‖e - ê‖²
         auxiliary = auxk.auxiliary_loss(error.detach(), features, self._dead(codes), self.W_dec)
         terms = {"reconstruction": reconstruction.detach(), "auxiliary": auxiliary.detach()}
-        return Losses(reconstruction + auxk.WEIGHT * auxiliary, terms, codes.detach())
+        return Losses(reconstruction + auxk.WEIGHT * auxiliary, terms, codes.detach())  # WEIGHT is α
 
     def _dead(self, codes: Float[Tensor, "tokens F"]) -> Bool[Tensor, "F"]:
         if self._silent is None:

@@ -16,7 +16,7 @@ class UnitDecoder(Dictionary):
     centred = False
 
     def pre_activations(self, x: Float[Tensor, "*tokens d"]) -> Float[Tensor, "*tokens F"]:
-        """(x - b_dec) W_enc + b_enc, or x W_enc + b_enc where the architecture does not subtract b_dec."""
+        """Return (x - b_dec) W_enc + b_enc, or x W_enc + b_enc where the architecture does not subtract b_dec."""
         # b_dec enters through b_dec W_enc, so that its gradient needs no product over all tokens.
         bias = self.b_enc - self.b_dec @ self.W_enc if self.subtract_decoder_bias else self.b_enc
         return nn.functional.linear(x, self.W_enc.T, bias)
@@ -24,12 +24,12 @@ class UnitDecoder(Dictionary):
     def reconstruction(
         self, x: Float[Tensor, "tokens d"], codes: Float[Tensor, "tokens F"]
     ) -> tuple[Float[Tensor, ""], Float[Tensor, "tokens d"]]:
-        """(‖x - x̂‖², mean over tokens; x - x̂)."""
-        error = x - (codes @ self.W_dec + self.b_dec)
+        """Return (‖x - x̂‖², mean over tokens; x - x̂)."""
+        error = x - (codes @ self.W_dec + self.b_dec)  # x - x̂, x̂ = f W_dec + b_dec
         return error.square().sum() / len(x), error
 
     def initialise(self, generator: torch.Generator, mean: Float[Tensor, "d"]) -> None:
-        """Random unit decoder rows, the encoder their transpose, b_dec the mean, which the encoder takes off."""
+        """Draw unit decoder rows; the encoder is their transpose, b_dec the mean, which the encoder takes off."""
         with torch.no_grad():
             self.W_dec.copy_(torch.randn(self.W_dec.shape, generator=generator))
             unit_rows(self.W_dec)
@@ -49,7 +49,7 @@ class UnitDecoder(Dictionary):
     def revive(
         self, dead: Bool[Tensor, "F"], x: Float[Tensor, "tokens d"], generator: torch.Generator
     ) -> None:
-        """See `revive_rows`."""
+        """Revive by `revive_rows`."""
         revive_rows(self, dead, x, generator)
         if not self.subtract_decoder_bias:
             with torch.no_grad():

@@ -1,1 +1,1 @@
-"""What a dictionary is worth: figures, its features' contexts, the entropy of hidden states."""
+"""Evaluation of dictionaries: figures, their features' contexts, the entropy of hidden states."""

@@ -28,15 +28,15 @@ LONGEST_NAME = 200
 
 
 class ChatJudge:
-    """Asks a model for the name, greedily decoded, and for Yes or No, whichever has the larger logit.
+    """A judge that asks a model for the name, greedily decoded, and for Yes or No, whichever has the larger logit.
 
-    Numerals are described in words (length, place) behind the text. Without a chat template the question is put
+    Numerals are described in words (length, place) after the text. Without a chat template the question is put
     as plain text.
 
     Args:
-        model: in evaluation mode.
-        tokenizer: the model's.
-        name_tokens: the longest name, in tokens.
+        model: a causal language model in evaluation mode.
+        tokenizer: the model's tokenizer.
+        name_tokens: largest length of a name, in tokens.
     """
 
     def __init__(self, model: nn.Module, tokenizer: Any, *, name_tokens: int = 32) -> None:
@@ -45,7 +45,11 @@ class ChatJudge:
         self._ids = {said: self._first_tokens(words) for said, words in ANSWERS.items()}
 
     def name(self, shown: Sequence[Passage], others: Sequence[Passage]) -> str | None:  # noqa: ARG002
-        """See `Judge`; a language model knows what is common everywhere."""
+        """Name what passages share; see `Judge`. A language model knows what is common everywhere.
+
+        Raises:
+            ModelError: the question is longer than the model's context.
+        """
         texts = "\n".join(f"{number}. {marked(one)}" for number, one in enumerate(shown, start=1))
         ids = self._prompt(NAMING.format(texts=texts), self._name_tokens)
         with torch.no_grad():
@@ -56,7 +60,11 @@ class ChatJudge:
         return said.splitlines()[0].strip(" \"'“”.")[:LONGEST_NAME] or None if said else None
 
     def judge(self, name: str, passages: Sequence[Passage]) -> list[bool]:
-        """See `Judge`."""
+        """Return whether each passage fits the name; see `Judge`.
+
+        Raises:
+            ModelError: a question is longer than the model's context.
+        """
         return [self._fits(JUDGING.format(text=marked(one), name=name)) for one in passages]
 
     @torch.no_grad()
@@ -103,7 +111,7 @@ class ChatJudge:
 
 
 def marked(passage: Passage) -> str:
-    """A passage on one line with its token marked, and what a numeral is."""
+    """Return a passage on one line with its token marked, and a numeral described."""
     token = passage.token.strip() or passage.token
     space = " " if passage.token[:1].isspace() and token != passage.token else ""
     text = f"{passage.before}{space}<<{token}>>{passage.after}".replace("\n", " ")

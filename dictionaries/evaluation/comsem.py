@@ -25,24 +25,24 @@ from dictionaries.model.tokens import TokenBatch
 from policies.errors import DictionaryError
 
 SPARE_PLACES = 2
-"""So many times the passages needed are collected: repeated ones are left out."""
+"""Number of passages collected for each one needed: repeated ones are left out."""
 RANDOM_PASSAGES = 2048
-"""Half of them tell a judge what is common everywhere, half are drawn from for negatives."""
+"""Number of random passages: half tell a judge what is common everywhere, half are drawn from for negatives."""
 CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
 class ComSemSettings:
-    """How features are judged.
+    """Settings of how features are judged.
 
     Attributes:
-        features: how many of each dictionary, drawn by the seed; None takes all of them.
-        shown: passages that a feature is named by.
-        held_back: passages that the name is judged on, with as many negatives.
+        features: number of features of each dictionary, drawn by the seed; None for all of them.
+        shown: number of passages that a feature is named by.
+        held_back: number of passages that the name is judged on, with as many negatives.
         threshold: share of right answers from which a feature is interpretable; blind guessing reaches 0.5.
-        controls: pseudo-features of random passages that say what chance gives.
-        reach: tokens of a passage on either side.
-        seed: of all draws.
+        controls: number of pseudo-features of random passages, which measure chance.
+        reach: number of tokens of a passage on either side.
+        seed: seed of all draws.
     """
 
     features: int | None = None
@@ -56,16 +56,16 @@ class ComSemSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """What was found of one feature.
+    """The findings on one feature.
 
     Attributes:
-        feature: its index.
-        density: share of tokens on which it is salient.
-        passages: distinct passages there were, no more than were asked for.
-        name: what its passages share, None where nothing was found or there were too few passages.
-        accuracy: share of right answers by the name, None where there is none.
-        f1: of the answers, the held back passages being what is to be found.
-        interpretable: whether accuracy reaches the threshold.
+        feature: index of the feature.
+        density: share of tokens on which the feature is salient.
+        passages: number of distinct passages there were, no more than were asked for.
+        name: what the passages share; None where nothing was found or there were too few passages.
+        accuracy: share of right answers by the name; None where there is no name.
+        f1: F1 of the answers, the held back passages being what is to be found.
+        interpretable: whether the accuracy reaches the threshold.
     """
 
     feature: int
@@ -79,19 +79,19 @@ class Judged:
 
 @dataclass(frozen=True, kw_only=True)
 class ComSem:
-    """How interpretable a dictionary is.
+    """The interpretability of one dictionary.
 
     Attributes:
-        site: what it reads.
-        architecture: its kind.
-        features: F.
-        tokens: of the corpus.
-        threshold: as asked for.
-        judged: every feature drawn, by index; too rare ones count as not interpretable.
-        rare: features drawn with too few distinct passages to judge, silent ones included.
-        silent: features drawn that are never salient.
-        controls: pseudo-features of random passages.
-        controls_passed: how many of them pass for interpretable.
+        site: the site that the dictionary reads.
+        architecture: name of the dictionary's architecture.
+        features: F, the number of features.
+        tokens: number of tokens read from the corpus.
+        threshold: share of right answers from which a feature is interpretable.
+        judged: findings on every feature drawn, by index; too rare ones count as not interpretable.
+        rare: number of features drawn with too few distinct passages to judge, silent ones included.
+        silent: number of features drawn that are never salient.
+        controls: number of pseudo-features of random passages.
+        controls_passed: number of pseudo-features that pass for interpretable.
     """
 
     site: Site
@@ -107,12 +107,12 @@ class ComSem:
 
     @property
     def interpretable(self) -> int:
-        """Interpretable features among those drawn."""
+        """The number of interpretable features among those drawn."""
         return sum(one.interpretable for one in self.judged)
 
     @property
     def share_of_judged(self) -> float:
-        """Interpretable ones among those with enough passages, NaN where none has."""
+        """The share of interpretable features among those with enough passages, NaN where none has."""
         enough = len(self.judged) - self.rare
         return self.interpretable / enough if enough else float("nan")
 
@@ -123,7 +123,7 @@ class ComSem:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95% interval (Clopper-Pearson) of the count, features taken as draws from as many as one likes."""
+        """The 95% interval (Clopper-Pearson) of the count, features taken as draws from an infinite population."""
         from scipy.stats import beta
 
         hits, total, tail = self.interpretable, len(self.judged), (1 - CONFIDENCE) / 2
@@ -146,15 +146,15 @@ def comsem(
     """Judge features of dictionaries, all of them from one pass over a corpus.
 
     Args:
-        model: in evaluation mode; the dictionaries are moved to its device.
-        tokenizer: the model's.
-        batches: iterated once.
-        dictionaries: by whatever name; several may be of one site.
-        judge: names passages and judges by the name.
-        settings: see `ComSemSettings`.
-        chosen: which features of each dictionary, in the place of those drawn; of a dictionary that is not named,
-            features are drawn.
-        progress: called after each batch and each feature.
+        model: a causal language model in evaluation mode; the dictionaries are moved to its device.
+        tokenizer: the model's tokenizer.
+        batches: token batches, iterated once.
+        dictionaries: dictionaries by any name; several may be of one site.
+        judge: the judge that names passages and judges by the name.
+        settings: how features are judged; the defaults where none are given.
+        chosen: features to judge of each dictionary, in the place of those drawn; of a dictionary that is not
+            named here, features are drawn.
+        progress: callback after each batch and each feature.
 
     Raises:
         DictionaryError: the corpus has not one token.
@@ -187,7 +187,11 @@ def judge_collected(
     chosen: Mapping[Key, Sequence[int]] | None = None,
     progress: Progress | None = None,
 ) -> dict[Key, ComSem]:
-    """Judge features whose passages were collected before; see `comsem`."""
+    """Judge features whose passages were collected before; see `comsem`.
+
+    Raises:
+        DictionaryError: the corpus has not one token.
+    """
     if not top.tokens:
         raise DictionaryError("There is not one token to read", "Give a corpus with text")
     trial = _Trial(top, tokenizer, judge, settings)
@@ -225,7 +229,7 @@ def judge_collected(
 
 
 class _Trial:
-    """Judges one feature after another on what was collected."""
+    """The judging of one feature after another on what was collected."""
 
     def __init__(self, top: TopTokens[Key], tokenizer: Any, judge: Judge, settings: ComSemSettings) -> None:
         self._top, self._judge, self._settings = top, judge, settings
@@ -237,7 +241,7 @@ class _Trial:
         self._pool, self._half = pool[half:], half
 
     def of(self, key: Any, index: int, feature: int) -> Judged:
-        """One feature of a dictionary."""
+        """Judge one feature of a dictionary."""
         density = int(self._top.fired[key][index]) / self._top.tokens
         found = self._distinct(self._reader.read(*place) for place in self._top.best(key, index))
         judged = Judged(feature=feature, density=density, passages=len(found))
@@ -249,10 +253,10 @@ class _Trial:
             self._pool[one] for one in random.choice(silent, self._settings.held_back, replace=False)
         ]
         found = [found[one] for one in random.permutation(len(found))]
-        return self._tried(judged, found, negatives, random)
+        return self._try_name(judged, found, negatives, random)
 
     def controls(self, advance: Callable[[], None]) -> int:
-        """How many pseudo-features of random passages pass."""
+        """Return how many pseudo-features of random passages pass."""
         passed = 0
         size = self.needed + self._settings.held_back
         for number in range(self._settings.controls):
@@ -262,10 +266,10 @@ class _Trial:
             random = np.random.default_rng([self._settings.seed, number, 1])
             drawn = [self._pool[one] for one in random.choice(len(self._pool), size, replace=False)]
             pseudo = Judged(feature=-1, density=0.0, passages=self.needed)
-            passed += self._tried(pseudo, drawn[: self.needed], drawn[self.needed :], random).interpretable
+            passed += self._try_name(pseudo, drawn[: self.needed], drawn[self.needed :], random).interpretable
         return passed
 
-    def _tried(
+    def _try_name(
         self,
         judged: Judged,
         found: Sequence[Passage],
@@ -280,6 +284,7 @@ class _Trial:
         order = random.permutation(len(mixed))
         said = np.zeros(len(mixed), dtype=bool)
         said[order] = self._judge.judge(name, [mixed[one] for one in order])
+        # A negative that is said not to fit is a right answer too.
         hits, false = int(said[: len(held_back)].sum()), int(said[len(held_back) :].sum())
         accuracy = (hits + len(negatives) - false) / len(mixed)
         return Judged(
@@ -293,7 +298,7 @@ class _Trial:
         )
 
     def _distinct(self, passages: Iterable[Passage]) -> list[Passage]:
-        """The first so many that differ in what can be seen of them."""
+        """Return the first passages, as many as needed, that differ in what can be seen of them."""
         found: dict[tuple[str, str, str], Passage] = {}
         for passage in passages:
             found.setdefault(passage[:3], passage)
@@ -305,7 +310,7 @@ class _Trial:
 def _features(
     key: Key, dictionary: Dictionary, settings: ComSemSettings, chosen: Mapping[Key, Sequence[int]] | None
 ) -> list[int]:
-    """The features of a dictionary to judge, in order."""
+    """Return the features of a dictionary to judge, in order."""
     count = dictionary.config.features
     if chosen is not None and key in chosen:
         return sorted(set(chosen[key]))

@@ -19,7 +19,7 @@ from policies.errors import DictionaryError
 DENSITY_EDGES = tuple(10 ** (exponent / 4) for exponent in range(-24, 1))
 COSINE_ROWS = 2048
 MOST_PAIRED = 8192
-"""Features whose pairs are counted, at most: F² int32 counts, here 256 MiB."""
+"""Largest number of features whose pairs are counted: F² int32 counts, here 256 MiB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,26 +27,27 @@ class Evaluation:
     """How well one dictionary stands for one site.
 
     Attributes:
-        site: the site.
-        architecture: the dictionary's.
-        features: F.
-        tokens: activations evaluated.
-        sinks: activations left out for their norm at this site.
+        site: the site that the dictionary reads.
+        architecture: name of the dictionary's architecture.
+        features: F, the number of features.
+        tokens: number of activations evaluated.
+        sinks: number of activations left out for their norm at this site.
         explained_variance: 1 - E‖x - x̂‖² / (E‖x‖² - ‖E x‖²), sums in float64 over all tokens.
         gamma: E‖x̂‖² / E⟨x, x̂⟩. 1 is unbiased, below 1 is shrinkage.
-        l0: mean number of features on, a token.
-        alive: features on at least once.
+        l0: mean number of features on per token.
+        alive: number of features on at least once.
         denser_than_1_percent: share of features on for more than 1% of the tokens.
-        denser_than_10_percent: share of features on for more than 10%.
-        density_counts: features by the share of tokens they are on for, between two of `DENSITY_EDGES` each;
-            those on for fewer than a millionth are in the first, those never on in none.
+        denser_than_10_percent: share of features on for more than 10% of the tokens.
+        density_counts: number of features by the share of tokens they are on for, between two of `DENSITY_EDGES`
+            each; those on for fewer than a millionth are in the first, those never on in none.
         entropy_bits: Σ_j -[p_j log₂ p_j + (1 - p_j) log₂(1 - p_j)], p_j the share of tokens on which j is on: the
             entropy of which features are on, were they independent, and so its upper bound.
-        tree_bits: the same less the information between bits along the best tree (Chow and Liu 1968): an upper bound
-            too, which counts a copied bit once. Of binary dictionaries of up to 8,192 features; None of others.
+        tree_bits: that entropy less the information between bits along the best tree (Chow and Liu 1968), in bits:
+            an upper bound too, which counts a copied bit once. None but for binary dictionaries of up to 8,192
+            features.
         absorbed_cosine: mean over features on at least once of the largest cosine of a feature's direction with
             that of another: the nearer to 1, the more features share what one could say (split or absorbed).
-        cross_entropy: what splicing costs the model, or None where it was not asked for.
+        cross_entropy: cost of splicing to the model, or None where it was not asked for.
     """
 
     site: Site
@@ -72,7 +73,7 @@ class Accumulator:
 
     Args:
         dictionary: the dictionary, on the device of the activations.
-        pairs: also count how often each two features are on together.
+        pairs: whether to count, too, how often each two features are on together.
     """
 
     def __init__(self, dictionary: Dictionary, *, pairs: bool = False) -> None:
@@ -87,7 +88,7 @@ class Accumulator:
 
     @torch.no_grad()
     def add(self, x: Float[Tensor, "tokens d"]) -> None:
-        """Count a batch of raw activations."""
+        """Add a batch of raw activations."""
         codes = self.dictionary.encode(x)
         # Squares of differences cancel: take them in float64 as well as their sum.
         x, decoded = x.double(), self.dictionary.decode(codes, x).double()
@@ -101,46 +102,46 @@ class Accumulator:
             self.pairs.add(codes)
 
     def gather(self, total: Callable[[Tensor], Tensor]) -> None:
-        """Add up what several processes counted; `total` gives a tensor's sum over them."""
+        """Add up what several processes counted; `total` returns a tensor's sum over them."""
         for name in ("mean_sum", "fired", "code_sum", "_sums"):
             setattr(self, name, total(getattr(self, name)))
         self.tokens = int(total(torch.tensor(self.tokens, device=self.fired.device)))
 
     @property
     def mean(self) -> Float[Tensor, "d"]:
-        """E x, in float32."""
+        """The mean activation E x, in float32."""
         return (self.mean_sum / self.tokens).float()
 
     @property
     def mean_codes(self) -> Float[Tensor, "F"]:
-        """E f, in float32."""
+        """The mean features E f, in float32."""
         return (self.code_sum / self.tokens).float()
 
     @property
     def explained_variance(self) -> float:
-        """See `Evaluation`."""
-        square, error, _, _ = (self._sums / self.tokens).tolist()
-        mean = self.mean_sum / self.tokens
+        """1 - E‖x - x̂‖² / (E‖x‖² - ‖E x‖²)."""
+        square, error, _, _ = (self._sums / self.tokens).tolist()  # E‖x‖², E‖x - x̂‖²
+        mean = self.mean_sum / self.tokens  # E x
         return 1 - ratio(error, square - float(mean.square().sum()))
 
     @property
     def gamma(self) -> float:
-        """See `Evaluation`."""
-        _, _, decoded, inner = self._sums.tolist()
+        """E‖x̂‖² / E⟨x, x̂⟩: 1 is unbiased, below 1 is shrinkage."""
+        _, _, decoded, inner = self._sums.tolist()  # Σ‖x̂‖², Σ⟨x, x̂⟩
         return ratio(decoded, inner)
 
     @property
     def l0(self) -> float:
-        """See `Evaluation`."""
+        """The mean number of features on per token."""
         return int(self.fired.sum()) / self.tokens
 
     @property
     def alive(self) -> int:
-        """See `Evaluation`."""
+        """The number of features on at least once."""
         return int(torch.count_nonzero(self.fired))
 
     def denser_than(self, share: float) -> float:
-        """Share of features that are on for more than this share of the tokens."""
+        """Return the share of features that are on for more than this share of the tokens."""
         return float((self.densities > share).double().mean())
 
     @property
@@ -150,7 +151,7 @@ class Accumulator:
 
     @property
     def density_counts(self) -> tuple[int, ...]:
-        """See `Evaluation`."""
+        """The number of features by density, as in `Evaluation`."""
         on = self.densities[self.fired > 0].clamp_min(DENSITY_EDGES[0]).cpu()
         edges = torch.tensor(DENSITY_EDGES[1:-1], dtype=torch.float64)
         places = torch.bucketize(on, edges, right=True)
@@ -158,13 +159,13 @@ class Accumulator:
 
     @property
     def entropy_bits(self) -> float:
-        """See `Evaluation`."""
-        p = self.densities
+        """Σ_j -[p_j log₂ p_j + (1 - p_j) log₂(1 - p_j)], in bits."""
+        p = self.densities  # p_j
         return float(-(torch.xlogy(p, p) + torch.xlogy(1 - p, 1 - p)).sum()) / math.log(2)
 
     @property
     def tree_bits(self) -> float | None:
-        """See `Evaluation`; None where pairs were not counted."""
+        """The entropy along the best tree in bits, as in `Evaluation`; None where pairs were not counted."""
         return self.pairs.tree_bits() if self.pairs is not None else None
 
 
@@ -179,11 +180,12 @@ def evaluate_dictionaries(
     """Evaluate dictionaries on documents that training did not see, all of them from the same model passes.
 
     Args:
-        model: in evaluation mode; the dictionaries are moved to its device.
+        model: a causal language model in evaluation mode; the dictionaries are moved to its device.
         batches: token batches, iterated once for the activations and once for the cross-entropies.
-        dictionaries: by whatever name, such as their sites; several may be of one site.
-        cross_entropy: also splice reconstructions into the model: 1 + dictionaries + 2·sites model passes more.
-        progress: called after each batch.
+        dictionaries: dictionaries by any name, such as their sites; several may be of one site.
+        cross_entropy: whether to splice reconstructions into the model too: 1 + dictionaries + 2·sites model passes
+            more.
+        progress: callback after each batch.
 
     Raises:
         DictionaryError: no token counts.
@@ -191,7 +193,7 @@ def evaluate_dictionaries(
     listed = batches if not isinstance(batches, Iterator) else list(batches)
     device = input_device(model)
     sites = sorted({one.config.site for one in dictionaries.values()})
-    totals = {key: Accumulator(one.to(device), pairs=_paired(one)) for key, one in dictionaries.items()}
+    totals = {key: Accumulator(one.to(device), pairs=_counts_pairs(one)) for key, one in dictionaries.items()}
     tally = Tally()
     for piece in harvest(model, watched(listed, "activations", progress), sites, tally):
         for total in totals.values():
@@ -228,7 +230,12 @@ def evaluate_dictionaries(
 
 @torch.no_grad()
 def absorbed_cosine(directions: Float[Tensor, "F d"], alive: Bool[Tensor, "F"]) -> float:
-    """See `Evaluation`; a block of features at a time. NaN for fewer than two."""
+    """Return the mean over living features of the largest cosine with another; NaN for fewer than two.
+
+    Args:
+        directions: (F, d) directions of the features, in any units.
+        alive: (F) mask of the features on at least once.
+    """
     rows = nn.functional.normalize(directions[alive].float(), dim=1)
     if len(rows) < 2:
         return math.nan
@@ -240,6 +247,6 @@ def absorbed_cosine(directions: Float[Tensor, "F d"], alive: Bool[Tensor, "F"]) 
     return total / len(rows)
 
 
-def _paired(dictionary: Dictionary) -> bool:
-    # Other architectures are on to a degree, which pairs of on and off say nothing of; counting costs F² a token.
+def _counts_pairs(dictionary: Dictionary) -> bool:
+    # Other architectures are on to a degree, which pairs of on and off say nothing of; counting costs F² per token.
     return dictionary.architecture == "binary" and dictionary.config.features <= MOST_PAIRED

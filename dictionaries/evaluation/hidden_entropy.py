@@ -22,7 +22,7 @@ from dictionaries.model.tokens import TokenBatch
 from policies.errors import DictionaryError
 
 GROUPS = 64
-"""Documents are dealt into so many groups, which the bootstrap draws: tokens of one document belong together."""
+"""Number of groups of documents that the bootstrap draws: tokens of one document belong together."""
 POSITION_BINS = 16
 CONFIDENCE = 0.95
 
@@ -31,12 +31,12 @@ class EntropyRow(NamedTuple):
     """The entropy of one set of tokens.
 
     Attributes:
-        series: what the rows of one line in a figure have in common: a stream, or a site.
-        at: the layer, or the mean position of the tokens in the model's input, counted from 0.
-        bits: H. With few tokens it is too low: a feature not seen on adds nothing.
-        low: lower end of the interval.
-        high: upper end.
-        tokens: how many.
+        series: name that the rows of one line in a figure share: a stream, or a site.
+        at: the layer, or the mean position of the tokens in the model's input, from 0.
+        bits: H, in bits. With few tokens it is too low: a feature not seen on adds nothing.
+        low: lower end of the 95% interval of H.
+        high: upper end of the 95% interval of H.
+        tokens: number of tokens.
     """
 
     series: str
@@ -55,7 +55,7 @@ class HiddenEntropy(NamedTuple):
 
 
 class _Counts:
-    """How often each feature is on, by group of documents and bin of positions."""
+    """Counts of how often each feature is on, by group of documents and bin of positions."""
 
     def __init__(self, features: int, device: torch.device) -> None:
         self.fired = torch.zeros(POSITION_BINS * GROUPS, features, dtype=torch.int32, device=device)
@@ -83,19 +83,19 @@ def hidden_entropy(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> HiddenEntropy:
-    """Entropy by layer and by position, with basic bootstrap intervals over groups of documents.
+    """Measure entropy by layer and by position, with basic bootstrap intervals over groups of documents.
 
     An interval is [2H - q_high, 2H - q_low] with the quantiles q of H over draws of groups with replacement: it
     moves up where few tokens make H too low, as the draws show that they do.
 
     Args:
-        model: in evaluation mode; the dictionaries are moved to its device.
-        batches: iterated once.
-        dictionaries: by site.
-        context: tokens a row, at most; divided into 16 bins of positions.
-        draws: of the bootstrap.
-        seed: of the draws.
-        progress: called after each batch.
+        model: a causal language model in evaluation mode; the dictionaries are moved to its device.
+        batches: token batches, iterated once.
+        dictionaries: dictionaries by site.
+        context: largest number of tokens per row; divided into 16 bins of positions.
+        draws: number of bootstrap draws.
+        seed: seed of the draws.
+        progress: callback after each batch.
 
     Raises:
         DictionaryError: no token counts.
@@ -122,7 +122,11 @@ def hidden_entropy(
 
 
 def pattern_entropy(frequencies: Float[Tensor, "*draws F"]) -> Float[Tensor, "*draws"]:
-    """Σ_j -[p_j log₂ p_j + (1 - p_j) log₂(1 - p_j)], in bits."""
+    """Return H = Σ_j -[p_j log₂ p_j + (1 - p_j) log₂(1 - p_j)], in bits.
+
+    Args:
+        frequencies: (…, F) p_j, the share of tokens on which each feature is on.
+    """
     p = frequencies
     return -(torch.xlogy(p, p) + torch.xlogy(1 - p, 1 - p)).sum(dim=-1) / math.log(2)
 
@@ -135,10 +139,19 @@ def entropy_row(
     draws: int,
     seed: int,
 ) -> EntropyRow:
-    """One row with its interval; groups without a token are not drawn."""
+    """Return one row with its 95% interval; groups without a token are not drawn.
+
+    Args:
+        series: name of the line in a figure.
+        at: the layer or the position.
+        fired: (groups, F) number of tokens on which each feature is on.
+        tokens: (groups) number of tokens.
+        draws: number of bootstrap draws.
+        seed: seed of the draws.
+    """
     filled = tokens > 0
     fired, tokens = fired[filled], tokens[filled]
-    bits = float(pattern_entropy(fired.sum(0) / tokens.sum()))
+    bits = float(pattern_entropy(fired.sum(0) / tokens.sum()))  # H
     count = len(tokens)
     drawn = np.random.default_rng(seed).multinomial(count, [1 / count] * count, size=draws)
     sampled = [
@@ -147,4 +160,5 @@ def entropy_row(
     ]
     tail = (1 - CONFIDENCE) / 2
     low, high = torch.cat(sampled).quantile(torch.tensor([tail, 1 - tail], dtype=torch.float64)).tolist()
+    # [2H - q_high, 2H - q_low]; an entropy is not negative
     return EntropyRow(series, at, bits, max(0.0, 2 * bits - high), 2 * bits - low, int(tokens.sum()))

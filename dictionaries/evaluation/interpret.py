@@ -1,4 +1,4 @@
-"""What a feature stands for: where it fires most, and which output tokens it promotes.
+"""Views of a feature: the contexts where it fires most, and the output tokens it promotes.
 
 Contexts are corpus text and may hold personal data: digits and e-mail addresses are masked unless asked otherwise.
 Names are not.
@@ -32,9 +32,10 @@ class Context(NamedTuple):
 
     Attributes:
         document: index of the text, in the order read.
-        value: the feature there.
-        pieces: the tokens around it as text, each with the feature on it; at special tokens the text is empty.
-        peak: which of the pieces is the token.
+        value: value of the feature there.
+        pieces: the tokens around the place as text, each with the feature's value; at special tokens the text is
+            empty.
+        peak: index of the piece that is the token.
     """
 
     document: int
@@ -59,7 +60,7 @@ class Context(NamedTuple):
 
 
 class Bin(NamedTuple):
-    """How many tokens have a feature on with a value above `low`, up to `high`."""
+    """The number of tokens that have a feature on with a value above `low`, up to `high`."""
 
     low: float
     high: float
@@ -74,18 +75,18 @@ class Promotion(NamedTuple):
 
 
 class FeatureView(NamedTuple):
-    """One feature.
+    """A description of one feature.
 
     Attributes:
-        feature: its index.
-        density: share of tokens on which it is on.
-        tokens: tokens looked at.
-        largest: its largest value.
-        baseline: its value when it says nothing.
-        contexts: where it is largest, one for each distinct text around it, largest first.
+        feature: index of the feature.
+        density: share of tokens on which the feature is on.
+        tokens: number of tokens looked at.
+        largest: largest value of the feature.
+        baseline: value of the feature when it says nothing.
+        contexts: places where the feature is largest, one for each distinct text around it, largest first.
         promoted: output tokens, most promoted first.
         suppressed: output tokens, most suppressed first.
-        histogram: how large it is where it is on, in equal bins from 0 to its largest value; one bin where it has
+        histogram: values of the feature where it is on, in equal bins from 0 to the largest; one bin where it has
             but one value.
     """
 
@@ -100,7 +101,7 @@ class FeatureView(NamedTuple):
     histogram: tuple[Bin, ...]
 
     def strength(self, value: float) -> float:
-        """How far a value departs from the baseline, as a share of the largest departure shown: 0 to 1.
+        """Return how far a value departs from the baseline, as a share of the largest departure shown: 0 to 1.
 
         The commoner value of a bit is 0, as a value of 0 is where the baseline is 0.
         """
@@ -135,18 +136,19 @@ def view_feature(
     """Describe one feature from a corpus and from the model's output embedding.
 
     Args:
-        model: in evaluation mode.
-        tokenizer: the model's.
+        model: a causal language model in evaluation mode.
+        tokenizer: the model's tokenizer.
         batches: token batches of a corpus.
-        dictionary: whose feature; on the model's device.
-        feature: j, from 0.
-        contexts: how many contexts to keep.
-        reach: tokens shown on either side.
-        promoted: how many output tokens on either end.
-        unmask: show digits and e-mail addresses as they stand in the corpus.
+        dictionary: the feature's dictionary, on the model's device.
+        feature: index of the feature, from 0.
+        contexts: number of contexts to keep.
+        reach: number of tokens shown on either side.
+        promoted: number of output tokens on either end.
+        unmask: whether to show digits and e-mail addresses as they stand in the corpus.
 
     Raises:
         DictionaryError: there is no such feature.
+        ModelError: the model has no output embedding of the dictionary's width.
     """
     if not 0 <= feature < dictionary.config.features:
         raise DictionaryError(
@@ -170,7 +172,7 @@ def view_feature(
 
 
 def value_histogram(values: Float[Tensor, "on"], bins: int = BINS) -> tuple[Bin, ...]:
-    """Values above 0 in equal bins from 0 to the largest; one bin where there is but one value."""
+    """Count values above 0 in equal bins from 0 to the largest; one bin where there is but one value."""
     if not len(values):
         return ()
     largest = float(values.max())
@@ -185,7 +187,7 @@ def value_histogram(values: Float[Tensor, "on"], bins: int = BINS) -> tuple[Bin,
 def output_tokens(
     model: nn.Module, tokenizer: Any, dictionary: Dictionary, feature: int, count: int
 ) -> tuple[tuple[Promotion, ...], tuple[Promotion, ...]]:
-    """The output tokens that a feature promotes and suppresses most, by the logit lens.
+    """Return the output tokens that a feature promotes and suppresses most, by the logit lens.
 
     Its direction times the output embedding, less the mean over the vocabulary; a feature of heads or of neurons
     goes through their output projection first. The layers in between and norms are left out: this is a reading
@@ -195,7 +197,7 @@ def output_tokens(
         ModelError: the model has no output embedding of the dictionary's width.
     """
     head: Any = getattr(model, "get_output_embeddings", lambda: None)()
-    direction = _written(model, dictionary, feature)
+    direction = _project_to_stream(model, dictionary, feature)
     if head is None or head.weight.shape[1] != len(direction):
         raise ModelError(
             f"{type(model).__name__} has no output embedding for the residual stream",
@@ -211,8 +213,8 @@ def output_tokens(
     return read(logits), read(-logits)
 
 
-def _written(model: nn.Module, dictionary: Dictionary, feature: int) -> Float[Tensor, "d"]:
-    """What a unit of the feature adds to the residual stream, norms left out."""
+def _project_to_stream(model: nn.Module, dictionary: Dictionary, feature: int) -> Float[Tensor, "d"]:
+    """Return what a unit of the feature adds to the residual stream, norms left out."""
     direction = dictionary.directions[feature]
     site = dictionary.config.site
     if site.stream not in {"attn_heads", "mlp_hidden"}:
@@ -236,7 +238,7 @@ def _scan(
     feature: int,
     contexts: int,
 ) -> tuple[Float[Tensor, "on"], int, list[_Occurrence]]:
-    """(values where it is on, tokens, most salient occurrences): the best place of each row, the best rows of all."""
+    """Return (values where the feature is on, tokens, most salient occurrences), at most one occurrence per row."""
     site, salience = dictionary.config.site, Salience.of(dictionary, [feature])
     heap: list[_Occurrence] = []
     seen: set[tuple[int, ...]] = set()

@@ -1,4 +1,4 @@
-"""Who names what passages share, and tells by the name whether others share it too."""
+"""Judges: they name what passages share, and tell by the name whether others share it too."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,33 +11,33 @@ from dictionaries.evaluation.traits import traits
 AND = " and "
 MOST_PAIRED = 16
 LEAST_LIFT = 0.3
-"""A trait is a name where its share among the shown passages is larger by this than among random ones."""
+"""Least difference between a name's share among the shown passages and among random ones."""
 PAIR_GAIN = 0.05
-"""Two traits together are a name where they tell so much more than either alone."""
+"""Least gain in that difference by which two traits together replace a single one."""
 
 
 class Judge(Protocol):
     """A plug-in of `comsem`: a person, a rule or a language model."""
 
     def name(self, shown: Sequence[Passage], others: Sequence[Passage]) -> str | None:
-        """Name what the shown passages' tokens have in common, None where it is nothing.
+        """Name what the shown passages' tokens have in common; return None where it is nothing.
 
         Args:
-            shown: where a feature is most salient.
+            shown: passages where a feature is most salient.
             others: random passages, to see what is common everywhere; the same ones for every feature.
         """
         ...
 
     def judge(self, name: str, passages: Sequence[Passage]) -> list[bool]:
-        """Whether each passage's token has what the name says."""
+        """Return whether each passage's token has what the name says."""
         ...
 
 
 class TraitJudge:
-    """The built-in judge: the trait, or two together, that the shown passages have and random ones do not.
+    """The built-in judge, which names the trait, or two together, that shown passages have and random ones lack.
 
     Traits (`dictionaries.evaluation.traits`) are about the token, the word and its stem, its class (numerals by
-    length, place and magnitude), the entity it is in by shape, what is before and behind it, and where it stands. It
+    length, place and magnitude), the entity it is in by shape, what is before and after it, and where it stands. It
     sees no meaning beyond them: what it counts as interpretable is a lower bound.
     """
 
@@ -46,7 +46,7 @@ class TraitJudge:
         self._having: dict[str, set[int]] = {}
 
     def name(self, shown: Sequence[Passage], others: Sequence[Passage]) -> str | None:
-        """See `Judge`."""
+        """Name what the shown passages have in common and others lack; see `Judge`."""
         self._learn(others)
         of_shown = [traits(passage) for passage in shown]
         counts = Counter(trait for one in of_shown for trait in one)
@@ -64,7 +64,7 @@ class TraitJudge:
         return AND.join(best) if lift >= LEAST_LIFT else None
 
     def judge(self, name: str, passages: Sequence[Passage]) -> list[bool]:
-        """See `Judge`."""
+        """Return whether each passage has every trait of the name; see `Judge`."""
         wanted = set(name.split(AND))
         return [wanted <= traits(passage) for passage in passages]
 
@@ -77,6 +77,6 @@ class TraitJudge:
                 self._having.setdefault(trait, set()).add(index)
 
     def _lift(self, wanted: set[str], share: float) -> float:
-        """How much commoner traits are than among random passages."""
+        """Return how much larger a share is than that of passages with all these traits among random ones."""
         having = set.intersection(*(self._having.get(trait, set()) for trait in wanted))
         return share - len(having) / max(1, len(self._read))

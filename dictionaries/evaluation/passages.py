@@ -12,9 +12,9 @@ class Passage(NamedTuple):
     """One token of a text where it stands.
 
     Attributes:
-        before: the text to its left, as far as it is shown.
-        token: the token.
-        after: the text to its right, as far as it is shown.
+        before: text to the token's left, as far as it is shown.
+        token: text of the token.
+        after: text to the token's right, as far as it is shown.
         position: the token's place in its row, special tokens not counted, from 0.
     """
 
@@ -25,7 +25,7 @@ class Passage(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A token of a passage as text, and a feature on it."""
+    """A token of a passage as text, and a feature's value on it."""
 
     text: str
     value: float
@@ -35,9 +35,9 @@ class Row(NamedTuple):
     """A row of a corpus without its padding.
 
     Attributes:
-        document: the index of its text, in the order read.
-        tokens: (sequence) ids.
-        first: where the first token that counts stands.
+        document: index of the row's text, in the order read.
+        tokens: (sequence) token ids.
+        first: position of the first token that counts.
     """
 
     document: int
@@ -46,14 +46,14 @@ class Row(NamedTuple):
 
 
 class PassageReader:
-    """Reads passages from rows, each prefix of a row decoded once.
+    """A reader of passages from rows that decodes each prefix of a row once.
 
     Lengths of decoded prefixes say where to cut: single tokens may decode differently (leading spaces).
 
     Args:
-        tokenizer: the model's.
-        rows: by number.
-        reach: tokens of a passage on either side, at most.
+        tokenizer: the model's tokenizer.
+        rows: rows by number.
+        reach: largest number of tokens of a passage on either side.
     """
 
     def __init__(self, tokenizer: Any, rows: Mapping[int, Row], reach: int) -> None:
@@ -62,7 +62,7 @@ class PassageReader:
         self._texts: dict[int, str] = {}
 
     def read(self, row: int, position: int) -> Passage:
-        """The token at a position of a row."""
+        """Return the passage of the token at a position of a row."""
         ids = self._rows[row].tokens
         stops = (position - self._reach, position, position + 1, position + 1 + self._reach)
         if row not in self._texts:
@@ -85,16 +85,16 @@ def read_pieces(
     place: range,
     mask: Callable[[str], str],
 ) -> tuple[Piece, ...]:
-    """The tokens at some places of a row as text, one piece each, those of no text included.
+    """Return the tokens at some places of a row as text, one piece each, those of no text included.
 
     The whole row is decoded and masked before it is cut: what a cut divides is masked too.
 
     Args:
-        tokenizer: the model's.
-        ids: the row's tokens.
-        values: a feature on each.
-        place: the tokens wanted.
-        mask: gives text of the same length.
+        tokenizer: the model's tokenizer.
+        ids: the row's token ids.
+        values: values of a feature, one per token.
+        place: positions of the tokens wanted.
+        mask: function that masks text and keeps its length.
     """
     lengths = [len(_plain(tokenizer, ids[:stop])) for stop in (*place, place.stop)]
     text = mask(_plain(tokenizer, ids))

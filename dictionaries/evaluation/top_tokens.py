@@ -18,17 +18,17 @@ from dictionaries.model.tokens import TokenBatch
 
 Key = TypeVar("Key", bound=Hashable)
 TIE = 1e-3
-"""Saliences nearer to each other than this share are drawn among: bits have but one."""
+"""Relative difference below which saliences are a tie, decided by a draw: bits have but one salience."""
 PRUNE_EVERY = 16  # token batches
 
 
 class Salience(NamedTuple):
-    """How features of a dictionary say something.
+    """The salience of some features of a dictionary: |f - f̄|, where that is above a floor.
 
     Attributes:
-        features: (f) which of them.
-        baseline: (f) f̄.
-        floor: (f) a departure that says nothing: of bits, the smaller one.
+        features: (f) indices of the features.
+        baseline: (f) f̄, the features' values when they say nothing.
+        floor: (f) largest departure that says nothing: for bits, the smaller of the two.
     """
 
     features: Int[Tensor, "f"]
@@ -37,18 +37,18 @@ class Salience(NamedTuple):
 
     @classmethod
     def of(cls, dictionary: Dictionary, features: Iterable[int]) -> "Salience":
-        """The salience of some features."""
+        """Return the salience of some features of a dictionary."""
         chosen = torch.tensor(sorted(features), dtype=torch.long, device=dictionary.W_enc.device)
         baseline = dictionary.baseline[chosen].detach().float()
         return cls(chosen, baseline, torch.minimum(baseline, 1 - baseline))
 
     def departures(self, codes: Float[Tensor, "n F"]) -> Float[Tensor, "n f"]:
-        """|f - f̄| of the features looked at, 0 where it says nothing."""
+        """Return |f - f̄| of the features looked at, and 0 where it says nothing; `codes` are of all features."""
         return self.departure(codes[:, self.features])
 
     def departure(self, codes: Float[Tensor, "n f"]) -> Float[Tensor, "n f"]:
-        """The same of codes of these features alone."""
-        departure = (codes.float() - self.baseline).abs()
+        """Return |f - f̄|, and 0 where it says nothing; `codes` are of the features looked at alone."""
+        departure = (codes.float() - self.baseline).abs()  # |f - f̄|
         return torch.where(departure > self.floor, departure, 0.0)
 
 
@@ -64,25 +64,25 @@ class _Places(NamedTuple):
         row = torch.full((count, features), -1, dtype=torch.long, device=device)
         return cls(torch.zeros(count, features, device=device), row, torch.zeros_like(row))
 
-    def merged(self, other: "_Places") -> "_Places":
+    def merge(self, other: "_Places") -> "_Places":
         value, chosen = torch.cat([self.value, other.value]).topk(len(self.value), dim=0)
         row = torch.cat([self.row, other.row]).gather(0, chosen)
         return _Places(value, row, torch.cat([self.position, other.position]).gather(0, chosen))
 
 
 class TopTokens(Generic[Key]):
-    """Collects, batch by batch: memory grows with features times places, not with the corpus.
+    """A collection made batch by batch: memory grows with features times places, not with the corpus.
 
     Args:
-        salience: of the features looked at, by whatever name their dictionary has.
-        places: how many of each feature to keep.
-        random: tokens to draw at random.
-        seed: of the draws.
+        salience: salience of the features looked at, by the name of their dictionary.
+        places: number of places of each feature to keep.
+        random: number of tokens to draw at random.
+        seed: seed of the draws.
 
     Attributes:
-        tokens: tokens that counted.
-        fired: by dictionary, (f) tokens on which each feature is salient.
-        rows: rows of the corpus that a place kept stands in.
+        tokens: number of tokens that counted.
+        fired: (f) number of tokens on which each feature is salient, by dictionary.
+        rows: rows of the corpus that hold a kept place, by number.
     """
 
     def __init__(self, salience: Mapping[Key, Salience], *, places: int, random: int, seed: int) -> None:
@@ -108,16 +108,16 @@ class TopTokens(Generic[Key]):
         kept: Bool[Tensor, "batch sequence"],
         codes: Mapping[Key, Float[Tensor, "n F"]],
     ) -> None:
-        """Take in a batch, `codes` of its kept tokens by dictionary."""
+        """Take in a batch, with the codes of its kept tokens by dictionary."""
         first, self._read = self._read, self._read + len(kept)
         count = int(kept.sum())
         self.tokens, self._batches = self.tokens + count, self._batches + 1
         departures = {key: one.departures(codes[key]) for key, one in self._salience.items()}
         for key, departure in departures.items():
             self.fired[key] += torch.count_nonzero(departure, dim=0)
-            self._best[key] = self._best[key].merged(self._in_rows(departure, kept, first))
+            self._best[key] = self._best[key].merge(self._in_rows(departure, kept, first))
         self._draw(departures, kept, first)
-        used = self._used()
+        used = self._list_used()
         for row in used[used >= first].tolist():
             tokens = batch.tokens[row - first][batch.attention[row - first]]
             start = int(batch.counted[row - first].long().argmax())
@@ -126,7 +126,7 @@ class TopTokens(Generic[Key]):
             self.rows = {row: self.rows[row] for row in used.tolist()}
 
     def best(self, key: Key, index: int) -> list[tuple[int, int]]:
-        """Rows and positions where a feature is most salient, most salient first; `index` counts those looked at."""
+        """Return rows and positions where a feature is most salient, best first; `index` counts those looked at."""
         places = self._best[key]
         found = int(torch.count_nonzero(places.value[:, index]))
         return list(
@@ -134,17 +134,17 @@ class TopTokens(Generic[Key]):
         )
 
     def drawn(self) -> list[tuple[int, int]]:
-        """Rows and positions of the tokens drawn at random, in random order."""
+        """Return rows and positions of the tokens drawn at random, in random order."""
         return [(row, position) for row, position in self._drawn.tolist()]
 
     def salient(self, key: Key) -> Bool[Tensor, "drawn f"]:
-        """Whether each feature is salient on each of the tokens drawn at random."""
+        """Return whether each feature is salient on each of the tokens drawn at random."""
         return self._salient[key].cpu()
 
     def _in_rows(
         self, departure: Float[Tensor, "n f"], kept: Bool[Tensor, "batch sequence"], first: int
     ) -> _Places:
-        """The most salient token of each row."""
+        """Return the most salient token of each row."""
         jitter = torch.rand(departure.shape, generator=self._generator).to(departure.device)
         grid = departure.new_zeros(*kept.shape, departure.shape[1])
         grid[kept] = departure * (1 + TIE * jitter)
@@ -167,20 +167,20 @@ class TopTokens(Generic[Key]):
         places[:, 0] += first
         self._drawn = torch.cat([self._drawn, places])[chosen]
         for key, departure in departures.items():
-            self._salient[key] = self._picked(self._salient[key], departure, chosen)
+            self._salient[key] = self._pick(self._salient[key], departure, chosen)
 
     @staticmethod
-    def _picked(
+    def _pick(
         old: Bool[Tensor, "kept f"], departure: Float[Tensor, "n f"], chosen: Int[Tensor, "drawn"]
     ) -> Bool[Tensor, "drawn f"]:
-        """Rows of both put behind each other, without putting them so."""
+        """Pick rows by their number in the old ones followed by the new, without concatenating the two."""
         picked = old.new_empty(len(chosen), old.shape[1])
         known = chosen < len(old)
         picked[known] = old[chosen[known]]
         picked[~known] = departure[chosen[~known] - len(old)] > 0
         return picked
 
-    def _used(self) -> Int[Tensor, "rows"]:
+    def _list_used(self) -> Int[Tensor, "rows"]:
         rows = [places.row.flatten() for places in self._best.values()] + [self._drawn[:, 0]]
         used: Tensor = torch.unique(torch.cat(rows))
         return used[used >= 0]

@@ -1,4 +1,4 @@
-"""What can be said of a token where it stands, in words: the vocabulary of the built-in judge.
+"""Traits of a token where it stands, in words: the vocabulary of the built-in judge.
 
 Numerals are numerals: what is said of them is length, place, magnitude and shape, never their digits as free text.
 Nothing is quoted from inside an e-mail address but its punctuation. So a trait shows no more than masked text does.
@@ -12,7 +12,7 @@ from dictionaries.evaluation.passages import Passage
 
 WINDOW_WORDS = 8
 CUT_LENGTH = 40
-"""Text before a token that is longer than so many characters may begin inside a word."""
+"""Number of characters from which text before a token may begin inside a word."""
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _RUN_BEFORE, _RUN_AFTER = re.compile(r"\d*$"), re.compile(r"\d*")
 _LETTERS_BEFORE, _LETTERS_AFTER = re.compile(r"[^\W\d_]*$"), re.compile(r"[^\W\d_]*")
@@ -38,7 +38,7 @@ SUFFIXES = ("'s", "’s", "ingly", "edly", "ing", "ies", "ied", "ed", "es", "ly"
 
 @lru_cache(maxsize=8192)
 def traits(passage: Passage) -> frozenset[str]:
-    """Everything that is true of a passage's token."""
+    """Return everything that is true of a passage's token."""
     shapes = set(_shapes(passage))
     return frozenset(
         {
@@ -53,12 +53,12 @@ def traits(passage: Passage) -> frozenset[str]:
 
 
 def numeral(passage: Passage) -> str:
-    """What a numeral is, in a few words; nothing for other tokens."""
+    """Describe a numeral in a few words; return an empty text for other tokens."""
     return ", ".join(sorted(_of_numeral(passage)))
 
 
 def stem(word: str) -> str:
-    """A word without its common endings, in lower case: 'lives', 'lived' and 'living' are 'liv'."""
+    """Return a word without its common endings, in lower case: 'lives', 'lived' and 'living' are 'liv'."""
     word = word.lower()
     for suffix in SUFFIXES:
         if word.endswith(suffix) and len(word) - len(suffix) >= 3:
@@ -67,7 +67,7 @@ def stem(word: str) -> str:
 
 
 def classify(text: str) -> str:
-    """The class of a token or a character."""
+    """Return the class of a token or a character."""
     bare = text.strip()
     if not bare:
         return "white space"
@@ -84,7 +84,7 @@ def _of_token(passage: Passage, *, hidden: bool) -> Iterator[str]:
     token = passage.token.strip()
     kind = classify(passage.token)
     yield kind
-    begins = not _joined(passage)
+    begins = not _is_joined(passage)
     if kind not in {"white space", "punctuation", "a number"}:
         yield "the beginning of a word" if begins else "inside a word"
     if kind == "punctuation" or (token and kind != "a number" and not hidden):
@@ -98,7 +98,7 @@ def _of_token(passage: Passage, *, hidden: bool) -> Iterator[str]:
         yield f"the word “{word.lower()}”"
         yield f"a form of “{stem(word)}”"
         yield "a word that goes on" if tail else "the end of a word"
-        lead = passage.before[: len(passage.before) - len(head)] + (" " if _spaced(passage) else "")
+        lead = passage.before[: len(passage.before) - len(head)] + (" " if _is_spaced(passage) else "")
         if word[0].isupper() and (
             _NAME_BEFORE.search(lead) or _NAME_AFTER.search(passage.after[len(tail) :])
         ):
@@ -109,7 +109,7 @@ def _of_numeral(passage: Passage) -> Iterator[str]:
     token = passage.token.strip()
     if not token or not token.isdigit():
         return
-    left = _match(_RUN_BEFORE, passage.before) if not _spaced(passage) else ""
+    left = _match(_RUN_BEFORE, passage.before) if not _is_spaced(passage) else ""
     run = left + token + _match(_RUN_AFTER, passage.after)
     yield f"in a number of {len(run)} digits" if len(run) > 1 else "a number of one digit"
     yield f"digit {len(left) + 1} of a number"
@@ -121,14 +121,14 @@ def _of_numeral(passage: Passage) -> Iterator[str]:
         yield f"{len(token)} digits at once"
     if len(run) == 4 and run[:2] in {"19", "20"}:
         yield "in a year"
-    groups = _match(_GROUPS_BEFORE, passage.before) if not _spaced(passage) else ""
+    groups = _match(_GROUPS_BEFORE, passage.before) if not _is_spaced(passage) else ""
     earlier = len(re.findall(r"\d+(?=[.,:/()+-])", groups))
     if earlier:
         yield f"in group {earlier + 1} of a number"
 
 
 def _of_previous(passage: Passage, *, hidden: bool) -> Iterator[str]:
-    before = passage.before.rstrip() if _spaced(passage) else passage.before
+    before = passage.before.rstrip() if _is_spaced(passage) else passage.before
     if not before.strip():
         return
     last = before[-1]
@@ -136,7 +136,7 @@ def _of_previous(passage: Passage, *, hidden: bool) -> Iterator[str]:
     if classify(last) == "punctuation":
         yield f"after “{last}”"
     words = [word.group().lower() for word in WORD.finditer(_quotable(passage.before, hidden=hidden))]
-    if words and _joined(passage) and not hidden and passage.before[-1:].isalpha():
+    if words and _is_joined(passage) and not hidden and passage.before[-1:].isalpha():
         words.pop()  # the beginning of the token's own word
     if words:
         yield f"after the word “{words[-1]}”"
@@ -171,7 +171,7 @@ def _of_place(passage: Passage) -> Iterator[str]:
         yield "among the first 12 tokens of the text"
     else:
         yield "behind the first 12 tokens of the text"
-    if _SENTENCE_START.search(passage.before + (" " if _spaced(passage) else "")):
+    if _SENTENCE_START.search(passage.before + (" " if _is_spaced(passage) else "")):
         yield "at the beginning of a sentence"
 
 
@@ -179,7 +179,7 @@ def _shapes(passage: Passage) -> Iterator[str]:
     token = passage.token.strip()
     if not token:
         return
-    left = _match(_CHUNK_BEFORE, passage.before) if not _spaced(passage) else ""
+    left = _match(_CHUNK_BEFORE, passage.before) if not _is_spaced(passage) else ""
     right = "" if passage.token[-1:].isspace() else _match(_CHUNK_AFTER, passage.after)
     chunk = left + token + right
     for name, shape in SHAPES.items():
@@ -188,20 +188,20 @@ def _shapes(passage: Passage) -> Iterator[str]:
 
 
 def _quotable(before: str, *, hidden: bool) -> str:
-    """The text before a token without e-mail addresses, and without a first piece that may be cut off one."""
+    """Return the text before a token without e-mail addresses, and without a first piece that may be cut off one."""
     chunks = before.split(" ")
     first = 1 if len(before) > CUT_LENGTH else 0
     end = len(chunks) - 1 if hidden else len(chunks)
     return " ".join("@" if "@" in chunk else chunk for chunk in chunks[first:end])
 
 
-def _spaced(passage: Passage) -> bool:
-    """Whether white space stands between the token's text and what is before it."""
+def _is_spaced(passage: Passage) -> bool:
+    """Return whether white space stands between the token's text and what is before it."""
     return passage.token[:1].isspace() or passage.before[-1:].isspace()
 
 
-def _joined(passage: Passage) -> bool:
-    return not _spaced(passage) and passage.before[-1:].isalnum()
+def _is_joined(passage: Passage) -> bool:
+    return not _is_spaced(passage) and passage.before[-1:].isalnum()
 
 
 def _match(pattern: re.Pattern[str], text: str) -> str:

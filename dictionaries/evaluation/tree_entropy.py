@@ -16,17 +16,17 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 LEVEL = 0.01
-"""Chance, for independent bits, that any edge counts."""
+"""Probability, for independent bits, that any edge counts."""
 BLOCK = 256
-"""Rows of the F x F matrix at which information is looked at together: 256 x 8,192 in float64 are 16 MiB."""
+"""Number of rows of the F x F matrix of information held at a time: 256 x 8,192 in float64 are 16 MiB."""
 
 
 class PairCounts:
-    """How often each two bits are on together: F² int32 counts, for fewer than 2³¹ tokens.
+    """Counts of how often each two bits are on together: F² in int32, for fewer than 2³¹ tokens.
 
     Args:
-        features: F.
-        device: of the codes.
+        features: F, the number of bits.
+        device: device of the codes.
     """
 
     def __init__(self, features: int, device: torch.device) -> None:
@@ -35,20 +35,20 @@ class PairCounts:
 
     @torch.no_grad()
     def add(self, codes: Float[Tensor, "n F"]) -> None:
-        """Count a batch of at most 2²⁴ codes; a feature is on above 0."""
+        """Add a batch of at most 2²⁴ tokens; a feature is on above 0."""
         on = (codes > 0).float()
         self.together += (on.T @ on).int()
         self.tokens += len(on)
 
     def tree_bits(self) -> float:
-        """Σ_j H(j) less the information along the best tree, in bits; 0 for no tokens."""
+        """Return Σ_j H(j) less the information along the best tree, in bits; 0 for no tokens."""
         if not self.tokens:
             return 0.0
-        p = self.together.diagonal().double() / self.tokens
+        p = self.together.diagonal().double() / self.tokens  # p_j
         return float(_plogp(p, 1 - p).sum()) - sum(information for _, _, information in self._tree())
 
     def _tree(self) -> list[tuple[int, int, float]]:
-        """Edges of the best forest, with what each says; a block's edges against the best of those before."""
+        """Return the edges of the best forest with their information, block after block against the best so far."""
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import minimum_spanning_tree
 
@@ -59,16 +59,16 @@ class PairCounts:
             if not edges:
                 continue
             rows, columns, informations = zip(*edges, strict=True)
-            costs = [-one for one in informations]
+            costs = [-one for one in informations]  # the least costs are the most information
             graph = coo_array((costs, (rows, columns)), shape=(features, features)).tocsr()
             best = minimum_spanning_tree(graph).tocoo()
             forest = list(zip(best.row.tolist(), best.col.tolist(), (-best.data).tolist(), strict=True))
         return forest
 
     def _edges(self, start: int, stop: int) -> list[tuple[int, int, float]]:
-        """Edges of these bits to later ones that count."""
+        """Return the edges of these bits to later ones that count."""
         features = len(self.together)
-        excess = 1 / (2 * self.tokens * math.log(2))
+        excess = 1 / (2 * self.tokens * math.log(2))  # 1/(2n ln 2) bits
         information = pair_information(self.together, self.tokens, start, stop)
         later = torch.ones_like(information, dtype=torch.bool).triu(diagonal=start + 1)
         rows, columns = (later & (information > _chi_square(features) * excess)).nonzero(as_tuple=True)
@@ -79,22 +79,31 @@ class PairCounts:
 def pair_information(
     together: Int[Tensor, "F F"], tokens: int, start: int, stop: int
 ) -> Float[Tensor, "rows F"]:
-    """Mutual information of bits `start` to `stop` with each bit, in bits and float64, as counted."""
+    """Return the mutual information of bits `start` to `stop` with each bit, in bits and float64, as counted.
+
+    I(i; j) = H(i) + H(j) - H(i, j), with H of the counted shares.
+
+    Args:
+        together: (F, F) number of tokens on which two bits are on together.
+        tokens: number of tokens.
+        start: first bit of the block.
+        stop: one past the last bit of the block.
+    """
     p = together.diagonal().double() / tokens
     both = together[start:stop].double() / tokens
     left, right = p[start:stop, None], p[None]
-    joint = _plogp(both, left - both, right - both, 1 - left - right + both)
-    return _plogp(left, 1 - left) + _plogp(right, 1 - right) - joint
+    joint = _plogp(both, left - both, right - both, 1 - left - right + both)  # H(i, j)
+    return _plogp(left, 1 - left) + _plogp(right, 1 - right) - joint  # H(i) + H(j) - H(i, j)
 
 
 def _plogp(*probabilities: Tensor) -> Tensor:
-    """-Σ p log₂ p over the arguments; differences may be an ulp below 0."""
+    """Return -Σ p log₂ p over the arguments; differences may be an ulp below 0."""
     parts = [torch.xlogy(p, p) for p in (one.clamp_min(0.0) for one in probabilities)]
     return -torch.stack(parts).sum(dim=0) / math.log(2)
 
 
 def _chi_square(features: int) -> float:
-    """The quantile of χ² with one degree of freedom that no pair of independent bits passes, at `LEVEL`."""
+    """Return the quantile of χ² with one degree of freedom that no pair of independent bits passes, at `LEVEL`."""
     from scipy.stats import chi2
 
     pairs = max(1, features * (features - 1) // 2)

@@ -1,6 +1,6 @@
 """Dictionary formats: one file per ecosystem, one entry in `FORMATS` each.
 
-Every loader gives the same `Dictionary`; nothing behind it knows where one came from.
+Every loader gives the same `Dictionary`; the code that uses one does not know where it came from.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,13 +31,13 @@ PICKLE_SUFFIXES = {".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt"}
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """One format.
+    """One format of dictionaries on disk.
 
     Attributes:
-        recognises: whether a folder holds a dictionary of it.
-        load: reads one, into float32, with what the user says of it.
-        files: the files it reads, by their names in the folder.
-        save: writes one to a folder, where this format can be written.
+        recognises: function that tells whether a folder holds a dictionary of this format.
+        load: function that reads one, into float32, with what the user says of it.
+        files: names, in the folder, of the files that are read.
+        save: function that writes one to a folder, or None where this format cannot be written.
     """
 
     recognises: Callable[[Path], bool]
@@ -77,10 +77,10 @@ def save_dictionary(
     """Write one dictionary to a folder in Expunge's own format and return the folder.
 
     Args:
-        dictionary: what to write.
+        dictionary: the dictionary to write.
         path: the folder; it is made.
-        dtype: of the matrices on disk; vectors are always float32.
-        overwrite: replace a dictionary that is already there.
+        dtype: dtype of the matrices on disk; vectors are always float32.
+        overwrite: whether to replace a dictionary that is already there.
 
     Raises:
         OutputError: the folder holds a dictionary and `overwrite` is not given, or cannot be written.
@@ -97,7 +97,11 @@ def save_dictionaries(
     dtype: StorageDtype = "float32",
     overwrite: bool = False,
 ) -> dict[Site, Path]:
-    """Write several dictionaries to `path`/SITE each, as `load_dictionaries(path)` reads them."""
+    """Write several dictionaries to `path`/SITE each, as `load_dictionaries(path)` reads them; return the folders.
+
+    Raises:
+        OutputError: a folder holds a dictionary and `overwrite` is not given, or cannot be written.
+    """
     return {
         site: save_dictionary(dictionary, Path(path) / str(site), dtype=dtype, overwrite=overwrite)
         for site, dictionary in sorted(dictionaries.items())
@@ -139,7 +143,7 @@ def export_dictionaries(
 
 
 def writable() -> list[str]:
-    """Names of the formats that can be written."""
+    """Return the names of the formats that can be written."""
     return [name for name, known in FORMATS.items() if known.save is not None]
 
 
@@ -156,10 +160,10 @@ def load_dictionaries(
 
     Args:
         path: a folder that holds one dictionary or folders with one each, a file of one, or a name on the hub
-            (`owner/name`, with the folder in it behind a slash).
-        model: where given, each dictionary's layer and width are checked against it.
-        site: what the dictionary reads, where its files do not say; of several, the one to return.
-        input_scale: by how much its activations were multiplied, where its files do not say.
+            (`owner/name`, with the folder in it after a slash).
+        model: model against which each dictionary's layer and width are checked, or None.
+        site: the site that the dictionary reads, where its files do not say; of several, the one to return.
+        input_scale: factor by which its activations were multiplied, where its files do not say.
 
     Raises:
         DictionaryError: nothing is found, two dictionaries share a site, one is damaged, is a pickle, does not
@@ -197,7 +201,8 @@ def check_fit(dictionary: Dictionary, model: nn.Module) -> None:
     """Check that the model has the dictionary's site, in the dictionary's width.
 
     Raises:
-        DictionaryError: it has not; both are named.
+        DictionaryError: the model has not; both are named.
+        ModelError: the model's structure is not understood.
     """
     site, width = dictionary.config.site, dictionary.config.width
     modules = resolve(model, site)
@@ -209,7 +214,7 @@ def check_fit(dictionary: Dictionary, model: nn.Module) -> None:
 
 
 def _locate(path: str | Path) -> Path:
-    """Where the files lie, downloaded where the name is one of the hub."""
+    """Return where the files lie, downloaded where the name is one of the hub."""
     here = Path(path)
     if here.exists():
         return here
@@ -240,7 +245,7 @@ def _format_of(place: Path) -> Format | None:
 
 _FOLDER = (
     "Give a folder with a dictionary of Expunge, SAELens, dictionary_learning, sparsify, Gemma Scope or "
-    "Llama Scope; of a hub repository, name the folder behind a slash"
+    "Llama Scope; of a hub repository, name the folder after a slash"
 )
 
 

@@ -19,7 +19,7 @@ PATTERN = "model_*.pt"
 
 
 def recognises(path: Path) -> bool:
-    """Whether a folder holds dictionaries of this format, or the path is one."""
+    """Return whether a folder holds dictionaries of this format, or the path is one."""
     return path.match(PATTERN) if path.is_file() else any(path.glob(PATTERN))
 
 

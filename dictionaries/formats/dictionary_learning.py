@@ -46,7 +46,7 @@ NAMES: dict[str, tuple[str, bool, dict[str, str]]] = {
     ),
     "JumpReluAutoEncoder": ("jumprelu", False, {**PLAIN, "threshold": "threshold"}),
 }
-"""The library's class -> our architecture, whether b_dec is subtracted, and our names -> the library's."""
+"""Our architecture of each class of the library, whether b_dec is subtracted, and the library's names by ours."""
 UNUSED = {"AutoEncoderTopK": {"threshold"}}
 SUBMODULES = {
     "resid_post": "resid_post_layer_{}",
@@ -56,7 +56,7 @@ SUBMODULES = {
 
 
 def recognises(path: Path) -> bool:
-    """Whether a folder holds a dictionary of this format, whole or damaged."""
+    """Return whether a folder holds a dictionary of this format, whole or damaged."""
     return (path / TENSORS_FILE).is_file()
 
 
@@ -81,7 +81,7 @@ def load(path: Path, asked: Asked) -> Dictionary:
         unknown = opened.names - set(names.values()) - UNUSED.get(name, set())
     if unknown:
         raise DictionaryError(f"{source} holds {', '.join(sorted(unknown))}, unknown to {name}", AGAIN)
-    _upright(tensors, names)
+    _transpose_linear(tensors, names)
     _check_k(tensors, number(trainer, "k", file), source)
     if "group" in tensors:
         tensors["group"] = _groups(tensors, source)
@@ -121,7 +121,7 @@ def save(dictionary: Dictionary, path: Path) -> None:
     ours["W_enc"] *= dictionary.input_scale
     ours["W_dec"] /= dictionary.input_scale
     ours["b_dec"] /= dictionary.input_scale
-    stored = {theirs: _stored(key, ours[key], upright=theirs != key) for key, theirs in names.items()}
+    stored = {theirs: _convert(key, ours[key], upright=theirs != key) for key, theirs in names.items()}
     if name in UNUSED:
         stored["threshold"] = torch.tensor(-1.0)
     site, config = dictionary.config.site, dictionary.config
@@ -143,8 +143,8 @@ def save(dictionary: Dictionary, path: Path) -> None:
     (path / CONFIG_FILE).write_text(text, encoding="utf-8")
 
 
-def _upright(tensors: dict[str, Tensor], names: dict[str, str]) -> None:
-    """Linear layers are stored (outputs, inputs); a transposed view costs nothing."""
+def _transpose_linear(tensors: dict[str, Tensor], names: dict[str, str]) -> None:
+    """Transpose linear layers, which are stored (outputs, inputs), in place; a transposed view costs nothing."""
     for name in ("W_enc", "W_dec"):
         if names[name] in LINEAR.values() and tensors[name].dim() == 2:
             tensors[name] = tensors[name].T
@@ -164,7 +164,7 @@ def _groups(tensors: dict[str, Tensor], source: Path) -> Tensor:
     return group_of(sizes)
 
 
-def _stored(name: str, tensor: Tensor, *, upright: bool) -> Tensor:
+def _convert(name: str, tensor: Tensor, *, upright: bool) -> Tensor:
     special: dict[str, Callable[[Tensor], Tensor]] = {
         "k": lambda k: k.to(torch.int32),
         "group": lambda group: torch.bincount(group.long()),

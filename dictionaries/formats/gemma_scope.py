@@ -24,12 +24,12 @@ NAMES = ("W_enc", "W_dec", "b_enc", "b_dec", "threshold")
 
 
 def recognises(path: Path) -> bool:
-    """Whether a folder holds a dictionary of Gemma Scope."""
+    """Return whether a folder holds a dictionary of Gemma Scope."""
     return (path / ARCHIVE_FILE).is_file()
 
 
 def recognises_2(path: Path) -> bool:
-    """Whether a folder holds a dictionary of Gemma Scope 2."""
+    """Return whether a folder holds a dictionary of Gemma Scope 2."""
     return (path / TENSORS_FILE).is_file()
 
 
@@ -81,7 +81,7 @@ def _layout(file: TensorFile, name: str, site: Site, asked: Asked) -> Layout:
 
 
 def _site_of_folders(path: Path) -> Site | None:
-    """The site that the folders' names state, or None where they do not state all of it."""
+    """Return the site that the folders' names state, or None where they do not state all of it."""
     whole = path.resolve().as_posix()
     layer = re.search(r"/layer_(\d+)/", f"{whole}/")
     stream = re.search(r"gemma-scope-[\w.]+-(?:pt|it)-(res|mlp|att)(?=/|$)", whole)

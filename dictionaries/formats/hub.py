@@ -11,7 +11,7 @@ REMEDY = "Check the name, the network, and that you are logged in where the repo
 
 
 def is_hub_name(name: str) -> bool:
-    """Whether this may name a repository, and a folder or file in it: `owner/name`, `owner/name/layer_3`."""
+    """Return whether this may name a repository, and a folder or file in it: `owner/name`, `owner/name/layer_3`."""
     return re.fullmatch(r"[\w-][\w.-]*/[\w.-]+(/[^/]+)*", name) is not None
 
 
@@ -19,9 +19,9 @@ def fetch(name: str, files: Iterable[str], nested: Iterable[str]) -> Path:
     """Download what is needed of a repository's folder and return where it lies.
 
     Args:
-        name: `owner/name`, with a folder or a file in it behind a slash.
+        name: `owner/name`, with a folder or a file in it after a slash.
         files: names of the files of every format, within such a folder.
-        nested: names that are also taken from the folders one deeper.
+        nested: names of the files that are also taken from the folders one deeper.
 
     Raises:
         DictionaryError: the repository is not there, or cannot be reached.
@@ -33,8 +33,8 @@ def fetch(name: str, files: Iterable[str], nested: Iterable[str]) -> Path:
     inside = PurePosixPath(*inner)
     named = [str(inside)] if inside.suffix in {".npz", ".pt", ".safetensors"} else []
     folder = inside.parent if named else inside
-    wanted = [_escaped(folder / file) for file in files]
-    deeper = [_escaped(folder) + "/*/" + glob.escape(file) for file in nested]
+    wanted = [_escape(folder / file) for file in files]
+    deeper = [_escape(folder) + "/*/" + glob.escape(file) for file in nested]
     patterns = wanted + [glob.escape(one) for one in named] + [one.removeprefix("./") for one in deeper]
     try:
         snapshot = snapshot_download(f"{owner}/{repository}", allow_patterns=patterns)
@@ -45,5 +45,5 @@ def fetch(name: str, files: Iterable[str], nested: Iterable[str]) -> Path:
     return Path(snapshot, *inner)
 
 
-def _escaped(path: PurePosixPath) -> str:
+def _escape(path: PurePosixPath) -> str:
     return glob.escape(str(path))

@@ -22,21 +22,21 @@ from policies.errors import DictionaryError
 
 @dataclass(kw_only=True)
 class Layout:
-    """What was read of one published dictionary.
+    """The content of one published dictionary.
 
     Attributes:
-        source: the file of its tensors, for messages.
-        format: the format's name.
-        architecture: in `ARCHITECTURES`.
-        site: what it reads.
-        tensors: in float32, by the architecture's own names.
+        source: file of the tensors, for messages.
+        format: name of the format.
+        architecture: name in `ARCHITECTURES`.
+        site: the site that the dictionary reads.
+        tensors: tensors in float32, by the architecture's own names.
         subtracts: whether `b_dec` is subtracted before encoding.
-        width: d as the metadata state it.
-        features: F as the metadata state it.
-        input_scale: s.
-        input_norm: of each token.
-        model: what it was trained on.
-        notes: more to keep in its provenance.
+        width: d as the metadata state it, or None where they do not.
+        features: F as the metadata state it, or None where they do not.
+        input_scale: s, the factor on activations.
+        input_norm: the norm put on each token.
+        model: name of the model that the dictionary was trained on.
+        notes: further entries of the provenance.
     """
 
     source: Path
@@ -54,7 +54,7 @@ class Layout:
 
 
 def build(layout: Layout) -> Dictionary:
-    """Make the dictionary, frozen.
+    """Make the dictionary of a layout, frozen.
 
     Where the source subtracts `b_dec` and the architecture does not, or the other way round, the difference
     b_dec W_enc goes into the encoder's biases: the function is the same.
@@ -81,7 +81,7 @@ def build(layout: Layout) -> Dictionary:
 
 
 def fill(dictionary: Dictionary, tensors: dict[str, Tensor]) -> Dictionary:
-    """Give a dictionary its tensors, frozen. Assigning keeps the peak at one copy of them."""
+    """Give a dictionary its tensors and return it, frozen. Assigning keeps the peak at one copy of them."""
     dictionary.load_state_dict(tensors, assign=True)
     return dictionary.requires_grad_(False).eval()
 
@@ -108,11 +108,11 @@ def check_tensors(dictionary: Dictionary, tensors: dict[str, Tensor], source: Pa
         if found != wanted:
             raise DictionaryError(f"{name} in {source} has shape {found}, its metadata state {wanted}", AGAIN)
     if "k" in tensors and not float(tensors["k"]) > 0:
-        raise DictionaryError(f"{source} keeps k = {float(tensors['k']):g} features a token", AGAIN)
+        raise DictionaryError(f"{source} keeps k = {float(tensors['k']):g} features per token", AGAIN)
 
 
 def check_scale(scale: float, source: Path) -> float:
-    """The scale, if it is one.
+    """Return the scale, once it is checked.
 
     Raises:
         DictionaryError: it is not above 0 and finite.
@@ -138,7 +138,7 @@ def fold_decoder_norms(tensors: dict[str, Tensor]) -> None:
 
 
 def _sizes(layout: Layout) -> tuple[int, int]:
-    """(d, F) by the biases, checked against the metadata."""
+    """Return (d, F) by the biases, checked against the metadata."""
     found: list[int] = []
     for name, stated, what in (("b_dec", layout.width, "width"), ("b_enc", layout.features, "features")):
         if name not in layout.tensors:
@@ -159,7 +159,7 @@ def _sizes(layout: Layout) -> tuple[int, int]:
 
 @torch.no_grad()
 def _move_decoder_bias(tensors: dict[str, Tensor], sign: float) -> None:
-    moved = sign * (tensors["b_dec"] @ tensors["W_enc"])
+    moved = sign * (tensors["b_dec"] @ tensors["W_enc"])  # ±b_dec W_enc
     if "b_mag" in tensors:
         tensors["b_mag"] = tensors["b_mag"] + tensors["r_mag"].exp() * moved
     tensors["b_enc"] = tensors["b_enc"] + moved

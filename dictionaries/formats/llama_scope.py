@@ -24,7 +24,7 @@ FILES = (CONFIG_FILE, TENSORS_FILE)
 
 
 def recognises(path: Path) -> bool:
-    """Whether a folder holds a dictionary of this format, whole or damaged."""
+    """Return whether a folder holds a dictionary of this format, whole or damaged."""
     return (path / CONFIG_FILE).is_file()
 
 
@@ -47,7 +47,7 @@ def load(path: Path, asked: Asked) -> Dictionary:
         width = tensors["W_enc"].shape[0]
         tensors["b_dec"] = read(opened, "decoder.bias") if biased else torch.zeros(width)
     threshold = _number(config, "jump_relu_threshold", file)
-    tensors["threshold"] = torch.full((len(tensors["b_enc"]),), scale * threshold)
+    tensors["threshold"] = torch.full((len(tensors["b_enc"]),), scale * threshold)  # s·θ
     if config.get("sparsity_include_decoder_norm", True):
         if tensors["W_dec"].shape != tensors["W_enc"].T.shape:
             raise DictionaryError(
@@ -87,7 +87,7 @@ def _refuse_unread(config: dict[str, Any], file: Path) -> None:
 
 
 def _scale(config: dict[str, Any], file: Path) -> float:
-    """s: 1 where the norm has been folded already."""
+    """Return s = √d / mean norm, and 1 where the norm has been folded already."""
     if config["norm_activation"] == "inference":
         return 1.0
     norms = config.get("dataset_average_activation_norm")

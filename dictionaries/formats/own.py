@@ -34,7 +34,7 @@ AGAIN = "Write the dictionary again with `expunge dictionary train` or `expunge 
 
 
 def recognises(path: Path) -> bool:
-    """Whether a folder holds a dictionary of this format, whole or damaged."""
+    """Return whether a folder holds a dictionary of this format, whole or damaged."""
     return (path / METADATA_FILE).is_file() or (path / TENSORS_FILE).is_file()
 
 
@@ -115,7 +115,7 @@ def _read_metadata(path: Path) -> dict[str, Any]:
 
 
 def _empty(metadata: dict[str, Any], path: Path) -> Dictionary:
-    """A dictionary of the stated kind whose tensors take no memory yet."""
+    """Make a dictionary of the stated kind whose tensors take no memory yet."""
     file = path / METADATA_FILE
     try:
         architecture = find_architecture(str(metadata["architecture"]))

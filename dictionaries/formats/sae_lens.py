@@ -52,7 +52,7 @@ HOOKS = {
 
 
 def recognises(path: Path) -> bool:
-    """Whether a folder holds a dictionary of this format, whole or damaged."""
+    """Return whether a folder holds a dictionary of this format, whole or damaged."""
     return (path / TENSORS_FILE).is_file()
 
 
@@ -63,7 +63,7 @@ def load(path: Path, asked: Asked) -> Dictionary:
         DictionaryError: it is damaged, incomplete, of a kind that is no dictionary of one site, or does not say
             what it reads or by how much its activations were scaled.
     """
-    config = _flat(read_json(path / CONFIG_FILE))
+    config = _flatten(read_json(path / CONFIG_FILE))
     source = path / TENSORS_FILE
     architecture = _architecture(config, path / CONFIG_FILE)
     hook = _hook(config)
@@ -71,7 +71,7 @@ def load(path: Path, asked: Asked) -> Dictionary:
     norm, scale = _normalisation(config, path, asked)
     with open_tensors(source) as file:
         tensors = {name: read(file, name) for name in sorted(file.names)}
-        tensors = _renamed(tensors, architecture, config, file)
+        tensors = _rename(tensors, architecture, config, file)
     if config.get("rescale_acts_by_decoder_norm"):
         fold_decoder_norms(tensors)
     return build(
@@ -141,7 +141,7 @@ def save(dictionary: Dictionary, path: Path) -> None:
     (path / CONFIG_FILE).write_text(text, encoding="utf-8")
 
 
-def _flat(config: dict[str, Any]) -> dict[str, Any]:
+def _flatten(config: dict[str, Any]) -> dict[str, Any]:
     nested = config.get("metadata")
     return {**(nested if isinstance(nested, dict) else {}), **config}
 
@@ -171,7 +171,7 @@ def _architecture(config: dict[str, Any], file: Path) -> str:
 
 
 def _normalisation(config: dict[str, Any], path: Path, asked: Asked) -> tuple[InputNorm, float]:
-    """(what is done to each token, s)."""
+    """Return the norm put on each token, and s."""
     named = config.get("normalize_activations")
     file = path / CONFIG_FILE
     if named in SCALED and named is not None:
@@ -194,10 +194,10 @@ def _normalisation(config: dict[str, Any], path: Path, asked: Asked) -> tuple[In
     return NORMS[named], 1.0
 
 
-def _renamed(
+def _rename(
     tensors: dict[str, Tensor], architecture: str, config: dict[str, Any], file: TensorFile
 ) -> dict[str, Tensor]:
-    """Expunge's names for SAELens' tensors, with what stands in the config beside them."""
+    """Return SAELens' tensors by Expunge's names, with k and groups from the config."""
     if (factor := tensors.pop("scaling_factor", tensors.pop("finetuning_scaling_factor", None))) is not None:
         _fold_finetuning(tensors, factor, config, file)
     if architecture == "gated":
@@ -229,7 +229,7 @@ def _renamed(
 def _fold_finetuning(
     tensors: dict[str, Tensor], factor: Tensor, config: dict[str, Any], file: TensorFile
 ) -> None:
-    """Strengths are multiplied by the factor before decoding: W_dec takes it."""
+    """Fold the factor that multiplies strengths before decoding into W_dec, in place."""
     if bool((factor == 1).all()):
         return
     if not config.get("finetuning_scaling_factor"):

@@ -1,4 +1,4 @@
-"""What every loader needs around tensors: what the user said, JSON beside the weights, and the site read."""
+"""Helpers that every loader shares: what the user said, JSON beside the weights, and the site read."""
 
 import json
 import re
@@ -25,17 +25,17 @@ HOOKS: tuple[tuple[str, str], ...] = (
     (r"mlp_out_layer_?(\d+)", "mlp_out"),
     (r"attn_out_layer_?(\d+)", "attn_out"),
 )
-"""Hooks whose stream is known for every architecture. TransformerLens puts `hook_mlp_out` behind Gemma-2's norm."""
+"""Hooks whose stream is known for every architecture. TransformerLens puts `hook_mlp_out` after Gemma-2's norm."""
 RESID_PRE = r"blocks\.(\d+)\.hook_resid_pre"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What the user says of a dictionary whose files may not.
+    """Statements of the user on a dictionary whose files may be silent.
 
     Attributes:
-        site: what it reads.
-        input_scale: s, by which activations were multiplied before it saw them.
+        site: the site that the dictionary reads, or None.
+        input_scale: s, the factor by which activations were multiplied before it saw them, or None.
     """
 
     site: Site | None = None
@@ -43,7 +43,7 @@ class Asked:
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """Read an object.
+    """Read a JSON object.
 
     Raises:
         DictionaryError: the file is missing or holds no JSON object.
@@ -63,7 +63,7 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def number(config: dict[str, Any], name: str, file: Path) -> int | None:
-    """A whole number that metadata state, or None where they do not.
+    """Return a whole number that metadata state, or None where they do not.
 
     Raises:
         DictionaryError: what stands there is no whole number above 0.
@@ -77,7 +77,7 @@ def number(config: dict[str, Any], name: str, file: Path) -> int | None:
 
 
 def site_of_hook(hook: str) -> Site | None:
-    """The site that a hook's name stands for, or None where it stands for none that can be read.
+    """Return the site that a hook's name stands for, or None where it stands for none that can be read.
 
     What enters a layer is what leaves the one before: `blocks.8.hook_resid_pre` is `resid_post.7`.
     """
@@ -90,7 +90,7 @@ def site_of_hook(hook: str) -> Site | None:
 
 
 def decide_site(stated: Site | None, asked: Asked, source: Path, hook: str | None = None) -> Site:
-    """The site that the files state or the user named.
+    """Return the site that the files state or the user named.
 
     Raises:
         DictionaryError: neither says, or both do and differ.

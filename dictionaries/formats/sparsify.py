@@ -18,7 +18,7 @@ UNREAD = ("transcode", "skip_connection", "embed_skip", "gram_lookup", "signed")
 
 
 def recognises(path: Path) -> bool:
-    """Whether a folder holds a dictionary of this format, whole or damaged."""
+    """Return whether a folder holds a dictionary of this format, whole or damaged."""
     return (path / TENSORS_FILE).is_file()
 
 
@@ -26,7 +26,7 @@ def load(path: Path, asked: Asked) -> Dictionary:
     """Read one dictionary: TopK over relu((x - b_dec) W_enc + b_enc).
 
     Hookpoints such as `layers.3` are outputs of layers. `layers.3.mlp` is an MLP's output before a norm that may
-    stand behind it, so the site is asked for.
+    stand after it, so the site is asked for.
 
     Raises:
         DictionaryError: it is damaged, a transcoder, adds a skip connection, or does not say what it reads.

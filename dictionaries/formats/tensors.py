@@ -24,7 +24,7 @@ READ_DTYPES = {
     **{"I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8},
     **{"U8": torch.uint8, "BOOL": torch.bool},
 }
-"""What is widened to float32, by the names of safetensors."""
+"""Dtypes that are widened to float32, by the names of safetensors."""
 AGAIN = "Copy or download the dictionary again"
 NO_PICKLE = "Pickled weights are never opened, they can run code: save the state dict by torch.save, or as safetensors"
 
@@ -36,11 +36,11 @@ class TensorFile(Protocol):
     names: frozenset[str]
 
     def fetch(self, name: str) -> Tensor:
-        """One tensor in float32; to be asked for once."""
+        """Return one tensor in float32; each may be asked for once."""
         ...
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         ...
 
 
@@ -62,7 +62,7 @@ def open_tensors(path: Path) -> Iterator[TensorFile]:
 
 
 def read(file: TensorFile, name: str) -> Tensor:
-    """One tensor in float32.
+    """Read one tensor in float32.
 
     Raises:
         DictionaryError: there is no such tensor, it holds NaN or infinity, or its dtype is not read.
@@ -94,13 +94,13 @@ class _Safetensors:
                 return scalar
         result = torch.empty(shape)
         for rows in _rows(shape):
-            # Opening anew for each piece lets go of the mapped pages of the one before.
+            # Opening again for each piece lets go of the mapped pages of the one before.
             with safe_open(self.path, framework="pt") as file:
                 result[rows] = file.get_slice(name)[rows]
         return result
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no file is held open."""
 
 
 class _Npz:
@@ -177,7 +177,7 @@ def _load_torch(path: Path) -> dict[str, Tensor]:
 
 
 def _rows(shape: tuple[int, ...]) -> Iterator[slice]:
-    """Slices of the first dimension, of at most `PIECE_BYTES` in float32 each."""
+    """Yield slices of the first dimension, of at most `PIECE_BYTES` in float32 each."""
     width = 4
     for size in shape[1:]:
         width *= size

@@ -1,1 +1,1 @@
-"""The model's side: where activations are read and written, their statistics, splicing reconstructions in."""
+"""The model's side: where activations are read and written, their statistics, and splicing in reconstructions."""

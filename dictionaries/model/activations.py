@@ -24,11 +24,11 @@ SINK_RATIO = 10.0
 
 @dataclass
 class Tally:
-    """What was read so far.
+    """Counts of what was read so far.
 
     Attributes:
-        tokens: tokens kept.
-        sinks: tokens whose norm was too large, by site.
+        tokens: number of tokens kept.
+        sinks: number of tokens whose norm was too large, by site.
     """
 
     tokens: int = 0
@@ -39,9 +39,9 @@ class Harvest(NamedTuple):
     """Activations of one token batch.
 
     Attributes:
-        activations: (tokens, d) in float32 by site, rows aligned over sites.
-        kept: (batch, sequence), True where a row came from.
-        batch: the batch itself, on the model's device.
+        activations: (tokens, d) activations in float32 by site, rows aligned over sites.
+        kept: (batch, sequence) mask, True where a row came from.
+        batch: the token batch itself, on the model's device.
     """
 
     activations: dict[Site, Float[Tensor, "tokens d"]]
@@ -50,10 +50,10 @@ class Harvest(NamedTuple):
 
 
 class Statistics(NamedTuple):
-    """First moments of one site's activations.
+    """First and second moments of one site's activations.
 
     Attributes:
-        mean: (d), in float32.
+        mean: (d) E x, in float32.
         mean_square: E‖x‖².
         variance: E‖x - E x‖².
     """
@@ -67,13 +67,17 @@ class Statistics(NamedTuple):
 def harvest(
     model: nn.Module, batches: Iterable[TokenBatch], sites: Sequence[Site], tally: Tally | None = None
 ) -> Iterator[Harvest]:
-    """Run the model up to the deepest site and yield what counts, batch by batch.
+    """Run the model up to the deepest site and yield the activations that count, batch by batch.
 
     Args:
-        model: in evaluation mode.
+        model: a causal language model in evaluation mode.
         batches: token batches, on any device.
-        sites: which to read.
-        tally: where kept tokens and sinks are counted.
+        sites: the sites to read.
+        tally: counts to which kept tokens and sinks are added.
+
+    Raises:
+        DictionaryError: no site is given, or the model has no such layer.
+        ModelError: the model's structure is not understood.
     """
     device = input_device(model)
     tally = tally if tally is not None else Tally()
@@ -91,7 +95,11 @@ def harvest(
 
 
 def without_sinks(rows: dict[Site, Float[Tensor, "tokens d"]], tally: Tally) -> Bool[Tensor, "tokens"]:
-    """True for tokens whose norm is at most 10 times the median norm at every site."""
+    """Return a mask of the tokens whose norm is at most 10 times the median norm at every site.
+
+    Raises:
+        DictionaryError: no site is given.
+    """
     kept: Tensor | None = None
     for site, x in rows.items():
         norms = torch.linalg.vector_norm(x, dim=1)
@@ -108,27 +116,27 @@ Pieces = Iterator[dict[Site, Float[Tensor, "tokens d"]]]
 
 
 class Source(Protocol):
-    """Where activations come from, as often as asked, each time the same."""
+    """A source of activations that gives the same ones on every pass."""
 
     def pieces(self, first: int, tally: Tally) -> Pieces:
-        """One pass over the corpus from token batch `first` on; what is read is counted in `tally`."""
+        """Yield one pass over the corpus from token batch `first` on; what is read is counted in `tally`."""
         ...
 
 
 class ModelSource:
-    """Activations straight from the model.
+    """A source that reads activations straight from the model.
 
     Args:
-        model: in evaluation mode.
-        batches: that can be iterated again.
-        sites: which to read.
+        model: a causal language model in evaluation mode.
+        batches: token batches that can be iterated again.
+        sites: the sites to read.
     """
 
     def __init__(self, model: nn.Module, batches: Iterable[TokenBatch], sites: Sequence[Site]) -> None:
         self._model, self._batches, self._sites = model, batches, sites
 
     def pieces(self, first: int, tally: Tally) -> Pieces:
-        """See `Source`."""
+        """Yield one pass from token batch `first` on; see `Source`."""
         rest = islice(self._batches, first, None)
         for piece in harvest(self._model, rest, self._sites, tally):
             yield piece.activations

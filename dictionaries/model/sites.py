@@ -2,10 +2,10 @@
 
 A site is one stream of one layer:
 
-    mlp_out     what the MLP adds to the residual stream: the output of its last projection, or of the norm behind
+    mlp_out     what the MLP adds to the residual stream: the output of its last projection, or of the norm after
                 it where the architecture has one (Gemma-2)
     attn_out    what attention adds to it, likewise
-    resid_post  the residual stream behind the layer
+    resid_post  the residual stream after the layer
     attn_heads  the heads' outputs side by side: the input of attention's output projection
     mlp_hidden  the MLP's neurons: the input of its output projection
 
@@ -36,8 +36,8 @@ class Site:
     """One stream of one layer. `str(Site(3, "mlp_out"))` is `"mlp_out.3"`.
 
     Attributes:
-        layer: decoder layer, counted from 0.
-        stream: which tensor of the layer.
+        layer: number of the decoder layer, from 0.
+        stream: name of the layer's tensor.
     """
 
     layer: int
@@ -49,7 +49,7 @@ class Site:
 
 @dataclass(frozen=True)
 class SiteModules:
-    """The modules behind a site.
+    """The modules of a site.
 
     Attributes:
         module: the module at which the activation is found.
@@ -71,24 +71,24 @@ class SiteModules:
     @property
     def projection(self) -> nn.Module:
         """The writer's projection."""
-        return self._written().projection
+        return self._require_writer().projection
 
     @property
     def projection_name(self) -> str:
-        """The name of its weight in `model.named_parameters()`."""
-        return self._written().name
+        """The name of the projection's weight in `model.named_parameters()`."""
+        return self._require_writer().name
 
     @property
     def transposed(self) -> bool:
-        """Whether its weight is stored (m, d)."""
-        return self._written().transposed
+        """Whether the projection's weight is stored (m, d)."""
+        return self._require_writer().transposed
 
     @property
     def norm(self) -> nn.Module | None:
-        """The norm behind it, or None."""
-        return self._written().norm
+        """The norm after the writer's projection, or None."""
+        return self._require_writer().norm
 
-    def _written(self) -> Writer:
+    def _require_writer(self) -> Writer:
         if self.writer is None:
             raise DictionaryError(
                 "The activation is not the output of one projection", "Ask `writing_sites` for what writes it"
@@ -98,11 +98,11 @@ class SiteModules:
 
 @dataclass
 class Captured:
-    """What `capture` recorded in the latest forward pass.
+    """The record that `capture` made of the latest forward pass.
 
     Attributes:
         outputs: (batch, sequence, d) activations by site.
-        keys: (batch, sequence, m) inputs of the projection that writes it, by site, where one does.
+        keys: (batch, sequence, m) inputs of the projection that writes each site, where one does.
     """
 
     outputs: dict[Site, Float[Tensor, "batch sequence d"]] = field(default_factory=dict)
@@ -110,11 +110,11 @@ class Captured:
 
 
 class _DeepestSiteReached(Exception):  # noqa: N818  (control flow, not an error)
-    """Ends a forward pass once the deepest wanted site has been recorded."""
+    """The end of a forward pass once the deepest wanted site has been recorded."""
 
 
 def parse_site(text: str) -> Site:
-    """Read `"mlp_out.3"`.
+    """Parse a site such as `"mlp_out.3"`.
 
     Raises:
         DictionaryError: the text names no stream and layer.
@@ -128,7 +128,7 @@ def parse_site(text: str) -> Site:
 
 
 def decoder_layers(model: nn.Module) -> nn.ModuleList:
-    """The decoder layers of a causal language model, in order.
+    """Return the decoder layers of a causal language model, in order.
 
     Raises:
         ModelError: no module list has the length the config states, or several unrelated ones have.
@@ -137,7 +137,7 @@ def decoder_layers(model: nn.Module) -> nn.ModuleList:
 
 
 def input_device(model: nn.Module) -> torch.device:
-    """Where token ids go: the device of the input embedding."""
+    """Return the device of the input embedding, where token ids go."""
     embedding: Any = getattr(model, "get_input_embeddings", lambda: None)()
     weight = embedding.weight if embedding is not None else next(model.parameters())
     device: torch.device = weight.device
@@ -145,7 +145,7 @@ def input_device(model: nn.Module) -> torch.device:
 
 
 def writing_sites(site: Site) -> tuple[Site, ...]:
-    """The sites of the same layer that write what a site reads: one projection each, whose outputs add up.
+    """Return the sites of the same layer that write what a site reads: one projection each; their outputs add up.
 
     The residual stream also carries what earlier layers wrote.
 
@@ -163,7 +163,7 @@ def writing_sites(site: Site) -> tuple[Site, ...]:
 
 
 def resolve(model: nn.Module, site: Site) -> SiteModules:
-    """Find the modules behind a site.
+    """Find the modules of a site.
 
     Raises:
         DictionaryError: the model has no such layer.
@@ -219,14 +219,14 @@ def capture(
 
     Args:
         model: a causal language model, plain, PEFT-wrapped or dispatched.
-        sites: what to record.
-        keys: record the inputs of the projections that write sites.
-        outputs: record the activations.
-        grad: keep tensors in the graph with `retain_grad()`, so that `taken.outputs[site].grad` is there
-            after a backward pass even where every parameter is frozen. Otherwise tensors are detached. Not
+        sites: the sites to record.
+        keys: whether to record the inputs of the projections that write sites.
+        outputs: whether to record the activations.
+        grad: whether to keep tensors in the graph with `retain_grad()`, so that `taken.outputs[site].grad` is
+            there after a backward pass even where every parameter is frozen. Otherwise tensors are detached. Not
             for use under `torch.no_grad()`.
-        stop_early: end the forward pass after the deepest site. Statements after `model(...)` in the block
-            are then skipped: read `taken` behind it. Ignored where accelerate moves weights in and out.
+        stop_early: whether to end the forward pass after the deepest site. Statements after `model(...)` in the
+            block are then skipped: read `taken` after the block. Ignored where accelerate moves weights in and out.
 
     Raises:
         DictionaryError: a layer is out of range.
@@ -297,7 +297,7 @@ class _Recorder:
         raise _DeepestSiteReached
 
     def _keep(self, value: Tensor) -> tuple[Tensor, Tensor]:
-        """The tensor to record, shaped (batch, sequence, width), and the one that the model goes on with."""
+        """Return the tensor to record, shaped (batch, sequence, width), and the one that the model continues with."""
         flattened = self.leading is not None and value.dim() == 2 and len(self.leading) == 2
         if not self.grad:
             kept = value.detach()

@@ -1,4 +1,4 @@
-"""What it costs a model when a site's activations are replaced by a dictionary's reconstruction."""
+"""The cost to a model of replacing a site's activations by a dictionary's reconstruction."""
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sized
@@ -22,19 +22,19 @@ LOGIT_ROWS = 1024  # positions whose logits are held in float32 at a time
 
 @dataclass(frozen=True, kw_only=True)
 class CrossEntropy:
-    """What the model's prediction loses when a site's activations are replaced, in nats a token.
+    """The model's cross-entropy, in nats/token, with a site's activations as they are and replaced.
 
     Activations are replaced at counted tokens (see `dictionaries.model.activations`) and left alone elsewhere.
 
     Attributes:
-        clean: the model as it is.
-        spliced: the dictionary's reconstruction in place of the activation.
-        zero_ablated: 0 in its place.
-        mean_ablated: its mean over the evaluated tokens in its place.
-        spliced_kl: KL(clean prediction || spliced prediction), nats a token.
-        zero_ablated_kl: the same with 0 in its place.
-        mean_ablated_kl: the same with its mean.
-        targets: predicted tokens.
+        clean: cross-entropy of the model as it is.
+        spliced: cross-entropy with the dictionary's reconstruction in place of the activation.
+        zero_ablated: cross-entropy with 0 in its place.
+        mean_ablated: cross-entropy with its mean over the evaluated tokens in its place.
+        spliced_kl: KL(clean prediction || spliced prediction), in nats/token.
+        zero_ablated_kl: KL(clean prediction || prediction with 0 in its place), in nats/token.
+        mean_ablated_kl: KL(clean prediction || prediction with its mean in its place), in nats/token.
+        targets: number of predicted tokens.
     """
 
     clean: float
@@ -71,7 +71,18 @@ class CrossEntropy:
 def replaced(
     model: nn.Module, site: Site, replace: Replacement, where: Bool[Tensor, "batch sequence"]
 ) -> Iterator[None]:
-    """Replace a site's activations at the marked tokens while the model runs inside the `with` block."""
+    """Replace a site's activations at the marked tokens while the model runs inside the `with` block.
+
+    Args:
+        model: a causal language model.
+        site: the site whose activations are replaced.
+        replace: maps activations (tokens, d) in float32 to their replacement of the same shape.
+        where: (batch, sequence) mask of the tokens at which to replace.
+
+    Raises:
+        DictionaryError: the model has no such layer.
+        ModelError: the model's structure is not understood.
+    """
 
     def change(output: Tensor) -> Tensor:
         changed = output.clone()
@@ -92,16 +103,16 @@ def splicing_costs(
     means: Mapping[Site, Float[Tensor, "d"]],
     progress: Progress | None = None,
 ) -> dict[Key, CrossEntropy]:
-    """Put one reconstruction after another in its site's place, and at each site 0 and the mean.
+    """Measure one reconstruction after another in its site's place, and at each site 0 and the mean.
 
-    Takes one model pass for the model as it is, one a dictionary, and two a site.
+    This takes one model pass for the model as it is, one per dictionary, and two per site.
 
     Args:
-        model: in evaluation mode.
-        batches: iterated once.
-        dictionaries: each one's site and reconstruction.
-        means: the activations' mean by site.
-        progress: called after each batch.
+        model: a causal language model in evaluation mode.
+        batches: token batches, iterated once.
+        dictionaries: site and reconstruction of each dictionary, by its name.
+        means: (d) mean of the activations by site.
+        progress: callback after each batch.
     """
     spliced = {key: _Loss() for key in dictionaries}
     zero, mean = ({site: _Loss() for site in means} for _ in range(2))
@@ -133,7 +144,7 @@ def splicing_costs(
 
 
 class _Loss:
-    """Sums over targets: the cross-entropy, and the divergence from the model as it is."""
+    """Sums over targets, in nats: the cross-entropy, and the divergence from the model as it is."""
 
     def __init__(self) -> None:
         self.nats = self.divergence = 0.0
@@ -144,13 +155,13 @@ class _Loss:
 
 
 class _Predictions(NamedTuple):
-    """Logits, in the model's dtype, at every real token in front of another, and that other's id."""
+    """Logits, in the model's dtype, at every real token before another, and that other's id."""
 
     logits: Float[Tensor, "targets vocabulary"]
     targets: Int[Tensor, "targets"]
 
     def nats(self) -> float:
-        """Summed cross-entropy."""
+        """Return the summed cross-entropy, in nats."""
         pieces = zip(torch.split(self.logits, LOGIT_ROWS), torch.split(self.targets, LOGIT_ROWS), strict=True)
         return sum(
             float(nn.functional.cross_entropy(logits.float(), targets, reduction="sum"))
@@ -158,7 +169,7 @@ class _Predictions(NamedTuple):
         )
 
     def divergence_from(self, clean: "_Predictions") -> float:
-        """Summed KL(clean || this), in nats."""
+        """Return the summed KL(clean || this), in nats."""
         total = 0.0
         for logits, others in zip(
             torch.split(self.logits, LOGIT_ROWS), torch.split(clean.logits, LOGIT_ROWS), strict=True
@@ -175,7 +186,7 @@ def _predictions(model: nn.Module, batch: TokenBatch) -> _Predictions:
 
 
 def watched(batches: Iterable[TokenBatch], what: str, progress: Progress | None) -> Iterator[TokenBatch]:
-    """Batches, each told of once it is used."""
+    """Yield batches, and report each once it is used."""
     end = len(batches) if isinstance(batches, Sized) else None
     for done, batch in enumerate(batches, start=1):
         yield batch
@@ -184,5 +195,5 @@ def watched(batches: Iterable[TokenBatch], what: str, progress: Progress | None)
 
 
 def ratio(numerator: float, denominator: float) -> float:
-    """Their ratio, NaN where there is none."""
+    """Return numerator / denominator, and NaN where the denominator is 0."""
     return numerator / denominator if denominator else math.nan

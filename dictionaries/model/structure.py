@@ -28,7 +28,7 @@ ATTENTION_PROJECTIONS = (
     "attention.dense",  # GPT-NeoX
     "self_attention.dense",  # Falcon, BLOOM
 )
-# Norms between the MLP's projection and the residual stream, with those that then stand behind attention: in
+# Norms between the MLP's projection and the residual stream, with those that then stand after attention: in
 # layers without the former, a `post_attention_layernorm` stands before the MLP.
 POST_NORMS = {
     "post_feedforward_layernorm": "post_attention_layernorm",
@@ -42,12 +42,12 @@ class Writer:
 
     Attributes:
         projection: a `Linear` or transformers' `Conv1D`; keys are its inputs.
-        name: its weight's name in `model.named_parameters()`.
-        transposed: True where the weight is stored (m, d), as in `Conv1D`, rather than (d, m).
+        name: name of the projection's weight in `model.named_parameters()`.
+        transposed: whether the weight is stored (m, d), as in `Conv1D`, rather than (d, m).
         norm: the norm between projection and residual stream, or None.
         output: the module whose output is added: the norm, if there is one.
-        inputs: m.
-        outputs: d.
+        inputs: m, the width of the projection's inputs.
+        outputs: d, the width of its outputs.
     """
 
     projection: nn.Module
@@ -60,7 +60,7 @@ class Writer:
 
 
 def named_layers(model: nn.Module) -> tuple[str, nn.ModuleList]:
-    """The decoder layers of a causal language model, in order, and their name in it.
+    """Return the name of a causal language model's list of decoder layers, and the layers in order.
 
     Raises:
         ModelError: no module list has the length the config states, or several unrelated ones have.
@@ -86,7 +86,7 @@ def named_layers(model: nn.Module) -> tuple[str, nn.ModuleList]:
 
 
 def mlp_writer(layer: nn.Module, name: str) -> Writer:
-    """The MLP's output projection of a layer.
+    """Find the MLP's output projection of a layer.
 
     Raises:
         ModelError: there is no single one (a mixture of experts, for example).
@@ -96,13 +96,13 @@ def mlp_writer(layer: nn.Module, name: str) -> Writer:
 
 
 def attention_writer(layer: nn.Module, name: str) -> Writer:
-    """Attention's output projection of a layer.
+    """Find attention's output projection of a layer.
 
     Raises:
         ModelError: there is no single one.
     """
-    behind = next((attention for mlp, attention in POST_NORMS.items() if hasattr(layer, mlp)), "")
-    return _writer(layer, name, ATTENTION_PROJECTIONS, getattr(layer, behind, None), "attention")
+    after = next((attention for mlp, attention in POST_NORMS.items() if hasattr(layer, mlp)), "")
+    return _writer(layer, name, ATTENTION_PROJECTIONS, getattr(layer, after, None), "attention")
 
 
 def _writer(layer: nn.Module, name: str, paths: tuple[str, ...], norm: nn.Module | None, what: str) -> Writer:

@@ -11,12 +11,12 @@ SORTING_WINDOW = 64  # batches whose documents are sorted by length together, to
 
 
 class TokenBatch(NamedTuple):
-    """Right-padded token sequences.
+    """A batch of right-padded token sequences.
 
     Attributes:
-        tokens: (batch, sequence) ids.
-        attention: True at real tokens.
-        counted: True where activations are taken: real tokens that are not special.
+        tokens: (batch, sequence) token ids.
+        attention: (batch, sequence) mask, True at real tokens.
+        counted: (batch, sequence) mask, True where activations are taken: real tokens that are not special.
         documents: (batch) index of each row's text in the order given.
     """
 
@@ -26,7 +26,7 @@ class TokenBatch(NamedTuple):
     documents: Int[Tensor, "batch"]
 
     def to(self, device: torch.device) -> "TokenBatch":
-        """The batch on another device."""
+        """Return the batch on another device."""
         return TokenBatch(*(tensor.to(device, non_blocking=True) for tensor in self))
 
 
@@ -39,10 +39,10 @@ def token_batches(
     longer than `context` tokens becomes several rows. Empty texts are left out.
 
     Args:
-        texts: one document each.
+        texts: texts, one document each.
         tokenizer: a transformers tokenizer.
-        context: tokens a row, at most; not more than the model was trained on.
-        batch_size: rows a batch.
+        context: largest number of tokens per row; not more than the model was trained on.
+        batch_size: number of rows per batch.
     """
     special = set(tokenizer.all_special_ids)
     padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
@@ -58,7 +58,7 @@ def token_batches(
 def as_batches(
     tokens: Iterable[Int[Tensor, "batch sequence"]], special: Collection[int] = ()
 ) -> Iterator[TokenBatch]:
-    """Batches from plain token tensors without padding; ids in `special` do not count."""
+    """Yield batches from plain token tensors without padding; ids in `special` do not count."""
     first = 0
     for ids in tokens:
         counted = torch.ones_like(ids, dtype=torch.bool)

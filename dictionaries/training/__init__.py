@@ -1,1 +1,1 @@
-"""Training: the loop, activations that feed it, what it keeps and tells, several processes."""
+"""Training: the loop, the activations that feed it, checkpoints, the log, and training in several processes."""

@@ -27,13 +27,13 @@ VERSION = 1
 
 
 class CachedSource:
-    """Pieces of a source, kept on disk.
+    """A source whose pieces are kept on disk.
 
     Args:
-        source: where they come from the first time.
-        folder: of all caches; it is made.
-        key: of these activations.
-        sites: which.
+        source: where the pieces come from the first time.
+        folder: folder of all caches; it is made.
+        key: hexadecimal digest that identifies these activations, from `activations_key`.
+        sites: the sites read.
     """
 
     def __init__(self, source: Source, folder: Path, key: str, sites: Sequence[Site]) -> None:
@@ -45,7 +45,7 @@ class CachedSource:
         return (self._folder / INDEX).is_file()
 
     def pieces(self, first: int, tally: Tally) -> Pieces:
-        """One pass from batch `first` on; see `Source`.
+        """Yield one pass from batch `first` on; see `Source`.
 
         Raises:
             OutputError: the folder cannot be written, or a file in it has another length than the index says.
@@ -61,7 +61,7 @@ class CachedSource:
             partial.mkdir(parents=True)
             with ExitStack() as files:
                 streams = {s: files.enter_context((partial / f"{s}.f32").open("wb")) for s in self._sites}
-                for piece, sinks in _counting(self._source.pieces(0, tally), tally):
+                for piece, sinks in _count_sinks(self._source.pieces(0, tally), tally):
                     for site, stream in streams.items():
                         stream.write(piece[site].cpu().contiguous().numpy().data)
                     index["rows"].append(len(piece[self._sites[0]]))
@@ -82,7 +82,7 @@ class CachedSource:
     def _read(self, first: int, tally: Tally) -> Pieces:
         index = json.loads((self._folder / INDEX).read_text(encoding="utf-8"))
         rows, width = index["rows"], index["width"]
-        maps = {site: self._mapped(site, sum(rows), width) for site in self._sites}
+        maps = {site: self._map_file(site, sum(rows), width) for site in self._sites}
         start = sum(rows[:first])
         for count, sinks in zip(rows[first:], index["sinks"][first:], strict=True):
             tally.tokens += count
@@ -94,7 +94,7 @@ class CachedSource:
             }
             start += count
 
-    def _mapped(self, site: Site, rows: int, width: int) -> "np.ndarray[Any, np.dtype[np.float32]]":
+    def _map_file(self, site: Site, rows: int, width: int) -> "np.ndarray[Any, np.dtype[np.float32]]":
         file = self._folder / f"{site}.f32"
         if not file.is_file() or file.stat().st_size != 4 * rows * width:
             raise OutputError(
@@ -104,8 +104,8 @@ class CachedSource:
         return np.memmap(file, dtype=np.float32, mode="r", shape=(rows, width))
 
 
-def _counting(pieces: Pieces, tally: Tally) -> Iterator[tuple[dict[Site, Tensor], Counter[Site]]]:
-    """Each piece with the sinks that were left out of it."""
+def _count_sinks(pieces: Pieces, tally: Tally) -> Iterator[tuple[dict[Site, Tensor], Counter[Site]]]:
+    """Yield each piece with the sinks that were left out of it."""
     before = tally.sinks.copy()
     for piece in pieces:
         yield piece, tally.sinks - before

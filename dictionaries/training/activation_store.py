@@ -20,22 +20,28 @@ STATISTICS_ROWS = 1 << 16
 
 
 class ActivationStore:
-    """Shuffled activations of several sites, drawn without replacement within an epoch.
+    """A store of shuffled activations of several sites, drawn without replacement within an epoch.
 
     One preallocated tensor (sites, capacity, d) holds as many rows as the byte budget allows. If the corpus
     fits, one model pass fills it for good; if not, it is a shuffle buffer: half of it is served in random
     order, then refilled from the running pass, and passes start over when the corpus ends.
 
     Args:
-        model: in evaluation mode.
+        model: a causal language model in evaluation mode.
         batches: token batches; iterated again for every pass. A one-shot iterator is listed first.
-        sites: which to read.
-        generator: of the order. On the CPU.
-        budget_bytes: of the buffer.
+        sites: the sites to read.
+        generator: generator of the order, on the CPU.
+        budget_bytes: largest size of the buffer, in bytes.
         cache: a folder where activations are kept for later runs, see `dictionaries.training.activation_cache`.
-        state: of a store over the same activations, from `state()`; the new one goes on where that one stood.
-            Its generator is the caller's to restore.
-        progress: called after each model batch of the first filling with (rows held, capacity).
+        state: `state()` of a store over the same activations; the new one resumes where that one stood. Its
+            generator is the caller's to restore.
+        progress: callback after each model batch of the first filling, with (rows held, capacity).
+
+    Attributes:
+        sites: the sites read.
+        tally: tokens kept and sinks dropped so far.
+        rows: number of rows held now.
+        resident: whether the whole corpus fits the buffer.
 
     Raises:
         DictionaryError: no token counts, not one row of every site fits the budget, or the state is of another
@@ -87,7 +93,7 @@ class ActivationStore:
             self._restore(state)
 
     def statistics(self) -> dict[Site, Statistics]:
-        """Mean and variance by site, over the rows held now, accumulated in float64."""
+        """Return mean and variance by site, over the rows held now, accumulated in float64."""
         result = {}
         for index, site in enumerate(self.sites):
             total = torch.zeros(self._buffer.shape[2], dtype=torch.float64, device=self._buffer.device)
@@ -96,14 +102,14 @@ class ActivationStore:
                 chunk = self._buffer[index, start : min(start + STATISTICS_ROWS, self.rows)]
                 total += chunk.sum(dim=0, dtype=torch.float64)
                 square += float(chunk.square().sum(dtype=torch.float64))
-            mean = total / self.rows
-            mean_square = square / self.rows
-            variance = mean_square - float(mean.square().sum())
+            mean = total / self.rows  # E x
+            mean_square = square / self.rows  # E‖x‖²
+            variance = mean_square - float(mean.square().sum())  # E‖x - E x‖²
             result[site] = Statistics(mean.float(), mean_square, variance)
         return result
 
     def batch(self, size: int) -> dict[Site, Float[Tensor, "size d"]]:
-        """The next `size` rows of every site, the same tokens at each; fewer where the store is smaller.
+        """Return the next `size` rows of every site, the same tokens at each; fewer where the store is smaller.
 
         What is left of an epoch when it is too short for a batch is not served.
         """
@@ -115,13 +121,13 @@ class ActivationStore:
         return {site: self._buffer[index].index_select(0, chosen) for index, site in enumerate(self.sites)}
 
     def held(self, size: int) -> Iterator[dict[Site, Float[Tensor, "size d"]]]:
-        """All rows held now, in order, in pieces of at most `size`."""
+        """Yield all rows held now, in order, in pieces of at most `size`."""
         for start in range(0, self.rows, size):
             stop = min(start + size, self.rows)
             yield {site: self._buffer[index, start:stop] for index, site in enumerate(self.sites)}
 
     def state(self) -> dict[str, Any]:
-        """Tensors and plain values from which a store over the same activations goes on exactly here.
+        """Return tensors and plain values from which a store over the same activations resumes exactly here.
 
         Activations themselves are not in it: it says where each row stands in a pass.
         """
@@ -140,7 +146,7 @@ class ActivationStore:
         }
 
     def _restore(self, state: Mapping[str, Any]) -> None:
-        """What is the same for both kinds of store; the rows are there."""
+        """Restore what is the same for both kinds of store; the rows are there."""
         if self.rows != state["rows"]:
             raise DictionaryError(
                 f"The corpus gives {self.rows} activations, the checkpoint's gave {state['rows']}",
@@ -153,7 +159,7 @@ class ActivationStore:
         )
 
     def _read_again(self, state: Mapping[str, Any], progress: Callable[[int, int], None] | None) -> None:
-        """Fill a shuffle buffer as the state says, by one pass, and stand where the running pass stood."""
+        """Fill a shuffle buffer as the state says, by one pass, and resume the running pass where it stood."""
         wanted = state["ordinals"]
         by_ordinal = torch.sort(wanted, stable=True)
         first = 0
@@ -229,7 +235,7 @@ class ActivationStore:
             self._pending = {site: x[count:] for site, x in piece.items()}
 
     def _endless(self, first: int = 0) -> Generator[dict[Site, Tensor] | None, None, None]:
-        """Activations pass after pass, with None at the end of each; the first from batch `first` on."""
+        """Yield activations pass after pass, with None at the end of each; the first from batch `first` on."""
         while True:
             found = first > 0
             for batch, piece in enumerate(self._source.pieces(first, self.tally), start=first):

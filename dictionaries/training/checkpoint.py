@@ -26,12 +26,12 @@ _SEPARATOR = "/"
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoints:
-    """Where and how often training is saved.
+    """The place where training is saved, and how often.
 
     Attributes:
-        folder: holds the latest checkpoint.
-        every: steps between two; 0 for never.
-        resume: whether to go on from the latest, which must then be there.
+        folder: folder that holds the latest checkpoint.
+        every: number of steps between two checkpoints; 0 for never.
+        resume: whether training resumes from the latest checkpoint, which must then be there.
     """
 
     folder: Path
@@ -39,7 +39,7 @@ class Checkpoints:
     resume: bool = False
 
     def due(self, done: int) -> bool:
-        """Whether one is due behind this many steps."""
+        """Return whether a checkpoint is due after this many steps."""
         return self.every > 0 and done % self.every == 0
 
     def save(self, done: int, state: Mapping[str, Any]) -> None:
@@ -69,7 +69,7 @@ class Checkpoints:
                 shutil.rmtree(other, ignore_errors=True)
 
     def load(self) -> dict[str, Any]:
-        """The latest state.
+        """Read the latest state.
 
         Raises:
             DictionaryError: there is none, or it is damaged or of another version.
@@ -93,7 +93,7 @@ class Checkpoints:
                 f"The checkpoint {found[-1]} has version {version}, this program reads {VERSION}",
                 "Resume with the version of Expunge that wrote it",
             )
-        state: dict[str, Any] = _joined(values, tensors, "")
+        state: dict[str, Any] = _join(values, tensors, "")
         return state
 
     def remove(self) -> None:
@@ -107,7 +107,7 @@ class Checkpoints:
 
 
 def _split(state: Mapping[str, Any], tensors: dict[str, Tensor], path: str) -> dict[str, Any]:
-    """The plain values of nested mappings; tensors go into a flat mapping and leave their place empty."""
+    """Return the plain values of nested mappings; tensors go into a flat mapping and leave their place empty."""
     values: dict[str, Any] = {}
     for name, value in state.items():
         place = f"{path}{name}"
@@ -120,12 +120,12 @@ def _split(state: Mapping[str, Any], tensors: dict[str, Tensor], path: str) -> d
     return values
 
 
-def _joined(values: Mapping[str, Any], tensors: Mapping[str, Tensor], path: str) -> dict[str, Any]:
-    """The nested mapping that `_split` took apart."""
+def _join(values: Mapping[str, Any], tensors: Mapping[str, Tensor], path: str) -> dict[str, Any]:
+    """Return the nested mapping that `_split` took apart."""
     state: dict[str, Any] = {}
     for name, value in values.items():
         nested = isinstance(value, Mapping)
-        state[name] = _joined(value, tensors, f"{path}{name}{_SEPARATOR}") if nested else value
+        state[name] = _join(value, tensors, f"{path}{name}{_SEPARATOR}") if nested else value
     for place, tensor in tensors.items():
         name = place.removeprefix(path)
         if place.startswith(path) and _SEPARATOR not in name:

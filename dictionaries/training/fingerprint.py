@@ -11,12 +11,14 @@ from dictionaries.model.tokens import TokenBatch
 
 
 def activations_key(model: nn.Module, batches: Iterable[TokenBatch], sites: Sequence[Site]) -> str:
-    """A sha256 that changes whenever activations could: with weights, dtype, tokens, context, batches, sites.
+    """Return a SHA-256 (hexadecimal) that changes whenever activations could.
+
+    It depends on weights, dtype, tokens, context, batches and sites.
 
     Args:
-        model: hashed whole, names and bytes.
-        batches: iterated once; ids, padding and which tokens count are hashed.
-        sites: in the order of their rows.
+        model: the model, hashed whole, names and bytes.
+        batches: token batches, iterated once; ids, padding and which tokens count are hashed.
+        sites: the sites, in the order of their rows.
     """
     total = hashlib.sha256()
     for name, tensor in model.state_dict().items():

@@ -1,4 +1,4 @@
-"""What training says while it runs: one JSON line for each site now and then, and TensorBoard on request."""
+"""The log of a training run: one JSON line for each site at intervals, and TensorBoard on request."""
 
 import json
 from pathlib import Path
@@ -10,12 +10,12 @@ from policies.errors import DictionaryError
 
 
 class TrainingMetrics(NamedTuple):
-    """One moment of training.
+    """Figures of one moment of training.
 
     Attributes:
-        step: counted from 1.
-        terms: the loss terms of that batch, unweighted.
-        l0: mean number of features on, a token.
+        step: number of the step, from 1.
+        terms: loss terms of that step's batch, unweighted.
+        l0: mean number of features on per token.
         dead_share: share of features that were off in every batch looked at in the last 500 steps.
     """
 
@@ -29,11 +29,12 @@ class LogEntry(NamedTuple):
     """A point of one site's training, and the settings and speed at that time.
 
     Attributes:
-        site: the site.
-        point: the figures.
-        learning_rate: of that step.
-        sparsity: weight of the sparsity term.
-        tokens_per_second: activations trained on since the start of this run, over all sites and processes.
+        site: the site trained on.
+        point: the figures at that time.
+        learning_rate: learning rate of that step.
+        sparsity: weight of the sparsity term at that step.
+        tokens_per_second: activations trained on per second since the start of this run, over all sites and
+            processes.
     """
 
     site: Site
@@ -43,7 +44,7 @@ class LogEntry(NamedTuple):
     tokens_per_second: float
 
     def line(self) -> str:
-        """As one line of JSON."""
+        """Return the entry as one line of JSON."""
         values = {
             "step": self.point.step,
             "site": str(self.site),
@@ -62,7 +63,7 @@ class TrainingLog:
 
     Args:
         path: the file; it is made.
-        tensorboard: a folder for TensorBoard's events as well.
+        tensorboard: folder for TensorBoard's events as well, or None.
 
     Raises:
         DictionaryError: TensorBoard is asked for and not installed.

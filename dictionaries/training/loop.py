@@ -27,25 +27,26 @@ from policies.errors import DictionaryError
 CALIBRATION_ROWS = 4096
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how far it is, and the end."""
+"""A callback with what is being done, how far it is, and the end."""
 Log = Callable[[LogEntry], None]
-"""Called with each site's figures, every 50 steps."""
+"""A callback with each site's figures, every 50 steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingReport:
-    """What training one dictionary did.
+    """What the training of one dictionary did.
 
     Attributes:
-        history: every 50 steps.
-        explained_variance: on the activations held at the end. Training saw them: judge by `evaluate`.
-        gamma: E‖x̂‖² / E⟨x, x̂⟩ on the same.
-        l0: mean features on, a token, on the same.
-        dead_share: share of features that fire on none of them.
-        revived: how many times a dead feature was revived.
-        tokens: activations in one pass over the corpus, or held in the buffer where it does not fit.
-        sinks: tokens left out for their norm.
-        seconds: of the loop, shared evenly by the dictionaries trained together.
+        history: figures of every 50th step.
+        explained_variance: explained variance on the activations held at the end. Training saw them: judge by
+            `evaluate`.
+        gamma: E‖x̂‖² / E⟨x, x̂⟩ on the same activations.
+        l0: mean number of features on per token, on the same activations.
+        dead_share: share of features that fire on none of the same activations.
+        revived: number of times a dead feature was revived.
+        tokens: number of activations in one pass over the corpus, or held in the buffer where it does not fit.
+        sinks: number of tokens left out for their norm.
+        seconds: time of the loop in seconds, shared evenly by the dictionaries trained together.
     """
 
     history: tuple[TrainingMetrics, ...]
@@ -60,7 +61,7 @@ class TrainingReport:
 
 
 class TrainingResult(NamedTuple):
-    """Dictionaries, ready for use on raw activations, and what their training did."""
+    """The dictionaries, ready for use on raw activations, and the reports of their training."""
 
     dictionaries: dict[Site, Dictionary]
     reports: dict[Site, TrainingReport]
@@ -85,21 +86,21 @@ def train_dictionaries(
 
     Args:
         model: a causal language model; it is read, never changed. Dictionaries are trained on its device.
-        batches: of `dictionaries.model.tokens`; something that can be iterated again, or a one-shot iterator, which
-            is then listed.
-        sites: one dictionary each.
+        batches: token batches (`dictionaries.model.tokens`); something that can be iterated again, or a one-shot
+            iterator, which is then listed.
+        sites: the sites to train at, one dictionary each.
         architecture: a name in `ARCHITECTURES`.
         config: settings; the architecture's `defaults` where none are given.
-        model_name: recorded in the dictionaries.
-        budget_bytes: memory for activations. What does not fit is read again from the model.
+        model_name: name of the model, recorded in the dictionaries.
+        budget_bytes: memory for activations, in bytes. What does not fit is read again from the model.
         cache: a folder where activations are kept for later runs.
-        checkpoints: where and how often to save; with `resume`, training goes on from the latest and gives, at
-            the same number of threads, what it would have given without a break, bit for bit. The caller
-            removes them once the dictionaries are safe.
-        processes: those that train together, each calling this function. A step's batch is shared by them and
-            gradients are averaged.
-        progress: called now and then.
-        log: called with each site's figures; after a resumption first with those from before.
+        checkpoints: where and how often to save. With `resume`, training resumes from the latest and gives, at the
+            same number of threads, what it would have given without a break, bit for bit. The caller removes them
+            once the dictionaries are safe.
+        processes: the processes that train together, each calling this function. A step's batch is shared by them
+            and gradients are averaged.
+        progress: callback for progress.
+        log: callback with each site's figures; after a resumption first with those from before.
 
     Raises:
         DictionaryError: there is nothing to train on, the site or architecture is unknown, the loss is not
@@ -159,7 +160,7 @@ class _Run:
         self.done, self.seconds_before = 0, 0.0
 
     def identify(self, key: str, budget_bytes: int) -> None:
-        """Say what is trained on what, and read the checkpoint, which must say the same."""
+        """Note what is trained on what, and read the checkpoint, which must say the same."""
         self.identity = {
             "model, corpus, context or layers": key,
             "architecture": self.kind.architecture,
@@ -195,9 +196,9 @@ class _Run:
             budget_bytes=budget_bytes,
             cache=cache,
             state=state["store"] if state is not None else None,
-            progress=_renamed(self.progress, "activations"),
+            progress=_label_progress(self.progress, "activations"),
         )
-        statistics = _shared(self.store.statistics(), self.store.rows, self.processes)
+        statistics = _pool_statistics(self.store.statistics(), self.store.rows, self.processes)
         self.trainers = {
             site: SiteTrainer(
                 self.kind,
@@ -239,7 +240,7 @@ class _Run:
 
     @torch.no_grad()
     def finish(self) -> TrainingResult:
-        """Dictionaries for raw activations, and reports."""
+        """Return dictionaries for raw activations, and reports."""
         reports = {}
         for site, total in self._totals().items():
             trainer, dictionary = self.trainers[site], total.dictionary
@@ -316,21 +317,23 @@ class _Run:
                 self.log(moment)
 
 
-def _shared(statistics: dict[Site, Statistics], rows: int, processes: Processes) -> dict[Site, Statistics]:
-    """The statistics of all processes' activations."""
+def _pool_statistics(
+    statistics: dict[Site, Statistics], rows: int, processes: Processes
+) -> dict[Site, Statistics]:
+    """Return the statistics of all processes' activations."""
     if processes.count == 1:
         return statistics
     shared = {}
     for site, one in statistics.items():
         count = torch.tensor([rows, rows * one.mean_square], dtype=torch.float64, device=one.mean.device)
         total, square = processes.total(count).tolist()
-        mean = processes.total(one.mean.double() * rows) / total
-        mean_square = square / total
+        mean = processes.total(one.mean.double() * rows) / total  # E x
+        mean_square = square / total  # E‖x‖²
         shared[site] = Statistics(mean.float(), mean_square, mean_square - float(mean.square().sum()))
     return shared
 
 
-def _renamed(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:
+def _label_progress(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:
     if progress is None:
         return None
     return lambda done, end: progress(what, done, end)

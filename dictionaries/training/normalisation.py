@@ -21,12 +21,12 @@ EPSILON = 1e-5
 
 
 class Normalised(NamedTuple):
-    """Tokens behind the norm, and what it took off.
+    """Tokens after the norm, and what it took off.
 
     Attributes:
-        x: x̃, (…, d).
-        shift: added to every coordinate behind decoding, (…, 1).
-        spread: by which what is decoded is multiplied, (…, 1).
+        x: (…, d) x̃, the normalised tokens.
+        shift: (…, 1) value added to every coordinate after decoding.
+        spread: (…, 1) factor of codes and of what is decoded.
     """
 
     x: Float[Tensor, "*tokens d"]
@@ -35,13 +35,13 @@ class Normalised(NamedTuple):
 
 
 def normalised(x: Float[Tensor, "*tokens d"], norm: InputNorm) -> Normalised:
-    """Take a norm off each token."""
+    """Take a norm off each token (…, d), as SAELens defines it; see the module."""
     if norm == "constant_norm":
-        spread = torch.linalg.vector_norm(x, dim=-1, keepdim=True) / x.shape[-1] ** 0.5
+        spread = torch.linalg.vector_norm(x, dim=-1, keepdim=True) / x.shape[-1] ** 0.5  # ‖x‖ / √d
         return Normalised(x / spread.clamp_min(torch.finfo(x.dtype).tiny), torch.zeros_like(spread), spread)
     if norm == "layer_norm":
-        shift = x.mean(dim=-1, keepdim=True)
-        spread = x.std(dim=-1, keepdim=True)
-        return Normalised((x - shift) / (spread + EPSILON), shift, spread)
+        shift = x.mean(dim=-1, keepdim=True)  # mean(x)
+        spread = x.std(dim=-1, keepdim=True)  # std(x), d - 1 below the root
+        return Normalised((x - shift) / (spread + EPSILON), shift, spread)  # x̃
     ones = x.new_ones(*x.shape[:-1], 1)
     return Normalised(x, torch.zeros_like(ones), ones)

@@ -18,12 +18,12 @@ from policies.errors import DictionaryError
 
 @dataclass(frozen=True, kw_only=True)
 class Processes:
-    """This process among those that train together.
+    """One process among those that train together.
 
     Attributes:
-        index: of this one; 0 writes and reports.
-        count: how many there are.
-        device: where this one's model belongs, or None where it is alone and free to choose.
+        index: number of this process, from 0; process 0 writes and reports.
+        count: number of processes.
+        device: device of this process's model, or None where it is alone and free to choose.
     """
 
     index: int = 0
@@ -36,7 +36,7 @@ class Processes:
         return self.index == 0
 
     def share(self, batch_size: int) -> int:
-        """This process's part of a batch.
+        """Return this process's part of a batch, in tokens.
 
         Raises:
             DictionaryError: the batch cannot be shared evenly.
@@ -49,7 +49,7 @@ class Processes:
         return batch_size // self.count
 
     def shard(self, batches: Iterable[Any]) -> Iterable[Any]:
-        """Every `count`-th token batch; all of them, as they are given, where there is one process.
+        """Return every `count`-th token batch; all of them, as they are given, where there is one process.
 
         Raises:
             DictionaryError: there are fewer batches than processes.
@@ -65,15 +65,15 @@ class Processes:
         return listed[self.index :: self.count]
 
     def total(self, tensor: Tensor) -> Tensor:
-        """The sum over processes; `tensor` itself where there is one."""
-        return self._reduced(tensor, "sum")
+        """Return the sum over processes; `tensor` itself where there is one."""
+        return self._reduce(tensor, "sum")
 
     def average_(self, tensors: Iterable[Tensor]) -> None:
         """Replace each tensor by its mean over processes, all in one exchange."""
         if self.count == 1:
             return
         listed = list(tensors)
-        flat = self._reduced(torch.cat([tensor.flatten() for tensor in listed]), "mean")
+        flat = self._reduce(torch.cat([tensor.flatten() for tensor in listed]), "mean")
         parts = torch.split(flat, [tensor.numel() for tensor in listed])
         for tensor, part in zip(listed, parts, strict=True):
             tensor.copy_(part.view(tensor.shape))
@@ -86,7 +86,7 @@ class Processes:
             for tensor in tensors:
                 tensor.copy_(broadcast(tensor.contiguous(), from_process=0))
 
-    def _reduced(self, tensor: Tensor, how: str) -> Tensor:
+    def _reduce(self, tensor: Tensor, how: str) -> Tensor:
         if self.count == 1:
             return tensor
         from accelerate.utils import reduce
@@ -99,10 +99,10 @@ ALONE = Processes()
 
 
 def join_processes(*, cpu: bool) -> Processes:
-    """The processes that `accelerate launch` or `torchrun` started, or this one alone.
+    """Join the processes that `accelerate launch` or `torchrun` started; return this one alone where none were.
 
     Args:
-        cpu: whether they train on the CPU; otherwise each has a GPU.
+        cpu: whether the processes train on the CPU; otherwise each has a GPU.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return ALONE

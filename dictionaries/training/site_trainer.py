@@ -1,4 +1,4 @@
-"""One dictionary in training."""
+"""The training of one dictionary: its steps, its figures, and revivals and removals of features."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -29,13 +29,17 @@ class SiteTrainer:
 
     Args:
         kind: the architecture.
-        site: what it reads.
-        statistics: of the raw activations there.
-        config: settings.
-        width: d.
-        model_name: recorded.
-        generator: of initial weights and revivals.
-        processes: those that train together.
+        site: the site that the dictionary reads.
+        statistics: moments of the raw activations at the site.
+        config: settings of the training.
+        width: d, the width of the activations.
+        model_name: name of the model, recorded in the dictionary.
+        generator: generator of initial weights and revivals.
+        processes: the processes that train together.
+
+    Raises:
+        DictionaryError: the activations are constant or not finite, or bits are to be removed of another
+            architecture than the binary one.
     """
 
     def __init__(
@@ -89,7 +93,7 @@ class SiteTrainer:
         self.revived = 0
 
     def step(self, raw: Float[Tensor, "tokens d"], step: int) -> TrainingMetrics | None:
-        """One gradient step on a batch of raw activations; every 50 steps, and at the end, its figures.
+        """Take one gradient step on a batch of raw activations; return figures every 50 steps and at the end.
 
         Raises:
             DictionaryError: the loss is not finite; it is looked at when figures are due.
@@ -111,7 +115,11 @@ class SiteTrainer:
 
     @torch.no_grad()
     def remove(self, rows: Iterable[Float[Tensor, "n d"]]) -> None:
-        """Remove bits that do not pay for themselves on these raw activations, at the full sparsity weight."""
+        """Remove bits that do not pay for themselves on these raw activations, at the full sparsity weight.
+
+        Raises:
+            TypeError: the dictionary is not binary.
+        """
         dictionary, config = self.dictionary, self.config
         if not isinstance(dictionary, BinaryAutoencoder):
             raise TypeError(f"{type(dictionary).__name__} has no bits")
@@ -125,7 +133,7 @@ class SiteTrainer:
         self._forget(off)
 
     def state(self) -> dict[str, Any]:
-        """Everything that training has changed, as nested tensors and plain values.
+        """Return everything that training has changed, as nested tensors and plain values.
 
         An architecture may keep plain tensors as attributes while it trains; they are included.
         """
@@ -143,7 +151,7 @@ class SiteTrainer:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state()` of a trainer with the same settings."""
+        """Resume from a `state()` of a trainer with the same settings."""
         device = self.shift.device
         self.dictionary.load_state_dict(state["dictionary"])
         for name, value in state["kept"].items():
@@ -207,7 +215,7 @@ class SiteTrainer:
 
 
 def any_on(codes: Float[Tensor, "tokens F"]) -> Bool[Tensor, "F"]:
-    """Which features are above 0 for at least one token; codes may be a sparse tensor."""
+    """Return which features are above 0 for at least one token; codes may be a sparse tensor."""
     if codes.layout == torch.sparse_coo:
         fired = torch.zeros(codes.shape[1], dtype=torch.bool, device=codes.device)
         fired[codes.indices()[1][codes.values() > 0]] = True
@@ -216,5 +224,5 @@ def any_on(codes: Float[Tensor, "tokens F"]) -> Bool[Tensor, "F"]:
 
 
 def count_on(codes: Float[Tensor, "tokens F"]) -> int:
-    """How many codes are above 0."""
+    """Return how many codes are above 0; codes may be a sparse tensor."""
     return int(torch.count_nonzero((codes.values() if codes.is_sparse else codes) > 0))

@@ -85,7 +85,7 @@ def test_a_repository_without_a_dictionary_at_that_place(repository):
     )
     with pytest.raises(DictionaryError, match="No dictionary was found") as caught:
         load_dictionaries("google/gemma-scope-2-1b-pt")
-    assert "name the folder behind a slash" in caught.value.remedy
+    assert "name the folder after a slash" in caught.value.remedy
     assert not served
 
 
