@@ -54,6 +54,7 @@ class Judge:
 
     def __init__(self, case: Case, problem: EditProblem, text: Sequence[TokenSequence]) -> None:
         self.loaded, self.decoding = problem.loaded, case.policy.decoding
+        # What the edit and its search never saw.
         held_out = [probe for probe in case.probes if probe.split == "verification"]
         self.erased = [p for p in held_out if p.target.group == "erased"]
         others = [p for p in held_out if p.target.group in ("others", "neighbours")]
@@ -72,6 +73,7 @@ class Judge:
 
     def _measure(self) -> Response:
         """Measure the model as it stands."""
+        # By the policy's decoding, as verification judges.
         erased = score_probes(self.loaded, self.erased, self.decoding)
         kept = score_probes(self.loaded, self.kept, self.decoding)
         by_fact = erased.by_target(range(len(self.erased)))

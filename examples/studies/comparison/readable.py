@@ -28,6 +28,7 @@ def operating_point(results: Path, point: str) -> str:
     rows = [row for row in _read(results, "summary") if row["point"] == point]
     rows.sort(key=lambda row: (-float(row["gen"]), float(row["exposed"])))
     cells = [_arm(row) for row in rows]
+    # Arms are attacked at some points alone.
     columns = [name for name in cells[0] if name not in ATTACKS or any(row[name] != NONE for row in cells)]
     return _table(columns, [[row[name] for name in columns] for row in cells])
 
@@ -65,6 +66,7 @@ def tested(results: Path, point: str) -> str:
     found = {
         (row["measure"], row["against"]): row for row in _read(results, "tests") if row["point"] == point
     }
+    # A row for each arm, with both measures side by side.
     rows = [
         [f"`{arm}`", *_difference(found["gen", arm]), *_difference(found["exposed", arm])]
         for arm in dict.fromkeys(arm for _, arm in found)
@@ -108,6 +110,7 @@ def _difference(row: Row) -> tuple[str, str]:
 def _interval(row: Row, measure: str) -> str:
     """Return a share with its interval in percent; the share alone where the interval is a point."""
     mean, low, high = (row[f"{measure}{end}"] for end in ("", " low", " high"))
+    # All facts alike, such as 100%, make an interval without width.
     if not mean or low == high:
         return _share(mean)
     return f"{_share(mean)} ({100 * float(low):.1f} to {100 * float(high):.1f})"

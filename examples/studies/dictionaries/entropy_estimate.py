@@ -111,6 +111,7 @@ def measure(study: EntropyStudy, seeds: Sequence[int], say: Say) -> list[Estimat
             planted = plant(mixture, study.rows, study.judged, seed)
             # Name, α_e and α_c.
             settings = [(name, study.price, study.covariance) for name in (REMOVAL, NO_REMOVAL)]
+            # Other weights and the other gradient, all without removal.
             if mixture in study.compared:
                 defaults = ARCHITECTURES["binary"].defaults
                 settings += [
@@ -243,6 +244,7 @@ def _count_close(ratios: Sequence[float]) -> str:
 
 def _other_settings(found: Sequence[Estimated]) -> Table:
     """Return a table of all settings on the mixtures that have more than two."""
+    # Mixtures by rank, noise and sources.
     compared = {one[:3] for one in found if one.setting not in {REMOVAL, NO_REMOVAL}}
     rows = [
         (

@@ -133,6 +133,7 @@ def _train(study: GatedStudy, seed: int, cache: Path, say: Say) -> dict[tuple[st
     for architecture, weights in study.weights:
         for weight in weights:
             say(f"gated: seed {seed}, {architecture}, weight {weight:g}")
+            # All else is the same for both architectures.
             config = replace(
                 ARCHITECTURES[architecture].defaults,
                 features=study.features,
@@ -161,6 +162,7 @@ def _at_equal_loss(points: Sequence[Point], study: GatedStudy) -> Table:
             )
             # A ratio for each seed: dictionaries of one seed share their batches.
             ratio = estimate([one / other for one, other in zip(gated, relu, strict=True)])
+            # NaN, where a sweep does not reach the level, is no.
             verdict = "yes" if ratio.high <= LARGEST_RATIO else "no"
             rows.append(
                 (
@@ -181,6 +183,7 @@ def _shrinkage(points: Sequence[Point]) -> Table:
     rows = []
     for site, name, weight in sorted({point[:3] for point in points}):
         group = [point for point in points if point[:3] == (site, name, weight)]
+        # Free of shrinkage only where the whole interval is.
         gamma = estimate([point.gamma for point in group])
         rows.append(
             (

@@ -221,6 +221,7 @@ def write_figures(measured: Measured, folder: Path) -> None:
         "layer",
     )
     _save(layers, folder, "instrument-layers")
+    # Positions and examples are shown of the trained model alone.
     known = [one for one in measured.readings if one.model == "model"]
     positions = entropy_figure(
         _lines(known, "position", lambda one: f"behind layer {one.layer}"),
@@ -256,12 +257,14 @@ def _save(figure: Any, folder: Path, name: str) -> None:
     """Write NAME.svg alone."""
     from editor.report.figures.dictionaries import save_figure
 
+    # The README shows the vector graphic alone.
     save_figure(figure, folder, name)
     (folder / f"{name}.png").unlink()
 
 
 def _texts(study: InstrumentStudy) -> tuple[list[TokenBatch], list[TokenBatch]]:
     """Return batches to train on, without a word about the five; and batches to read, of the other documents."""
+    # Every second document, so that both halves are alike.
     documents = lab_documents()[: study.documents]
     mine = [text for text in documents[0::2] if not any(name in text for name in erased_people())]
     return batches_of(_join_pairs(mine)), batches_of(_join_pairs(documents[1::2]))
@@ -281,6 +284,7 @@ def _model(name: str, seed: int) -> PreTrainedModel:
     """Load a model of the lab, or make one like it with fresh weights."""
     if name != "untrained":
         return lab_model(name)
+    # The same architecture, never trained.
     torch.manual_seed(seed)
     return AutoModelForCausalLM.from_config(lab_model().config, dtype=torch.float32).eval()
 
@@ -348,6 +352,7 @@ def _memory(readings: Sequence[Reading]) -> Table:
     chosen = [one for one in readings if one.what == "memory"]
     for (text, layer), group in _group(chosen, lambda one: (one.text, one.layer)).items():
         by_model = {name: [one.bits for one in group if one.model == name] for name in MODELS}
+        # Readings of both models are in the order of the seeds.
         less = [a - b for a, b in zip(by_model["model"], by_model["reference"], strict=True)]
         rows.append(
             (

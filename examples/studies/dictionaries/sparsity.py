@@ -62,6 +62,7 @@ class Arm(NamedTuple):
 
 def rare_start(price: float) -> Arm:
     """Return the arm of a binary autoencoder whose bits start rare, and whose price α_e rises slowly."""
+    # The price reaches its full height at step 800 of 1,000, and the learning rate falls over the last fifth.
     settings = {
         "sparsity": price,
         "steps": 1000,
@@ -115,6 +116,8 @@ class SparsityStudy:
 class Measured(NamedTuple):
     """One dictionary. Shares are of all its features, on text that its training did not see.
 
+    Names alone are judged on passages of the training text.
+
     Attributes:
         arm: name of the way it was trained.
         seed: seed of its training.
@@ -154,6 +157,7 @@ def measure(study: SparsityStudy, seeds: Sequence[int], say: Say) -> list[Measur
             trained: dict[str, Dictionary] = {}
             for arm in study.arms:
                 say(f"sparsity: seed {seed}, {arm.name}")
+                # The arm's own settings over the architecture's defaults, and the study's steps over both.
                 config = replace(
                     ARCHITECTURES[arm.architecture].defaults,
                     features=study.features,
@@ -176,6 +180,7 @@ def measure(study: SparsityStudy, seeds: Sequence[int], say: Say) -> list[Measur
                 trained[arm.name] = result.dictionaries[study.site]
             say(f"sparsity: seed {seed}, judging")
             settings = ComSemSettings(features=study.comsem_features, controls=study.controls, seed=seed)
+            # Passages come from the training text, which is longer; every other figure from text not seen.
             named = comsem(lab_model(), lab_tokenizer(), training, trained, TraitJudge(), settings)
             found = evaluate_dictionaries(lab_model(), judged, trained)
             counted = _count_codes(study.site, judged, trained)
@@ -246,6 +251,7 @@ def _count_codes(
 ) -> dict[str, Accumulator]:
     """Sum up each dictionary's codes over the same activations."""
     totals = {name: Accumulator(one) for name, one in trained.items()}
+    # One pass of the model for all dictionaries.
     for piece in harvest(lab_model(), batches, [site]):
         for total in totals.values():
             total.add(piece.activations[site])

@@ -153,6 +153,7 @@ class Features(Kind):
 
     def removal(self, site: Site, x: Tensor, units: Sequence[int]) -> Tensor:
         """Return x - Σ (f_j - f̄_j) d_j over the features removed."""
+        # The error and the other features stay as they are.
         chosen = torch.tensor(units, device=x.device)
         return x - self.codes(site, x)[..., chosen] @ self.dictionaries[site].directions[chosen]
 
@@ -183,6 +184,7 @@ class Neurons(Kind):
         sums: dict[Site, Tensor] = {}
         for one in score_neurons(self.loaded, sequences):
             for site, score in one.scores.items():
+                # A mean over the answer's tokens, then over sequences.
                 share = score / (one.tokens * len(sequences))
                 sums[site] = sums[site] + share if site in sums else share
         return sums
@@ -241,6 +243,7 @@ class AtRandom(Kind):
     def located(self, fact: Fact, count: int) -> list[Unit]:
         """Return units drawn at random, none of them among those that were located."""
         true = set(self.true.get(fact.number) or self.like.located(fact, count))
+        # Away from rest in at least one wording: any other unit's removal would change nothing.
         active = [
             Unit(site, int(unit))
             for site, rows in self.like.readings(fact.locating).items()
@@ -283,6 +286,7 @@ def _rank(scores: Mapping[Site, Float[Tensor, " units"]], count: int) -> list[Un
 
 def _projection(loaded: LoadedModel, site: Site) -> tuple[str, bool]:
     """Return the name of the MLP's output projection at a layer, and whether it is stored (m, d)."""
+    # An empty problem, for its look-up of names alone.
     problem = EditProblem(loaded=loaded, erase=(), chance=(), retain=())
     return problem.parameter(Site(site.layer))
 

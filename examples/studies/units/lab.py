@@ -84,6 +84,7 @@ def _fact(number: int, target: Target, probes: Sequence[Probe], loaded: LoadedMo
     def encode_split(chosen: Sequence[Probe], split: str) -> list[TokenSequence]:
         return encode_probes(loaded, [probe for probe in chosen if probe.split == split])
 
+    # Each fact draws its own questions, the same for every kind of unit.
     theirs = sample([p for p in others if p.split == "locating"], OTHERS, seed + number)
     asked = sample([p for p in others if p.split == "verification"], OTHERS, seed + number)
     return Fact(
