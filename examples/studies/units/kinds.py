@@ -243,7 +243,7 @@ class AtRandom(Kind):
     def located(self, fact: Fact, count: int) -> list[Unit]:
         """Return units drawn at random, none of them among those that were located."""
         true = set(self.true.get(fact.number) or self.like.located(fact, count))
-        # Away from rest in at least one wording: any other unit's removal would change nothing.
+        # Away from rest where an answer is predicted, in at least one wording.
         active = [
             Unit(site, int(unit))
             for site, rows in self.like.readings(fact.locating).items()
