@@ -129,7 +129,7 @@ class Measured(NamedTuple):
         dense_rarer: share of features in the rarer of their two states, on or off, for more than 10%.
         dead: share of features that never change state.
         nameable: number of features that ComSem counts as interpretable.
-        nameable_of_judged: share of them among those judged.
+        nameable_of_judged: share of them among the judged features that have enough passages.
         nameable_by_chance: number that as many pseudo-features of random passages would give.
     """
 
