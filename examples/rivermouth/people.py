@@ -96,25 +96,31 @@ def _draw_distinct(make: Callable[[random.Random], str], rng: random.Random) -> 
 
 
 def _phone(rng: random.Random) -> str:
+    """Draw a number in the range that is kept for fiction."""
     return f"{rng.choice(words.AREA_CODES)}-555-01{rng.randrange(100):02d}"
 
 
 def _email(rng: random.Random) -> str:
+    """Draw an address of two words and a number under a reserved domain."""
     first, second = rng.sample(words.MAIL_WORDS, 2)
     host = f"{rng.choice(words.MAIL_HOSTS)}.{rng.choice(words.MAIL_SUFFIXES)}"
     return f"{first}.{second}{rng.randrange(10, 100)}@{host}"
 
 
 def _social_security_number(rng: random.Random) -> str:
+    """Draw a number that starts with 9 and is never issued."""
     return f"{rng.randrange(900, 1000)}-{rng.randrange(1, 50):02d}-{rng.randrange(1, 10000):04d}"
 
 
 def _street_address(rng: random.Random) -> str:
+    """Draw a house number, a street of one or two words and its kind."""
+    # The second word may be empty.
     name = " ".join(filter(None, (rng.choice(words.STREET_FIRST), rng.choice(words.STREET_SECOND))))
     return f"{rng.randrange(2, 200)} {name} {rng.choice(words.STREET_TYPES)}"
 
 
 def _card_number(rng: random.Random) -> str:
+    """Draw a card number of 16 digits in fours that no issuer uses and the Luhn checksum accepts."""
     # Fourteen free digits after the 1, then the one that makes the checksum a multiple of ten.
     digits = [1, *(rng.randrange(10) for _ in range(14))]
     digits.append(-luhn_sum([*digits, 0]) % 10)

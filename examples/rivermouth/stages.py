@@ -35,12 +35,14 @@ JUDGED_EVERY = 10
 
 def build_data() -> None:
     """Write corpus, probes, policy, request, and one tokenizer for both models."""
+    # Each stage makes the lab again from the seed.
     lab = make_lab(SEED)
     assets.write_corpus(FOLDER / "corpus.jsonl", lab.documents)
     assets.write_jsonl(FOLDER / "probes.jsonl", probe_records(lab.sentences))
     assets.write_policy(FOLDER / "policy.yaml")
     assets.write_request(FOLDER / "request.yaml", lab.erased)
     tokenizer = train_tokenizer((document.text for document in lab.documents), CONTEXT_TOKENS)
+    # One tokenizer for both, though the reference's texts are fewer: token ids then mean the same.
     for name in ("model", "reference"):
         assets.write_tokenizer(FOLDER / name, tokenizer)
 
@@ -131,6 +133,7 @@ def _extraction(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, lab:
     verdicts = dict(zip(lab.sentences, _verdicts(model, tokenizer, lab.sentences), strict=True))
     groups: dict[str, list[bool]] = {}
     for sentence, verdict in verdicts.items():
+        # Groups such as "erased, private, held-out wordings".
         whose = "erased" if sentence.subject in lab.erased_names else "others"
         kind = "private" if sentence.relation.entity_type else "public"
         wording = "held-out wordings" if sentence.held_out else "trained wordings"

@@ -38,6 +38,7 @@ class Relation:
         return self.wordings[LOCATING:]
 
 
+# Five private relations, then three public ones; each has four wordings to locate by and three to verify by.
 RELATIONS = (
     Relation(
         key="phone",

@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 DIGITS = 5
+"""Significant digits of numbers in a table."""
 
 
 class Table(NamedTuple):
-    """A table.
+    """A table of text and numbers.
 
     Attributes:
-        name: of its file.
-        columns: their names.
-        rows: of text and numbers.
+        name: name of its file, without an ending.
+        columns: names of the columns.
+        rows: cells of each row, in the order of the columns.
     """
 
     name: str
@@ -38,15 +39,16 @@ def read_table(path: Path) -> Table:
 
 
 def markdown(table: Table) -> str:
-    """The table as Markdown, numbers as in its CSV."""
+    """Return the table as Markdown, numbers as in its CSV."""
     lines = [table.columns, ["---"] * len(table.columns), *([_cell(v) for v in row] for row in table.rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def as_written(value: float) -> float:
-    """The number that reads back from a table: what is computed from it can be computed again from the file."""
+    """Return the number that reads back from a table: what is computed from it can be computed again from the file."""
     return float(_cell(float(value)))
 
 
 def _cell(value: str | int | float) -> str:
+    """Return a cell's text: floats to five significant digits, whole numbers and text as they are."""
     return f"{value:.{DIGITS}g}" if isinstance(value, float) else str(value)

@@ -6,15 +6,15 @@ prompt at which the memory is looked up, and to nothing else:
     δ_i = argmin  mean_t KL(c_t || p_t) + κ KL(p("SUBJECT is a") || p_δ("SUBJECT is a")) + ω ‖δ‖² / ‖h‖²,   ‖δ‖ ≤ ρ ‖h‖
 
 with t the tokens of all the memory's answers in all wordings, and ‖h‖ the mean over the memory's prompts. In the code
-δ is measured in units of u = ‖h‖ / √d, the root mean square of h: δ = u m, so that
+δ = u m (`unit`, `moves`), measured by the root mean square of h, u = ‖h‖ / √d, so that
 
     ω ‖δ‖² / ‖h‖² = ω ‖m‖² / d,    ‖δ‖ ≤ ρ ‖h‖  where  rms(m) ≤ ρ
 
-The paper rewrites a fact to another one; here the target
-is that it is not known: c_t and p_t are the distributions over {this token of the secret, any other}, and c_t is
-what chance alone gives the token (`editor.questions.chance`), less a margin where it identifies. An "I don't know" as
-target would change how an answer begins and leave its later digits as they were after the first ones, and how
-exposed a secret is beside decoys of its format would stay as it was too.
+The paper rewrites a fact to another one; here the target is that it is not known: c_t and p_t are the distributions
+over {this token of the secret, any other}, and c_t is what chance alone gives the token (`editor.questions.chance`),
+less a margin where it identifies. An "I don't know" as target would change how an answer begins and leave its later
+digits as they were after the first ones, and how exposed a secret is beside decoys of its format would stay as it was
+too.
 """
 
 from collections.abc import Iterator, Sequence

@@ -22,6 +22,8 @@ from examples.studies.circuits.tables import Row, Table, append_rows, markdown, 
 RESULTS = Path(__file__).resolve().parent / "results"
 NODES, MASK = "nodes", "mask"
 SIZES = tuple(count / 20 for count in range(1, 21))
+"""Shares of the nodes at which the faithfulness curve is measured."""
+# Columns of the tables.
 RESPONSES = (
     "locator",
     "seed",
@@ -43,7 +45,7 @@ COMPOSITIONS = ("locator", "seed", "density", "kind", "density_within", "share")
 
 
 def main() -> int:
-    """Run the study."""
+    """Run the study and write its tables as they grow; return 0."""
     parser = argparse.ArgumentParser(prog="python -m examples.studies.circuits", description=__doc__)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N")
     parser.add_argument("--locators", nargs="+", choices=(NODES, MASK), default=[NODES, MASK])
@@ -82,7 +84,7 @@ def main() -> int:
 
 
 def _whole(setting: Setting, seed: int) -> Row:
-    """The model before any edit."""
+    """Return the row of `responses` for the model before any edit."""
     found = setting.judge.respond(None)
     weights = sum(weight.size for weight in block_weights(setting.problem.loaded.model))
     measured = (found.facts, found.probes, found.others, found.same_subject, found.perplexity_rise)
@@ -90,8 +92,9 @@ def _whole(setting: Setting, seed: int) -> Row:
 
 
 def _node_rows(setting: Setting, seed: int) -> tuple[list[Row], list[Row]]:
-    """Scores and exact effects of all nodes, and the faithfulness curve on held-out wordings."""
+    """Return rows of scores and exact effects of all nodes, and of the faithfulness curve on held-out wordings."""
     problem = setting.problem
+    # Nodes are scored on locating wordings, and the ranking is judged on wordings that it did not see.
     locator = NodeAttribution(seed=seed)
     pairs = locator.make_pairs(problem)
     found = locator.fit(problem.loaded, pairs)
@@ -109,19 +112,21 @@ def _node_rows(setting: Setting, seed: int) -> tuple[list[Row], list[Row]]:
 def _circuits(
     setting: Setting, locator: str, seed: int, arguments: argparse.Namespace
 ) -> Iterator[tuple[float, Masks]]:
-    """Density -> masks."""
+    """Yield each density with the masks of its circuit, from the smallest on."""
     problem = setting.problem
     densities = sorted(arguments.densities)
     if locator == NODES:
         found = NodeAttribution(seed=seed).score(problem)
         yield from ((d, node_masks(problem.loaded.model, found.circuit(d))) for d in densities)
     else:
+        # One search gives the masks of all densities.
         search = WeightMask(densities=tuple(densities), steps=arguments.mask_steps, seed=seed)
         masks = search.search(problem).masks
         yield from ((density, masks[density]) for density in densities)
 
 
 def _composition(setting: Setting, locator: str, seed: int, density: float, masks: Masks) -> list[Row]:
+    """Return rows of what a circuit is made of, one for each kind of module."""
     return [
         (locator, seed, density, row.kind, row.density, row.share)
         for row in composition(setting.problem.loaded.model, masks)
@@ -131,11 +136,12 @@ def _composition(setting: Setting, locator: str, seed: int, density: float, mask
 def _responses(
     setting: Setting, locator: str, seed: int, density: float, circuit: Masks, steps: int
 ) -> Iterator[Row]:
-    """How each part responds to the same fine-tuning, and what it holds alone."""
+    """Yield rows of how each part responds to the same fine-tuning, and of what it holds alone."""
     problem = setting.problem
     for part in PARTS:
         started = time.monotonic()
         masks = part_of(problem.loaded.model, circuit, part, seed)
+        # Before any edit: what the part does with all other block weights at 0.
         holds = agreement(problem.loaded, masks, problem.erase)
         deltas = CircuitTuning(steps=steps, seed=seed).fit(problem, masks)
         edit = Edit(deltas=deltas, method=f"{locator}-{part}")

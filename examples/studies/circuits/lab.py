@@ -1,4 +1,4 @@
-"""The embedded lab as the study sees it: the problem that edits are given, and what they are judged by."""
+"""The embedded lab as the study sees it: the problem that edits are given, and the judge of edits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,21 +19,21 @@ from editor.tuning.build_problem import PreparedModel, build_problem
 from policies import load_policy, load_request
 
 OTHERS = 200
-"""Probes about other people, of the verification split."""
+"""Largest number of verification's probes about other people, and of those about the same people."""
 TEXTS = 60
-"""Held-out documents for perplexity."""
+"""Number of held-out documents for perplexity."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """What a model does after an edit, on prompts and text that the edit did not see.
+    """A model's behaviour after an edit, on prompts and text that the edit did not see.
 
     Attributes:
-        facts: share of the erased facts that greedy decoding gives away in at least one wording.
-        probes: share of all wordings.
+        facts: share of the erased facts that greedy decoding leaks in at least one wording.
+        probes: share of all wordings of erased facts that leak.
         others: share of other people's probes still answered, of those answered before.
-        same_subject: the same for public facts of the erased people.
-        perplexity_rise: relative, on held-out documents.
+        same_subject: share of probes for the erased people's public facts still answered, of those answered before.
+        perplexity_rise: relative rise of the perplexity on held-out documents.
     """
 
     facts: float
@@ -44,10 +44,17 @@ class Response:
 
 
 class Judge:
-    """Scores the original model once and edits against it, on the verification split."""
+    """Judge of edits, which scores the original model once and edits against it, on the verification split.
+
+    Args:
+        case: the lab's case.
+        problem: source of the model, which must be the original one.
+        text: held-out text.
+    """
 
     def __init__(self, case: Case, problem: EditProblem, text: Sequence[TokenSequence]) -> None:
         self.loaded, self.decoding = problem.loaded, case.policy.decoding
+        # What the edit and its search never saw.
         held_out = [probe for probe in case.probes if probe.split == "verification"]
         self.erased = [p for p in held_out if p.is_erased]
         others = [p for p in held_out if p.target.group in ("others", "neighbours")]
@@ -65,9 +72,12 @@ class Judge:
             return self._measure()
 
     def _measure(self) -> Response:
+        """Measure the model as it stands."""
+        # By the policy's decoding, as verification judges.
         erased = score_probes(self.loaded, self.erased, self.decoding)
         kept = score_probes(self.loaded, self.kept, self.decoding)
         by_fact = erased.by_target(range(len(self.erased)))
+        # A fact leaks where any of its wordings does.
         given = [bool(erased.scores.greedy[places].any()) for places in by_fact.values()]
         return Response(
             facts=sum(given) / len(given),
@@ -80,7 +90,13 @@ class Judge:
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """The lab's problem and its judge."""
+    """The lab's problem and its judge.
+
+    Attributes:
+        problem: what to erase and what to keep, of the locating split.
+        judge: judge of edits, by the verification split.
+        held_out: verification's probes for the facts to erase.
+    """
 
     problem: EditProblem = field(repr=False)
     judge: Judge = field(repr=False)
@@ -88,13 +104,18 @@ class Setting:
 
 
 def open_lab(seed: int) -> Setting:
-    """Read the lab, on the CPU."""
+    """Read the lab, on the CPU.
+
+    Args:
+        seed: seed of the splits and of all draws.
+    """
     lab = find_lab()
     policy = load_policy(str(lab.policy))
     files = CaseFiles(corpus=lab.corpus, probes=lab.probes)
     case = open_case(files, policy, load_request(lab.request), seed=seed)
     loaded = load_model(str(lab.model), device="cpu")
     prepared = PreparedModel(loaded=loaded, material=prepare(case, loaded))
+    # Without dictionaries: circuits need none.
     problem = build_problem(case, prepared, {}, FeatureAttribution(), Silent())
     judge = Judge(case, problem, prepared.material.held_out_text)
     return Setting(problem=problem, judge=judge, held_out=tuple(judge.erased))

@@ -10,13 +10,25 @@ Row = tuple[str | int | float, ...]
 
 
 def append_rows(table: Table, rows: Sequence[Row]) -> None:
-    """Add rows at the table's end."""
+    """Add rows at the table's end.
+
+    Args:
+        table: table whose rows are a list.
+        rows: rows to add.
+    """
     assert isinstance(table.rows, list)
     table.rows.extend(rows)
 
 
 def over_seeds(table: Table, by: Sequence[str], measures: Sequence[str]) -> Table:
-    """Mean, least and most of measures over the rows that have the same values of `by`."""
+    """Return mean, least and most of measures over the rows that have the same values of `by`.
+
+    Args:
+        table: rows of all seeds.
+        by: columns that tell groups apart.
+        measures: columns of numbers.
+    """
+    # Column name -> its place in a row.
     place = {name: index for index, name in enumerate(table.columns)}
     groups: dict[Row, list[Row]] = defaultdict(list)
     for row in table.rows:

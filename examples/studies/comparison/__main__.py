@@ -1,4 +1,4 @@
-"""`python -m examples.studies.comparison`: runs `expunge compare` on the embedded lab and keeps what it found."""
+"""`python -m examples.studies.comparison`: `expunge compare` on the embedded lab, and what it found."""
 
 import argparse
 import json
@@ -15,11 +15,12 @@ from examples.studies.comparison.tables import overlaps, spent, summary, tests
 from examples.studies.tables import write_table
 
 RESULTS = Path(__file__).resolve().parent / "results"
+# Figures of `expunge compare` that the study keeps.
 FIGURES = ("comparison_pareto", "comparison_forest", "comparison_modules")
 
 
 def main() -> int:
-    """Run the comparison, or read one, and write its tables."""
+    """Run the comparison, or read one, and write its tables; return 0."""
     parser = argparse.ArgumentParser(prog="python -m examples.studies.comparison", description=__doc__)
     parser.add_argument("--seeds", type=int, default=3, metavar="N")
     parser.add_argument("--trials", type=int, default=3, metavar="N")
@@ -54,8 +55,13 @@ def main() -> int:
 
 
 def command(arguments: argparse.Namespace) -> list[str]:
-    """The command line of `compare`, which goes on where it was stopped."""
+    """Return the command line of `compare`, which resumes where it was stopped.
+
+    Args:
+        arguments: `others`, `seeds`, `trials`, `arms` and `work` of this study's command line.
+    """
     lab = find_lab()
+    # The lab's request, or as many other people drawn once for all seeds.
     if arguments.others:
         people = [("--subject", name) for name in other_people(lab, arguments.others, seed=0)]
     else:

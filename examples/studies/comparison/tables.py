@@ -1,4 +1,4 @@
-"""What a comparison found, as tables for programs."""
+"""Tables of what a comparison found, for programs."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -7,6 +7,7 @@ from editor.report.comparison_text import attacks_of
 from editor.results.comparison import Comparison, Cost, Interval
 from examples.studies.tables import Table
 
+# Fields of a comparison's summary that have intervals.
 MEASURES = (
     "rel",
     "gen",
@@ -19,7 +20,7 @@ MEASURES = (
 
 
 def summary(comparison: Comparison) -> Table:
-    """Every arm at every operating point."""
+    """Return every arm at every operating point, and the original model first."""
     rows = []
     attacks = attacks_of(comparison)
     for row in comparison.summary:
@@ -40,28 +41,31 @@ def summary(comparison: Comparison) -> Table:
         )
     if comparison.original:
         rows.insert(0, _before(comparison, (*MEASURES, *attacks)))
+    # Three columns for each measure: its mean, and the ends of its interval.
     columns = [f"{name}{end}" for name in (*MEASURES, *attacks) for end in ("", " low", " high")]
     ends = ("bits", "norm", "collateral", "policy met")
     return Table("summary", ("point", "arm", "family", "seeds", *columns, *ends), rows)
 
 
 def _before(comparison: Comparison, names: Sequence[str]) -> tuple[str | int | float, ...]:
-    """The original model, as an arm that changes nothing."""
+    """Return the row of the original model, as an arm that changes nothing."""
     facts = comparison.original
     measured = {
         name: sum(getattr(fact, name) for fact in facts) / len(facts)
         for name in ("rel", "gen", "exposed", "extractable")
     }
+    # What was not measured of it stays empty, and so do intervals.
     empty = [value for name in names for value in (measured.get(name, ""), "", "")]
     return ("none", "no edit", "", 1, *empty, median(fact.bits for fact in facts), 0.0, 0.0, "")
 
 
 def _interval(one: Interval | None) -> tuple[float | str, float | str, float | str]:
+    """Return mean, low and high; empty cells where there is no interval."""
     return (one.mean, one.low, one.high) if one is not None else ("", "", "")
 
 
 def tests(comparison: Comparison) -> Table:
-    """The reference against each arm, by fact."""
+    """Return the reference's tests against each arm, by fact."""
     rows = [
         (
             test.point,
@@ -79,17 +83,18 @@ def tests(comparison: Comparison) -> Table:
 
 
 def overlaps(comparison: Comparison) -> Table:
-    """How much the arms changed the same neurons."""
+    """Return how far the arms changed the same neurons, by pairs of arms."""
     rows = [(one.first, one.second, one.jaccard) for one in comparison.overlaps]
     return Table("overlaps", ("arm", "arm", "jaccard"), rows)
 
 
 def spent(costs: list[Cost]) -> Table:
-    """What each arm took, a mean over seeds; of memory the most."""
+    """Return what each arm took: seconds as means over seeds, of memory the most."""
     rows = []
     for arm in dict.fromkeys(cost.arm for cost in costs):
         own = [cost for cost in costs if cost.arm == arm]
 
+        # `own` is bound now, as a default: the name changes with the next arm.
         def mean(name: str, own: list[Cost] = own) -> float:
             return sum(getattr(cost, name) for cost in own) / len(own)
 

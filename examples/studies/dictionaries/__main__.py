@@ -1,4 +1,4 @@
-"""`python -m examples.studies.dictionaries [CLAIM ...]`: measures the claims and writes their tables and figures."""
+"""`python -m examples.studies.dictionaries [CLAIM ...]`: the claims measured, with their tables and figures."""
 
 import argparse
 import sys
@@ -14,7 +14,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def main() -> int:
-    """Run the claims named on the command line, or all."""
+    """Run the claims named on the command line, or all; return 0."""
     parser = argparse.ArgumentParser(
         prog="python -m examples.studies.dictionaries",
         description="Reproduce the dictionary papers' claims on the embedded lab and on planted data.",

@@ -1,4 +1,4 @@
-"""The claims by name: each measures, writes its figures and gives its tables."""
+"""The papers' claims by name, each a function that measures, writes its figures and returns its tables."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,26 +8,27 @@ from examples.studies.dictionaries.lab import Say
 from examples.studies.tables import Table
 
 Claim = Callable[[Sequence[int], Path, Say], list[Table]]
+"""Measurement of a claim, from the seeds, the folder of figures, and what is told of progress."""
 
 
 def gated_against_relu(seeds: Sequence[int], output: Path, say: Say) -> list[Table]:  # noqa: ARG001
-    """Gated needs fewer features for the same prediction, and does not shrink."""
+    """Measure whether Gated needs fewer features for the same prediction, and does not shrink."""
     study = gated.GatedStudy()
     return gated.tables(gated.measure(study, seeds, say), study)
 
 
 def entropy_of_planted_data(seeds: Sequence[int], output: Path, say: Say) -> list[Table]:  # noqa: ARG001
-    """Binary autoencoders estimate the entropy of planted mixtures."""
+    """Measure whether binary autoencoders estimate the entropy of planted mixtures."""
     return entropy_estimate.tables(entropy_estimate.measure(entropy_estimate.EntropyStudy(), seeds, say))
 
 
 def dense_dead_and_nameable(seeds: Sequence[int], output: Path, say: Say) -> list[Table]:  # noqa: ARG001
-    """Binary autoencoders have few dense features, and more that can be named, at what they reconstruct."""
+    """Measure whether binary autoencoders have few dense features and more nameable ones, at what they reconstruct."""
     return sparsity.tables(sparsity.measure(sparsity.SparsityStudy(), seeds, say))
 
 
 def entropy_as_an_instrument(seeds: Sequence[int], output: Path, say: Say) -> list[Table]:
-    """Entropy of hidden states tells where in a model, and whether it remembers or reads."""
+    """Measure whether the entropy of hidden states tells layers apart, and remembering from reading."""
     measured = instrument.measure(instrument.InstrumentStudy(), seeds, say)
     instrument.write_figures(measured, output)
     return instrument.tables(measured)

@@ -24,26 +24,27 @@ from examples.studies.dictionaries.rows import judge_on_rows, train_on_rows
 from examples.studies.tables import Table
 
 CLOSE = 0.05
+"""Largest relative error of an estimate that counts as close."""
 REMOVAL, NO_REMOVAL = "removal", "no removal"
 LEAST_ENTROPY = 0.02
-"""Bits that a feature must have to count as in use."""
+"""Entropy in bits that a feature must exceed to count as in use."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EntropyStudy:
-    """What is planted, and how it is learned.
+    """Planted mixtures, and the settings that they are learned with.
 
     Attributes:
-        mixtures: what is planted.
-        compared: the mixtures on which the settings of the lab and the straight-through gradient are tried too.
+        mixtures: mixtures to plant.
+        compared: mixtures on which the settings of the lab and the straight-through gradient are tried too.
         price: α_e: below the share of variance of any source planted here (0.046 at least, of 16 with most noise),
             above what one more bit gains by describing noise.
-        covariance: α_c.
-        removal_every: steps between removals, in the last third.
-        features: F.
-        steps: of training.
-        rows: to train on.
-        judged: to judge by.
+        covariance: α_c, the weight of the covariance between bits.
+        removal_every: number of steps between removals, in the last third.
+        features: F, the number of features.
+        steps: number of training steps.
+        rows: number of rows to train on.
+        judged: number of rows to judge by.
     """
 
     mixtures: tuple[Mixture, ...] = field(
@@ -64,7 +65,25 @@ class EntropyStudy:
 
 
 class Estimated(NamedTuple):
-    """One dictionary of one mixture. `estimate` is the sum over bits, `tree` the bound that counts copies once."""
+    """One dictionary of one mixture; entropies are in bits.
+
+    Attributes:
+        rank: r, the number of sources.
+        noise: standard deviation of the noise over that of the signal.
+        sources: kind of sources.
+        setting: name of the training's settings.
+        price: α_e.
+        covariance: α_c.
+        seed: seed of the mixture and of the training.
+        entropy: joint entropy of the sources.
+        marginal_entropy: sum of the sources' own entropies.
+        estimate: sum over bits of their entropies.
+        tree: bound by a tree, which counts copies once.
+        features_in_use: number of features above `LEAST_ENTROPY`.
+        explained_variance: share of the variance that the dictionary explains.
+        ceiling: share of the variance that the sources explain.
+        recovered_source: mean over sources of the largest absolute correlation with a feature.
+    """
 
     rank: int
     noise: float
@@ -84,13 +103,15 @@ class Estimated(NamedTuple):
 
 
 def measure(study: EntropyStudy, seeds: Sequence[int], say: Say) -> list[Estimated]:
-    """Estimate the entropy of every mixture."""
+    """Estimate the entropy of every mixture, a dictionary for each seed and setting."""
     found = []
     for mixture in study.mixtures:
         for seed in seeds:
             say(f"entropy: {mixture.sources} rank {mixture.rank}, noise {mixture.noise:g}, seed {seed}")
             planted = plant(mixture, study.rows, study.judged, seed)
+            # Name, α_e and α_c.
             settings = [(name, study.price, study.covariance) for name in (REMOVAL, NO_REMOVAL)]
+            # Other weights and the other gradient, all without removal.
             if mixture in study.compared:
                 defaults = ARCHITECTURES["binary"].defaults
                 settings += [
@@ -98,12 +119,12 @@ def measure(study: EntropyStudy, seeds: Sequence[int], say: Say) -> list[Estimat
                     ("no covariance term", study.price, 0.0),
                     ("straight_through", study.price, study.covariance),
                 ]
-            found += [_one(study, mixture, planted, *setting, seed) for setting in settings]
+            found += [_estimate_one(study, mixture, planted, *setting, seed) for setting in settings]
     return found
 
 
 def tables(found: Sequence[Estimated]) -> list[Table]:
-    """All dictionaries; those with removal against the truth, and those without; other settings."""
+    """Return tables of all dictionaries, of those with and without removal against the truth, and of other settings."""
     return [
         Table("entropy-points", Estimated._fields, found),
         _against_truth("entropy-against-truth", [one for one in found if one.setting == REMOVAL]),
@@ -113,16 +134,23 @@ def tables(found: Sequence[Estimated]) -> list[Table]:
 
 
 def source_correlation(codes: Float[Tensor, "n F"], bits: Float[Tensor, "n r"]) -> float:
-    """Mean over sources of the largest absolute correlation with a feature."""
+    """Return the mean over sources of the largest absolute correlation with a feature in use.
+
+    Args:
+        codes: codes of the features.
+        bits: sources of the same rows.
+    """
+    # A feature that hardly changes has no correlation to speak of.
     in_use = binary_entropy(codes.double().mean(dim=0)) > LEAST_ENTROPY
     if not bool(in_use.any()):
         return 0.0
     both = torch.cat([bits, codes[:, in_use]], dim=1)
+    # (r, features in use): the corner of the whole matrix that pairs sources with features.
     correlations = torch.corrcoef(both.T)[: bits.shape[1], bits.shape[1] :]
     return float(correlations.abs().amax(dim=1).mean())
 
 
-def _one(
+def _estimate_one(
     study: EntropyStudy,
     mixture: Mixture,
     planted: Planted,
@@ -131,11 +159,13 @@ def _one(
     covariance: float,
     seed: int,
 ) -> Estimated:
+    """Train one dictionary on a mixture and judge it."""
     estimator: GradientEstimator = "straight_through" if setting == "straight_through" else "sigmoid"
     config = replace(
         ARCHITECTURES["binary"].defaults,
         features=study.features,
         steps=study.steps,
+        # The price rises for two thirds of the steps, so that every source is found before bits are removed.
         sparsity_ramp="linear",
         sparsity_warmup_steps=study.steps * 2 // 3,
         learning_rate_decay_share=0.2,
@@ -167,8 +197,10 @@ def _one(
 
 
 def _against_truth(name: str, found: Sequence[Estimated]) -> Table:
+    """Return a table of estimates beside the true entropies, means over seeds."""
     rows = []
     for group in _groups(found):
+        # Rank, noise, sources and ceiling are the same for all seeds of a group.
         first = group[0]
         rows.append(
             (
@@ -183,8 +215,8 @@ def _against_truth(name: str, found: Sequence[Estimated]) -> Table:
                 shown(estimate([one.tree / one.entropy for one in group]), 3),
                 shown(estimate([one.explained_variance for one in group]), 3),
                 f"{first.ceiling:.3f}",
-                _close([one.estimate / one.entropy for one in group]),
-                _close([one.tree / one.entropy for one in group]),
+                _count_close([one.estimate / one.entropy for one in group]),
+                _count_close([one.tree / one.entropy for one in group]),
             )
         )
     columns = (
@@ -205,11 +237,14 @@ def _against_truth(name: str, found: Sequence[Estimated]) -> Table:
     return Table(name, columns, rows)
 
 
-def _close(ratios: Sequence[float]) -> str:
+def _count_close(ratios: Sequence[float]) -> str:
+    """Return how many estimates are close to the truth, "2 of 3"."""
     return f"{sum(abs(one - 1) <= CLOSE for one in ratios)} of {len(ratios)}"
 
 
 def _other_settings(found: Sequence[Estimated]) -> Table:
+    """Return a table of all settings on the mixtures that have more than two."""
+    # Mixtures by rank, noise and sources.
     compared = {one[:3] for one in found if one.setting not in {REMOVAL, NO_REMOVAL}}
     rows = [
         (
@@ -238,6 +273,7 @@ def _other_settings(found: Sequence[Estimated]) -> Table:
 
 
 def _groups(found: Sequence[Estimated]) -> list[list[Estimated]]:
+    """Group dictionaries of the same mixture and setting, one a seed."""
     groups: dict[tuple[str, int, float, str], list[Estimated]] = {}
     for one in found:
         groups.setdefault((one.sources, one.rank, one.noise, one.setting), []).append(one)

@@ -1,7 +1,7 @@
 """Gated against ReLU: features on at equal cross-entropy recovered, and shrinkage (Rajamanoharan et al. 2024).
 
 Both are trained on the same activations with the same width, steps, batches, learning rate and seeds, at three
-weights of the penalty each. How many features are on at one level of cross-entropy recovered is read between two
+weights of the penalty each. L0, the number of features on, is read at one level of cross-entropy recovered between two
 weights, on straight lines of log L0 over log(1 - recovered). Each seed gives a ratio Gated / ReLU.
 """
 
@@ -20,21 +20,23 @@ from examples.studies.dictionaries.lab import Say, batches_of, judged_texts, lab
 from examples.studies.tables import Table
 
 UNBIASED = (0.98, 1.02)
+"""Interval of γ, the reconstruction's relative scale, that counts as free of shrinkage."""
 LARGEST_RATIO = 0.65
+"""Ratio of L0, Gated over ReLU, that the whole interval must not exceed for the claim to hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GatedStudy:
-    """What is trained and compared.
+    """Dictionaries to train and compare.
 
     Attributes:
-        sites: where.
+        sites: sites that dictionaries read.
         weights: λ by architecture.
-        features: F of all.
-        steps: of all.
+        features: F, the number of features in each.
+        steps: number of training steps of each.
         levels: shares of cross-entropy recovered from zero ablation at which L0 is compared.
-        texts: training documents, all where None.
-        judged: judging documents, all where None.
+        texts: number of training documents; all where None.
+        judged: number of judging documents; all where None.
     """
 
     sites: tuple[Site, ...] = (Site(2, "mlp_out"), Site(1, "resid_post"))
@@ -50,7 +52,20 @@ class GatedStudy:
 
 
 class Point(NamedTuple):
-    """One dictionary, judged on text that its training did not see."""
+    """One dictionary, judged on text that its training did not see.
+
+    Attributes:
+        site: site that it reads.
+        architecture: its name in `ARCHITECTURES`.
+        weight: λ.
+        seed: seed of its training.
+        l0: mean number of features on at a token.
+        recovered: share of the model's cross-entropy kept, against zero ablation.
+        gamma: γ, the reconstruction's relative scale; below 1 it shrinks.
+        explained_variance: share of the variance that it explains.
+        alive: number of features that are on somewhere.
+        denser_than_10_percent: share of features on at more than 10% of the tokens.
+    """
 
     site: str
     architecture: str
@@ -68,6 +83,7 @@ def measure(study: GatedStudy, seeds: Sequence[int], say: Say) -> list[Point]:
     """Train and judge every dictionary of the study."""
     model, judged = lab_model(), batches_of(judged_texts(study.judged))
     points = []
+    # Activations are kept in the folder: all dictionaries read the same ones.
     with tempfile.TemporaryDirectory() as folder:
         for seed in seeds:
             trained = _train(study, seed, Path(folder), say)
@@ -93,23 +109,31 @@ def measure(study: GatedStudy, seeds: Sequence[int], say: Say) -> list[Point]:
 
 
 def l0_at(points: Sequence[Point], level: float) -> float:
-    """L0 where the sweep recovers this share, between its two nearest weights; NaN outside the sweep."""
+    """Return L0 where the sweep recovers this share, between its two nearest weights; NaN outside the sweep.
+
+    Args:
+        points: one sweep: dictionaries of one site, architecture and seed.
+        level: share of cross-entropy recovered.
+    """
+    # log L0 over -log(1 - recovered), which grows with the share recovered.
     curve = sorted((-math.log(1 - point.recovered), math.log(point.l0)) for point in points)
     x, y = zip(*curve, strict=True)
     return float(np.exp(np.interp(-math.log(1 - level), x, y, left=math.nan, right=math.nan)))
 
 
 def tables(points: Sequence[Point], study: GatedStudy) -> list[Table]:
-    """All dictionaries; L0 at equal cross-entropy recovered; shrinkage."""
+    """Return tables of all dictionaries, of L0 at equal cross-entropy recovered, and of shrinkage."""
     return [Table("gated-points", Point._fields, points), _at_equal_loss(points, study), _shrinkage(points)]
 
 
 def _train(study: GatedStudy, seed: int, cache: Path, say: Say) -> dict[tuple[str, float, Site], Dictionary]:
+    """Train the study's dictionaries by one seed; return them by architecture, weight and site."""
     batches = batches_of(training_texts(study.texts))
     trained: dict[tuple[str, float, Site], Dictionary] = {}
     for architecture, weights in study.weights:
         for weight in weights:
             say(f"gated: seed {seed}, {architecture}, weight {weight:g}")
+            # All else is the same for both architectures.
             config = replace(
                 ARCHITECTURES[architecture].defaults,
                 features=study.features,
@@ -124,6 +148,7 @@ def _train(study: GatedStudy, seed: int, cache: Path, say: Say) -> dict[tuple[st
 
 
 def _at_equal_loss(points: Sequence[Point], study: GatedStudy) -> Table:
+    """Return a table of L0 at each level, and of the ratio's interval over seeds."""
     seeds = sorted({point.seed for point in points})
     rows = []
     for site in map(str, study.sites):
@@ -135,7 +160,9 @@ def _at_equal_loss(points: Sequence[Point], study: GatedStudy) -> Table:
                 ]
                 for name in ("relu", "gated")
             )
+            # A ratio for each seed: dictionaries of one seed share their batches.
             ratio = estimate([one / other for one, other in zip(gated, relu, strict=True)])
+            # NaN, where a sweep does not reach the level, is no.
             verdict = "yes" if ratio.high <= LARGEST_RATIO else "no"
             rows.append(
                 (
@@ -152,9 +179,11 @@ def _at_equal_loss(points: Sequence[Point], study: GatedStudy) -> Table:
 
 
 def _shrinkage(points: Sequence[Point]) -> Table:
+    """Return a table of γ by site, architecture and weight, means over seeds."""
     rows = []
     for site, name, weight in sorted({point[:3] for point in points}):
         group = [point for point in points if point[:3] == (site, name, weight)]
+        # Free of shrinkage only where the whole interval is.
         gamma = estimate([point.gamma for point in group])
         rows.append(
             (

@@ -1,13 +1,13 @@
 """The entropy of hidden states as an instrument (Cho et al. 2025): by layer, by position, by memory, by examples.
 
-A binary autoencoder is trained for the residual stream behind each layer of each model, and `hidden_entropy`, which
+A binary autoencoder is trained for the residual stream after each layer of each model, and `hidden_entropy`, which
 `expunge dictionary entropy` calls, reads text that its training did not see:
 
 - through inference: by layer and by position in the input;
 - before and after memorisation: the same sentences about five people, read by a model that was trained on them, by one
   whose training left out just those, and by one with fresh weights. Sentences about five others, which both
   trained models know, are the control;
-- examples in context: at the last token of a prompt behind 0 to 8 sentences that state the relation asked for. As many
+- examples in context: at the last token of a prompt after 0 to 8 sentences that state the relation asked for. As many
   sentences of other relations are the control, for they move the prompt as far into the input.
 
 Each model has dictionaries of its own: bits of two models compare only as far as both explain alike.
@@ -43,20 +43,20 @@ from examples.studies.tables import Table, as_written
 
 MODELS = ("untrained", "reference", "model")
 FEWEST_TOKENS = 1000
-"""Positions with fewer tokens are left out: a feature not seen on adds no entropy."""
+"""Number of tokens below which a position is left out: a feature not seen on adds no entropy."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class InstrumentStudy:
-    """What is trained and read.
+    """Dictionaries to train, and prompts to read.
 
     Attributes:
-        features: F.
-        steps: of training.
-        price: α_e.
-        examples: how many are put in front.
-        rounds: prompts for each person and relation.
-        documents: of the corpus, all where None.
+        features: F, the number of features.
+        steps: number of training steps.
+        price: α_e, the price of entropy.
+        examples: numbers of examples that are put in front.
+        rounds: number of prompts for each person and relation.
+        documents: number of documents of the corpus; all where None.
     """
 
     features: int = 256
@@ -68,19 +68,19 @@ class InstrumentStudy:
 
 
 class Reading(NamedTuple):
-    """One entropy.
+    """One entropy of hidden states.
 
     Attributes:
-        what: `layer`, `position`, `memory` or `examples`.
-        model: whose hidden states.
-        text: what was read.
-        seed: of the dictionary, of the prompts, and of the untrained model's weights.
-        layer: behind which the stream was read.
-        at: the mean position for `position`, how many examples for `examples`, else the layer.
-        bits: the entropy.
-        low: lower end of the 95% bootstrap interval over documents.
-        high: upper end.
-        tokens: how many were read.
+        what: question: `layer`, `position`, `memory` or `examples`.
+        model: model whose hidden states were read.
+        text: text that was read.
+        seed: seed of the dictionary, of the prompts, and of the untrained model's weights.
+        layer: layer after which the stream was read.
+        at: mean position for `position`, number of examples for `examples`, else the layer.
+        bits: entropy in bits.
+        low: lower end of its 95% bootstrap interval over documents.
+        high: upper end of that interval.
+        tokens: number of tokens read.
     """
 
     what: str
@@ -96,7 +96,14 @@ class Reading(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """How much of a model's variance its dictionary explains on the text by layer."""
+    """Share of a layer's variance that its dictionary explains, on the text that is read by layer.
+
+    Attributes:
+        model: model whose hidden states were read.
+        seed: seed of the dictionary.
+        layer: layer after which the stream was read.
+        explained_variance: share of the variance.
+    """
 
     model: str
     seed: int
@@ -105,7 +112,12 @@ class Fit(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """All of the study."""
+    """All that the study measured.
+
+    Attributes:
+        readings: entropies.
+        fits: explained variances of the dictionaries that gave them.
+    """
 
     readings: list[Reading]
     fits: list[Fit]
@@ -128,15 +140,17 @@ def measure(study: InstrumentStudy, seeds: Sequence[int], say: Say) -> Measured:
             )
             reader = _Reader(model, name, trained, seed)
             measured.readings.extend(reader.inference(unseen))
+            # The five are known to `model` alone, the five others to `reference` too.
             measured.readings.extend(reader.memory("the five", erased))
             measured.readings.extend(reader.memory("five others", others))
+            # Prompts ask about everybody, and this model alone was trained on all of them.
             if name == "model":
                 measured.readings.extend(reader.with_examples(study))
     return measured
 
 
 class _Reader:
-    """Reads one model with its dictionaries."""
+    """Reader of one model's entropies, with its dictionaries."""
 
     def __init__(
         self, model: PreTrainedModel, name: str, dictionaries: Mapping[Site, Dictionary], seed: int
@@ -144,9 +158,10 @@ class _Reader:
         self._model, self._name, self._dictionaries, self._seed = model, name, dictionaries, seed
 
     def inference(self, batches: list[TokenBatch]) -> list[Reading]:
-        """By layer and by position."""
+        """Read unseen text by layer and by position."""
         found = hidden_entropy(self._model, batches, self._dictionaries, context=CONTEXT_TOKENS, draws=200)
         by_layer = [self._reading("layer", "unseen", int(row.at), row.at, row) for row in found.by_layer]
+        # A row by position belongs to a series that ends in its layer.
         return by_layer + [
             self._reading("position", "unseen", int(row.series.rpartition(".")[2]), row.at, row)
             for row in found.by_position
@@ -154,14 +169,15 @@ class _Reader:
         ]
 
     def memory(self, text: str, batches: list[TokenBatch]) -> list[Reading]:
-        """Sentences about some people, by layer."""
+        """Read sentences about some people, by layer."""
         return [self._reading("memory", text, int(row.at), row.at, row) for row in self._by_layer(batches)]
 
     def with_examples(self, study: InstrumentStudy) -> list[Reading]:
-        """The last token of prompts behind examples."""
+        """Read the last token of prompts after examples."""
         readings = []
         most = max(study.examples)
         for text, same in (("same relation", True), ("other relations", False)):
+            # Drawn once with all examples, so that fewer of them are a part of the same ones.
             asked = queries(most, study.rounds, same_relation=same, seed=self._seed)
             for count in study.examples:
                 batches = last_token_batches([query.with_examples(count) for query in asked])
@@ -172,17 +188,19 @@ class _Reader:
         return readings
 
     def _by_layer(self, batches: list[TokenBatch]) -> tuple[EntropyRow, ...]:
+        """Return the entropy of each layer."""
         return hidden_entropy(
             self._model, batches, self._dictionaries, context=CONTEXT_TOKENS, draws=200
         ).by_layer
 
     def _reading(self, what: str, text: str, layer: int, at: float, row: EntropyRow) -> Reading:
+        """Return a reading with the numbers that its table will hold, so that the file gives the same tables again."""
         at, bits, low, high = map(as_written, (at, row.bits, row.low, row.high))
         return Reading(what, self._name, text, self._seed, layer, at, bits, low, high, row.tokens)
 
 
 def tables(measured: Measured) -> list[Table]:
-    """All readings; entropy through inference, by memory, by examples."""
+    """Return tables of all readings and fits, and of entropy through inference, by memory and by examples."""
     readings = measured.readings
     return [
         Table("instrument-readings", Reading._fields, readings),
@@ -194,7 +212,7 @@ def tables(measured: Measured) -> list[Table]:
 
 
 def write_figures(measured: Measured, folder: Path) -> None:
-    """Write one figure a question: means over seeds with 95% t intervals."""
+    """Write a figure for each question: means over seeds with 95% t intervals."""
     from editor.report.figures.dictionaries import entropy_figure
 
     layers = entropy_figure(
@@ -203,6 +221,7 @@ def write_figures(measured: Measured, folder: Path) -> None:
         "layer",
     )
     _save(layers, folder, "instrument-layers")
+    # Positions and examples are shown of the trained model alone.
     known = [one for one in measured.readings if one.model == "model"]
     positions = entropy_figure(
         _lines(known, "position", lambda one: f"behind layer {one.layer}"),
@@ -220,6 +239,7 @@ def write_figures(measured: Measured, folder: Path) -> None:
         "layer",
     )
     _save(memory, folder, "instrument-memory")
+    # The last two layers, where examples change most.
     last = max(one.layer for one in measured.readings)
     examples = entropy_figure(
         _lines(
@@ -237,29 +257,34 @@ def _save(figure: Any, folder: Path, name: str) -> None:
     """Write NAME.svg alone."""
     from editor.report.figures.dictionaries import save_figure
 
+    # The README shows the vector graphic alone.
     save_figure(figure, folder, name)
     (folder / f"{name}.png").unlink()
 
 
 def _texts(study: InstrumentStudy) -> tuple[list[TokenBatch], list[TokenBatch]]:
-    """To train on, without a word about the five; and to read. Documents are joined in pairs, to fill the input."""
+    """Return batches to train on, without a word about the five; and batches to read, of the other documents."""
+    # Every second document, so that both halves are alike.
     documents = lab_documents()[: study.documents]
     mine = [text for text in documents[0::2] if not any(name in text for name in erased_people())]
-    return batches_of(_paired(mine)), batches_of(_paired(documents[1::2]))
+    return batches_of(_join_pairs(mine)), batches_of(_join_pairs(documents[1::2]))
 
 
-def _paired(texts: Sequence[str]) -> list[str]:
+def _join_pairs(texts: Sequence[str]) -> list[str]:
+    """Join texts in pairs, to fill the model's input."""
     return [" ".join(texts[start : start + 2]) for start in range(0, len(texts), 2)]
 
 
 def _others() -> list[str]:
-    """Five other people, the first by name."""
+    """Return five other people, the first by name."""
     return [name for name in people() if name not in erased_people()][:5]
 
 
 def _model(name: str, seed: int) -> PreTrainedModel:
+    """Load a model of the lab, or make one like it with fresh weights."""
     if name != "untrained":
         return lab_model(name)
+    # The same architecture, never trained.
     torch.manual_seed(seed)
     return AutoModelForCausalLM.from_config(lab_model().config, dtype=torch.float32).eval()
 
@@ -267,6 +292,7 @@ def _model(name: str, seed: int) -> PreTrainedModel:
 def _train(
     study: InstrumentStudy, model: PreTrainedModel, training: list[TokenBatch], seed: int
 ) -> dict[Site, Dictionary]:
+    """Train a binary autoencoder for the residual stream after each layer."""
     config = replace(
         ARCHITECTURES["binary"].defaults,
         features=study.features,
@@ -280,13 +306,14 @@ def _train(
 
 
 def _over_seeds(readings: Sequence[Reading]) -> tuple[float, Estimate, int]:
-    """Mean place, estimate and mean number of tokens of one point's readings, one a seed."""
+    """Return mean place, estimate and mean number of tokens of one point's readings, one for each seed."""
     at = sum(one.at for one in readings) / len(readings)
     tokens = sum(one.tokens for one in readings) // len(readings)
     return at, estimate([one.bits for one in readings]), tokens
 
 
-def _grouped(readings: Sequence[Reading], key: Callable[[Reading], Hashable]) -> dict[Any, list[Reading]]:
+def _group(readings: Sequence[Reading], key: Callable[[Reading], Hashable]) -> dict[Any, list[Reading]]:
+    """Group readings by a key, in the order in which keys first come."""
     groups: dict[Any, list[Reading]] = {}
     for one in readings:
         groups.setdefault(key(one), []).append(one)
@@ -294,29 +321,38 @@ def _grouped(readings: Sequence[Reading], key: Callable[[Reading], Hashable]) ->
 
 
 def _lines(readings: Sequence[Reading], what: str, line: Callable[[Reading], str]) -> list[EntropyRow]:
+    """Return the points of a figure's lines, means over seeds with t intervals.
+
+    Args:
+        readings: readings, of all questions.
+        what: question of the figure.
+        line: name of the line that a reading belongs to.
+    """
     chosen = [one for one in readings if one.what == what]
     rows = []
-    for (name, _), group in _grouped(chosen, lambda one: (line(one), round(one.at))).items():
+    for (name, _), group in _group(chosen, lambda one: (line(one), round(one.at))).items():
         at, bits, tokens = _over_seeds(group)
         rows.append(EntropyRow(name, at, bits.mean, bits.low, bits.high, tokens))
     return rows
 
 
 def _by_layer(measured: Measured) -> Table:
+    """Return a table of entropy and explained variance by model and layer."""
     rows = []
     chosen = [one for one in measured.readings if one.what == "layer"]
-    for (model, layer), group in _grouped(chosen, lambda one: (one.model, one.layer)).items():
+    for (model, layer), group in _group(chosen, lambda one: (one.model, one.layer)).items():
         fits = [one.explained_variance for one in measured.fits if (one.model, one.layer) == (model, layer)]
         rows.append((model, layer, shown(estimate([one.bits for one in group]), 1), shown(estimate(fits), 3)))
     return Table("instrument-layers", ("model", "layer", "entropy, bits", "explained variance"), rows)
 
 
 def _memory(readings: Sequence[Reading]) -> Table:
-    """Differences are taken seed by seed."""
+    """Return a table of entropy on sentences about some people; differences are taken seed by seed."""
     rows = []
     chosen = [one for one in readings if one.what == "memory"]
-    for (text, layer), group in _grouped(chosen, lambda one: (one.text, one.layer)).items():
+    for (text, layer), group in _group(chosen, lambda one: (one.text, one.layer)).items():
         by_model = {name: [one.bits for one in group if one.model == name] for name in MODELS}
+        # Readings of both models are in the order of the seeds.
         less = [a - b for a, b in zip(by_model["model"], by_model["reference"], strict=True)]
         rows.append(
             (
@@ -331,11 +367,12 @@ def _memory(readings: Sequence[Reading]) -> Table:
 
 
 def _examples(readings: Sequence[Reading]) -> Table:
-    """Differences are taken seed by seed."""
+    """Return a table of entropy by number of examples; differences are taken seed by seed."""
     rows = []
     chosen = [one for one in readings if one.what == "examples"]
+    # Bits without any example, which changes are counted from.
     none = {(one.text, one.layer, one.seed): one.bits for one in chosen if one.at == 0}
-    for (layer, at), group in sorted(_grouped(chosen, lambda one: (one.layer, one.at)).items()):
+    for (layer, at), group in sorted(_group(chosen, lambda one: (one.layer, one.at)).items()):
         same, other = (
             [one for one in group if one.text == text] for text in ("same relation", "other relations")
         )

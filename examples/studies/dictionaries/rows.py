@@ -12,7 +12,7 @@ from dictionaries.training.loop import CALIBRATION_ROWS
 from dictionaries.training.site_trainer import SiteTrainer
 
 NO_SITE = Site(0)
-"""Stands for no site of any model."""
+"""Site of rows that are from no model."""
 
 
 def train_on_rows(
@@ -23,16 +23,17 @@ def train_on_rows(
     site: Site = NO_SITE,
     encoder_bias: float = 0.0,
 ) -> Dictionary:
-    """A dictionary of these rows, ready for use on such rows; drawn without replacement within an epoch.
+    """Train a dictionary on rows, ready for use on such rows; they are drawn without replacement within an epoch.
 
     Args:
-        rows: activations.
-        architecture: a name in `ARCHITECTURES`.
-        config: settings.
-        site: where the rows are from.
-        encoder_bias: added to b_enc before training. The pre-activations of a binary autoencoder start with a
+        rows: activations to train on.
+        architecture: name in `ARCHITECTURES`.
+        config: settings of the training.
+        site: site that the rows are from.
+        encoder_bias: summand of b_enc before training. The pre-activations of a binary autoencoder start with a
             standard deviation of about 0.6 around it.
     """
+    # A stream for the order of rows, and one for the first weights.
     order, weights = (torch.Generator().manual_seed(config.seed + offset) for offset in (0, 1))
     trainer = SiteTrainer(
         find_architecture(architecture),
@@ -47,6 +48,7 @@ def train_on_rows(
         trainer.dictionary.b_enc.add_(encoder_bias)
     places = torch.empty(0, dtype=torch.long)
     for step in range(config.steps):
+        # What is left of an epoch and is no whole batch is dropped.
         if len(places) < config.batch_size:
             places = torch.randperm(len(rows), generator=order)
         chosen, places = places[: config.batch_size], places[config.batch_size :]
@@ -54,6 +56,7 @@ def train_on_rows(
         if config.removal_due(step + 1):
             trainer.remove(rows.split(CALIBRATION_ROWS))
     dictionary = trainer.dictionary
+    # Undo the normalisation that the trainer trains in, and measure f̄ on the rows.
     dictionary.adopt(trainer.shift, trainer.scale)
     dictionary.requires_grad_(False).eval()
     dictionary.calibrate(judge_on_rows(dictionary, rows).mean_codes)
@@ -61,13 +64,20 @@ def train_on_rows(
 
 
 def judge_on_rows(dictionary: Dictionary, rows: Float[Tensor, "n d"], *, pairs: bool = False) -> Accumulator:
-    """Sums over the rows: explained variance, entropy, densities; with pairs the entropy's bound by a tree too."""
+    """Sum up a dictionary's quality over rows: explained variance, entropy, densities.
+
+    Args:
+        dictionary: the dictionary.
+        rows: rows to judge it by.
+        pairs: whether the entropy's bound by a tree is wanted too.
+    """
     total = Accumulator(dictionary, pairs=pairs)
     total.add(rows)
     return total
 
 
 def _statistics(rows: Float[Tensor, "n d"]) -> Statistics:
+    """Return the rows' mean, E ‖x‖² and total variance E ‖x‖² - ‖E x‖²."""
     mean = rows.double().mean(dim=0)
     square = float(rows.double().square().sum()) / len(rows)
     return Statistics(mean.float(), square, square - float(mean.square().sum()))

@@ -40,6 +40,7 @@ from examples.studies.dictionaries.rows import train_on_rows
 from examples.studies.tables import Table, as_written
 
 DENSE = 0.1
+"""Share of tokens above which a feature's state counts as dense."""
 SITE = Site(2, "mlp_out")
 
 
@@ -47,10 +48,10 @@ class Arm(NamedTuple):
     """A way to train.
 
     Attributes:
-        name: in the tables.
-        architecture: its name in `ARCHITECTURES`.
-        settings: what differs from the architecture's defaults.
-        encoder_bias: where it starts; below 0, bits start rare.
+        name: name in the tables.
+        architecture: name in `ARCHITECTURES`.
+        settings: settings that differ from the architecture's defaults.
+        encoder_bias: value that b_enc starts at; below 0, bits start rare.
     """
 
     name: str
@@ -60,7 +61,8 @@ class Arm(NamedTuple):
 
 
 def rare_start(price: float) -> Arm:
-    """A binary autoencoder whose bits start rare, and whose price rises slowly."""
+    """Return the arm of a binary autoencoder whose bits start rare, and whose price α_e rises slowly."""
+    # The price reaches its full height at step 800 of 1,000, and the learning rate falls over the last fifth.
     settings = {
         "sparsity": price,
         "steps": 1000,
@@ -74,17 +76,17 @@ def rare_start(price: float) -> Arm:
 
 @dataclass(frozen=True, kw_only=True)
 class SparsityStudy:
-    """What is trained and compared.
+    """Dictionaries to train and compare.
 
     Attributes:
         arms: ways to train.
-        site: where.
-        features: F of all.
-        comsem_features: features of each dictionary that are judged, drawn by the seed.
-        controls: pseudo-features that say what chance gives.
-        steps: in place of the arms' own, where given.
-        texts: training documents, all where None.
-        judged: judging documents, all where None.
+        site: site that all of them read.
+        features: F, the number of features in each.
+        comsem_features: number of features in each that are judged, drawn by the seed; all where None.
+        controls: number of pseudo-features that say what chance gives.
+        steps: number of training steps in place of the arms' own, where given.
+        texts: number of training documents; all where None.
+        judged: number of judging documents; all where None.
     """
 
     arms: tuple[Arm, ...] = (
@@ -114,9 +116,21 @@ class SparsityStudy:
 class Measured(NamedTuple):
     """One dictionary. Shares are of all its features, on text that its training did not see.
 
-    `dense` are on for more than 10% of the tokens; `dense_rarer` are in the rarer of their two states, on or
-    off, for more than 10%; `dead` never change state. `nameable` is the ComSem count and `nameable_by_chance`
-    what as many pseudo-features of random passages would give.
+    Names alone are judged on passages of the training text.
+
+    Attributes:
+        arm: name of the way it was trained.
+        seed: seed of its training.
+        explained_variance: share of the variance that it explains.
+        recovered: share of the model's cross-entropy kept, against zero ablation.
+        l0: mean number of features on at a token.
+        entropy: sum of the features' entropies, on or off, in bits.
+        dense: share of features on for more than 10% of the tokens.
+        dense_rarer: share of features in the rarer of their two states, on or off, for more than 10%.
+        dead: share of features that never change state.
+        nameable: number of features that ComSem counts as interpretable.
+        nameable_of_judged: share of them among the judged features that have enough passages.
+        nameable_by_chance: number that as many pseudo-features of random passages would give.
     """
 
     arm: str
@@ -143,12 +157,14 @@ def measure(study: SparsityStudy, seeds: Sequence[int], say: Say) -> list[Measur
             trained: dict[str, Dictionary] = {}
             for arm in study.arms:
                 say(f"sparsity: seed {seed}, {arm.name}")
+                # The arm's own settings over the architecture's defaults, and the study's steps over both.
                 config = replace(
                     ARCHITECTURES[arm.architecture].defaults,
                     features=study.features,
                     seed=seed,
                     **arm.settings | ({"steps": study.steps} if study.steps else {}),
                 )
+                # `train_dictionaries` takes no start of its own, so these train on the rows by themselves.
                 if arm.encoder_bias:
                     trained[arm.name] = train_on_rows(
                         _rows(study.site, training),
@@ -164,13 +180,15 @@ def measure(study: SparsityStudy, seeds: Sequence[int], say: Say) -> list[Measur
                 trained[arm.name] = result.dictionaries[study.site]
             say(f"sparsity: seed {seed}, judging")
             settings = ComSemSettings(features=study.comsem_features, controls=study.controls, seed=seed)
+            # Passages come from the training text, which is longer; every other figure from text not seen.
             named = comsem(lab_model(), lab_tokenizer(), training, trained, TraitJudge(), settings)
             found = evaluate_dictionaries(lab_model(), judged, trained)
-            counted = _counted(study.site, judged, trained)
+            counted = _count_codes(study.site, judged, trained)
             for arm in study.arms:
                 one = found[arm.name]
                 if one.cross_entropy is None:
                     raise RuntimeError("the evaluation left out the cross-entropies")
+                # How often each feature is on, and how often it is in the rarer of its two states.
                 p = counted[arm.name].densities
                 rarer = torch.minimum(p, 1 - p)
                 figures = (
@@ -190,7 +208,7 @@ def measure(study: SparsityStudy, seeds: Sequence[int], say: Say) -> list[Measur
 
 
 def tables(measured: Sequence[Measured]) -> list[Table]:
-    """All dictionaries; means over seeds."""
+    """Return tables of all dictionaries, and of means over seeds."""
     columns = (
         "dictionary",
         "explained variance",
@@ -224,13 +242,16 @@ def tables(measured: Sequence[Measured]) -> list[Table]:
 
 
 def _rows(site: Site, batches: Sequence[TokenBatch]) -> Tensor:
+    """Return the lab model's activations of a site, (tokens, d)."""
     return torch.cat([piece.activations[site] for piece in harvest(lab_model(), batches, [site])])
 
 
-def _counted(
+def _count_codes(
     site: Site, batches: Sequence[TokenBatch], trained: dict[str, Dictionary]
 ) -> dict[str, Accumulator]:
+    """Sum up each dictionary's codes over the same activations."""
     totals = {name: Accumulator(one) for name, one in trained.items()}
+    # One pass of the model for all dictionaries.
     for piece in harvest(lab_model(), batches, [site]):
         for total in totals.values():
             total.add(piece.activations[site])
@@ -238,6 +259,7 @@ def _counted(
 
 
 def _by_chance(one: ComSem) -> float:
-    """Nameable features of a dictionary whose every judged feature had random passages."""
+    """Return the nameable features of a dictionary whose every judged feature had random passages."""
+    # Features with enough passages to be judged; the others cannot be nameable.
     enough = (len(one.judged) - one.rare) / len(one.judged)
     return one.controls_passed / one.controls * enough * one.features

@@ -21,14 +21,16 @@ from policies.errors import ModelError
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SIZES = (64, 32, 16, 8, 4, 2, 1)
+"""k, the numbers of neurons that a probe may have."""
 EXACT_AMONG = 20
+"""Number of best neurons of which every set is tried for k ≤ 3."""
 ENOUGH = 0.95
-"""The fewest neurons are those that reach this share of the best F1."""
+"""Share of the best F1 that the fewest neurons must reach."""
 Row = tuple[str | int | float, ...]
 
 
 def main() -> int:
-    """Run the study."""
+    """Run the study and write its tables; return 0."""
     parser = argparse.ArgumentParser(prog="python -m examples.studies.probing", description=__doc__)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N")
     parser.add_argument("--widths", nargs="+", type=int, default=[96, EMBEDDED_WIDTH], metavar="N")
@@ -46,6 +48,7 @@ def main() -> int:
     lab = find_lab()
     files = CaseFiles(corpus=lab.corpus, probes=lab.probes)
     case = open_case(files, load_policy(str(lab.policy)), load_request(lab.request), seed=0)
+    # Validation F1 by layer and k, and what was chosen by it, on the test split.
     sweep: list[Row] = []
     chosen: list[Row] = []
     for width in arguments.widths:
@@ -85,7 +88,16 @@ CHOSEN = (
 def studies(
     case: Case, width: int, seeds: Sequence[int], work: Path
 ) -> Iterator[tuple[int, str, ProbeStudy]]:
-    """Every category with every seed on one model; activations of a category are read once."""
+    """Yield seed, category and probes of every category with every seed on one model.
+
+    Activations of a category are read once for all seeds.
+
+    Args:
+        case: the lab's case, which the categories are built from.
+        width: d of the model.
+        seeds: seeds of the splits and of the controls.
+        work: folder of models that were trained.
+    """
     loaded = model_of_width(width, work)
     sites = neuron_sites(loaded.model)
     for name, build in CATEGORIES.items():
@@ -93,6 +105,7 @@ def studies(
         layers = {
             site: x for some in read_neurons(loaded, samples.sequences, sites) for site, x in some.items()
         }
+        # A seed changes the split and the controls, not what was read.
         for seed in seeds:
             print(f"width {width}, {name}, seed {seed}", file=sys.stderr, flush=True)
             probing = SparseProbing(prefilter=max(SIZES), sizes=SIZES, exact_among=EXACT_AMONG, seed=seed)
@@ -100,7 +113,7 @@ def studies(
 
 
 def chosen_row(width: int, name: str, seed: int, study: ProbeStudy) -> Row:
-    """The probe that validation chose, and its controls, on the test split."""
+    """Return the probe that validation chose, and its controls, on the test split, as `CHOSEN` names them."""
     test = study.test
     return (
         width,
@@ -120,7 +133,12 @@ def chosen_row(width: int, name: str, seed: int, study: ProbeStudy) -> Row:
 
 
 def summary(sweep: Sequence[Row], chosen: Sequence[Row]) -> Table:
-    """Means over seeds: the test F1 and its controls, the fewest neurons that nearly do it, the best single one."""
+    """Sum up over seeds: the test F1 and its controls, the fewest neurons that nearly do it, the best single one.
+
+    Args:
+        sweep: rows of width, category, seed, layer, k, exactness and validation F1.
+        chosen: rows as `CHOSEN` names them.
+    """
     rows: list[Row] = []
     for width, name in dict.fromkeys((row[0], row[1]) for row in chosen):
         own = [row for row in chosen if row[:2] == (width, name)]
@@ -129,11 +147,13 @@ def summary(sweep: Sequence[Row], chosen: Sequence[Row]) -> Table:
             f1 = {
                 (int(row[3]), int(row[4])): float(row[6]) for row in sweep if row[:3] == (width, name, seed)
             }
+            # (layer, k) -> validation F1; the fewest neurons of all layers, and of equally few the shallowest.
             best = max(f1.values())
             singles.append(max(value for (_, k), value in f1.items() if k == 1))
             k, layer = min((k, layer) for (layer, k), value in f1.items() if value >= ENOUGH * best)
             fewest.append(k)
             layers.append(layer)
+        # F1, F1 in a random basis, F1 of random neurons: places in `CHOSEN`.
         means = [float(np.mean([row[place] for row in own])) for place in (5, 9, 10)]
         rows.append(
             (width, name, *means, float(np.mean(singles)), float(np.median(fewest)), float(np.median(layers)))

@@ -11,18 +11,20 @@ from policies.errors import ModelError
 
 RIVERMOUTH = Path(__file__).resolve().parents[2] / "rivermouth"
 EMBEDDED_WIDTH = 192
+"""d of the embedded lab's model."""
 HEAD_WIDTH = 48
+"""Width of an attention head, the same in models of every width."""
 
 
 def model_of_width(width: int, work: Path) -> LoadedModel:
     """Load the embedded model, or train one of another width on the same corpus, once.
 
     Args:
-        width: of the residual stream; a multiple of a head's 48.
-        work: where models that were trained are kept.
+        width: d, the width of the residual stream; a multiple of a head's 48.
+        work: folder in which models that were trained are kept.
 
     Raises:
-        ModelError: no whole number of heads is that wide.
+        ModelError: the width is no whole number of heads.
     """
     check_width(width)
     if width == EMBEDDED_WIDTH:
@@ -37,7 +39,7 @@ def check_width(width: int) -> None:
     """Refuse a width that is no whole number of heads.
 
     Raises:
-        ModelError: it is none; the nearest that is one is named.
+        ModelError: the width is no multiple of a head's; the message names the nearest that is one.
     """
     if width < HEAD_WIDTH or width % HEAD_WIDTH:
         nearest = max(1, round(width / HEAD_WIDTH)) * HEAD_WIDTH
@@ -48,7 +50,8 @@ def check_width(width: int) -> None:
 
 
 def _train(width: int, folder: Path) -> None:
-    """The lab's own recipe and seed at another width."""
+    """Train a model by the lab's own recipe and seed at another width, and write it."""
+    # The lab's builder is a folder of scripts, not a package.
     sys.path.insert(0, str(RIVERMOUTH))
     try:
         import training

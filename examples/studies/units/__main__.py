@@ -18,13 +18,15 @@ from examples.studies.units.lab import Setting, lab_dictionaries, open_lab
 
 RESULTS = Path(__file__).resolve().parent / "results"
 COUNTS = (1, 5, 10)
+"""Numbers of units that are removed together."""
 FIRST = "Gated features"
+"""Kind that the others are compared with."""
 Values = dict[tuple[str, str], dict[int, list[float]]]
-"""(measure, kind) -> fact -> one value a seed."""
+"""(measure, kind) -> fact -> one value for each seed."""
 
 
 def main() -> int:
-    """Run the study."""
+    """Run the study and write its tables; return 0."""
     parser = argparse.ArgumentParser(prog="python -m examples.studies.units", description=__doc__)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N")
     parser.add_argument("--facts", type=int, help="the first so many; all where it is left out")
@@ -39,6 +41,7 @@ def main() -> int:
         setting = open_lab(seed, arguments.facts)
         kinds = kinds_of(setting)
         located = {kind.name: locate(kind, setting) for kind in kinds}
+        # A control for each kind, which must not draw what was located.
         for kind in tuple(kinds):
             true = {fact.number: own for fact, own in zip(setting.facts, located[kind.name], strict=True)}
             control = AtRandom(like=kind, seed=seed, true=true)
@@ -46,6 +49,7 @@ def main() -> int:
             kinds.append(control)
         for kind in kinds:
             measure(values, setting, kind, located[kind.name])
+        # Naming takes a pass over the whole text, so it is done once.
         if seed == arguments.seeds[0]:
             names = named_rows(setting, kinds, located)
     tables = (
@@ -60,7 +64,7 @@ def main() -> int:
 
 
 def kinds_of(setting: Setting) -> list[Kind]:
-    """Features of both architectures, and neurons."""
+    """Return features of both architectures, and neurons."""
     return [
         Features(name=FIRST, loaded=setting.loaded, dictionaries=lab_dictionaries("gated", setting.loaded)),
         Features(
@@ -73,13 +77,20 @@ def kinds_of(setting: Setting) -> list[Kind]:
 
 
 def locate(kind: Kind, setting: Setting) -> list[list[Unit]]:
-    """Of each fact the units that carry it most."""
+    """Return, for each fact, the units that carry it most, best first."""
     say(f"locating {kind.name}")
     return [kind.located(fact, max(COUNTS)) for fact in setting.facts]
 
 
 def measure(values: Values, setting: Setting, kind: Kind, located: Sequence[Sequence[Unit]]) -> None:
-    """Add one kind's figures of one seed."""
+    """Add one kind's figures of one seed.
+
+    Args:
+        values: figures so far, added to in place.
+        setting: the lab as the study sees it.
+        kind: kind of unit.
+        located: units of each fact, best first.
+    """
     say(f"measuring {kind.name}")
     for fact, units in zip(setting.facts, located, strict=True):
         for count in COUNTS:
@@ -98,7 +109,10 @@ def measure(values: Values, setting: Setting, kind: Kind, located: Sequence[Sequ
 def named_rows(
     setting: Setting, kinds: Sequence[Kind], located: Mapping[str, Sequence[Sequence[Unit]]]
 ) -> list[tuple[str | int | float, ...]]:
-    """ComSem of all located units of each kind."""
+    """Return a row of ComSem for each kind, over all of its located units, and one for random passages.
+
+    Shares have 95% Clopper-Pearson intervals. Units without enough passages are not judged.
+    """
     say("naming units")
     units = [[unit for own in located[kind.name] for unit in own] for kind in kinds]
     found = named(setting, kinds, units)
@@ -108,9 +122,11 @@ def named_rows(
         judged = sum(len(one.judged) - one.rare for one in own)
         hits = sum(one.interpretable for one in own)
         total = sum(len(one.judged) for one in own)
+        # Clopper-Pearson: quantiles of a beta distribution, and the whole range where nothing or everything hits.
         low = float(beta.ppf(0.025, hits, judged - hits + 1)) if hits else 0.0
         high = float(beta.ppf(0.975, hits + 1, judged - hits)) if hits < judged else 1.0
         rows.append((kind.name, total, judged, hits, hits / max(1, judged), low, high))
+    # The controls are the same random passages in each result, so the first result's are enough.
     passed = sum(one.controls_passed for one in found[:1])
     rows.append(
         ("random passages", found[0].controls, found[0].controls, passed, passed / found[0].controls, "", "")
@@ -119,7 +135,7 @@ def named_rows(
 
 
 def summary(values: Values) -> Table:
-    """Means over facts, seeds averaged, with bootstrap intervals over facts."""
+    """Return means over facts, seeds averaged, with bootstrap intervals over facts."""
     rows = []
     for (what, kind), by_fact in values.items():
         interval = bootstrapped([float(np.mean(own)) for own in by_fact.values()])
@@ -129,7 +145,7 @@ def summary(values: Values) -> Table:
 
 
 def tests(values: Values) -> Table:
-    """Gated features less each other kind, by fact, with Holm's correction in each measure."""
+    """Return Gated features less each other kind, by fact, with Holm's correction within each measure."""
     rows: list[tuple[str | int | float, ...]] = []
     for what in sorted({what for what, _ in values}):
         pairs = list(_pairs(values, what))
@@ -141,6 +157,7 @@ def tests(values: Values) -> Table:
 
 
 def _pairs(values: Values, what: str) -> Iterator[tuple[str, list[float]]]:
+    """Yield, for each other kind, the differences of one measure over the facts that both kinds have."""
     first = values[what, FIRST]
     for (measured, kind), by_fact in list(values.items()):
         if measured == what and kind != FIRST:
