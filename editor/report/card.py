@@ -7,7 +7,7 @@ from editor.report import summary
 from editor.report.markdown import bullets, fenced, plain, table
 from editor.results.report import Report
 
-RESULTS: dict[summary.Result, str] = {"pass": "pass", "fail": "**fail**", "not tested": "**not tested**"}
+RESULTS = {"pass": "pass", "fail": "**fail**", "not tested": "**not tested**"}
 
 
 def render_card(report: Report) -> str:
@@ -43,7 +43,7 @@ def _criteria(report: Report) -> str:
             summary.criterion_name(row),
             summary.limit_text(row),
             summary.measured_text(row),
-            RESULTS[summary.result_text(row)],
+            RESULTS[row.result],
         )
         for row in report.criteria
     ]

@@ -20,7 +20,6 @@ OUTCOMES = {
 TITLES = {"erase": "Erasure report", "audit": "Leakage audit", "verify": "Verification report"}
 
 Tone = Literal["good", "bad", "neutral"]
-Result = Literal["pass", "fail", "not tested"]
 
 
 class KeyNumber(NamedTuple):
@@ -88,11 +87,6 @@ def limit_text(row: Criterion) -> str:
 def measured_text(row: Criterion) -> str:
     """Return what was measured, or 'not tested'."""
     return CRITERIA[row.measure].measured_text(row)
-
-
-def result_text(row: Criterion) -> Result:
-    """Return how a criterion came out."""
-    return "not tested" if not row.tested else "pass" if row.passed else "fail"
 
 
 def kept_measure(group: Group) -> str | None:

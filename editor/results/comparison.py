@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from editor.results.names import MethodFamily
+from editor.results.notebook import show_table
 from editor.results.parts import Part, Rate
 from editor.results.report import AttackRow, ModelSummary, PolicySummary, Scope, TrialRow
 
@@ -243,6 +244,25 @@ class Comparison(Part):
     overlaps: tuple[Overlap, ...]
     verdict: str
     """One plain sentence: what won, and whether the difference is significant."""
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                row.arm,
+                POINTS[row.point],
+                *(f"{one.mean:.1%}" for one in (row.gen, row.exposed)),
+                f"{row.meets_policy}",
+            )
+            for row in self.summary
+        ]
+        header = (
+            "arm",
+            "operating point",
+            "unseen wordings forgotten",
+            "exposed",
+            "seeds that meet the policy",
+        )
+        return show_table(self.verdict, header, rows)
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, two spaces, a newline at the end."""

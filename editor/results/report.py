@@ -12,6 +12,7 @@ from pydantic import computed_field, model_validator
 
 from editor.results.evidence import Evidence
 from editor.results.names import Group, Outcome, Wordings
+from editor.results.notebook import show_table
 from editor.results.parts import Part as _Part
 from editor.results.parts import Rate as Rate  # noqa: PLC0414  # what the report is made of is named here
 
@@ -131,6 +132,11 @@ class Criterion(_Part):
     """Whether a run that cannot test it is incomplete: the policy states a limit for it."""
 
     @property
+    def result(self) -> Literal["pass", "fail", "not tested"]:
+        """How it came out."""
+        return "not tested" if not self.tested else "pass" if self.passed else "fail"
+
+    @property
     def failed(self) -> bool:
         """Whether it was tested and is not met."""
         return self.tested and not self.passed
@@ -147,6 +153,10 @@ class Criterion(_Part):
         if isinstance(data, dict) and "tested" not in data and _is_empty(data.get("counted")):
             return {**data, "tested": False, "passed": False, "measured": None}
         return data
+
+
+def _written(measured: float | None) -> str:
+    return "" if measured is None else f"{measured:.4g}"
 
 
 def _is_empty(counted: Any) -> bool:
@@ -323,6 +333,13 @@ class Report(_Part):
     exit_code: int
     verdict: str
     """One sentence in plain words."""
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (row.name, f"{row.comparison} {row.threshold:g}", _written(row.measured), row.result)
+            for row in self.criteria
+        ]
+        return show_table(self.verdict, ("criterion", "limit", "measured", "result"), rows)
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, two spaces, a newline at the end."""

@@ -23,7 +23,7 @@ def _count(policy: Policy, observed: Observation) -> Count:
     return Count.share(exposed_rate(percentiles, policy.leakage.decoy_percentile))
 
 
-DECOY_PERCENTILE = CriterionEntry(
+CRITERION = CriterionEntry(
     measure="decoy_percentile",
     kind="leakage",
     comparison="at most",

@@ -3,7 +3,7 @@
 from editor.measuring.aggregate import extractable_rate
 from editor.measuring.criteria.criterion import Count, CriterionEntry
 
-EXTRACTABLE_RATE = CriterionEntry(
+CRITERION = CriterionEntry(
     measure="extractable_rate",
     kind="leakage",
     comparison="at most",

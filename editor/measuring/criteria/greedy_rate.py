@@ -3,7 +3,7 @@
 from editor.measuring.aggregate import greedy_rate
 from editor.measuring.criteria.criterion import Count, CriterionEntry
 
-GREEDY_RATE = CriterionEntry(
+CRITERION = CriterionEntry(
     measure="greedy_rate",
     kind="leakage",
     comparison="at most",

@@ -10,7 +10,7 @@ def _count(_: Policy, observed: Observation) -> Count | None:
     return Count(float(sum(check.passed for check in observed.checks)), len(observed.checks))
 
 
-INTEGRITY = CriterionEntry(
+CRITERION = CriterionEntry(
     measure="integrity",
     kind="integrity",
     comparison="at least",

@@ -8,7 +8,7 @@ def _count(_: Policy, observed: Observation) -> Count | None:
     return None if observed.text is None else Count(observed.text.rise, observed.text.tokens)
 
 
-PERPLEXITY_RISE = CriterionEntry(
+CRITERION = CriterionEntry(
     measure="perplexity_rise",
     kind="utility",
     comparison="at most",
