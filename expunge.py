@@ -12,7 +12,7 @@ Presidio.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from editor.api import audit, compare, detect, erase, locate, revert, verify
+    from editor.api.functions import audit, compare, detect, erase, locate, revert, verify
 
 __all__ = ["audit", "compare", "detect", "erase", "locate", "revert", "verify"]
 
@@ -21,9 +21,9 @@ def __getattr__(name: str) -> Any:
     """Import a function when it is first used (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from editor import api
+    from editor.api import functions
 
-    return getattr(api, name)
+    return getattr(functions, name)
 
 
 def __dir__() -> list[str]:

@@ -104,7 +104,7 @@ class EditEvaluator:
             same_subject=kept_rate(self.scored, after, SAME_SUBJECT),
             perplexity_rise=changed / self.perplexity - 1,
             attacks=attacks,
-            meets_policy=all(row.passed or not (row.tested or row.required) for row in criteria),
+            meets_policy=not any(row.failed or row.missing for row in criteria),
             failed=tuple(row.measure for row in criteria if row.failed),
             untested=tuple(row.measure for row in criteria if not row.tested),
         )
