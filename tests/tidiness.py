@@ -1,8 +1,8 @@
 """Every test begins alike and leaves nothing behind: what it leaves fails that test, and no other.
 
 A file, a pipe or a process that nobody closed is told by Python once it is collected as garbage, which may be in
-any later test. So garbage is collected after each test, and again when a file's own fixtures are gone. What lives
-on is set aside by then, so that this takes little time.
+any later test. So garbage is collected after each test, and again when a file's own fixtures are gone. What was
+there before the file, and what imports have made, is set aside, so that this takes little time.
 """
 
 import gc
@@ -31,17 +31,18 @@ def pytest_runtest_setup():
 
 @pytest.fixture(autouse=True, scope="module")
 def _garbage_of_the_file():
-    yield
-    gc.unfreeze()
-    gc.collect()
     gc.freeze()
+    yield
+    gc.collect()
 
 
 @pytest.fixture(autouse=True)
-def _garbage():
+def _garbage(_garbage_of_the_file):
+    known = len(sys.modules)
     yield
     gc.collect()
-    gc.freeze()
+    if len(sys.modules) > known:
+        gc.freeze()
 
 
 @pytest.fixture(autouse=True)
