@@ -9,7 +9,7 @@ export MALLOC_TRIM_THRESHOLD_ := 1073741824
 # Idle threads sleep instead of spinning: on shared cores spinning can cost ten times the work.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test test-slow test-parity check lint types layers lab benchmarks clean
+.PHONY: demo test test-shuffled test-slow test-parity check lint types layers lab benchmarks clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else "Expunge needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.11 ...")'
@@ -21,8 +21,13 @@ demo: $(VENV)/.installed  ## erase five people from the embedded lab, start to r
 	$(BIN)/expunge demo --output build/demo --overwrite
 
 # Two processes of one thread each do more on two cores than one of two; files keep their order and their process.
+TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not parity"
 test: $(VENV)/.installed  ## the tests that need no network, no GPU and no downloaded model
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not parity"
+	$(TEST)
+
+SEED ?= random
+test-shuffled: $(VENV)/.installed  ## the same in another order; SEED=... gives an order again
+	$(TEST) --shuffle $(SEED)
 
 test-slow: $(VENV)/.installed  ## the long checks
 	$(BIN)/python -m pytest -m slow

@@ -1,6 +1,5 @@
-import time
-
 import pytest
+from growth import growth
 
 from detectors import Register
 from policies import Policy
@@ -127,16 +126,15 @@ def test_secret_is_found_wherever_a_long_text_is_cut(engine):
 
 @pytest.mark.parametrize("run", [".", ". ", "a.", "-", "http://", "a@", "1", "x "])
 def test_pathological_text_is_bounded_in_time_and_what_follows_is_found(engine, run):
-    text = run * 6_000 + " phone (415) 555-0132."
-    began = time.perf_counter()
+    short, text = (run * times + " phone (415) 555-0132." for times in (600, 6_000))
     scan = engine.scan(text)
-    assert time.perf_counter() - began < 20
+    assert growth(lambda: engine.scan(short), lambda: engine.scan(text)) < 40  # its square: 100
     assert ("PHONE_NUMBER", "(415) 555-0132") in [(s.entity_type, text[s.start : s.end]) for s in scan.spans]
     assert bool(scan.problems) == (run in ("a.", "http://", "a@", "1"))
 
 
 def test_a_pattern_that_runs_out_of_time_is_reported(engine_for, monkeypatch, caplog):
-    monkeypatch.setattr("detectors.presidio.analyzer.REGEX_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr("detectors.presidio.analyzer.REGEX_TIMEOUT_SECONDS", 0.5)
     slow = {"patterns": [{"name": "slow", "regex": r"(?:a|aa)+[^ab]", "score": 0.9}]}
     scan = engine_for(policy_of(SLOW=slow, EMAIL_ADDRESS=None)).scan("ada@x.org " + "a" * 300 + "b")
     assert scan.problems == ("incompletely scanned: a pattern ran out of time",)

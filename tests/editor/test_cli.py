@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import pytest
@@ -270,16 +269,18 @@ def test_the_same_command_gives_the_same_report(here, capsys, memorised):
     assert reports[0] == reports[1]
 
 
-def test_help_answers_in_half_a_second():
-    begin = time.perf_counter()
-    done = subprocess.run([sys.executable, "-m", "editor.cli", "--help"], capture_output=True, check=True)
-    fastest = time.perf_counter() - begin
-    for _ in range(2):
-        begin = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "editor.cli", "--help"], capture_output=True, check=True)
-        fastest = min(fastest, time.perf_counter() - begin)
-    assert b"erase" in done.stdout
-    assert fastest < 0.5
+def test_help_answers_at_once():
+    """What it imports decides how long it takes: beside Python's own modules and ours, click alone."""
+    program = (
+        "import atexit, sys; known = set(sys.modules); from editor.cli import main; "
+        "atexit.register(lambda: print(*set(sys.modules) - known, file=sys.stderr)); main(['--help'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
+    assert "erase" in done.stdout
+    imported = done.stderr.split()
+    others = {name.partition(".")[0] for name in imported} - sys.stdlib_module_names
+    assert others <= {"click", "editor", "detectors", "dictionaries", "policies"}
+    assert len(imported) < 200  # torch alone has more than 1,000
 
 
 def test_help_of_every_command(capsys):

@@ -199,4 +199,4 @@ def test_torch_is_not_imported_where_no_model_needs_it():
         "Engine(Policy(name='x', entities={'PERSON': {}}, ner='none'), Register());"
         "assert 'presidio_analyzer' in sys.modules; assert not {'torch', 'transformers'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=300)
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -2,10 +2,9 @@
 
 import json
 import signal
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import main_thread
+from threading import Event, main_thread
 
 import pytest
 from problems import random_dictionaries
@@ -19,6 +18,7 @@ from editor.model.loading import load_model
 from editor.results.comparison import POINTS, Comparison
 
 ARMS = "neuron-probe,circuit-mlp"
+UNHEARD_S = 1800
 
 
 @contextmanager
@@ -94,19 +94,22 @@ def test_a_stopped_run_says_how_to_go_on_and_does(
     here, checkpoint, dictionaries, monkeypatch, capsys, number
 ):
     before = signal.getsignal(signal.SIGTERM)
+    heard = Event()
 
     def stopped(job):
         if job.arm == "circuit-mlp":
             target_in(job.reference)
             signal.pthread_kill(main_thread().ident, number)
-            time.sleep(1)
-            raise RuntimeError("the signal was not heard")
+            assert heard.wait(UNHEARD_S), "the signal was not heard"
         return run_job(job)
 
     @contextmanager
     def pool(_processes):
         with ThreadPoolExecutor(1) as one:
-            yield lambda job: one.submit(stopped, job)
+            try:
+                yield lambda job: one.submit(stopped, job)
+            finally:
+                heard.set()
 
     monkeypatch.setattr(run, "_pool", pool)
     more = ("--arms", "circuit-mlp", "--dictionary", dictionaries)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from launching import wait_until
 
 from editor.comparing import compare as comparing
 from editor.comparing import processes
@@ -15,11 +16,14 @@ from editor.comparing.processes import allowed_processes, threads_each
 
 MIB, GIB = 2**20, 2**30
 STAND_IN = """
+import sys
 from concurrent.futures import wait
 from editor.cli.stopping import stopped_by_sigterm
 from editor.comparing.processes import worker_pool
 
-job = "import time; print('started', flush=True); time.sleep(90)" + " " * 2_000_000
+job = "import os, pathlib, threading; "
+job += f"pathlib.Path({sys.argv[1]!r}, str(os.getpid())).touch(); threading.Event().wait()"
+job += " " * 2_000_000
 with stopped_by_sigterm(), worker_pool(2) as pool:
     wait([pool.submit(exec, job) for _ in range(4)])
 """
@@ -76,17 +80,17 @@ def test_two_cores_run_two_arms_of_one_thread(machine):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_jobs_end_with_the_run(number):
-    """Whoever lives holds the pipe open; jobs wait in the queue, too large to be written there at once."""
-    parent = subprocess.Popen(
-        [sys.executable, "-c", STAND_IN], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        assert [parent.stdout.readline() for _ in range(2)] == ["started\n"] * 2
-        parent.send_signal(number)
-        rest, err = parent.communicate(timeout=30)
-    finally:
-        parent.kill()
-    assert rest == ""
-    assert parent.returncode == (-signal.SIGKILL if number == signal.SIGKILL else -signal.SIGINT)
-    assert ("KeyboardInterrupt" in err) is (number == signal.SIGTERM)
+def test_jobs_end_with_the_run(number, started, tmp_path):
+    """Jobs wait in the queue, too large to be written there at once. Those that run would never end."""
+    running, said = tmp_path / "running", tmp_path / "said.txt"
+    running.mkdir()
+    with said.open("w") as errors:
+        parent = started(
+            sys.executable, "-c", STAND_IN, running, stdout=subprocess.PIPE, stderr=errors, text=True
+        )
+    wait_until(lambda: len(list(running.iterdir())) == 2, parent)
+    parent.send_signal(number)
+    # Whoever lives holds the pipe open: it is at its end once they are all gone.
+    assert parent.stdout.read() == ""
+    assert parent.wait() == (-signal.SIGKILL if number == signal.SIGKILL else -signal.SIGINT)
+    assert ("KeyboardInterrupt" in said.read_text()) is (number == signal.SIGTERM)

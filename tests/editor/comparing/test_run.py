@@ -3,12 +3,12 @@
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from threading import Timer
+from types import SimpleNamespace
 
 import pytest
 from made_arms import make_costs, make_fact, make_run
 
-from editor.comparing import run
+from editor.comparing import job, run
 from editor.comparing.arms import ARMS, REFERENCE
 from editor.comparing.job import Finished, Job, target_in
 from editor.comparing.points import Target
@@ -87,13 +87,13 @@ def test_long_jobs_begin_before_short_ones_and_none_before_what_it_waits_for():
     assert families == sorted(families, key=LONG_FIRST.index)
 
 
-def test_a_job_waits_until_the_references_result_is_there(tmp_path):
+def test_a_job_waits_until_the_references_result_is_there(tmp_path, monkeypatch):
     book = ledger(tmp_path)
     book.open(resume=False)
-    later = Timer(0.5, lambda: book.keep(finished(REFERENCE, 0)))
-    later.start()
+    waits = iter([lambda: None, lambda: book.keep(finished(REFERENCE, 0))])
+    monkeypatch.setattr(job, "time", SimpleNamespace(sleep=lambda _: next(waits)()))
     assert target_in(book.path(REFERENCE, 0)) == Target(norm=3.2, collateral=0.004)
-    later.join()
+    assert not list(waits)
 
 
 def test_a_stopped_run_goes_on_with_what_is_missing(jobs, tmp_path):
