@@ -41,6 +41,7 @@ from editor.methods.shared.searching import fit_method
 from editor.methods.shared.settings import with_seed
 from editor.model.loading import LoadedModel, load_model, tensor_digests
 from editor.progress import Stages
+from editor.questions.asking import encode_probes
 from editor.questions.retained import perplexity
 from editor.report.feature_page import describe_features
 from editor.report.features import FEATURES_HTML, render_features
@@ -193,16 +194,16 @@ def verify(
     with stages.stage("Comparing retained text"):
         text, compared = text_before_after(loaded, after, material)
     digests = tensor_digests(after.model, loaded.stored_dtype)
+    erased = [probe for probe in material.measured if probe.is_erased]
     checks = integrity_checks(
         loaded,
         after,
         load_model(str(checkpoint), device=device),
-        material.held_out_text[:INTEGRITY_TEXTS],
+        material.held_out_text[:INTEGRITY_TEXTS] or encode_probes(loaded, erased[:INTEGRITY_TEXTS]),
         digests_before=before.digests,
         digests_after=digests,
         declared=set(edit.deltas) if edit else None,
     )
-    erased = [probe for probe in material.measured if probe.is_erased]
     attacks = attack_rows(case, after, prepare_attacks(case, erased), stages)
     groups = group_results(before.scored, scored, case.policy.decoding)
     facts = fact_rows(before.scored, scored, case.facts, run.key)
