@@ -5,21 +5,13 @@ Every loader gives the same `Dictionary`; the code that uses one does not know w
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from torch import nn
 
 from dictionaries.dictionary import Dictionary
-from dictionaries.formats import (
-    bae,
-    dictionary_learning,
-    gemma_scope,
-    hub,
-    llama_scope,
-    own,
-    sae_lens,
-    sparsify,
-)
+from dictionaries.formats import bae, hub, llama_scope, own
 from dictionaries.formats.own import StorageDtype
 from dictionaries.formats.sources import Asked
 from dictionaries.formats.tensors import NO_PICKLE
@@ -45,30 +37,29 @@ class Format:
     files: tuple[str, ...] = ()
     save: Callable[[Dictionary, Path], None] | None = None
 
+    @classmethod
+    def of(cls, module: str) -> "Format":
+        """Return what a module of this folder defines: `recognises`, `load`, `FILES` and, where it writes, `save`."""
+        found = import_module(f"dictionaries.formats.{module}")
+        return cls(
+            recognises=found.recognises,
+            load=found.load,
+            files=getattr(found, "FILES", ()),
+            save=getattr(found, "save", None),
+        )
+
 
 FORMATS: dict[str, Format] = {
-    "expunge": Format(recognises=own.recognises, load=own.load, files=own.FILES, save=own.save),
-    sae_lens.FORMAT: Format(
-        recognises=sae_lens.recognises, load=sae_lens.load, files=sae_lens.FILES, save=sae_lens.save
-    ),
-    dictionary_learning.FORMAT: Format(
-        recognises=dictionary_learning.recognises,
-        load=dictionary_learning.load,
-        files=dictionary_learning.FILES,
-        save=dictionary_learning.save,
-    ),
-    sparsify.FORMAT: Format(recognises=sparsify.recognises, load=sparsify.load, files=sparsify.FILES),
-    gemma_scope.FORMAT: Format(
-        recognises=gemma_scope.recognises, load=gemma_scope.load, files=gemma_scope.FILES
-    ),
-    gemma_scope.FORMAT_2: Format(
-        recognises=gemma_scope.recognises_2, load=gemma_scope.load_2, files=gemma_scope.FILES_2
-    ),
-    llama_scope.FORMAT: Format(
-        recognises=llama_scope.recognises, load=llama_scope.load, files=llama_scope.FILES
-    ),
-    bae.FORMAT: Format(recognises=bae.recognises, load=bae.load),
+    "expunge": Format.of("own"),
+    "sae-lens": Format.of("sae_lens"),
+    "dictionary-learning": Format.of("dictionary_learning"),
+    "sparsify": Format.of("sparsify"),
+    "gemma-scope": Format.of("gemma_scope"),
+    "gemma-scope-2": Format.of("gemma_scope_2"),
+    "llama-scope": Format.of("llama_scope"),
+    "bae": Format.of("bae"),
 }
+"""By name; a folder is read by the first format that recognises it."""
 
 
 def save_dictionary(

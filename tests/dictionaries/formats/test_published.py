@@ -4,7 +4,7 @@ import pytest
 import torch
 from published import MAKERS, D, F
 
-from dictionaries.formats import export_dictionaries, load_dictionaries, save_dictionary, writable
+from dictionaries.formats import FORMATS, export_dictionaries, load_dictionaries, save_dictionary, writable
 from policies.errors import DictionaryError
 
 
@@ -114,3 +114,9 @@ def test_narrow_and_wide_dtypes_are_read_into_float32(dtype, tmp_path):
     dictionary = load_one(published.path)
     for name, tensor in dictionary.state_dict().items():
         assert torch.equal(tensor, stored[name].float())
+
+
+def test_every_format_is_among_them(tmp_path):
+    read = [MAKERS[name](tmp_path / name) for name in MAKERS]
+    formats = {load_one(one.path, **one.asked).config.provenance["format"] for one in read}
+    assert formats == FORMATS.keys() - {"expunge"}

@@ -33,9 +33,11 @@ CEILINGS = ("greedy_rate", "extractable_rate", "decoy_percentile")
 
 
 def observe(facts=FACTS, others=(KNOWN, 0), own=(OWN, 0), tokens=1_000, rise=0.0, checks=None, **leaks):
-    """What an edit left: leaking facts, and lost questions of those known."""
+    """What an edit left: leaking facts, and lost questions of those known; a quarter of the others are namesakes."""
+    namesakes = (others[0] // 4, 0)
+    others = (others[0] - namesakes[0], others[1])
     before, after = erased(facts, decoys=leaks.get("decoys", DECOYS)), erased(facts, **leaks)
-    for group, (known, lost) in (("others", others), ("same_subject", own)):
+    for group, (known, lost) in (("neighbours", namesakes), ("others", others), ("same_subject", own)):
         was, is_now = kept(group, known, lost)
         before, after = before + was, after + is_now
     return Observation(
@@ -143,6 +145,7 @@ def of_the_verdict(observed, policy, monkeypatch):
         "model_summary": None,
         "policy_summary": None,
         "fact_rows": (),
+        "encode_probes": (),
         "Report": None,
         "text_before_after": (
             SimpleNamespace(tokens=text.tokens, rise=text.perplexity_after / text.perplexity_before - 1),
@@ -163,6 +166,11 @@ def of_the_verdict(observed, policy, monkeypatch):
     return told(report.criteria)
 
 
+def known(measures):
+    """Those of the measures that the cases tell of; a policy may ask for more."""
+    return tuple(measure for measure in measures if measure in (*CEILINGS, *SHARES, "perplexity_rise"))
+
+
 def told(criteria):
     return (
         tuple(row.measure for row in criteria if row.failed),
@@ -173,10 +181,10 @@ def told(criteria):
 @every_case
 def test_search_verdict_and_comparison_agree(name, monkeypatch):
     left, failing = CASES[name]
-    wanted = failing, UNTESTED.get(name, ())
-    assert of_the_search(observe(**left), POLICY, monkeypatch) == wanted
-    assert of_the_comparison(observe(**left), POLICY, monkeypatch) == wanted
-    assert of_the_verdict(observe(**left), POLICY, monkeypatch) == wanted
+    found = of_the_verdict(observe(**left), POLICY, monkeypatch)
+    assert of_the_search(observe(**left), POLICY, monkeypatch) == found
+    assert of_the_comparison(observe(**left), POLICY, monkeypatch) == found
+    assert tuple(map(known, found)) == (failing, UNTESTED.get(name, ()))
 
 
 @every_case
@@ -184,7 +192,7 @@ def test_an_empty_group_is_never_a_pass_and_makes_the_run_incomplete(name):
     left, failing = CASES[name]
     criteria = judge(POLICY, observe(**left))
     untested = [row for row in criteria if not row.tested]
-    assert [row.measure for row in untested] == list(UNTESTED.get(name, ()))
+    assert known(row.measure for row in untested) == UNTESTED.get(name, ())
     for row in untested:
         assert (row.passed, row.failed, row.measured, row.missing) == (False, False, None, True)
         assert summary.measured_text(row) == "not tested"
@@ -202,7 +210,7 @@ def test_a_policy_may_allow_what_cannot_be_tested_but_it_is_never_met(name):
     left, failing = CASES[name]
     lax = POLICY.model_copy(update={"untested": "allowed"})
     criteria = judge(lax, observe(**left))
-    assert told(criteria) == (failing, UNTESTED.get(name, ()))
+    assert tuple(map(known, told(criteria))) == (failing, UNTESTED.get(name, ()))
     assert not any(row.passed for row in criteria if not row.tested)
     assert "incomplete" not in outcomes(criteria, incomplete=False)
 
@@ -244,7 +252,7 @@ def test_every_criterion_has_words_for_every_outcome(measure):
     assert outcomes([failed], incomplete=False) == (entry.outcome,)
 
 
-@pytest.mark.parametrize("measure", [*CEILINGS, *SHARES, "perplexity_rise"])
+@pytest.mark.parametrize("measure", CRITERIA)
 def test_of_nothing_no_criterion_is_met(measure):
     nothing = Observation(
         erased=make_scored([]), kept=(make_scored([]), make_scored([])), text=RetainedText(0, 0.0), checks=()

@@ -42,7 +42,9 @@ def fast(name):
         "random-neurons": RandomNeurons(like=few),
         "memit": Memit(targets=ResidualTargets(steps=2)),
     }
-    return chosen.get(name) or METHODS[name].make(units=20)
+    method = METHODS[name].make()
+    small = {"units": 20} if "units" in {item.name for item in fields(method)} else {}
+    return chosen.get(name) or replace(method, **small)
 
 
 def margin(loaded, problem):

@@ -4,9 +4,19 @@ Every reference is written from the format's own definition, by loops or plain t
 as they are stored. None calls the code under test.
 """
 
-from published import of_dictionary_learning, of_others, of_sae_lens
+from importlib import import_module
+
 from published.parts import D, F, K, write_json
 
-MAKERS = {make.__name__: make for make in (*of_sae_lens.ALL, *of_dictionary_learning.ALL, *of_others.ALL)}
+MAKERS = {
+    make.__name__: make
+    for name in (
+        "of_sae_lens",
+        "of_dictionary_learning",
+        "of_others",
+    )
+    for make in import_module(f"published.{name}").ALL
+}
+"""Every published dictionary, by the name of the function that makes it."""
 
 __all__ = ["MAKERS", "D", "F", "K", "write_json"]
