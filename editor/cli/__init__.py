@@ -51,7 +51,8 @@ def cli() -> None:
 
     \b
     Exit codes: 0 policy met, 1 leakage above the policy, 2 usage or input error,
-    3 utility below the policy, 4 incomplete (something was skipped), 5 internal error.
+    3 utility below the policy, 4 incomplete (something was skipped, or a limit had nothing
+    to count), 5 internal error.
     """  # noqa: D301  # click wants the character
 
 
