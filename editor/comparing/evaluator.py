@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from detectors.fact import Fact
 from editor.artefacts.masking import CaseKey
 from editor.attacks.running import attack_rows, prepare_attacks
 from editor.case import Case
@@ -123,8 +122,7 @@ class EditEvaluator:
         rows = []
         erased = after.where(lambda probe: probe.is_erased)
         for target, places in after.by_target(erased).items():
-            fact = Fact(subject=target.subject, entity_type=target.relation, secret=target.answer, sources=())
-            label, percentile = self.key.fact_label(fact), percentiles.get(target)
+            label, percentile = self.key.label(target), percentiles.get(target)
             chance = extractable(scores.log_p_z[:, places], policy.decoding.budget_tries)
             rows.append(
                 FactOutcome(

@@ -215,10 +215,9 @@ def fact_rows(
     bits = _worst_bits(before, "erased"), _worst_bits(after, "erased") if after else {}
     rows = []
     for target, indices in before.by_target(before.where(_selects("erased", "all"))).items():
-        fact = Fact(subject=target.subject, entity_type=target.relation, secret=target.answer, sources=())
         rows.append(
             FactRow(
-                fact=key.fact_label(fact),
+                fact=key.label(target),
                 subject=key.subject_label(target.subject),
                 entity_type=target.relation,
                 length_class=length_class(target.answer),
