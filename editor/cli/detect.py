@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from editor.cli.detect_score import score
+from editor.cli.detect_score import score_detection
 from editor.cli.options import build
 from policies.errors import ExitCode
 
@@ -76,7 +76,7 @@ def detect(
             check_file(output, overwrite=overwrite)
         from policies import load_policy
 
-        complete = score(labelled, load_policy(policy), split or "all", output, quiet=quiet)
+        complete = score_detection(labelled, load_policy(policy), split or "all", output, quiet=quiet)
         ctx.exit(ExitCode.MET if complete else ExitCode.INCOMPLETE)
     if split is not None:
         raise click.UsageError("--split needs --score.")

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from policies import Policy
 
 
-def score(labelled: Path, policy: "Policy", split: "Split", output: Path | None, *, quiet: bool) -> bool:
+def score_detection(
+    labelled: Path, policy: "Policy", split: "Split", output: Path | None, *, quiet: bool
+) -> bool:
     """Measure, print a table and, where `output` is given, write the figures.
 
     Returns whether every text was completely scanned.

@@ -74,11 +74,11 @@ def draw_conclusion(
         summary=summarise(arms, seed),
         tests=paired_tests(arms, reference, seed),
         overlaps=overlaps(arms),
-        verdict=verdict(arms, original, seed, reference=reference),
+        verdict=comparison_verdict(arms, original, seed, reference=reference),
     )
 
 
-def verdict(
+def comparison_verdict(
     arms: Sequence[ArmRun], original: Sequence[FactOutcome] = (), seed: int = 0, *, reference: str = ""
 ) -> str:
     """Which arm forgot most at the same collateral, by how much, and whether the difference is significant.

@@ -15,7 +15,7 @@ from editor.artefacts.masking import CaseKey
 from editor.case import Case
 from editor.comparing.editing_map import editing_map
 from editor.comparing.evaluator import EditEvaluator, Original
-from editor.comparing.points import OperatingPointEdit, Target, Tuner
+from editor.comparing.points import OperatingPointEdit, OperatingTarget, Tuner
 from editor.locators.features import FeatureAttribution
 from editor.measuring.evaluation_data import prepare
 from editor.methods import METHODS
@@ -75,10 +75,10 @@ class Finished(BaseModel):
     cost: Cost
 
     @property
-    def target(self) -> Target:
+    def target(self) -> OperatingTarget:
         """What the arm costs where it is tuned to the policy."""
         tuned = next(point for point in self.run.points if point.point == "policy")
-        return Target(norm=tuned.norm, collateral=tuned.collateral)
+        return OperatingTarget(norm=tuned.norm, collateral=tuned.collateral)
 
 
 def run_job(job: Job) -> Finished:
@@ -129,7 +129,7 @@ def run_job(job: Job) -> Finished:
     return Finished(run=run, cost=cost)
 
 
-def target_in(reference: Path) -> Target:
+def target_in(reference: Path) -> OperatingTarget:
     """What the reference arm costs, as soon as its job is finished; where that fails, this process is ended."""
     while not reference.exists():
         time.sleep(LOOK_S)

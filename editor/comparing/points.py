@@ -30,7 +30,7 @@ BROKEN = 1e6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
+class OperatingTarget:
     """What the reference arm costs where it is tuned to the policy.
 
     Attributes:
@@ -51,7 +51,7 @@ class OperatingPointEdit:
         method: with the settings taken.
         scale: the factor by which the fitted change was multiplied.
         edit: the result.
-        collateral: as in `Target`.
+        collateral: as in `OperatingTarget`.
     """
 
     point: PointName
@@ -94,12 +94,12 @@ class Tuner:
         self.fitting_s = 0.0
         self._final: dict[Method, Edit] = {}
 
-    def operated(self, target: Target | None) -> Iterator[OperatingPointEdit]:
+    def operated(self, target: OperatingTarget | None) -> Iterator[OperatingPointEdit]:
         """The arm at all operating points; without a target it is the reference, which sets it."""
         best = self.tuning.best
         edit = self.final(best)
         collateral = self.judge.divergence(edit)
-        own = target or Target(norm=edit.norm, collateral=collateral)
+        own = target or OperatingTarget(norm=edit.norm, collateral=collateral)
         yield OperatingPointEdit(
             point="policy", method=best.method, scale=1.0, edit=edit, collateral=collateral
         )

@@ -13,7 +13,7 @@ TOP_UNITS = 12
 UNITS = 100
 """Units that are located where a locator makes no choice of its own."""
 
-Row = Mapping[str, Any]
+TableRow = Mapping[str, Any]
 """One line of a table: column name -> number or text."""
 
 
@@ -34,7 +34,7 @@ class Finding:
     settings: Mapping[str, float | str]
     units: int = UNITS
     sentences: tuple[str, ...] = ()
-    tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    tables: Mapping[str, Sequence[TableRow]] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 

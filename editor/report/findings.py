@@ -10,7 +10,7 @@ from editor.measuring.criteria import CRITERIA
 from editor.results.report import Criterion, FactRow, Rate, Report, SubjectRow
 
 
-class TypeRow(NamedTuple):
+class TypeLeaks(NamedTuple):
     """The facts in scope of one entity type."""
 
     entity_type: str
@@ -71,15 +71,15 @@ def most_exposed_subjects(report: Report) -> list[SubjectRow]:
     return sorted(report.subjects, key=lambda row: (-leaked(row), bits_of(row), row.subject))
 
 
-def by_type(report: Report) -> list[TypeRow]:
+def by_type(report: Report) -> list[TypeLeaks]:
     """The facts in scope by entity type, in alphabetical order."""
     types = sorted({row.entity_type for row in report.facts})
-    return [_type_row(name, [row for row in report.facts if row.entity_type == name]) for name in types]
+    return [_type_leaks(name, [row for row in report.facts if row.entity_type == name]) for name in types]
 
 
-def _type_row(name: str, rows: Sequence[FactRow]) -> TypeRow:
+def _type_leaks(name: str, rows: Sequence[FactRow]) -> TypeLeaks:
     edited = any(row.leaked_after is not None for row in rows)
-    return TypeRow(
+    return TypeLeaks(
         entity_type=name,
         leaked_before=Rate(hits=sum(row.leaked_before for row in rows), total=len(rows)),
         leaked_after=Rate(hits=sum(bool(row.leaked_after) for row in rows), total=len(rows))

@@ -1,7 +1,7 @@
 """What a policy asks for, each criterion an entry of `CRITERIA`.
 
-The search, the verdict, the gate, the comparison and every rendering read it from here. A new criterion is a file beside these,
-which defines `CRITERION`, and its name in the table.
+The search, the verdict, the gate, the comparison and every rendering read it from here. A new criterion is a file
+beside these, which defines `CRITERION`, and its name in the table.
 """
 
 from collections.abc import Mapping

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from editor.report.figures.style import INK, MUTED, RULE, SERIES, new_figure, quiet, titled
+from editor.report.figures.style import INK, MUTED, RULE, SERIES, new_file_figure, quiet, titled
 from editor.report.figures.style import save_figure as save_figure  # noqa: PLC0414  # with the figures that it saves
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def recovered_figure(rows: "Mapping[str, Evaluation]") -> Figure | None:
     if not points:
         return None
     groups = _groups(points)
-    figure = new_figure(4.2)
+    figure = new_file_figure(4.2)
     axes = quiet(figure.add_axes((0.1, 0.14, 0.87, 0.72)))
     for (colour, marker), (group, names) in zip(_styles(len(groups)), groups.items(), strict=True):
         x, y = zip(*(points[name] for name in names), strict=True)
@@ -59,7 +59,7 @@ def density_figure(rows: "Mapping[str, Evaluation]") -> Figure:
     from dictionaries.evaluation.evaluate import DENSITY_EDGES
 
     height = 1.05
-    figure = new_figure(0.85 + height * len(rows))
+    figure = new_file_figure(0.85 + height * len(rows))
     whole = figure.get_size_inches()[1]
     families = list(dict.fromkeys(map(_family, rows)))
     for index, (name, one) in enumerate(rows.items()):
@@ -89,7 +89,7 @@ def entropy_figure(rows: "Sequence[EntropyRow]", title: str, label: str) -> Figu
     groups: dict[str, list[EntropyRow]] = {}
     for row in rows:
         groups.setdefault(row.series, []).append(row)
-    figure = new_figure(4.2)
+    figure = new_file_figure(4.2)
     axes = quiet(figure.add_axes((0.1, 0.14, 0.87, 0.72)))
     for (colour, marker), (name, points) in zip(_styles(len(groups)), groups.items(), strict=True):
         x = [row.at for row in points]

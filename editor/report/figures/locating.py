@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from editor.locators.features import Attribution
 from editor.locators.sparse_probing import ProbeStudy
 from editor.report.figures.circuits import faithfulness_figure
-from editor.report.figures.style import INK, MUTED, RULE, SERIES, new_figure, quiet, titled
+from editor.report.figures.style import INK, MUTED, RULE, SERIES, new_file_figure, quiet, titled
 
 COLUMNS = 240
 """Cells a site is drawn in: wider sites show the highest score of neighbouring units."""
@@ -28,7 +28,7 @@ def unit_map(attribution: Attribution, units: int, title: str) -> Figure:
     highest = cells.max() or 1.0
     step = 0.34 if len(sites) <= 16 else 0.2
     height = 1.15 + step * len(sites)
-    figure = new_figure(height)
+    figure = new_file_figure(height)
     axes = figure.add_axes((0.14, 0.62 / height, 0.83, step * len(sites) / height))
     axes.imshow(
         np.sqrt(cells / highest),
@@ -69,7 +69,7 @@ def _binned(scores: np.ndarray) -> np.ndarray:
 def probe_figure(study: ProbeStudy) -> Figure:
     """Validation F1 by k, a line a layer; the chosen probe ringed, its controls on the test split as dashes."""
     sites = sorted({row.site for row in study.rows})
-    figure = new_figure(4.2)
+    figure = new_file_figure(4.2)
     axes = quiet(figure.add_axes((0.1, 0.14, 0.87, 0.72)))
     for index, site in enumerate(sites):
         rows = sorted((row for row in study.rows if row.site == site), key=lambda row: row.k)

@@ -32,7 +32,7 @@ def save_figure(figure: Figure, folder: Path, name: str) -> None:
         figure.savefig(folder / f"{name}.png", dpi=PIXELS_PER_INCH, metadata={"Software": None})
 
 
-def new_figure(height: float) -> Figure:
+def new_file_figure(height: float) -> Figure:
     """A figure of the common width, so many inches high."""
     return Figure(figsize=(WIDTH, height), facecolor="white")
 
