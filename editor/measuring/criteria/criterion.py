@@ -116,7 +116,7 @@ class CriterionEntry:
         )
 
     def has_room(self, policy: Policy, row: Criterion) -> bool:
-        """Whether a ceiling is met by as much as a search aims at; what was not tested leaves nothing to aim at."""
+        """Return whether a ceiling is met by as much as a search aims at; with nothing tested there is no aim."""
         if self.aim is None or row.measured is None:
             return not row.failed
         return row.measured <= self.aim(policy)
@@ -148,7 +148,7 @@ class CriterionEntry:
             else number(measured),
             name=row.name.removeprefix("facts "),
             limit=self._written(row.threshold),
-            ceiling="none may be" if row.threshold == 0 else f"at most {self._written(row.threshold)} may be",
+            ceiling="none may" if row.threshold == 0 else f"at most {self._written(row.threshold)} may",
             failed=f"{row.threshold - measured:.0f} of {row.threshold:.0f}",
         )
 
