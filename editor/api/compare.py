@@ -79,7 +79,7 @@ def kept_beside(output: str | Path) -> Path:
 
 @contextmanager
 def _kept_arms(request: CompareRequest) -> Iterator[Path]:
-    """The folder beside the output, or one that is gone afterwards."""
+    """Yield the folder beside the output, or one that is gone afterwards."""
     if request.output is not None:
         yield kept_beside(request.output)
         return

@@ -33,21 +33,21 @@ class Job:
     """What a process is given.
 
     Attributes:
-        arm: in `METHODS`.
-        seed: of everything random.
-        case: facts, questions and retained text.
-        model: a checkpoint folder or a hub name.
-        device: where to run.
-        dictionaries: a folder, or a hub name.
-        site: what they read, where they do not say.
-        trials: of the search.
-        reference: the file that tells what the reference arm costs, which may not be there yet; None for the
+        arm: name in `METHODS`.
+        seed: seed of everything random.
+        case: case with facts, questions and retained text.
+        model: checkpoint folder or hub name.
+        device: device to run on.
+        dictionaries: folder or hub name of dictionaries.
+        site: site that the dictionaries read, where they do not say.
+        trials: number of search trials.
+        reference: file that tells what the reference arm costs, which may not be there yet; None for the
             reference itself.
-        key: names facts in results.
-        processes: how many jobs run at a time.
-        threads: of this one.
+        key: key that names facts in results.
+        processes: number of jobs that run at a time.
+        threads: number of this job's threads.
         originals: seed -> what verification finds of the original model.
-        attribution: the locator of features.
+        attribution: locator of features.
     """
 
     arm: str
@@ -130,14 +130,14 @@ def run_job(job: Job) -> Finished:
 
 
 def target_in(reference: Path) -> OperatingTarget:
-    """What the reference arm costs, as soon as its job is finished; where that fails, this process is ended."""
+    """Return what the reference arm costs, as soon as its job is finished; where that fails, this process is ended."""
     while not reference.exists():
         time.sleep(LOOK_S)
     return Finished.model_validate_json(reference.read_text(encoding="utf-8")).target
 
 
 def _measured(evaluator: EditEvaluator, operated: list[OperatingPointEdit]) -> tuple[Point, ...]:
-    """Each point; an edit that stands at several is measured once."""
+    """Measure each point; an edit that stands at several is measured once."""
     known: dict[int, Point] = {}
     points = []
     for one in operated:
@@ -153,7 +153,7 @@ def _device_name(device: torch.device) -> str:
 
 
 def peak_mib(device: torch.device) -> float:
-    """The most memory this process has held: of the GPU where it runs on one, else resident."""
+    """Return the most memory this process has held, in MiB: of the GPU where it runs on one, else resident."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     unit = 2**20 if sys.platform == "darwin" else 2**10
