@@ -22,13 +22,13 @@ _NOTHING_SKIPPED: tuple[tuple[str, str], ...] = ()
 
 @dataclass(frozen=True, kw_only=True)
 class CaseFiles:
-    """What the user named.
+    """Files that the user named.
 
     Attributes:
         corpus: text that the model was trained on; None where only a facts file is given.
         facts: facts file that stands in for detection.
         probes: probes file with wordings that do not occur in the corpus.
-        quality: what `expunge detect --score` measured, for the scope's coverage.
+        quality: file with what `expunge detect --score` measured, for the scope's coverage.
     """
 
     corpus: Path | None = None
@@ -94,7 +94,7 @@ def open_case(
     """Read and check everything: detect facts (or read them), build probes, keep retained text.
 
     Args:
-        files: what the user named.
+        files: files that the user named.
         policy: policy, which says what counts as personal.
         request: request, which says whose data must go; None for everybody's.
         seed: seed of everything random.

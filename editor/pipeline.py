@@ -53,7 +53,7 @@ INTEGRITY_TEXTS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class RunInfo:
-    """Who runs what, for the report.
+    """Operator, command and case key of a run.
 
     Attributes:
         operator: name or service account; no data subject.
@@ -68,7 +68,7 @@ class RunInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class EraseOptions:
-    """How to erase.
+    """Options of an erasure.
 
     Attributes:
         method: method with the settings taken where `search` is None, with the first trial's otherwise.

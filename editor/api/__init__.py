@@ -1,6 +1,7 @@
 """The jobs of Expunge as functions: what the command line and Python call alike.
 
-Each takes the fields of its request (`editor.api.requests`) as arguments and returns what was measured.
+Each takes the fields of its request (`editor.api.requests`) as arguments, returns what was measured and raises a
+`policies.errors.ExpungeError` where the inputs cannot be used.
 """
 
 import inspect

@@ -33,7 +33,7 @@ SUPPLIED = "dictionaries"
 
 @dataclass(frozen=True, kw_only=True)
 class CompareOptions:
-    """What to compare, and how.
+    """Options of a comparison: what to compare, and how.
 
     Attributes:
         arms: names in `METHODS`; the reference is always one.

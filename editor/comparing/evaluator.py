@@ -33,7 +33,7 @@ ATTACKED: tuple[PointName, ...] = ("policy", "collateral")
 
 @dataclass(frozen=True, kw_only=True)
 class Original:
-    """What verification finds of the original model; the same for all arms of a seed.
+    """Scores of the original model, by verification's questions and text; the same for all arms of a seed.
 
     Attributes:
         scored: questions with their scores.

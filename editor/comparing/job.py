@@ -30,7 +30,7 @@ LOOK_S = 0.2
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a process is given.
+    """Task of one process: an arm with a seed.
 
     Attributes:
         arm: name in `METHODS`.
@@ -67,7 +67,7 @@ class Job:
 
 
 class Finished(BaseModel):
-    """What a job found, as it is kept until the comparison is whole."""
+    """Result of a job, as it is kept until the comparison is whole."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

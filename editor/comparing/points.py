@@ -31,7 +31,7 @@ BROKEN = 1e6
 
 @dataclass(frozen=True, kw_only=True)
 class OperatingTarget:
-    """What the reference arm costs where it is tuned to the policy.
+    """Norm and collateral of the reference arm where it is tuned to the policy: what the others are brought to.
 
     Attributes:
         norm: ‖ΔW‖_F.
@@ -181,8 +181,8 @@ def scale_to(judge: TrialJudge, edit: Edit, collateral: float, guess: float = 1.
     """Find the factor that brings an edit to a collateral in nats/token.
 
     Secants in the logarithms of both, from a first guess on. Collateral grows with about the square of a small
-    change, so that few steps are needed. An edit that cannot be
-    brought there within `SCALES` is left at the end of it, and otherwise at the nearest that was seen.
+    change, so that few steps are needed. An edit that cannot be brought there within `SCALES` is left at the end of
+    it, and otherwise at the nearest that was seen.
     """
     if edit.is_empty or collateral <= 0:
         return 1.0

@@ -19,7 +19,7 @@ TableRow = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What a locator found.
+    """Finding of a locator.
 
     Attributes:
         attribution: Scores of units by site; the best of them are located.
@@ -40,7 +40,7 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class SiteRow:
-    """What was located at one site.
+    """Units located at one site.
 
     Attributes:
         site: Name of the site.

@@ -27,7 +27,7 @@ THRESHOLDS = (*LeakageCeilings.model_fields, *UtilityFloors.model_fields)
 
 @dataclass(frozen=True, kw_only=True)
 class FailOn:
-    """What a run fails on.
+    """Outcomes that a run fails on, and thresholds that it replaces.
 
     Attributes:
         outcomes: outcomes that give an exit code other than 0, gravest first.

@@ -13,7 +13,7 @@ def outcomes(criteria: Sequence[Criterion], *, incomplete: bool) -> tuple[Outcom
     """Return what went wrong, gravest first.
 
     Args:
-        criteria: judged; one that the policy asks for and that had nothing to count makes the run incomplete.
+        criteria: judged criteria; one that the policy asks for and that had nothing to count makes the run incomplete.
         incomplete: whether something was skipped.
     """
     occurred: set[Outcome] = {CRITERIA[row.measure].outcome for row in criteria if row.failed}
@@ -35,8 +35,8 @@ def verdict(code: ExitCode, criteria: Sequence[Criterion], facts: Sequence[FactR
 
     Args:
         code: exit code of the run, as `exit_code` returns it.
-        criteria: what was measured against the policy.
-        facts: those in scope; `leaked_after` None for an audit.
+        criteria: criteria of the policy, judged.
+        facts: facts in scope; `leaked_after` None for an audit.
     """
     edited = any(row.leaked_after is not None for row in facts)
     failed = [criterion for criterion in criteria if criterion.failed]

@@ -13,7 +13,7 @@ class Control(NamedTuple):
 
     method: "Method"
     title: str
-    """What it is, in words."""
+    """Control in words."""
 
 
 class Method(Protocol):

@@ -15,7 +15,7 @@ NOT_TESTED = "not tested"
 
 
 class RetainedText(NamedTuple):
-    """What an edit did to retained text."""
+    """Change of retained text by an edit."""
 
     tokens: int
     """Number of tokens measured."""
@@ -25,7 +25,7 @@ class RetainedText(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """What criteria count.
+    """Observation of a model, which criteria count.
 
     Attributes:
         erased: Facts in scope and their decoys, scored on the model that is judged.
@@ -48,7 +48,7 @@ class Count(NamedTuple):
     of: int
     """Number of facts, questions, tokens or checks counted; with 0 the criterion is not tested."""
     rate: Rate | None = None
-    """What `measured` is the rate of, where single facts or questions were counted."""
+    """Rate behind `measured`, where single facts or questions were counted."""
 
     @classmethod
     def share(cls, rate: Rate) -> "Count":
@@ -137,8 +137,8 @@ class CriterionEntry:
         """Return why the policy is not met.
 
         Args:
-            row: a criterion that failed.
-            leaks: how many facts leak, in words.
+            row: criterion that failed.
+            leaks: number of facts that leak, in words.
         """
         measured = row.measured or 0.0
         return self.reason.format(

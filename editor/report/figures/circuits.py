@@ -7,7 +7,7 @@ from editor.report.figures.style import MUTED, RULE, SERIES, new_file_figure, qu
 
 
 def faithfulness_figure(curve: Faithfulness) -> Figure:
-    """Faithfulness over the share of nodes."""
+    """Draw faithfulness over the share of nodes."""
     figure = new_file_figure(3.4)
     axes = quiet(figure.add_axes((0.1, 0.17, 0.87, 0.68)))
     colour, marker = SERIES[0]

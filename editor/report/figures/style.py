@@ -33,7 +33,7 @@ def save_figure(figure: Figure, folder: Path, name: str) -> None:
 
 
 def new_file_figure(height: float) -> Figure:
-    """A figure of the common width, so many inches high."""
+    """Make a figure of the common width, so many inches high."""
     return Figure(figsize=(WIDTH, height), facecolor="white")
 
 
@@ -43,7 +43,7 @@ def titled(axes: Axes, text: str) -> None:
 
 
 def quiet(axes: Axes) -> Axes:
-    """Axes with nothing but a baseline and horizontal rules."""
+    """Leave axes nothing but a baseline and horizontal rules, and return them."""
     for side in ("top", "left", "right"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(RULE)
