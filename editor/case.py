@@ -22,13 +22,13 @@ _NOTHING_SKIPPED: tuple[tuple[str, str], ...] = ()
 
 @dataclass(frozen=True, kw_only=True)
 class CaseFiles:
-    """What the user named.
+    """Files that the user named.
 
     Attributes:
-        corpus: the text the model was trained on; None where only a facts file is given.
-        facts: a facts file that stands in for detection.
-        probes: a probes file with wordings that do not occur in the corpus.
-        quality: what `expunge detect --score` measured, for the scope's coverage.
+        corpus: text that the model was trained on; None where only a facts file is given.
+        facts: facts file that stands in for detection.
+        probes: probes file with wordings that do not occur in the corpus.
+        quality: file with what `expunge detect --score` measured, for the scope's coverage.
     """
 
     corpus: Path | None = None
@@ -42,15 +42,15 @@ class Case:
     """Facts, probes and retained text of one run.
 
     Attributes:
-        name: the case's identifier.
-        policy: what counts as personal and as erased.
-        request: whose data must go; None for everybody's.
-        facts: what was found, about everybody.
-        probes: both splits, all groups.
+        name: identifier of the case.
+        policy: policy, which says what counts as personal and as erased.
+        request: request, which says whose data must go; None for everybody's.
+        facts: facts found, about everybody.
+        probes: probes of both splits and all groups.
         documents: retained text.
         scope: what was looked at, for the report.
         incomplete: whether something was skipped.
-        seed: of everything random.
+        seed: seed of everything random.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Case:
         return [f for f in self.facts if (f.subject, f.entity_type, f.secret) in targets]
 
     def all_facts(self) -> list[Fact]:
-        """Every personal answer known to this run, those of a probes file included: no artefact may hold one."""
+        """Return every personal answer known to this run, those of a probes file included: no artefact may hold one."""
         found = {(fact.subject, fact.entity_type, fact.secret): fact for fact in self.facts}
         for probe in self.probes:
             target = probe.target
@@ -94,12 +94,13 @@ def open_case(
     """Read and check everything: detect facts (or read them), build probes, keep retained text.
 
     Args:
-        files: what the user named.
-        policy: what counts as personal.
-        request: whose data; None for everybody's.
-        seed: of everything random.
-        processes: how many search the corpus; None for one a core where it is large. The facts are the same.
-        stages: progress.
+        files: files that the user named.
+        policy: policy, which says what counts as personal.
+        request: request, which says whose data must go; None for everybody's.
+        seed: seed of everything random.
+        processes: number of processes that search the corpus; None for one a core where it is large. The facts are
+            the same.
+        stages: display of progress.
 
     Raises:
         CorpusError: a file cannot be read, or nothing personal was found in it.
@@ -172,7 +173,7 @@ def _measured_quality(path: Path | None, policy: Policy) -> tuple[str, ...]:
 
 
 def _documents_of(facts: Iterable[Fact]) -> Iterator[Document]:
-    """The contexts that a facts file holds, secrets included, as stand-ins for the corpus."""
+    """Yield the contexts that a facts file holds, secrets included, as stand-ins for the corpus."""
     for fact in facts:
         for number, source in enumerate(fact.sources):
             yield Document(
@@ -204,7 +205,7 @@ def _scope(
 
 
 class _RetainedSample:
-    """Keeps every document that names a requested subject, and a seeded sample of the others."""
+    """Sample of every document that names a requested subject, and of some others, by a seed."""
 
     def __init__(self, request: ErasureRequest | None, seed: int) -> None:
         self.names = [n for s in request.subjects for n in (s.name, *s.aliases)] if request else []
@@ -223,7 +224,7 @@ class _RetainedSample:
             heapq.heappushpop(self.heap, item)
 
     def documents(self) -> list[Document]:
-        """What was kept, in corpus order."""
+        """Return what was kept, in corpus order."""
         return [document for _, _, document in sorted(self.heap, key=lambda item: -item[1])]
 
     def _draw(self, identifier: str) -> float:

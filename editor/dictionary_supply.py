@@ -30,8 +30,8 @@ class DictionarySupply:
     """Dictionaries and how good they are.
 
     Attributes:
-        dictionaries: one for each site that may be edited, on the model's device.
-        quality: their evaluation on retained text held out from the edit.
+        dictionaries: dictionary of each site that may be edited, on the model's device.
+        quality: evaluation of the dictionaries on retained text held out from the edit.
     """
 
     dictionaries: Mapping[Site, Dictionary]

@@ -8,12 +8,12 @@ MANY = ((1e15, ""), (1e12, " trillion"), (1e9, " billion"), (1e6, " million"), (
 
 
 def percent(share: float, *, signed: bool = False, apart_from: float | None = None) -> str:
-    """A share as a percentage with one decimal: 0.996 is '99.6%', 0.99999 is '>99.9%', 1 is '100%'.
+    """Write a share as a percentage with one decimal: 0.996 is '99.6%', 0.99999 is '>99.9%', 1 is '100%'.
 
     Args:
-        share: 0 to 1, or a relative change.
-        signed: with a sign and two decimals, for a change.
-        apart_from: a limit; more decimals are written where fewer would read as if the share were equal to it.
+        share: share of 0 to 1, or a relative change.
+        signed: whether a sign and two decimals are written, as for a change.
+        apart_from: limit; more decimals are written where fewer would read as if the share were equal to it.
     """
     text = _percent(share, signed=signed)
     if apart_from is None or share == apart_from or text != _percent(apart_from, signed=signed):
@@ -43,17 +43,17 @@ def _percent(share: float, *, signed: bool) -> str:
 
 
 def count(rate: Rate) -> str:
-    """'3 of 25'."""
+    """Write hits of a total: '3 of 25'."""
     return f"{rate.hits:,} of {rate.total:,}"
 
 
 def share_of(rate: Rate) -> str:
-    """The rate as a percentage, '–' where nothing was tested."""
+    """Write the rate as a percentage, '–' where nothing was tested."""
     return percent(rate.rate) if rate.total else "–"
 
 
 def interval(rate: Rate) -> str:
-    """The 95% interval in words: 'at most 13.7%' where nothing was hit, '4.5% to 31.2%' otherwise."""
+    """Write the 95% interval in words: 'at most 13.7%' where nothing was hit, '4.5% to 31.2%' otherwise."""
     if rate.total == 0:
         return "nothing was tested"
     if rate.hits == 0:
@@ -64,7 +64,7 @@ def interval(rate: Rate) -> str:
 
 
 def bits(value: float | None) -> str:
-    """Bits with one decimal, without the unit: '31.4', '128' from a hundred on, '∞' where nothing was left."""
+    """Write bits with one decimal, without the unit: '31.4', '128' from a hundred on, '∞' where nothing was left."""
     if value is None:
         return ""
     if math.isinf(value):
@@ -73,7 +73,7 @@ def bits(value: float | None) -> str:
 
 
 def odds(value: float) -> str:
-    """How many tries a guess of so many bits takes: 0 is 'every try', 20 is '1 in 1 million tries'."""
+    """Say how many tries a guess of so many bits takes: 0 is 'every try', 20 is '1 in 1 million tries'."""
     tries = 2.0**value if value < 1000 else math.inf
     if tries < 1.05:
         return "every try"
@@ -90,7 +90,7 @@ def odds(value: float) -> str:
 
 
 def number(value: float | str) -> str:
-    """Any measured number, four significant digits at most and no trailing zeros."""
+    """Write any measured number, four significant digits at most and no trailing zeros."""
     if isinstance(value, str):
         return value
     if isinstance(value, int) or (math.isfinite(value) and value == int(value) and abs(value) < 1e15):
@@ -99,17 +99,17 @@ def number(value: float | str) -> str:
 
 
 def arrow(before: str, after: str | None) -> str:
-    """'before → after', or 'before' where there is no after."""
+    """Write 'before → after', or 'before' where there is no after."""
     return before if after is None else f"{before} → {after}"
 
 
 def plural(amount: int, noun: str) -> str:
-    """'1 fact', '2 facts'."""
+    """Write an amount of a noun: '1 fact', '2 facts'."""
     return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
 
 
 def words(identifier: str) -> str:
-    """An identifier as words: 'held_out' is 'held-out', 'same_subject' is 'same subject'."""
+    """Write an identifier as words: 'held_out' is 'held-out', 'same_subject' is 'same subject'."""
     return WORDS.get(identifier, identifier.replace("_", " "))
 
 

@@ -47,7 +47,7 @@ class Lab:
         return self.folder / "probes.jsonl"
 
     def dictionaries(self, architecture: str) -> Path:
-        """Pretrained dictionaries of `mlp_out` at every layer: "gated" or "binary"."""
+        """Return the folder of pretrained dictionaries of `mlp_out` at every layer, "gated" or "binary"."""
         return self.folder / "dictionaries" / DICTIONARY_FOLDERS[architecture]
 
 

@@ -22,13 +22,13 @@ from editor.tuning.build_problem import PreparedModel, build_problem
 
 @dataclass(frozen=True, kw_only=True)
 class Located:
-    """Where the facts sit.
+    """Facts located in a model.
 
     Attributes:
         locator: Entry of the locator.
-        finding: What it found.
+        finding: Finding of the locator.
         units: Number of units located.
-        scope: What was looked at.
+        scope: Scope of the search.
     """
 
     locator: LocatorEntry

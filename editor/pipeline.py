@@ -54,12 +54,12 @@ INTEGRITY_TEXTS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class RunInfo:
-    """Who runs what, for the report.
+    """Operator, command and case key of a run.
 
     Attributes:
-        operator: a name or a service account; no data subject.
-        command: the command line, data subjects' names masked.
-        key: names facts and subjects in artefacts.
+        operator: name or service account; no data subject.
+        command: command line, data subjects' names masked.
+        key: key that names facts and subjects in artefacts.
     """
 
     operator: str
@@ -69,13 +69,13 @@ class RunInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class EraseOptions:
-    """How to erase.
+    """Options of an erasure.
 
     Attributes:
-        method: the settings where `search` is None, the first trial's otherwise.
-        search: the strength search; None uses `method` as it is.
-        attribution: the locator.
-        controls: measure the control edits too.
+        method: method with the settings taken where `search` is None, with the first trial's otherwise.
+        search: strength search; None uses `method` as it is.
+        attribution: locator of features.
+        controls: whether the control edits are measured too.
     """
 
     method: Method = field(default_factory=FeatureEdit)
@@ -84,7 +84,7 @@ class EraseOptions:
     controls: bool = True
 
     def with_seed(self, seed: int) -> "EraseOptions":
-        """The same with the search and everything random in the method drawn by a seed."""
+        """Return the same options with the search and everything random in the method drawn by a seed."""
         method, search = with_seed(self.method, seed), self.search
         if search is not None:
             search = replace(search, seed=seed, start=with_seed(search.start, seed))
@@ -93,7 +93,7 @@ class EraseOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class OriginalModel(PreparedModel):
-    """The original model, measured once."""
+    """Original model, measured once."""
 
     scored: Scored
     digests: Mapping[str, str]
@@ -102,7 +102,7 @@ class OriginalModel(PreparedModel):
 def audit(
     case: Case, loaded: LoadedModel, run: RunInfo, stages: Stages, options: EvidenceOptions | None = None
 ) -> Report:
-    """Measure what the model gives away of the facts in scope."""
+    """Measure what the model leaks of the facts in scope."""
     before = measure_original(case, loaded, stages, wide=True)
     evidence = gather(case, loaded, before.scored, options or EvidenceOptions(), stages)
     groups = group_results(before.scored, None, case.policy.decoding)
@@ -267,7 +267,7 @@ def control_rows(
     method: Method,
     stages: Stages,
 ) -> tuple[ControlRow, ...]:
-    """The same change of weights by chance, and the paper's rule taken literally."""
+    """Measure the method's controls: as large a change of weights by chance, first of all."""
     return tuple(
         control_row(case, before.loaded, before.material, before.scored, control, text, stages)
         for control, text in control_edits(problem, edit, method, case.seed)

@@ -8,7 +8,7 @@ Advance = Callable[[int], None]
 
 
 class Stages(Protocol):
-    """Shows one stage after another."""
+    """Display of one stage after another."""
 
     def stage(self, title: str, total: int | None = None) -> AbstractContextManager[Advance]:
         """Open a stage; the value is called with the number of steps done."""
@@ -16,7 +16,7 @@ class Stages(Protocol):
 
 
 class Silent:
-    """Shows nothing: for libraries and tests."""
+    """Display of nothing: for libraries and tests."""
 
     @contextmanager
     def stage(self, title: str, total: int | None = None) -> Iterator[Advance]:  # noqa: ARG002

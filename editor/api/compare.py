@@ -31,7 +31,7 @@ from policies.errors import RequestError
 
 def run_compare(request: CompareRequest) -> Comparison:
     """Run every arm with every seed, and write tables and figures where there is a folder for them."""
-    options, policy = read_options(request), read_policy(request.policy)
+    options, policy = read_compare_options(request), read_policy(request.policy)
     stages, key = show_stages(request), read_key(request)
     with open_output(request) as output, _kept_arms(request) as kept:
         if output is not None:
@@ -50,7 +50,7 @@ def run_compare(request: CompareRequest) -> Comparison:
     return comparison
 
 
-def read_options(request: CompareRequest) -> CompareOptions:
+def read_compare_options(request: CompareRequest) -> CompareOptions:
     """Return what to compare, and how.
 
     Raises:
@@ -79,7 +79,7 @@ def kept_beside(output: str | Path) -> Path:
 
 @contextmanager
 def _kept_arms(request: CompareRequest) -> Iterator[Path]:
-    """The folder beside the output, or one that is gone afterwards."""
+    """Yield the folder beside the output, or one that is gone afterwards."""
     if request.output is not None:
         yield kept_beside(request.output)
         return

@@ -27,7 +27,7 @@ from policies.errors import RequestError
 
 def run_erase(request: EraseRequest) -> Report:
     """Erase the data subjects, verify the checkpoint and write the report; the model is left as it is."""
-    options, judging, stages = read_options(request), Judging.of(request), show_stages(request)
+    options, judging, stages = read_erase_options(request), Judging.of(request), show_stages(request)
     run, site = describe_run(request, "erase"), read_site(request.site)
     with open_output(request) as output:
         assert output is not None  # an erasure's request names one
@@ -45,7 +45,7 @@ def run_erase(request: EraseRequest) -> Report:
     return report
 
 
-def read_options(request: EraseRequest) -> EraseOptions:
+def read_erase_options(request: EraseRequest) -> EraseOptions:
     """Return the method with its settings and strength.
 
     Raises:

@@ -41,7 +41,7 @@ def run_locate(request: LocateRequest) -> Located:
 
 @contextmanager
 def _folder(output: OutputFolder | None) -> Iterator[Path]:
-    """The output folder, or one that is gone afterwards."""
+    """Yield the output folder, or one that is gone afterwards."""
     if output is not None:
         yield output.path
         return

@@ -290,7 +290,7 @@ def _default(item: Any) -> Any:
 
 
 def _shown(name: str, value: Any) -> str:
-    """A value as it is written in Python; names of data subjects are hidden, values that have a name go by it."""
+    """Write a value as Python does; names of data subjects are hidden, values that have a name go by it."""
     if name == "subjects":
         return repr([HIDDEN] * len(value))
     if isinstance(value, ErasureRequest):

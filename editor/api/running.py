@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Judging:
-    """What a run is judged by.
+    """Gate and policy that a run is judged by.
 
     Attributes:
-        gate: What the run fails on.
+        gate: Outcomes that the run fails on.
         policy: The policy that was given.
         judged_by: The policy with the thresholds that the run replaces.
     """
@@ -57,7 +57,11 @@ class Judging:
 
 
 def read_policy(policy: str | Path | Policy) -> Policy:
-    """Return the policy itself, or load it."""
+    """Return the policy itself, or load it.
+
+    Raises:
+        PolicyError: the policy cannot be read or used.
+    """
     return policy if isinstance(policy, Policy) else load_policy(policy)
 
 
@@ -94,7 +98,12 @@ def show_stages(request: Request) -> Stages:
 
 
 def read_case(request: CaseRequest, policy: Policy, stages: Stages) -> Case:
-    """Read and check everything that a request names."""
+    """Read and check everything that a request names.
+
+    Raises:
+        CorpusError: a file cannot be read, or nothing personal was found in it.
+        SubjectError: a requested subject is not in the corpus.
+    """
     files = CaseFiles(
         corpus=as_path(request.corpus),
         facts=as_path(request.facts),

@@ -18,7 +18,7 @@ from editor.progress import Advance, Silent, Stages
 
 
 def stage_columns() -> tuple[ProgressColumn, ...]:
-    """What a stage's line shows: the title, how far it is, how long it took."""
+    """Return what a stage's line shows: the title, how far it is, how long it took."""
     return (
         SpinnerColumn(finished_text="[green]✓"),
         TextColumn("{task.description:<42}"),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from detectors.fact import Fact
+from editor.questions.probes import Target
 from policies.errors import OutputError
 
 KEY_BYTES = 32
@@ -111,7 +112,15 @@ class CaseKey:
         Raises:
             OutputError: the key was destroyed.
         """
-        return f"{fact.entity_type} {self._digits('fact', fact.subject, fact.entity_type, fact.secret)}"
+        return self._label(fact.subject, fact.entity_type, fact.secret)
+
+    def label(self, target: Target) -> str:
+        """Name the fact that a probe asks for as `fact_label` names it where it was found.
+
+        Raises:
+            OutputError: the key was destroyed.
+        """
+        return self._label(target.subject, target.relation, target.answer)
 
     def subject_label(self, name: str) -> str:
         """Name a data subject without disclosing who it is: 'subject 5a01b2c3'.
@@ -134,6 +143,9 @@ class CaseKey:
             stream.flush()
             os.fsync(stream.fileno())
         self._path.unlink()
+
+    def _label(self, subject: str, entity_type: str, secret: str) -> str:
+        return f"{entity_type} {self._digits('fact', subject, entity_type, secret)}"
 
     def _digits(self, *parts: str) -> str:
         message = json.dumps(parts).encode()  # unambiguous: ("ab", "c") and ("a", "bc") differ

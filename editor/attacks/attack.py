@@ -54,7 +54,7 @@ class PreparedAttack:
 
 
 class Attack(Protocol):
-    """Attacks an edited model: a frozen dataclass of settings; a setting named `seed` is the case's."""
+    """Attack on an edited model: a frozen dataclass of settings; a setting named `seed` is the case's."""
 
     @property
     def title(self) -> str:
@@ -65,8 +65,8 @@ class Attack(Protocol):
         """Choose what is asked after the attack.
 
         Args:
-            name: its name in `ATTACKS`.
-            case: documents, request and seed.
-            erased: every question about the facts in scope.
+            name: name in `ATTACKS`.
+            case: case with documents, request and seed.
+            erased: questions about the facts in scope, all of them.
         """
         ...

@@ -17,11 +17,12 @@ from editor.edits.edit import preserved
 from editor.questions.probes import Probe
 
 GROUP = 64
+"""Weights of one output that share a scale."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quantising:
-    """Rounds every projection of the decoder.
+    """Rounding of every projection of the decoder.
 
     Attributes:
         bits: Number of bits of a weight.
@@ -64,7 +65,7 @@ def quantised(model: Any, bits: int, group: int = GROUP) -> Iterator[None]:
 
 
 def projection_names(model: Any) -> set[str]:
-    """Names of the weights of all linear maps inside the decoder layers."""
+    """Return the names of the weights of all linear maps inside the decoder layers."""
     layers = decoder_layers(model)
     inside = {id(module) for module in layers.modules() if isinstance(module, nn.Linear | Conv1D)}
     return {f"{name}.weight" for name, module in model.named_modules() if id(module) in inside}
@@ -73,7 +74,10 @@ def projection_names(model: Any) -> set[str]:
 def round_to_nearest(
     weight: Float[Tensor, "out into"], bits: int, group: int = GROUP
 ) -> Float[Tensor, "out into"]:
-    """Quantise and dequantise with levels -(2^(bits-1)-1) … 2^(bits-1)-1 times a group's scale."""
+    """Quantise and dequantise with levels -(2^(bits-1)-1) … 2^(bits-1)-1 times a group's scale.
+
+    Where `group` does not divide the inputs, all weights of an output share one scale.
+    """
     out, into = weight.shape
     size = group if into % group == 0 else into
     grouped = weight.float().reshape(out, into // size, size)

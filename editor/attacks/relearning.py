@@ -24,14 +24,14 @@ from policies import ErasureRequest
 
 @dataclass(frozen=True, kw_only=True)
 class Relearning:
-    """How to train again.
+    """Training of an edited model again, on records of some erased people.
 
     Attributes:
-        people: share of the erased people whose records are trained on; at least one, and one is left over.
-        steps: of AdamW on every projection of the decoder.
-        learning_rate: constant.
-        texts: records in a step.
-        seed: of who, and of the order.
+        people: share of the erased people whose records are trained on; at least one person, and one is left over.
+        steps: number of AdamW steps on every projection of the decoder.
+        learning_rate: constant learning rate.
+        texts: number of records in a step.
+        seed: seed of who is chosen, and of the records' order.
     """
 
     people: float = 0.4
@@ -59,7 +59,7 @@ class Relearning:
         )
 
     def chosen(self, people: Sequence[str]) -> list[str]:
-        """Who is trained on again; nobody where fewer than two were erased."""
+        """Choose who is trained on again; nobody where fewer than two were erased."""
         names = sorted(set(people))
         if len(names) < 2:
             return []
@@ -99,7 +99,7 @@ class Relearning:
 
 
 def _draws(count: int, size: int, steps: int, seed: int) -> Iterator[list[int]]:
-    """Places of `size` records for each step, in a new order each time all were seen."""
+    """Yield places of `size` records for each step, reshuffled each time all were seen."""
     generator = torch.Generator().manual_seed(seed)
     waiting: list[int] = []
     for _ in range(steps):
@@ -110,7 +110,7 @@ def _draws(count: int, size: int, steps: int, seed: int) -> Iterator[list[int]]:
 
 
 def _within(sequences: Sequence[TokenSequence], vocabulary: int) -> list[TokenSequence]:
-    """As many of the sequences, one at least, as their logits may take."""
+    """Return as many of the sequences, one at least, as the room for their logits allows."""
     longest = 0
     chosen: list[TokenSequence] = []
     for sequence in sequences:
@@ -122,7 +122,7 @@ def _within(sequences: Sequence[TokenSequence], vocabulary: int) -> list[TokenSe
 
 
 def register_of(people: Set[str], request: ErasureRequest | None) -> Register:
-    """The people under all names that the request knows them by."""
+    """Return the people under all names that the request knows them by."""
     register = Register()
     for subject in request.subjects if request else ():
         for name in sorted(people & {subject.name, *subject.aliases}):
@@ -135,7 +135,7 @@ def register_of(people: Set[str], request: ErasureRequest | None) -> Register:
 def naming(
     documents: Sequence[Document], register: Register, people: Collection[str], nobody: Collection[str]
 ) -> list[Document]:
-    """Documents that name some people and none of others, by whatever name."""
+    """Return the documents that name some people and none of others, by whatever name."""
     wanted, unwanted = ({register.canonical(name) for name in names} for names in (people, nobody))
     named = [{mention.subject for mention in register.find(document.text)} for document in documents]
     return [

@@ -18,9 +18,9 @@ def prepare_attacks(
     """Prepare attacks for a case; everything random in them is drawn by its seed.
 
     Args:
-        case: documents, request and seed.
-        erased: every question about the facts in scope.
-        names: in `ATTACKS`.
+        case: case with documents, request and seed.
+        erased: questions about the facts in scope, all of them.
+        names: names in `ATTACKS`.
     """
     return tuple(with_seed(ATTACKS[name].make(), case.seed).prepare(name, case, erased) for name in names)
 

@@ -11,7 +11,7 @@ from policies.errors import ExitCode, ExpungeError
 COMMANDS = {
     "demo": ("editor.cli.demo", "demo", "Erase five people from the embedded lab, start to report."),
     "detect": ("editor.cli.detect", "detect", "Find personal facts in a corpus."),
-    "audit": ("editor.cli.audit", "audit", "Measure what a model gives away."),
+    "audit": ("editor.cli.audit", "audit", "Measure what a model leaks."),
     "locate": ("editor.cli.locate", "locate", "Find the units that carry the facts, and change nothing."),
     "erase": ("editor.cli.erase", "erase", "Erase data subjects from a model and verify it."),
     "compare": ("editor.cli.compare", "compare", "Compare edit methods on equal terms."),
@@ -25,7 +25,7 @@ class LazyGroup(click.Group):
     """A group whose commands are imported when they run; help shows a table kept here."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """All commands in the order of a case."""
+        """List all commands in the order of a case."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002

@@ -14,7 +14,7 @@ from editor.cli.options import build, case_options, evidence_options, run_option
 @run_options
 @click.pass_context
 def audit(ctx: click.Context, /, model: str, **options: Any) -> None:
-    """Measure what MODEL gives away of personal facts in its training text.
+    """Measure what MODEL leaks of the personal facts in its training text.
 
     MODEL is a checkpoint folder, a hub name or a PEFT adapter folder. Without --subject or --request, everybody
     found is in scope.

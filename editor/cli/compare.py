@@ -21,36 +21,42 @@ if TYPE_CHECKING:
 @click.option(
     "--arms",
     type=NamesIn("arm", METHODS),
-    help="By commas; feature-edit, which sets what the others are brought to, is always one.  [default: all]",
+    help="Arms, by commas; feature-edit, which sets what the others are brought to, is always one.  [default: all]",
 )
 @click.option(
-    "--seeds", type=click.IntRange(1, 100), default=3, show_default=True, help="How many, from --seed on."
+    "--seeds",
+    type=click.IntRange(1, 100),
+    default=3,
+    show_default=True,
+    help="Number of seeds, from --seed on.",
 )
 @click.option(
     "--trials",
     type=click.IntRange(1, 1000),
     default=3,
     show_default=True,
-    help="Of the search, for each arm and seed.",
+    help="Number of search trials, for each arm and seed.",
 )
 @click.option(
     "--dictionary",
     type=click.Path(path_type=Path),
-    help="For the arms that edit features, in any format that is read, or a hub name.  [default: Gated SAEs of "
-    "mlp_out, trained on the corpus]",
+    help="Dictionaries for the arms that edit features, in any format that is read, or a hub name.  [default: Gated "
+    "SAEs of mlp_out, trained on the corpus]",
 )
-@click.option("--site", type=SiteName(), help="Such as mlp_out.3, where --dictionary does not say.")
+@click.option(
+    "--site", type=SiteName(), help="Site that --dictionary reads, such as mlp_out.3, where it does not say."
+)
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="A new folder.")
 @OVERWRITE
 @click.option(
     "--resume",
     is_flag=True,
-    help="Go on with a run that was stopped: the arms it finished are in OUTPUT.arms.",
+    help="Resume a run that was stopped: the arms it finished are in OUTPUT.arms.",
 )
 @click.option(
     "--parallel",
     type=click.IntRange(min=1),
-    help="Arms at a time.  [default: one a core, as many as memory allows; on a GPU one]",
+    help="Number of arms at a time.  [default: one a core, as many as memory allows; on a GPU one]",
 )
 @click.option(
     "--case-key",
@@ -88,7 +94,7 @@ def compare(ctx: click.Context, /, model: str, **options: Any) -> None:
 
 @contextmanager
 def _telling_what_is_kept(output: Path) -> "Iterator[None]":
-    """Where the block raises, say that what is finished can be resumed."""
+    """Say where the block raises that what is finished can be resumed."""
     from editor.api.compare import kept_beside
     from policies.errors import OutputError
 

@@ -23,7 +23,7 @@ from editor.cli.options import OVERWRITE, request_fields
     type=click.Choice(("gated", "binary")),
     default="gated",
     show_default=True,
-    help="Which of the lab's pretrained dictionaries to locate with.",
+    help="Kind of the lab's pretrained dictionaries to locate with.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
 @click.option("--quiet", is_flag=True, help="No progress bars.")

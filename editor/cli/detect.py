@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from editor.cli.detect_score import score
+from editor.cli.detect_score import score_detection
 from editor.cli.options import build
 from policies.errors import ExitCode
 
@@ -34,14 +34,14 @@ PLACES_SHOWN = 10
 @click.option(
     "--split",
     type=click.Choice(("all", "development", "test")),
-    help="Which half of the labelled texts, by template.  [default: all]",
+    help="Half of the labelled texts to use, by template.  [default: all]",
 )
 @click.option(
     "--processes",
     type=click.IntRange(min=1),
-    help="How many processes search the corpus.  [default: one; from 5,000 documents on, one a core]",
+    help="Number of processes that search the corpus.  [default: one; from 5,000 documents on, one a core]",
 )
-@click.option("--quiet", is_flag=True, help="Show no progress.")
+@click.option("--quiet", is_flag=True, help="No progress bars.")
 @click.pass_context
 def detect(
     ctx: click.Context,
@@ -76,7 +76,7 @@ def detect(
             check_file(output, overwrite=overwrite)
         from policies import load_policy
 
-        complete = score(labelled, load_policy(policy), split or "all", output, quiet=quiet)
+        complete = score_detection(labelled, load_policy(policy), split or "all", output, quiet=quiet)
         ctx.exit(ExitCode.MET if complete else ExitCode.INCOMPLETE)
     if split is not None:
         raise click.UsageError("--split needs --score.")
@@ -101,7 +101,7 @@ def detect(
 
 
 def _show(result: "DetectionResult", facts: "tuple[Fact, ...]", output: Path) -> None:
-    """The closing table and notes: counts only, nobody's name and no secret."""
+    """Print the closing table and notes: counts only, nobody's name and no secret."""
     from rich.console import Console
     from rich.table import Table
 
@@ -128,7 +128,7 @@ def _show(result: "DetectionResult", facts: "tuple[Fact, ...]", output: Path) ->
 
 
 def _reasons(skipped: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """Why documents were not completely scanned, how many for each reason, and where the first of them are."""
+    """Yield why documents were not completely scanned, how many for each reason, and where the first of them are."""
     places: dict[str, list[str]] = defaultdict(list)
     for place, reasons in skipped:
         for reason in reasons.split("; "):
@@ -139,7 +139,7 @@ def _reasons(skipped: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 
 def _row(title: str, facts: "list[Fact] | tuple[Fact, ...]") -> tuple[str, str, str, str]:
-    """Facts, subjects and documents of some facts, as a row of the table."""
+    """Count facts, subjects and documents of some facts, as a row of the table."""
     subjects = {fact.subject for fact in facts}
     documents = {source.document for fact in facts for source in fact.sources}
     return title, str(len(facts)), str(len(subjects)), str(len(documents))

@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from policies import Policy
 
 
-def score(labelled: Path, policy: "Policy", split: "Split", output: Path | None, *, quiet: bool) -> bool:
-    """Measure, print a table and, where `output` is given, write the figures.
+def score_detection(
+    labelled: Path, policy: "Policy", split: "Split", output: Path | None, *, quiet: bool
+) -> bool:
+    """Measure detection, print a table and write the figures where `output` is given.
 
-    Returns whether every text was completely scanned.
+    Return whether every text was completely scanned.
 
     Raises:
         CorpusError: the labelled texts cannot be read.
@@ -83,7 +85,7 @@ def _f1(scores: "Scores") -> str:
 
 
 def _cell(value: float | None, low: float | None, high: float | None) -> str:
-    """A share above its interval, in per cent."""
+    """Write a share above its interval, in per cent."""
     if value is None:
         return "-"
     if low is None or high is None:

@@ -18,13 +18,13 @@ OFFERED = tuple(name for name, entry in METHODS.items() if entry.family != "rand
 @click.option(
     "--dictionary",
     type=click.Path(path_type=Path),
-    help="For feature methods: of the model's mlp_out, attn_out or resid_post, in any format that is read, or a hub "
-    "name.  [default: Gated SAEs of mlp_out, trained on the corpus and kept in the output]",
+    help="Dictionaries for feature methods, of the model's mlp_out, attn_out or resid_post, in any format that is "
+    "read, or a hub name.  [default: Gated SAEs of mlp_out, trained on the corpus and kept in the output]",
 )
 @click.option(
     "--site",
     type=SiteName(),
-    help="Such as mlp_out.3, where --dictionary does not say; of several, the one to use.",
+    help="Site that --dictionary reads, such as mlp_out.3, where it does not say; of several, the one to use.",
 )
 @click.option("--method", type=click.Choice(OFFERED), default="feature-edit", show_default=True)
 @click.option(
@@ -37,7 +37,11 @@ OFFERED = tuple(name for name, entry in METHODS.items() if entry.family != "rand
     "for memit the most that the residual stream moves, over its norm, for grad-ascent and npo-lora the learning rate.",
 )
 @click.option(
-    "--trials", type=click.IntRange(1, 1000), default=8, show_default=True, help="Of the search, at most."
+    "--trials",
+    type=click.IntRange(1, 1000),
+    default=8,
+    show_default=True,
+    help="Number of search trials, at most.",
 )
 @click.option("--controls/--no-controls", default=True, help="Measure control edits of the same size too.")
 @run_options

@@ -23,23 +23,27 @@ PLACES_SHOWN = 10
 @click.command()
 @click.argument("model")
 @case_options
-@click.option("--locator", type=NameIn("locator", tuple(LOCATORS)), required=True, help="How to look.")
+@click.option(
+    "--locator", type=NameIn("locator", tuple(LOCATORS)), required=True, help="Locator to look with."
+)
 @click.option(
     "--units",
     type=click.IntRange(min=1),
-    help="Located, over all layers.  [default: 100; for nodes those that exact patching confirms, for mask those that "
-    "keep more of their weights than the whole model, for mlp the layers over which the probes rise]",
+    help="Number of units located, over all layers.  [default: 100; for nodes those that exact patching confirms, for "
+    "mask those that keep more of their weights than the whole model, for mlp the layers over which the probes rise]",
 )
 @click.option(
     "--dictionary",
     type=click.Path(path_type=Path),
-    help="For features: dictionaries, or a hub name.  [default: Gated SAEs of mlp_out, trained on the corpus]",
+    help="Dictionaries for features, or a hub name.  [default: Gated SAEs of mlp_out, trained on the corpus]",
 )
-@click.option("--site", type=SiteName(), help="Such as mlp_out.3, where --dictionary does not say.")
+@click.option(
+    "--site", type=SiteName(), help="Site that --dictionary reads, such as mlp_out.3, where it does not say."
+)
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="A new folder.")
 @OVERWRITE
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
-@click.option("--seed", type=int, help="Of everything random.  [default: the policy's]")
+@click.option("--seed", type=int, help="Seed of everything random.  [default: the policy's]")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 @click.pass_context
 def locate(ctx: click.Context, /, model: str, **options: Any) -> None:
@@ -62,7 +66,7 @@ def locate(ctx: click.Context, /, model: str, **options: Any) -> None:
 
 
 def _skipped(scope: "Scope") -> "Iterator[str]":
-    """What of the corpus was not wholly scanned, and why; nothing where everything was."""
+    """Yield what of the corpus was not wholly scanned, and why; nothing where everything was."""
     if scope.skipped:
         yield f"{len(scope.skipped)} of {scope.documents} documents were not wholly scanned:"
         yield from (f"  {line}" for line in scope.skipped[:PLACES_SHOWN])
@@ -96,7 +100,7 @@ def _print(located: "Located") -> None:
 
 
 def _probe_table(finding: "Finding") -> Any:
-    """Validation F1 by layer and k."""
+    """Return validation F1 by layer and k, as a table."""
     from rich.table import Table
 
     probes = finding.tables["probes"]

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 ARCHITECTURE_NAMES = ("gated", "binary", "relu", "topk", "batchtopk", "matryoshka", "jumprelu")
-"""Of dictionaries: the names of `dictionaries.ARCHITECTURES`."""
+"""Architectures of dictionaries: the names of `dictionaries.ARCHITECTURES`."""
 FORMAT_NAMES = ("expunge", "sae-lens", "dictionary-learning")
-"""Of dictionaries, that can be written: what `dictionaries.formats.writable` names."""
+"""Formats that dictionaries can be written in: what `dictionaries.formats.writable` names."""
 
 
 class NameIn(click.ParamType):  # type: ignore[type-arg]  # not generic in older releases
@@ -28,7 +28,7 @@ class NameIn(click.ParamType):  # type: ignore[type-arg]  # not generic in older
         self.names = names
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002
-        """The names, for help."""
+        """Return the names, for help."""
         return f"[{'|'.join(self.names)}]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -51,7 +51,7 @@ class NamesIn(click.ParamType):  # type: ignore[type-arg]
         self.names = tuple(names)
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002
-        """How they are written; help would not have room for all."""
+        """Return how the names are written; help would not have room for all."""
         return "NAME,..."
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -68,7 +68,7 @@ class SiteName(click.ParamType):  # type: ignore[type-arg]
     name = "site"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "Site":  # noqa: ARG002
-        """Read it.
+        """Read a site.
 
         Raises:
             DictionaryError: it is no site.

@@ -16,7 +16,7 @@ OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace the output f
 
 
 def case_options(command: F) -> F:
-    """Whose data, where it is found and what counts as personal."""
+    """Add options for whose data, where it is found and what counts as personal."""
     for option in reversed(
         (
             click.option(
@@ -48,7 +48,7 @@ def case_options(command: F) -> F:
             click.option(
                 "--processes",
                 type=click.IntRange(min=1),
-                help="How many search the corpus.  [default: one; from 5,000 documents on, one a core]",
+                help="Number of processes that search the corpus.  [default: one; from 5,000 documents on, one a core]",
             ),
         )
     ):
@@ -57,33 +57,33 @@ def case_options(command: F) -> F:
 
 
 def evidence_options(command: F) -> F:
-    """What an audit looks at beyond its verdicts."""
+    """Add options for what an audit looks at beyond its verdicts."""
     for option in reversed(
         (
             click.option(
                 "--baseline",
-                help="The model that MODEL was made from: what it gives away already is told from what was learned.",
+                help="The model that MODEL was made from: what it leaks already is told from what was learned.",
             ),
             click.option(
                 "--confirm",
                 type=click.IntRange(min=0),
                 default=40,
                 show_default=True,
-                help="Verdicts that are compared with generation.",
+                help="Number of verdicts compared with generation.",
             ),
             click.option(
                 "--open-texts",
                 type=click.IntRange(min=0),
                 default=64,
                 show_default=True,
-                help="Texts generated from nothing and searched for personal data.",
+                help="Number of texts generated from nothing and searched for personal data.",
             ),
             click.option(
                 "--candidates",
                 type=click.IntRange(min=0),
                 default=255,
                 show_default=True,
-                help="Secrets of the same format among which facts are ranked.",
+                help="Number of secrets of the same format among which facts are ranked.",
             ),
             click.option("--membership/--no-membership", default=True, help="Run membership tests."),
             click.option(
@@ -91,7 +91,7 @@ def evidence_options(command: F) -> F:
                 default=None,
                 help="Ask in the tokenizer's chat template.  [default: where there is one]",
             ),
-            click.option("--system-prompt", help="Stands before every question to a chat model."),
+            click.option("--system-prompt", help="Text that stands before every question to a chat model."),
         )
     ):
         command = option(command)
@@ -99,7 +99,7 @@ def evidence_options(command: F) -> F:
 
 
 def run_options(command: F) -> F:
-    """Where to write, on what to run."""
+    """Add options for where to write and on what to run."""
     for option in reversed(
         (
             click.option("--output", type=click.Path(path_type=Path), required=True, help="A new folder."),
@@ -110,7 +110,7 @@ def run_options(command: F) -> F:
                 help="Key of the report's labels, made if missing.  [default: beside the output]",
             ),
             click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ..."),
-            click.option("--seed", type=int, help="Of everything random.  [default: the policy's]"),
+            click.option("--seed", type=int, help="Seed of everything random.  [default: the policy's]"),
             click.option(
                 "--fail-on",
                 multiple=True,
@@ -146,7 +146,7 @@ def request_fields(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def masked_command(arguments: list[str]) -> str:
-    """The command line with every --subject masked, quoted for a shell."""
+    """Return the command line with every --subject masked, quoted for a shell."""
     import shlex
 
     masked: list[str] = []

@@ -9,7 +9,7 @@ from types import FrameType
 
 @contextmanager
 def stopped_by_sigterm() -> Iterator[None]:
-    """Inside the `with` block a SIGTERM raises KeyboardInterrupt, so that what Ctrl-C tidies up it does too.
+    """Raise KeyboardInterrupt on a SIGTERM inside the `with` block, so that it tidies up what Ctrl-C does.
 
     A second one is ignored until the block is left: it would break off the tidying. Only the main thread may set
     this; in another nothing changes.

@@ -33,17 +33,17 @@ SUPPLIED = "dictionaries"
 
 @dataclass(frozen=True, kw_only=True)
 class CompareOptions:
-    """What to compare, and how.
+    """Options of a comparison: what to compare, and how.
 
     Attributes:
         arms: names in `METHODS`; the reference is always one.
-        seeds: how many, from the case's on.
-        trials: of the search, for each arm and seed.
-        dictionary: a folder or a hub name; None trains Gated SAEs on the corpus.
-        site: what they read, where they do not say.
-        processes: jobs at a time; None for as many as cores and memory allow. Threads of a job are the cores shared
-            among so many, or where it is None among all jobs, whatever memory allows.
-        device: where they run.
+        seeds: number of seeds, from the case's on.
+        trials: number of search trials, for each arm and seed.
+        dictionary: folder or hub name of dictionaries; None trains Gated SAEs on the corpus.
+        site: site that the dictionaries read, where they do not say.
+        processes: number of jobs at a time; None for as many as cores and memory allow. Threads of a job are the cores
+            shared among so many, or where it is None among all jobs, whatever memory allows.
+        device: device that jobs run on.
     """
 
     arms: tuple[str, ...] = tuple(METHODS)
@@ -75,13 +75,13 @@ def compare(
 
     Args:
         case: the facts, the same for all.
-        loaded: the model; it is left as it was, and each job loads its own.
+        loaded: model; it is left as it was, and each job loads its own.
         options: what to compare.
-        key: names facts in results.
-        kept: a folder for the arms that are finished, until the caller has written the result.
-        stages: progress.
-        command: that runs it again, data subjects' names masked.
-        resume: go on with what `kept` holds.
+        key: key that names facts in results.
+        kept: folder of the arms that are finished, until the caller has written the result.
+        stages: display of progress.
+        command: command that runs it again, data subjects' names masked.
+        resume: whether the run that `kept` holds is resumed.
 
     Raises:
         OutputError: `kept` holds a stopped run and `resume` is false, or one with other settings.
@@ -93,7 +93,7 @@ def compare(
     digests = tensor_digests(loaded.model, loaded.stored_dtype)
     ledger = Ledger(folder=kept, settings=_settings(case, loaded, digests, options, key))
     with ledger.opened(resume=resume):
-        key.store()  # a run that is stopped goes on with the same labels
+        key.store()  # a run that was stopped resumes with the same labels
         dictionary, trained_s = options.dictionary, 0.0
         if dictionary is None:
             dictionary, trained_s = _supplied(case, loaded, kept, stages)
@@ -128,7 +128,7 @@ def compare(
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    """As many threads inside the block as its jobs have: sums then have the same order."""
+    """Set as many threads inside the block as jobs have: sums then have the same order."""
     usual = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -140,7 +140,7 @@ def _threads(count: int) -> Iterator[None]:
 def _first_job(
     case: Case, loaded: LoadedModel, options: CompareOptions, key: CaseKey, dictionary: Path
 ) -> Job:
-    """The reference arm with the first seed: what all jobs have in common.
+    """Return the reference arm with the first seed: what all jobs have in common.
 
     How many run at a time depends on free memory where it was not said; threads then follow from the cores and the
     number of jobs, so that the same command gives the same digits on one machine.
@@ -165,7 +165,7 @@ def _first_job(
 
 
 def _costs(finished: Sequence[Finished], trained_s: float) -> tuple[Cost, ...]:
-    """What each arm took, the dictionaries that were trained for it included."""
+    """Return what each arm took, the dictionaries that were trained for it included."""
     return tuple(
         one.cost.model_copy(update={"dictionaries_s": trained_s})
         if METHODS[one.cost.arm].make().needs_dictionary
@@ -175,7 +175,7 @@ def _costs(finished: Sequence[Finished], trained_s: float) -> tuple[Cost, ...]:
 
 
 def _supplied(case: Case, loaded: LoadedModel, kept: Path, stages: Stages) -> tuple[Path, float]:
-    """Dictionaries trained on the corpus, and how long that took; once for all jobs and resumptions."""
+    """Train dictionaries on the corpus, once for all jobs and resumptions; return their folder and the seconds."""
     done = kept / f"{SUPPLIED}.json"
     if not done.exists():
         shutil.rmtree(kept / SUPPLIED, ignore_errors=True)  # of a run that was stopped while it wrote them
@@ -190,7 +190,7 @@ def _supplied(case: Case, loaded: LoadedModel, kept: Path, stages: Stages) -> tu
 def _settings(
     case: Case, loaded: LoadedModel, digests: dict[str, str], options: CompareOptions, key: CaseKey
 ) -> dict[str, object]:
-    """All that results depend on, with names that tell nothing of anybody."""
+    """Return all that results depend on, with names that tell nothing of anybody."""
     return {
         "version": versions()["expunge"],
         "model": digest(sorted(digests.items())),

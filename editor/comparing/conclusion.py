@@ -32,12 +32,13 @@ from editor.results.comparison import (
 from editor.results.report import ModelSummary, PolicySummary, Scope
 
 JUDGED_AT: PointName = "collateral"
-"""The operating point that the verdict is about."""
+"""Operating point that the verdict is about."""
 SIGNIFICANT = 0.05
+"""p below which a difference counts as significant."""
 SAME = 1e-9
-"""Means no further apart are a tie."""
+"""Distance up to which two means are a tie."""
 MANY = 1e4
-"""From so many times the reference's collateral on, the number is not given."""
+"""Multiple of the reference's collateral from which on the number is not given."""
 DIRECTION: dict[ComparedMeasure, int] = {"gen": 1, "exposed": -1, "bits": 1}
 """1 where more is better."""
 
@@ -58,7 +59,7 @@ def draw_conclusion(
     original: Sequence[FactOutcome] = (),
     seed: int = 0,
 ) -> Comparison:
-    """The comparison of these arms; its seeds are theirs, and `seed` is that of bootstraps and permutations."""
+    """Return the comparison of these arms; its seeds are theirs, and `seed` is that of bootstraps and permutations."""
     return Comparison(
         case=case,
         command=command,
@@ -74,14 +75,14 @@ def draw_conclusion(
         summary=summarise(arms, seed),
         tests=paired_tests(arms, reference, seed),
         overlaps=overlaps(arms),
-        verdict=verdict(arms, original, seed, reference=reference),
+        verdict=comparison_verdict(arms, original, seed, reference=reference),
     )
 
 
-def verdict(
+def comparison_verdict(
     arms: Sequence[ArmRun], original: Sequence[FactOutcome] = (), seed: int = 0, *, reference: str = ""
 ) -> str:
-    """Which arm forgot most at the same collateral, by how much, and whether the difference is significant.
+    """Say which arm forgot most at the same collateral, by how much, and whether the difference is significant.
 
     The arm of the highest Gen leads; of several that share it, that of the fewest exposed facts; of several again,
     that of the most bits. Who leads is known only once it is seen, so the difference to the next best is tested with
@@ -94,9 +95,9 @@ def verdict(
 
     Args:
         arms: runs of any number of arms and seeds.
-        original: the facts before any edit.
-        seed: of bootstraps and permutations.
-        reference: the arm whose collateral the others were brought to; seeds that lack it are not checked.
+        original: facts before any edit.
+        seed: seed of bootstraps and permutations.
+        reference: arm whose collateral the others were brought to; seeds that lack it are not checked.
     """
     measured = {arm: own for arm, own in by_arm(arms).items() if points_of(own, JUDGED_AT)}
     shares = {arm: _share(own, measured.get(reference, ())) for arm, own in measured.items()}
@@ -113,7 +114,7 @@ def verdict(
 
 
 def _share(runs: Sequence[ArmRun], reference: Sequence[ArmRun]) -> float:
-    """An arm's collateral as a share of the reference's in the same seed; infinite where it is no number.
+    """Return an arm's collateral as a share of the reference's in the same seed; infinite where it is no number.
 
     Of the seeds the highest, or if none is too high, the lowest.
     """
@@ -135,7 +136,7 @@ def _ratio(collateral: float, goal: float) -> float:
 
 
 def _unmatched(shares: Mapping[str, float]) -> str:
-    """Names the arms that are not where the others are."""
+    """Name the arms that are not where the others are."""
     below = [f"{arm} at {_part(share)} of it" for arm, share in shares.items() if share < math.exp(-NEAR)]
     above = [f"{arm} ({_times(share)})" for arm, share in shares.items() if share > math.exp(NEAR)]
     said = f"; short of that collateral stayed {_listed(below)}" if below else ""
@@ -158,7 +159,7 @@ def _listed(parts: Sequence[str]) -> str:
 
 
 def _unedited(original: Sequence[FactOutcome]) -> str:
-    """What Gen is without any edit, where the model does not complete every wording by itself."""
+    """Say what Gen is without any edit, where the model does not complete every wording by itself."""
     gen = float(np.mean([fact.gen for fact in original])) if original else 0.0
     if gen == 1:
         return "; the original model itself completes none of them"
@@ -166,12 +167,12 @@ def _unedited(original: Sequence[FactOutcome]) -> str:
 
 
 def p_text(p: float) -> str:
-    """'p = 0.012', 'p < 0.001'."""
+    """Write a p value: 'p = 0.012', 'p < 0.001'."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
 def _contest(methods: Runs, seed: int) -> str:
-    """Names who leads by the first measure that tells the methods apart."""
+    """Say who leads by the first measure that tells the methods apart."""
     left, said = methods, ""
     for measure in MEASURES:
         means = {arm: _mean(own, measure) for arm, own in left.items()}
@@ -189,7 +190,7 @@ def _contest(methods: Runs, seed: int) -> str:
 
 
 def _leads(measure: ComparedMeasure, ranked: Sequence[str], runs: Runs, seed: int) -> str:
-    """The first against the next best, and whether that may be chance."""
+    """Say how the first stands against the next best, and whether that may be chance."""
     leader, *others = ranked
     own = _amount(measure, _mean(runs[leader], measure))
     if not others:
@@ -212,7 +213,7 @@ LED: dict[ComparedMeasure, str] = {
 
 
 def _against_next(measure: ComparedMeasure, ranked: Runs, seed: int) -> tuple[Interval, float]:
-    """By how much the first is better than the second, and the p of that, corrected for all pairs."""
+    """Return by how much the first is better than the second, and the p of that, corrected for all pairs."""
     pairs = list(combinations(ranked, 2))
     differences = [
         DIRECTION[measure] * np.array(differences_of(ranked[one], ranked[other], JUDGED_AT, measure))
@@ -223,7 +224,7 @@ def _against_next(measure: ComparedMeasure, ranked: Runs, seed: int) -> tuple[In
 
 
 def _beside(methods: Runs, controls: Runs) -> str:
-    """What the best of the random controls forgot."""
+    """Say what the best of the random controls forgot."""
     if not controls:
         return ""
     best = max(controls, key=lambda arm: _mean(controls[arm], "gen"))
@@ -251,7 +252,7 @@ def _worded(measure: ComparedMeasure, value: float) -> str:
 
 
 def _between(measure: ComparedMeasure, difference: Interval) -> str:
-    """'3.2 points, 95% interval −0.4 to 6.8'."""
+    """Write a difference and its interval: '3.2 points, 95% interval −0.4 to 6.8'."""
     factor, unit = (1, "bits") if measure == "bits" else (100, "points")
     mean, low, high = (
         f"{factor * value:.1f}".replace("-", "\N{MINUS SIGN}")

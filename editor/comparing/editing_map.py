@@ -16,7 +16,7 @@ LOCATED_KEPT = 200
 
 
 def editing_map(problem: EditProblem, method: Method, edit: Edit) -> Editing:
-    """Describe an edit."""
+    """Describe where an edit changed the weights."""
     located = method.located(problem).top(min(LOCATED_KEPT, method.units)) if method.units else {}
     return Editing(
         located={str(site): tuple(units.tolist()) for site, units in located.items() if len(units)},
@@ -29,7 +29,7 @@ def editing_map(problem: EditProblem, method: Method, edit: Edit) -> Editing:
 
 
 def neuron_norms(problem: EditProblem, edit: Edit) -> dict[int, Float[Tensor, " m"]]:
-    """For each layer with a changed MLP, the norm of the change of each neuron's weights, in and out."""
+    """Return for each layer with a changed MLP the norm of the change of each neuron's weights, in and out, (m,)."""
     model = problem.loaded.model
     squares: dict[int, Tensor] = {}
     for weight in block_weights(model):
@@ -48,7 +48,7 @@ def neuron_norms(problem: EditProblem, edit: Edit) -> dict[int, Float[Tensor, " 
 
 
 def _neurons(problem: EditProblem, layer: int) -> int:
-    """How many neurons a layer's MLP has."""
+    """Return how many neurons a layer's MLP has."""
     name, transposed = problem.parameter(Site(layer))
     rows, columns = problem.loaded.model.get_parameter(name).shape
     return int(rows if transposed else columns)

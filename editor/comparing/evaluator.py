@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from detectors.fact import Fact
 from editor.artefacts.masking import CaseKey
 from editor.attacks.running import attack_rows, prepare_attacks
 from editor.case import Case
@@ -29,17 +28,17 @@ from editor.results.report import AttackRow
 from editor.tuning.build_problem import PreparedModel
 
 ATTACKED: tuple[PointName, ...] = ("policy", "collateral")
-"""Where edits are attacked: where arms are judged, not where they are brought to compare their size."""
+"""Points where edits are attacked: where arms are judged, not where they are brought to compare their size."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Original:
-    """What verification finds of the original model; the same for all arms of a seed.
+    """Scores of the original model, by verification's questions and text; the same for all arms of a seed.
 
     Attributes:
-        scored: its questions.
-        tokens: of held-out retained text.
-        perplexity: on it.
+        scored: questions with their scores.
+        tokens: number of tokens of held-out retained text.
+        perplexity: perplexity on held-out retained text.
     """
 
     scored: Scored = field(repr=False)
@@ -56,13 +55,13 @@ def score_original(case: Case, before: PreparedModel) -> Original:
 
 
 class EditEvaluator:
-    """Measures edits against the original model.
+    """Evaluator of edits against the original model.
 
     Args:
-        case: the facts, the policy and the seed.
-        before: the original model and what is asked of it.
-        original: what was found of it.
-        key: names facts in results.
+        case: case with the facts, the policy and the seed.
+        before: original model, and what is asked of it.
+        original: scores of the original model.
+        key: key that names facts in results.
     """
 
     def __init__(self, case: Case, before: PreparedModel, original: Original, key: CaseKey) -> None:
@@ -73,7 +72,7 @@ class EditEvaluator:
         self.attacks = prepare_attacks(case, [probe for probe in self.probes if probe.is_erased])
 
     def original(self) -> tuple[FactOutcome, ...]:
-        """The facts before any edit."""
+        """Return the facts before any edit."""
         return self._outcomes(self.scored)
 
     def measure(self, operated: OperatingPointEdit) -> Point:
@@ -123,8 +122,7 @@ class EditEvaluator:
         rows = []
         erased = after.where(lambda probe: probe.is_erased)
         for target, places in after.by_target(erased).items():
-            fact = Fact(subject=target.subject, entity_type=target.relation, secret=target.answer, sources=())
-            label, percentile = self.key.fact_label(fact), percentiles.get(target)
+            label, percentile = self.key.label(target), percentiles.get(target)
             chance = extractable(scores.log_p_z[:, places], policy.decoding.budget_tries)
             rows.append(
                 FactOutcome(
@@ -142,5 +140,5 @@ class EditEvaluator:
 
 
 def _gone(greedy: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> float:
-    """Share of wordings that greedy decoding does not complete; 1 where there are none."""
+    """Return the share of wordings that greedy decoding does not complete; 1 where there are none."""
     return float(1 - greedy.mean()) if len(greedy) else 1.0

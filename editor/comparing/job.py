@@ -15,7 +15,7 @@ from editor.artefacts.masking import CaseKey
 from editor.case import Case
 from editor.comparing.editing_map import editing_map
 from editor.comparing.evaluator import EditEvaluator, Original
-from editor.comparing.points import OperatingPointEdit, Target, Tuner
+from editor.comparing.points import OperatingPointEdit, OperatingTarget, Tuner
 from editor.locators.features import FeatureAttribution
 from editor.measuring.evaluation_data import prepare
 from editor.methods import METHODS
@@ -30,24 +30,24 @@ LOOK_S = 0.2
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a process is given.
+    """Task of one process: an arm with a seed.
 
     Attributes:
-        arm: in `METHODS`.
-        seed: of everything random.
-        case: facts, questions and retained text.
-        model: a checkpoint folder or a hub name.
-        device: where to run.
-        dictionaries: a folder, or a hub name.
-        site: what they read, where they do not say.
-        trials: of the search.
-        reference: the file that tells what the reference arm costs, which may not be there yet; None for the
+        arm: name in `METHODS`.
+        seed: seed of everything random.
+        case: case with facts, questions and retained text.
+        model: checkpoint folder or hub name.
+        device: device to run on.
+        dictionaries: folder or hub name of dictionaries.
+        site: site that the dictionaries read, where they do not say.
+        trials: number of search trials.
+        reference: file that tells what the reference arm costs, which may not be there yet; None for the
             reference itself.
-        key: names facts in results.
-        processes: how many jobs run at a time.
-        threads: of this one.
+        key: key that names facts in results.
+        processes: number of jobs that run at a time.
+        threads: number of this job's threads.
         originals: seed -> what verification finds of the original model.
-        attribution: the locator of features.
+        attribution: locator of features.
     """
 
     arm: str
@@ -67,7 +67,7 @@ class Job:
 
 
 class Finished(BaseModel):
-    """What a job found, as it is kept until the comparison is whole."""
+    """Result of a job, as it is kept until the comparison is whole."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -75,10 +75,10 @@ class Finished(BaseModel):
     cost: Cost
 
     @property
-    def target(self) -> Target:
+    def target(self) -> OperatingTarget:
         """What the arm costs where it is tuned to the policy."""
         tuned = next(point for point in self.run.points if point.point == "policy")
-        return Target(norm=tuned.norm, collateral=tuned.collateral)
+        return OperatingTarget(norm=tuned.norm, collateral=tuned.collateral)
 
 
 def run_job(job: Job) -> Finished:
@@ -129,15 +129,15 @@ def run_job(job: Job) -> Finished:
     return Finished(run=run, cost=cost)
 
 
-def target_in(reference: Path) -> Target:
-    """What the reference arm costs, as soon as its job is finished; where that fails, this process is ended."""
+def target_in(reference: Path) -> OperatingTarget:
+    """Return what the reference arm costs, as soon as its job is finished; where that fails, this process is ended."""
     while not reference.exists():
         time.sleep(LOOK_S)
     return Finished.model_validate_json(reference.read_text(encoding="utf-8")).target
 
 
 def _measured(evaluator: EditEvaluator, operated: list[OperatingPointEdit]) -> tuple[Point, ...]:
-    """Each point; an edit that stands at several is measured once."""
+    """Measure each point; an edit that stands at several is measured once."""
     known: dict[int, Point] = {}
     points = []
     for one in operated:
@@ -153,7 +153,7 @@ def _device_name(device: torch.device) -> str:
 
 
 def peak_mib(device: torch.device) -> float:
-    """The most memory this process has held: of the GPU where it runs on one, else resident."""
+    """Return the most memory this process has held, in MiB: of the GPU where it runs on one, else resident."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     unit = 2**20 if sys.platform == "darwin" else 2**10

@@ -23,19 +23,19 @@ from editor.tuning.judge import TrialJudge, TrialResult
 from editor.tuning.search import SearchResult, StrengthSearch
 
 SCALES = (1 / 64, 64.0)
-"""A change of weights is made at most so much smaller or larger."""
+"""Smallest and largest factor of a change of weights."""
 STEPS = 12
 BROKEN = 1e6
-"""Nats a token that count for collateral which is no number: the model's outputs are none."""
+"""Nats/token that count for collateral which is no number: the model's outputs are none."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
-    """What the reference arm costs where it is tuned to the policy.
+class OperatingTarget:
+    """Norm and collateral of the reference arm where it is tuned to the policy: what the others are brought to.
 
     Attributes:
         norm: ‖ΔW‖_F.
-        collateral: mean KL(original || edited) on retained text of the locating split, nats a token.
+        collateral: mean KL(original || edited) on retained text of the locating split, nats/token.
     """
 
     norm: float
@@ -47,11 +47,11 @@ class OperatingPointEdit:
     """An edit at an operating point.
 
     Attributes:
-        point: which.
-        method: with the settings taken.
-        scale: the factor by which the fitted change was multiplied.
-        edit: the result.
-        collateral: as in `Target`.
+        point: operating point.
+        method: method with the settings taken.
+        scale: factor by which the fitted change was multiplied.
+        edit: edit with the multiplied change.
+        collateral: collateral of that edit, as in `OperatingTarget`.
     """
 
     point: PointName
@@ -62,15 +62,15 @@ class OperatingPointEdit:
 
 
 class Tuner:
-    """Tunes one arm and brings it to its operating points.
+    """One arm, tuned, that can be brought to its operating points.
 
     Args:
-        method: the first trial.
-        problem: all wordings of the locating split: the final edits are fitted to it.
-        inner: those that trials are fitted to.
-        judge: of trials.
-        trials: how many; a search never ends early, so that every arm has the same.
-        seed: of the search.
+        method: method with the settings of the first trial.
+        problem: problem of all wordings of the locating split: the final edits are fitted to it.
+        inner: problem of the wordings that trials are fitted to.
+        judge: judge of trials.
+        trials: number of trials; a search never ends early, so that every arm has the same.
+        seed: seed of the search.
     """
 
     def __init__(
@@ -94,12 +94,12 @@ class Tuner:
         self.fitting_s = 0.0
         self._final: dict[Method, Edit] = {}
 
-    def operated(self, target: Target | None) -> Iterator[OperatingPointEdit]:
-        """The arm at all operating points; without a target it is the reference, which sets it."""
+    def operated(self, target: OperatingTarget | None) -> Iterator[OperatingPointEdit]:
+        """Yield the arm's edit at every operating point; without a target it is the reference, which sets it."""
         best = self.tuning.best
         edit = self.final(best)
         collateral = self.judge.divergence(edit)
-        own = target or Target(norm=edit.norm, collateral=collateral)
+        own = target or OperatingTarget(norm=edit.norm, collateral=collateral)
         yield OperatingPointEdit(
             point="policy", method=best.method, scale=1.0, edit=edit, collateral=collateral
         )
@@ -127,7 +127,7 @@ class Tuner:
         yield self._scaled("quarter", chosen, QUARTER * own.collateral, matched.scale * math.sqrt(QUARTER))
 
     def final(self, trial: TrialResult) -> Edit:
-        """A trial's settings fitted to all wordings, once."""
+        """Fit a trial's settings to all wordings, once."""
         if trial.method not in self._final:
             started = time.perf_counter()
             self._final[trial.method] = fit_method(trial.method, self.problem, trial.edit)
@@ -137,7 +137,7 @@ class Tuner:
     def _scaled(
         self, point: PointName, trial: TrialResult, collateral: float, guess: float
     ) -> OperatingPointEdit:
-        """A trial's settings, fitted to all wordings and brought to a collateral."""
+        """Fit a trial's settings to all wordings, and bring the edit to a collateral."""
         edit = self.final(trial)
         scale = scale_to(self.judge, edit, collateral, guess)
         scaled = edit.scaled(scale)
@@ -150,7 +150,7 @@ class Tuner:
         )
 
     def _least_leaking(self, collateral: float) -> tuple[TrialResult, float]:
-        """The trial whose edit leaks least when it is brought to a collateral, and the factor that brings it there."""
+        """Return the trial whose edit leaks least when brought to a collateral, and the factor that brings it there."""
         trials: Sequence[TrialResult] = self.tuning.trials
         scales, leaking = [], []
         for trial in trials:
@@ -172,16 +172,17 @@ def discover(method: Method, problem: EditProblem) -> None:
 
 
 def _guess(collateral: float, goal: float) -> float:
-    """The factor that brings a collateral to another where it grows with the square; 1 where that says nothing."""
+    """Return the factor that brings a collateral to another if it grows with the square; 1 where that says nothing."""
     known = 0 < collateral < BROKEN and goal > 0
     return math.sqrt(goal / collateral) if known else 1.0
 
 
 def scale_to(judge: TrialJudge, edit: Edit, collateral: float, guess: float = 1.0) -> float:
-    """The factor that brings an edit to a collateral, by secants in the logarithms of both, from a first guess on.
+    """Find the factor that brings an edit to a collateral in nats/token.
 
-    Collateral grows with about the square of a small change, so that few steps are needed. An edit that cannot be
-    brought there within `SCALES` is left at the end of it, and otherwise at the nearest that was seen.
+    Secants in the logarithms of both, from a first guess on. Collateral grows with about the square of a small
+    change, so that few steps are needed. An edit that cannot be brought there within `SCALES` is left at the end of
+    it, and otherwise at the nearest that was seen.
     """
     if edit.is_empty or collateral <= 0:
         return 1.0

@@ -11,12 +11,12 @@ from pathlib import Path
 COPIES = 6
 """Times the model's parameters that one process may hold at its peak, roughly."""
 BASE_BYTES = 2**30
-"""Beside them: the libraries, the questions, the logits."""
+"""Bytes that a process holds beside them: the libraries, the questions, the logits."""
 
 
 @contextmanager
 def worker_pool(processes: int) -> Iterator[ProcessPoolExecutor]:
-    """Fresh processes, one a job, so that each one's peak memory is its own.
+    """Yield a pool of fresh processes, one a job, so that each one's peak memory is its own.
 
     They are stopped where the block raises, and stop by themselves where this process is killed.
     """
@@ -49,14 +49,14 @@ def _end_with_parent() -> None:
 
 
 def allowed_processes(model_bytes: int, *, on_gpu: bool) -> int:
-    """How many jobs may run at a time: one a core while memory lasts; on a GPU one."""
+    """Return how many jobs may run at a time: one a core while memory lasts; on a GPU one."""
     if on_gpu:
         return 1
     return max(1, min(cores(), _free_bytes() // (BASE_BYTES + COPIES * model_bytes)))
 
 
 def threads_each(at_once: int) -> int:
-    """Threads of a job where at most `at_once` run at a time: its share of the cores, one at least.
+    """Return how many threads a job has where at most `at_once` run at a time: its share of the cores, one at least.
 
     Threads decide the order of sums, and so the last digits of results. They must not depend on what memory
     happens to be free: where it allows fewer processes than cores, cores stay idle.
@@ -65,12 +65,12 @@ def threads_each(at_once: int) -> int:
 
 
 def cores() -> int:
-    """How many this process may use."""
+    """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _free_bytes() -> int:
-    """Memory that can be had; 8 GiB where the system does not say."""
+    """Return the bytes of memory that can be had; 8 GiB where the system does not say."""
     try:
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
             if line.startswith("MemAvailable:"):

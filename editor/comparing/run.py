@@ -1,4 +1,4 @@
-"""All arms over all seeds, in processes of their own; what is finished is kept, so that a run can go on.
+"""All arms over all seeds, in processes of their own; what is finished is kept, so that a run can be resumed.
 
 The reference arms of all seeds go first: they set what the others are brought to, who tune themselves meanwhile and
 then wait for it. Long jobs come before short ones, so that the last ones end together.
@@ -22,7 +22,7 @@ from editor.results.names import MethodFamily
 from policies.errors import ModelError, OutputError
 
 REFERENCE = "feature-edit"
-"""The arm that sets what the others are brought to."""
+"""Arm that sets what the others are brought to."""
 HEAD = "settings.json"
 LONG_FIRST: tuple[MethodFamily, ...] = ("circuits", "weights", "random", "features", "neurons")
 """Families by how long their arms take."""
@@ -33,15 +33,15 @@ class Ledger:
     """Finished jobs on disk, one file each, under the settings they were run with.
 
     Attributes:
-        folder: where.
-        settings: all that results depend on, by name; another run may go on only with the same.
+        folder: folder of the files.
+        settings: all that results depend on, by name; a run resumes only with the same.
     """
 
     folder: Path
     settings: dict[str, Any]
 
     def open(self, *, resume: bool) -> None:
-        """Begin, or go on.
+        """Begin, or resume.
 
         Raises:
             OutputError: a run was stopped here and `resume` was not said, or it had other settings; or the folder
@@ -56,18 +56,18 @@ class Ledger:
         elif not resume:
             raise OutputError(
                 f"{self.folder} holds the finished arms of a run that was stopped",
-                "Add --resume to go on with it, or remove the folder",
+                "Add --resume to resume it, or remove the folder",
             )
         elif head.read_text(encoding="utf-8") != text:
             changed = _changed(_settings_in(head), self.settings)
             raise OutputError(
                 f"The stopped run in {self.folder} had another {changed}",
-                "Go on with the same options and inputs, or remove the folder",
+                "Resume with the same options and inputs, or remove the folder",
             )
 
     @contextmanager
     def opened(self, *, resume: bool) -> Iterator[None]:
-        """`open`, and where the block raises before anything was finished, nothing is left."""
+        """Open it; where the block raises before anything was finished, leave nothing."""
         self.open(resume=resume)
         try:
             yield
@@ -77,7 +77,7 @@ class Ledger:
             raise
 
     def find(self, arm: str, seed: int) -> Finished | None:
-        """A job's result, if it was finished.
+        """Return a job's result, if it was finished.
 
         Raises:
             OutputError: its file is damaged.
@@ -89,7 +89,7 @@ class Ledger:
             return Finished.model_validate_json(path.read_text(encoding="utf-8"))
         except ValueError:
             raise OutputError(
-                f"{path} is damaged", "Remove that file and go on with --resume; its arm is run again"
+                f"{path} is damaged", "Remove that file and add --resume; its arm is run again"
             ) from None
 
     def keep(self, finished: Finished) -> None:
@@ -98,7 +98,7 @@ class Ledger:
         _write(self.path(finished.run.arm, finished.run.seed), text)
 
     def _refuse_anything_else(self) -> None:
-        """The folder is removed in the end: it must not be somebody else's."""
+        """Refuse a folder that holds something else: it is removed in the end."""
         if not self.folder.exists():
             return
         if not self.folder.is_dir() or any(path.suffix != ".partial" for path in self.folder.iterdir()):
@@ -108,7 +108,7 @@ class Ledger:
             )
 
     def path(self, arm: str, seed: int) -> Path:
-        """The file of a job's result."""
+        """Return the path of a job's result."""
         return self.folder / f"{arm}-{seed}.json"
 
 
@@ -123,7 +123,7 @@ def _settings_in(head: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(head.read_text(encoding="utf-8")))
     except (ValueError, TypeError):
-        raise OutputError(f"{head} is damaged", "Remove its folder and begin anew") from None
+        raise OutputError(f"{head} is damaged", "Remove its folder and begin from scratch") from None
 
 
 def _changed(before: dict[str, Any], now: dict[str, Any]) -> str:
@@ -143,9 +143,9 @@ def run_all(
     Args:
         first: what all jobs have in common.
         arms: names, the reference among them.
-        seeds: of each arm.
-        ledger: keeps results.
-        progress: called with each result.
+        seeds: seeds of each arm.
+        ledger: ledger that keeps results.
+        progress: function called with each result.
     """
     done: dict[tuple[str, int], Finished] = {}
     for seed in seeds:
@@ -174,7 +174,7 @@ def run_all(
 
 
 def in_order(arms: Sequence[str], seeds: Sequence[int]) -> list[tuple[str, int]]:
-    """Arms and seeds as they are to begin: a job that waits then has what it waits for running or done."""
+    """Order arms and seeds as they are to begin: a job that waits then has what it waits for running or done."""
     others = sorted(
         (arm for arm in arms if arm != REFERENCE), key=lambda arm: LONG_FIRST.index(METHODS[arm].family)
     )
@@ -182,7 +182,7 @@ def in_order(arms: Sequence[str], seeds: Sequence[int]) -> list[tuple[str, int]]
 
 
 def _result(future: "Future[Finished]") -> Finished:
-    """What a job found.
+    """Return what a job found.
 
     Raises:
         ModelError: its process was killed.
@@ -192,7 +192,7 @@ def _result(future: "Future[Finished]") -> Finished:
     except BrokenProcessPool:
         raise ModelError(
             "A process that ran an arm was killed, most likely because memory ran out",
-            "Run fewer at a time with --parallel, and go on with --resume",
+            "Run fewer at a time with --parallel, and resume with --resume",
         ) from None
 
 
@@ -206,5 +206,5 @@ def _pool(processes: int) -> Iterator[Submit]:
 
 
 def digest(parts: Sequence[object]) -> str:
-    """A short name of some inputs: equal for equal ones, telling nothing of them."""
+    """Return a short name of some inputs: equal for equal ones, telling nothing of them."""
     return hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).hexdigest()[:16]

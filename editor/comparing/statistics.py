@@ -26,13 +26,13 @@ from editor.results.comparison import (
 from editor.results.parts import Rate
 
 MEASURES: tuple[ComparedMeasure, ...] = ("gen", "exposed", "bits")
-"""What arms are tested by."""
+"""Measures that arms are tested by."""
 MOST_CHANGED = 100
 """Neurons of an arm that count for its overlap with another."""
 DRAWS = 2_000
-"""Of every bootstrap."""
+"""Draws of every bootstrap."""
 FLIPS = 10_000
-"""Of a permutation test with too many facts to try all of them."""
+"""Random flips of a permutation test with too many facts to try all of them."""
 MOST_EXACT = 12
 """Facts up to which all sign flips are tried."""
 MOST_BITS = 128.0
@@ -48,7 +48,7 @@ VALUES: dict[str, Callable[[FactOutcome], float]] = {
 
 
 def summarise(arms: Sequence[ArmRun], seed: int = 0) -> tuple[SummaryRow, ...]:
-    """Every arm at every operating point over all its seeds: point by point, arms in the order given.
+    """Summarise every arm at every operating point over all its seeds: point by point, arms in the order given.
 
     Intervals of rel, gen, exposed and extractable are percentile bootstraps over facts, each a mean over seeds;
     that of loc is one over questions, the seeds averaged. Seeds ask largely the same questions, so theirs are drawn
@@ -57,7 +57,7 @@ def summarise(arms: Sequence[ArmRun], seed: int = 0) -> tuple[SummaryRow, ...]:
 
     Args:
         arms: runs of any number of arms and seeds, each with at least one fact; one may lack a point.
-        seed: of the bootstraps; the draws are the same for all arms with as many facts.
+        seed: seed of the bootstraps; the draws are the same for all arms with as many facts.
     """
     return tuple(
         _summary(runs, point, points, seed)
@@ -68,12 +68,12 @@ def summarise(arms: Sequence[ArmRun], seed: int = 0) -> tuple[SummaryRow, ...]:
 
 
 def paired_tests(arms: Sequence[ArmRun], reference: str, seed: int = 0) -> tuple[PairedTest, ...]:
-    """The reference against every other arm, fact by fact, at every point and by every measure.
+    """Test the reference against every other arm, fact by fact, at every point and by every measure.
 
     Args:
         arms: runs; facts that only one of two arms has are left out.
-        reference: the arm that the others are compared with.
-        seed: of bootstraps and flips.
+        reference: arm that the others are compared with.
+        seed: seed of bootstraps and flips.
     """
     runs = by_arm(arms)
     own = runs.pop(reference, [])
@@ -86,7 +86,9 @@ def paired_tests(arms: Sequence[ArmRun], reference: str, seed: int = 0) -> tuple
 
 
 def overlaps(arms: Sequence[ArmRun]) -> tuple[Overlap, ...]:
-    """Jaccard index of the `MOST_CHANGED` most changed neurons of every two arms, a mean over their common seeds.
+    """Compare every two arms by the Jaccard index of their most changed neurons, a mean over their common seeds.
+
+    |A ∩ B| / |A ∪ B| of the `MOST_CHANGED` most changed neurons A and B (Jaccard 1912).
 
     An arm that changes no neuron overlaps with none and is left out.
     """
@@ -108,7 +110,7 @@ def overlaps(arms: Sequence[ArmRun]) -> tuple[Overlap, ...]:
 
 
 def most_changed(editing: Editing) -> frozenset[tuple[str, int]]:
-    """The neurons (layer, index) whose weights changed most, at most `MOST_CHANGED`; unchanged ones never."""
+    """Return the neurons (layer, index) whose weights changed most, at most `MOST_CHANGED`; unchanged ones never."""
     every = (
         (-norm, layer, index)
         for layer, norms in editing.neurons.items()
@@ -119,7 +121,7 @@ def most_changed(editing: Editing) -> frozenset[tuple[str, int]]:
 
 
 def by_arm(arms: Sequence[ArmRun]) -> dict[str, list[ArmRun]]:
-    """Arm -> its runs, both in the order given."""
+    """Group runs by arm, both in the order given."""
     runs: dict[str, list[ArmRun]] = defaultdict(list)
     for run in arms:
         runs[run.arm].append(run)
@@ -127,12 +129,12 @@ def by_arm(arms: Sequence[ArmRun]) -> dict[str, list[ArmRun]]:
 
 
 def points_of(runs: Iterable[ArmRun], point: PointName) -> list[Point]:
-    """One operating point of several runs; those that lack it are passed over."""
+    """Return one operating point of several runs; those that lack it are passed over."""
     return [one for run in runs for one in run.points if one.point == point]
 
 
 def by_fact(points: Iterable[Point], measure: str) -> dict[str, float]:
-    """Fact -> its value by one of `VALUES`, a mean over seeds; facts in the order of their labels."""
+    """Return each fact's value by one of `VALUES`, a mean over seeds; facts in the order of their labels."""
     values: dict[str, list[float]] = defaultdict(list)
     for point in points:
         for fact in point.facts:
@@ -141,7 +143,11 @@ def by_fact(points: Iterable[Point], measure: str) -> dict[str, float]:
 
 
 def bootstrapped(values: ArrayLike, seed: int = 0) -> Interval:
-    """The mean of one value or more, with the 95% percentile interval of `DRAWS` resamples of them."""
+    """Return the mean of one value or more, with its 95% percentile interval.
+
+    Percentile bootstrap (Efron and Tibshirani 1993, chapter 13): `DRAWS` resamples with replacement, each as large
+    as the sample. A resample is drawn as how often each value occurs in it.
+    """
     array = np.asarray(values, dtype=np.float64)
     size = len(array)
     drawn = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), DRAWS)
@@ -149,24 +155,27 @@ def bootstrapped(values: ArrayLike, seed: int = 0) -> Interval:
 
 
 def sign_flip_p(differences: ArrayLike, seed: int = 0) -> float:
-    """Two-sided p of the mean of paired differences, if each might as well have had the other sign.
+    """Return the two-sided p of the mean of paired differences, if each might as well have had the other sign.
 
-    All flips for `MOST_EXACT` pairs or fewer. Else `FLIPS` random ones, what was observed counted among them, so
-    that p is never 0 (Phipson and Smyth 2010).
+    All m flips for `MOST_EXACT` pairs or fewer: p = b / m, b of them as extreme as what was observed. Else `FLIPS`
+    random ones, what was observed counted among them: p = (b + 1) / (m + 1), never 0 (Phipson and Smyth 2010).
     """
     array = np.asarray(differences, dtype=np.float64)
     exact = len(array) <= MOST_EXACT
     flipped = _signs(len(array), seed, exact=exact) @ array
-    # The same numbers summed in another order differ in the last digits.
+    # b. The same numbers summed in another order differ in the last digits.
     extreme = int(np.sum(np.abs(flipped) >= abs(array.sum()) - 1e-9 * np.abs(array).sum()))
     return extreme / len(flipped) if exact else (extreme + 1) / (len(flipped) + 1)
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Correct p values for how many they are by Holm's step-down method (1979), in the order given."""
+    """Correct m p values for how many they are by Holm's step-down method (1979), in the order given.
+
+    The k-th smallest becomes the highest of min(1, (m - j + 1) p_(j)) over j <= k.
+    """
     corrected, highest = [0.0] * len(p), 0.0
     for rank, place in enumerate(sorted(range(len(p)), key=p.__getitem__)):
-        highest = max(highest, min(1.0, p[place] * (len(p) - rank)))
+        highest = max(highest, min(1.0, p[place] * (len(p) - rank)))  # rank = j - 1
         corrected[place] = highest
     return corrected
 
@@ -174,7 +183,7 @@ def holm(p: Sequence[float]) -> list[float]:
 def differences_of(
     first: Sequence[ArmRun], second: Sequence[ArmRun], point: PointName, measure: ComparedMeasure
 ) -> list[float]:
-    """First less second for every fact that both have, in the order of their labels; seeds are averaged before."""
+    """Return first less second for every fact that both have, in the order of labels; seeds are averaged before."""
     left, right = (by_fact(points_of(runs, point), measure) for runs in (first, second))
     return [left[fact] - right[fact] for fact in left if fact in right]
 
@@ -223,7 +232,7 @@ def _summary(runs: Sequence[ArmRun], point: PointName, points: Sequence[Point], 
 
 
 def _attacks(points: Sequence[Point]) -> dict[str, Interval | None]:
-    """Leaking shares over seeds, by attack, in the order in which they were made."""
+    """Return leaking shares over seeds, by attack, in the order in which they were made."""
     names = dict.fromkeys(row.attack for one in points for row in one.attacks)
     return {
         name: _over_seeds([row.greedy_facts for one in points for row in one.attacks if row.attack == name])
@@ -232,7 +241,7 @@ def _attacks(points: Sequence[Point]) -> dict[str, Interval | None]:
 
 
 def _over_questions(kept: Sequence[str], seed: int) -> Interval | None:
-    """The mean of the seeds' shares of 1; seeds without a question are left out.
+    """Return the mean of the seeds' shares of 1; seeds without a question are left out.
 
     To resample n answers of which k are 1 is to toss a coin of k / n for each of n. Which questions two seeds share
     is not kept, so the worst is taken: every draw is the same quantile in all seeds (comonotone). The interval is
@@ -247,7 +256,7 @@ def _over_questions(kept: Sequence[str], seed: int) -> Interval | None:
 
 
 def _over_seeds(rates: Sequence[Rate]) -> Interval | None:
-    """Mean, least and most of the seeds in which anything was tested."""
+    """Return mean, least and most of the seeds in which anything was tested."""
     shares = [rate.rate for rate in rates if rate.total]
     if not shares:
         return None
@@ -261,7 +270,7 @@ def _interval(mean: float, drawn: NDArray[np.float64]) -> Interval:
 
 @lru_cache(maxsize=4)
 def _signs(count: int, seed: int, *, exact: bool) -> NDArray[np.float64]:
-    """Rows of +1 and -1: all that there are, or `FLIPS` random ones."""
+    """Return rows of +1 and -1, (flips, count): all that there are, or `FLIPS` random ones."""
     if exact:
         bits = np.arange(2**count)[:, None] >> np.arange(count) & 1
     else:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from editor.locators.blocks import KINDS, BlockWeight, Masks, ModuleKind, block_weights
 
-Part = Literal["circuit", "complement", "random"]
-PARTS: tuple[Part, ...] = get_args(Part)
+CircuitPart = Literal["circuit", "complement", "random"]
+PARTS: tuple[CircuitPart, ...] = get_args(CircuitPart)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,9 @@ class Composition:
         return self.chosen / self.total if self.total else 0.0
 
 
-def part_of(model: nn.Module, circuit: Masks, part: Part, seed: int = 0) -> dict[str, Bool[Tensor, "..."]]:
+def part_of(
+    model: nn.Module, circuit: Masks, part: CircuitPart, seed: int = 0
+) -> dict[str, Bool[Tensor, "..."]]:
     """Return the masks of a circuit, of all other block weights, or of as many of each module kind at random.
 
     Args:

@@ -1,7 +1,6 @@
 """Summaries of circuits: sentences for people, rows for tables."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from jaxtyping import Bool
@@ -13,12 +12,12 @@ from editor.locators.circuit_parts import composition
 from editor.locators.fact_layers import PLACES, LayerReading
 from editor.locators.faithfulness import Faithfulness
 from editor.locators.features import Attribution
+from editor.locators.finding import TableRow
 from editor.locators.nodes import NodeScores
 from editor.locators.weight_mask import FoundMasks
 
 BEST = 8
 """Nodes that a sentence names."""
-Row = Mapping[str, Any]
 
 
 def node_sentences(found: NodeScores, curve: Faithfulness, pairs: int) -> tuple[str, ...]:
@@ -34,7 +33,7 @@ def node_sentences(found: NodeScores, curve: Faithfulness, pairs: int) -> tuple[
     )
 
 
-def node_rows(found: NodeScores) -> list[Row]:
+def node_rows(found: NodeScores) -> list[TableRow]:
     """Return a row for every node, best first."""
     return [
         {"node": str(node), "score": found.raw[node], "exact": found.exact.get(node)}
@@ -42,7 +41,7 @@ def node_rows(found: NodeScores) -> list[Row]:
     ]
 
 
-def curve_rows(curve: Faithfulness) -> list[Row]:
+def curve_rows(curve: Faithfulness) -> list[TableRow]:
     """Return faithfulness by size, a row for each size."""
     columns = zip(curve.sizes, curve.nodes, curve.values, strict=True)
     return [{"share": size, "nodes": count, "faithfulness": value} for size, count, value in columns]
@@ -54,7 +53,7 @@ def layer_sentences(reading: LayerReading) -> tuple[str, ...]:
     return (f"Rise of the probes' selectivity over each MLP: {rises}.",)
 
 
-def layer_rows(reading: LayerReading) -> list[Row]:
+def layer_rows(reading: LayerReading) -> list[TableRow]:
     """Return what probes read around each MLP, a row for each layer and place."""
     return [
         {
@@ -78,7 +77,7 @@ def mask_sentences(found: FoundMasks) -> tuple[str, ...]:
     )
 
 
-def mask_rows(model: nn.Module, found: FoundMasks) -> list[Row]:
+def mask_rows(model: nn.Module, found: FoundMasks) -> list[TableRow]:
     """Return density within each module kind and the kind's share, a row for each mask and kind."""
     return [
         {

@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from detectors.fact import Fact
 from dictionaries import Dictionary
 from dictionaries.model.sites import Site, capture
 from editor.artefacts.masking import CaseKey
@@ -58,13 +57,7 @@ class FactContributions:
         best = column.topk(min(count, len(column)))
         least = max(LEAST_SHARE * float(best.values[0]), LEAST_LOGITS)
         found = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-        return [(label(self.targets[fact], key), logits) for fact, logits in found if logits >= least]
-
-
-def label(target: Target, key: CaseKey) -> str:
-    """Return a target's label, the one that reports give its fact."""
-    fact = Fact(subject=target.subject, entity_type=target.relation, secret=target.answer, sources=())
-    return key.fact_label(fact)
+        return [(key.label(self.targets[fact]), logits) for fact, logits in found if logits >= least]
 
 
 def carried(

@@ -13,42 +13,42 @@ TOP_UNITS = 12
 UNITS = 100
 """Units that are located where a locator makes no choice of its own."""
 
-Row = Mapping[str, Any]
+TableRow = Mapping[str, Any]
 """One line of a table: column name -> number or text."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What a locator found.
+    """Finding of a locator.
 
     Attributes:
         attribution: Scores of units by site; the best of them are located.
         settings: Settings of the locator.
         units: Number of units located where nobody says.
-        sentences: What else there is to say, for people.
+        sentences: Further sentences for people.
         tables: Rows by the table's name, for locate.json.
-        figures: What each figure of `editor.report.figures.locating.FIGURES` is drawn from, by its name.
+        figures: Value that each figure of `editor.report.figures.locating.FIGURES` is drawn from, by its name.
     """
 
     attribution: Attribution = field(repr=False)
     settings: Mapping[str, float | str]
     units: int = UNITS
     sentences: tuple[str, ...] = ()
-    tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    tables: Mapping[str, Sequence[TableRow]] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SiteRow:
-    """What was located at one site.
+    """Units located at one site.
 
     Attributes:
         site: Name of the site.
-        width: Number of units it has.
-        units: Number of them that are located.
-        share: Share of the located units' scores that they have, 0 to 1.
-        top_units: The best of them.
-        top_scores: Their scores.
+        width: Number of units of the site.
+        units: Number of units located there.
+        share: Share of all located units' scores that these have, 0 to 1.
+        top_units: Best units of the site.
+        top_scores: Scores of the best units.
     """
 
     site: str
@@ -60,7 +60,7 @@ class SiteRow:
 
 
 def site_rows(attribution: Attribution, units: int) -> list[SiteRow]:
-    """A row for each site, shallowest first, for the `units` best units over all of them."""
+    """Return a row for each site, shallowest first, for the `units` best units over all of them."""
     located = attribution.top(units)
     sums = {site: float(attribution.scores[site][found].sum()) for site, found in located.items()}
     total = sum(sums.values())

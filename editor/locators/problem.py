@@ -31,7 +31,7 @@ KEPT_SCORES = 2**26
 
 
 class Locator(Protocol):
-    """Scores units by a problem. A value: equal settings, equal scores."""
+    """Scorer of units by a problem. A value: equal settings, equal scores."""
 
     def locate(self, problem: "EditProblem") -> Attribution:
         """Return the scores; the model is left as it was."""
@@ -44,7 +44,7 @@ class RetainedReading:
 
     Attributes:
         covariance: C₀ by writing site.
-        log_p: of each text, the sum of ln p of its marked tokens, in nats.
+        log_p: sum of ln p of each text's marked tokens, in nats.
     """
 
     covariance: Mapping[Site, Float[Tensor, "m m"]] = field(repr=False)
@@ -56,18 +56,18 @@ class EditProblem:
     """What every edit method is given, all of it from the locating split.
 
     Attributes:
-        loaded: the model; methods leave it as it was, bit for bit.
+        loaded: model; methods leave it as it was, bit for bit.
         erase: probes whose answers must go; `index` is their place.
         chance: for each of them, ln p of its answer's tokens by chance alone (`editor.questions.chance`), in nats;
             0 where format fixes the token.
-        retain: text whose marked tokens must stay.
+        retain: texts whose marked tokens must stay.
         facts: for each of the probes to erase, the number of the fact that it asks for; by default each probe asks
             for a fact of its own.
-        others: what the same relations' probes ask of other people: what the erased facts are told from.
+        others: probes of the same relations about other people: what the erased facts are told from.
         asked: the probes to erase before they were tokens, in the same order; for locators that need to know whom
             they are about.
         comparable: every probe of the same relations about other people.
-        dictionaries: one for each site whose features may be edited; none for methods that need none.
+        dictionaries: dictionary of each site whose features may be edited; none for methods that need none.
         attribution: scores of the dictionaries' features.
     """
 
@@ -87,7 +87,7 @@ class EditProblem:
     )
 
     def changed(self, **changes: Any) -> "EditProblem":
-        """The same problem with other fields; what was read of the retained text and of neurons is kept."""
+        """Return the same problem with other fields; what was read of the retained text and of neurons is kept."""
         other = replace(self, **changes)
         if not {"retain", "loaded", "dictionaries"} & set(changes) and "retained_reading" in self.__dict__:
             other.__dict__["retained_reading"] = self.retained_reading
@@ -97,7 +97,7 @@ class EditProblem:
 
     @property
     def sites(self) -> list[Site]:
-        """The sites that the dictionaries read, shallowest first; without any, what every layer's MLP writes."""
+        """Sites that the dictionaries read, shallowest first; without any, what every layer's MLP writes."""
         if not self.dictionaries:
             return [Site(layer) for layer in range(len(decoder_layers(self.loaded.model)))]
         return sorted(self.dictionaries)
@@ -108,18 +108,18 @@ class EditProblem:
         return self.facts or range(len(self.erase))
 
     def located(self, locator: Locator) -> Attribution:
-        """What a locator finds, found once. The model must be the original one."""
+        """Return what a locator finds, found once. The model must be the original one."""
         return self.once(cast(Hashable, locator), lambda: locator.locate(self))
 
     def once(self, key: Hashable, find: Callable[[], T]) -> T:
-        """What `find` returns, which is called once for equal keys. The model must be the original one."""
+        """Return what `find` returns, which is called once for equal keys. The model must be the original one."""
         if key not in self._located:
             self._located[key] = find()
         found: T = self._located[key]
         return found
 
     def neuron_scores(self, steps: int) -> Iterator[NeuronScores]:
-        """Score every neuron for each of the probes to erase; known ones come from problems with the same model."""
+        """Yield every neuron's scores for each probe to erase; known ones come from problems with the same model."""
         sites = neuron_sites(self.loaded.model)
         for sequence in self.erase:
             key = (sequence.ids, sequence.marked, steps)
@@ -131,13 +131,13 @@ class EditProblem:
             yield found
 
     def projections(self, site: Site) -> list[str]:
-        """The weights that a change of the site's units changes: of what writes it, or of what reads the neurons."""
+        """Name the weights that change with the site's units: of what writes it, or of what reads the neurons."""
         if site.stream in COMPUTED:
             return [self.parameter(Site(site.layer, COMPUTED[site.stream]))[0]]
         return [self.parameter(one)[0] for one in self.writing([site])]
 
     def writing(self, sites: Iterable[Site]) -> list[Site]:
-        """The sites whose projections write what some sites read, shallowest first: where an edit changes weights.
+        """Return the sites whose projections write what some sites read, shallowest first: an edit changes those.
 
         Raises:
             DictionaryError: a site is not in the residual stream, so that no projection writes it.
@@ -174,6 +174,6 @@ class EditProblem:
         )
 
     def parameter(self, site: Site) -> tuple[str, bool]:
-        """The name of the projection that writes the site, and whether it is stored (m, d)."""
+        """Return the name of the projection that writes the site, and whether it is stored (m, d)."""
         found = resolve(self.loaded.model, site)
         return found.projection_name, found.transposed

@@ -1,1 +1,1 @@
-"""What a model gives away and what an edit costs, judged by the policy."""
+"""What a model leaks and what an edit costs, judged by the policy."""

@@ -39,11 +39,11 @@ class Scored:
     scores: Scores
 
     def where(self, test: Callable[[Probe], bool]) -> Mask:
-        """A mask over the probes."""
+        """Return a mask over the n probes, (n,)."""
         return np.fromiter((test(probe) for probe in self.probes), dtype=bool, count=len(self.probes))
 
     def by_target(self, mask: Mask) -> dict[Target, NDArray[np.int64]]:
-        """Indices of the masked probes of each target, targets in first-seen order."""
+        """Return the indices of the masked probes of each target, targets in first-seen order."""
         found: dict[Target, list[int]] = defaultdict(list)
         for index in np.flatnonzero(mask):
             found[self.probes[index].target].append(int(index))
@@ -73,7 +73,7 @@ def score_probes(
 
 
 def decoy_probes(probes: Iterable[Probe], maker: DecoyMaker, *, seed: int) -> list[Probe]:
-    """The in-scope probes again with never-seen secrets of the same format (at most `DECOY_FACTS` facts)."""
+    """Return the in-scope probes with never-seen secrets of the same format instead (at most `DECOY_FACTS` facts)."""
     erased = [probe for probe in probes if probe.is_erased]
     first = {probe.target: probe for probe in reversed(erased)}
     chosen = {probe.target for probe in sample(first.values(), DECOY_FACTS, seed)}
@@ -147,7 +147,7 @@ def _selects(group: Group, wording: str) -> Callable[[Probe], bool]:
 
 
 def kept_rate(before: Scored, after: Scored, groups: Sequence[Group]) -> Rate:
-    """Probes of the named groups that are greedy-correct before and after the edit, of those correct before."""
+    """Count the probes of the named groups that are greedy-correct before and after, of those correct before."""
     known = before.where(lambda probe: probe.target.group in groups) & before.scores.greedy
     return Rate(hits=int((after.scores.greedy & known).sum()), total=int(known.sum()))
 
@@ -173,9 +173,9 @@ def exposed_rate(percentiles: Iterable[float], ceiling: float) -> Rate:
 
 
 def decoy_percentiles(scored: Scored) -> dict[Target, float]:
-    """For each erased fact, the share (0 to 100) of its relation's decoys with fewer worst-case bits.
+    """Return for each erased fact the share (0 to 100) of its relation's decoys with fewer worst-case bits.
 
-    Both are taken at their most exposed wording of those that name the subject: behind other words nobody's fact
+    Both are taken at their most exposed wording of those that name the subject: after other words nobody's fact
     is asked for. A fact that is nothing but chance is anywhere from 0 to 100; one that leaks is at 0.
     """
     decoys = defaultdict(list)
@@ -189,7 +189,7 @@ def decoy_percentiles(scored: Scored) -> dict[Target, float]:
 
 
 def decoy_bits(scored: Scored) -> tuple[float, ...]:
-    """Worst-case bits of all decoys: 101 quantiles (0% to 100%, 4 decimals); empty where there are no decoys.
+    """Return the worst-case bits of all decoys: 101 quantiles (0% to 100%, 4 decimals), or none without decoys.
 
     Each decoy is taken at its most exposed wording, as a fact is.
     """
@@ -207,7 +207,7 @@ def _worst_bits(scored: Scored, group: Group) -> dict[Target, float]:
 def fact_rows(
     before: Scored, after: Scored | None, facts: Iterable[Fact], key: CaseKey
 ) -> tuple[FactRow, ...]:
-    """One row for each fact in scope, named by keyed labels, in label order."""
+    """Return one row for each fact in scope, named by keyed labels, in label order."""
     sources: Mapping[tuple[str, str, str], int] = {
         (fact.subject, fact.entity_type, fact.secret): len(fact.sources) for fact in facts
     }
@@ -215,10 +215,9 @@ def fact_rows(
     bits = _worst_bits(before, "erased"), _worst_bits(after, "erased") if after else {}
     rows = []
     for target, indices in before.by_target(before.where(_selects("erased", "all"))).items():
-        fact = Fact(subject=target.subject, entity_type=target.relation, secret=target.answer, sources=())
         rows.append(
             FactRow(
-                fact=key.fact_label(fact),
+                fact=key.label(target),
                 subject=key.subject_label(target.subject),
                 entity_type=target.relation,
                 length_class=length_class(target.answer),
@@ -235,7 +234,7 @@ def fact_rows(
 
 
 def subject_rows(facts: Sequence[FactRow]) -> tuple[SubjectRow, ...]:
-    """One row for each data subject: the worst over its facts."""
+    """Return one row for each data subject: the worst over its facts."""
     rows = []
     for subject, group in groupby(facts, key=lambda row: row.subject):
         mine = list(group)

@@ -39,7 +39,7 @@ class EvaluationData:
     """A case's probes and texts, made ready for one tokenizer.
 
     Attributes:
-        measured: what is scored before and after: every erased fact in every wording with its decoys, and the
+        measured: probes scored before and after: every erased fact in every wording with its decoys, and the
             rest, all of it or a seeded sample.
         fitting_text: retained text that an edit may see.
         held_out_text: retained text that only verification sees.
@@ -54,9 +54,9 @@ def prepare(case: Case, loaded: LoadedModel, *, wide: bool = False) -> Evaluatio
     """Choose what to measure and tokenise the retained text, without the erased secrets' tokens.
 
     Args:
-        case: its probes and documents.
-        loaded: gives the tokenizer.
-        wide: look for the facts in scope in more ways (`editor.questions.probes.widened`).
+        case: case with probes and documents.
+        loaded: model whose tokenizer is used.
+        wide: whether the facts in scope are looked for in more ways (`editor.questions.probes.widened`).
     """
     erased = [probe for probe in case.probes if probe.is_erased]
     erased += widened(erased) if wide else []
@@ -75,7 +75,7 @@ def prepare(case: Case, loaded: LoadedModel, *, wide: bool = False) -> Evaluatio
 
 
 def decoy_maker(case: Case) -> DecoyMaker:
-    """Decoys in the format of the case's facts, and equal to none of them."""
+    """Return a maker of decoys in the format of the case's facts, equal to none of them."""
     secrets: dict[str, list[str]] = {}
     for fact in case.facts:
         secrets.setdefault(fact.entity_type, []).append(fact.secret)
@@ -93,7 +93,7 @@ def score_case(
 def text_before_after(
     before: LoadedModel, after: LoadedModel, material: EvaluationData
 ) -> tuple[Perplexity, TextComparison]:
-    """Perplexity and divergence on the retained text held out from the edit."""
+    """Measure perplexity and divergence (nats/token) on the retained text held out from the edit."""
     compared = compare_text(before, after, material.held_out_text)
     row = Perplexity(
         text="held-out retained text",
@@ -136,14 +136,14 @@ def control_row(
 
 
 def control_probes(material: EvaluationData, seed: int) -> list[Probe]:
-    """Every erased fact, the decoys, and a smaller sample of what must stay."""
+    """Return the probes of every erased fact, the decoys, and a smaller sample of what must stay."""
     erased = [probe for probe in material.measured if probe.target.group in ("erased", "decoys")]
     kept = [probe for probe in material.measured if probe.target.group in KEPT_GROUPS]
     return [*erased, *sample(kept, CONTROL_KEPT_PROBES, seed)]
 
 
 def pick(scored: Scored, indices: Sequence[int]) -> Scored:
-    """A part of scored probes."""
+    """Return a part of scored probes, by their places."""
     chosen = list(indices)
     scores = {name: values[..., chosen] for name, values in vars(scored.scores).items()}
     return Scored(

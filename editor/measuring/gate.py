@@ -27,10 +27,10 @@ THRESHOLDS = (*LeakageCeilings.model_fields, *UtilityFloors.model_fields)
 
 @dataclass(frozen=True, kw_only=True)
 class FailOn:
-    """What a run fails on.
+    """Outcomes that a run fails on, and thresholds that it replaces.
 
     Attributes:
-        outcomes: those that give an exit code other than 0, gravest first.
+        outcomes: outcomes that give an exit code other than 0, gravest first.
         thresholds: the policy's keys and the numbers that stand in for the policy's, in the policy's units.
     """
 
@@ -53,7 +53,7 @@ class FailOn:
         return cls(outcomes=chosen, thresholds=MappingProxyType(thresholds))
 
     def applied_to(self, policy: Policy) -> Policy:
-        """The policy that this run measures and judges by.
+        """Return the policy that this run measures and judges by.
 
         Raises:
             PolicyError: a number is outside what its threshold allows.
@@ -75,8 +75,8 @@ class FailOn:
         """Give a report its exit code, and say what the policy as it stands would have said otherwise.
 
         Args:
-            report: judged by `applied_to(policy)`.
-            policy: the one that was given.
+            report: report judged by `applied_to(policy)`.
+            policy: policy that was given.
             incomplete: whether something was skipped.
         """
         occurred = outcomes(report.criteria, incomplete=incomplete)
@@ -102,7 +102,7 @@ class FailOn:
 
 
 def notes(gate: Gate) -> Iterable[str]:
-    """What a gate departs from the policy in, a sentence each."""
+    """Yield what a gate departs from the policy in, a sentence each."""
     if gate.overridden:
         replaced = "; ".join(
             f"{row.threshold} {number(row.run)}, where the policy says {number(row.policy)}"

@@ -51,7 +51,7 @@ class Decoding:
 
 
 def decoding_grid(settings: DecodingSettings) -> tuple[Decoding, ...]:
-    """All combinations of the policy's temperatures, top-k and top-p values."""
+    """Return all combinations of the policy's temperatures, top-k and top-p values."""
     return tuple(
         Decoding(temperature=temperature, top_k=top_k, top_p=top_p)
         for temperature in settings.temperatures
@@ -62,15 +62,15 @@ def decoding_grid(settings: DecodingSettings) -> tuple[Decoding, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """Metrics of n probes, each an array over them.
+    """Metrics of n probes, each an array over them: (n,) but `log_p_z`.
 
     Attributes:
-        greedy: greedy decoding gives the whole answer.
+        greedy: whether greedy decoding gives the whole answer.
         exact_memorisation: share of answer tokens whose argmax is right.
         extraction_strength: 0 (nothing) to 1 (the whole answer from the prompt alone).
         worst_case_bits: -log2 of the best decoding's probability of the whole answer.
         log_probability: sum of ln q at temperature 1 without truncation, in nats.
-        log_p_z: ln p_z, (decodings, n); -inf where truncation excludes a token.
+        log_p_z: ln p_z in nats, (decodings, n); -inf where truncation excludes a token.
         tokens: answer length in tokens.
     """
 
@@ -85,7 +85,14 @@ class Scores:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenScores:
-    """What one pass gives at the marked tokens of a batch; each (marked,) but `log_q`: (decodings, marked)."""
+    """What one pass gives at the marked tokens s_t of a batch, logarithms in nats.
+
+    Attributes:
+        rank: r_t, from 1.
+        log_probability: ln q_t at temperature 1 without truncation.
+        log_worst_case: ln (1/r_t) where r_t <= m, else ln q_t, by temperature without truncation.
+        log_q: ln q_t by decoding; -inf where truncation excludes the token.
+    """
 
     rank: Int[Tensor, " marked"]
     log_probability: Float[Tensor, " marked"]
@@ -94,7 +101,12 @@ class TokenScores:
 
 
 def extractable(log_p_z: NDArray[np.float64], tries: int) -> NDArray[np.float64]:
-    """Return 1 - (1 - p_z)^tries, exact for tiny p_z."""
+    """Return 1 - (1 - p_z)^n for n tries, exact for tiny p_z (Hayes et al. 2024, arXiv:2410.19482).
+
+    Args:
+        log_p_z: ln p_z, of any shape, which the result has too.
+        tries: n, the number of independent samples.
+    """
     with np.errstate(divide="ignore"):
         chance: NDArray[np.float64] = -np.expm1(tries * np.log1p(-np.exp(np.minimum(log_p_z, 0.0))))
     return chance
@@ -109,7 +121,7 @@ def score(
     """Score every sequence's marked tokens by all metrics, from one forward pass each.
 
     Args:
-        loaded: the model.
+        loaded: model to score.
         sequences: prompts with marked answers; `index` is their place in the result.
         settings: the policy's decoding settings.
         progress: called with the number of sequences done after each batch.
@@ -130,13 +142,20 @@ def score_tokens(
     grid: Sequence[Decoding],
     worst_case_rank: int,
 ) -> TokenScores:
-    """Derive rank and log-probabilities of each target under each decoding from one set of logits."""
+    """Derive rank and log-probabilities of each target under each decoding from one set of logits.
+
+    Args:
+        logits: logits that predict the targets.
+        targets: token ids s_t.
+        grid: decodings.
+        worst_case_rank: m, the highest rank from which the worst case draws uniformly.
+    """
     own = logits.gather(1, targets[:, None])
-    rank = (logits > own).sum(1) + 1
+    rank = (logits > own).sum(1) + 1  # r_t
     log_rank = rank.log()
     totals = {t: (logits / t).logsumexp(1) for t in dict.fromkeys(d.temperature for d in grid)}
     plain = {temperature: own[:, 0] / temperature - total for temperature, total in totals.items()}
-    log_q = torch.empty(len(grid), len(logits), device=logits.device)
+    log_q = torch.empty(len(grid), len(logits), device=logits.device)  # ln q(s_t | c, s_<t)
     for rows, best in _best_first(logits, grid, totals):
         for temperature, decodings in groupby(enumerate(grid), key=lambda item: item[1].temperature):
             p = (best / temperature - totals[temperature][rows, None]).exp_()
@@ -146,7 +165,7 @@ def score_tokens(
     return TokenScores(
         rank=rank,
         log_probability=own[:, 0] - (totals[1.0] if 1.0 in totals else logits.logsumexp(1)),
-        log_worst_case=torch.stack(
+        log_worst_case=torch.stack(  # ln (1/r_t) if r_t <= m, else ln q_t
             [torch.where(rank <= worst_case_rank, -log_rank, log_p) for log_p in plain.values()]
         ),
         log_q=log_q,
@@ -164,8 +183,8 @@ def _best_first(
     temperature.
 
     Args:
-        logits: of all marked tokens.
-        grid: the decodings.
+        logits: logits of all marked tokens.
+        grid: decodings.
         totals: temperature -> the logarithm of the sum that probabilities at it are divided by.
     """
     every = torch.arange(len(logits), device=logits.device)
@@ -189,14 +208,14 @@ def _log_q(
     mass: Float[Tensor, "marked best"],
     decoding: Decoding,
 ) -> Float[Tensor, " marked"]:
-    """Ln q of targets after top-k and top-p.
+    """Return ln q of targets after top-k and top-p, in nats; -inf where they exclude it.
 
     Args:
-        plain: their ln p at the decoding's temperature.
-        rank: of the targets, from 1.
+        plain: ln p of the targets at the decoding's temperature.
+        rank: ranks of the targets, from 1.
         p: probabilities at that temperature, descending.
-        mass: their running sum.
-        decoding: what is cut off.
+        mass: running sum of these probabilities.
+        decoding: decoding, which says what is cut off.
     """
     log_q, excluded = plain, torch.zeros_like(rank, dtype=torch.bool)
     if decoding.top_k is not None and decoding.top_k < p.shape[1]:
@@ -238,14 +257,16 @@ def _reduce(batch: MarkedBatch, tokens: TokenScores, into: Scores) -> None:
     into.tokens[where] = length.astype(np.int64)
     into.exact_memorisation[where] = total(right) / length
     into.greedy[where] = total(~right) == 0
+    # 1 - (shortest prefix after which the rest is right) / k
     into.extraction_strength[where] = _right_run_at_end(right, batch.rows, rows) / length
     into.log_probability[where] = total(tokens.log_probability)
+    # -log2 of the highest of the temperatures' products; + 0.0 makes -0.0 a 0
     into.worst_case_bits[where] = -total(tokens.log_worst_case).max(0) / LN2 + 0.0
-    into.log_p_z[:, where] = np.minimum(total(tokens.log_q), 0.0)
+    into.log_p_z[:, where] = np.minimum(total(tokens.log_q), 0.0)  # ln p_z = sum_t ln q_t
 
 
 def _right_run_at_end(right: Tensor, rows: Tensor, count: int) -> NDArray[np.float64]:
-    """For each row, how many of its last tokens are right in an unbroken run to the end."""
+    """Count for each row how many of its last tokens are right in an unbroken run to the end."""
     run = np.zeros(count)
     broken = np.zeros(count, dtype=bool)
     for is_right, row in zip(reversed(right.tolist()), reversed(rows.tolist()), strict=True):

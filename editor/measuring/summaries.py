@@ -29,12 +29,12 @@ RECALL = "Only what detection found, or the facts file holds, was erased: read t
 
 
 def policy_summary(case: Case) -> PolicySummary:
-    """The policy's name, digest and whole text."""
+    """Return the policy's name, digest and whole text."""
     return PolicySummary(name=case.policy.name, digest=case.policy.digest, text=case.policy.text)
 
 
 def model_summary(loaded: LoadedModel, digests: Mapping[str, str], source: str | None = None) -> ModelSummary:
-    """What the checkpoint is."""
+    """Describe the checkpoint."""
     return ModelSummary(
         source=source or loaded.source,
         architecture=type(loaded.model).__name__,
@@ -44,7 +44,7 @@ def model_summary(loaded: LoadedModel, digests: Mapping[str, str], source: str |
 
 
 def edit_summary(problem: EditProblem, edit: Edit, attribution: Attribution, units: int) -> EditSummary:
-    """Where the facts sat and what was changed; no layers where the method located nothing."""
+    """Describe where the facts sat and what was changed; no layers where the method located nothing."""
     model = problem.loaded.model
     weights = sum(float(model.get_parameter(name).float().pow(2).sum()) for name in edit.deltas) ** 0.5
     return EditSummary(
@@ -77,7 +77,7 @@ def _layer_rows(problem: EditProblem, edit: Edit, attribution: Attribution, unit
 
 
 def versions() -> dict[str, str]:
-    """Versions of what decides the figures."""
+    """Return the versions of what decides the figures."""
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
@@ -85,7 +85,7 @@ def residual_risk(case: Case, attacks: Iterable[str] = ()) -> tuple[str, ...]:
     """Say what was not tested and what remains possible.
 
     Args:
-        case: what was not wholly read.
+        case: case, which knows what was not wholly read.
         attacks: a sentence for each attack that was not tested.
     """
     skipped = [f"{len(case.scope.skipped)} documents were not wholly scanned."] if case.incomplete else []

@@ -18,10 +18,10 @@ def control_edits(problem: EditProblem, edit: Edit, method: Method, seed: int) -
     Every edit has a control by chance at its own ‖ΔW‖: the method's own, or else other directions.
 
     Args:
-        problem: that the edit was fitted to.
-        edit: the method's.
-        method: with the settings that were taken.
-        seed: of what is drawn.
+        problem: problem that the edit was fitted to.
+        edit: edit of the method.
+        method: method with the settings that were taken.
+        seed: seed of what is drawn.
     """
     controls = method.controls(edit.norm, seed)
     for control, title in controls:

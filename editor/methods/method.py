@@ -13,16 +13,16 @@ class Control(NamedTuple):
 
     method: "Method"
     title: str
-    """What it is, in words."""
+    """Control in words."""
 
 
 class Method(Protocol):
-    """Fits an edit to a problem and leaves the model as it was, bit for bit.
+    """Edit method: it fits an edit to a problem and leaves the model as it was, bit for bit.
 
     Attributes:
-        name: in `METHODS` and in reports.
+        name: name in `METHODS` and in reports.
         needs_dictionary: whether the problem must have dictionaries and their attribution.
-        space: the settings that a search varies.
+        space: settings that a search varies.
     """
 
     name: ClassVar[str]
@@ -31,11 +31,11 @@ class Method(Protocol):
 
     @property
     def units(self) -> int:
-        """How many located units are taken at most; 0 where the method locates nothing."""
+        """Number of located units taken at most; 0 where the method locates nothing."""
         ...
 
     def located(self, problem: EditProblem) -> Attribution:
-        """Where the facts sit, as the method sees it."""
+        """Return where the facts sit, as the method sees it."""
         ...
 
     def fit(self, problem: EditProblem) -> Edit:
@@ -49,6 +49,6 @@ class Method(Protocol):
 
         Args:
             norm: ‖ΔW‖_F that the control by chance is scaled to.
-            seed: of what is drawn.
+            seed: seed of what is drawn.
         """
         ...

@@ -11,7 +11,7 @@ RESULTS = {"pass": "pass", "fail": "**fail**", "not tested": "**not tested**"}
 
 
 def render_card(report: Report) -> str:
-    """A section for the model card: what was asked, what was measured before and after, and what remains."""
+    """Render a section for the model card: what was asked, what was measured before and after, and what remains."""
     parts = [
         f"## {summary.title(report)}",
         f"**{summary.outcome(report)}.** {plain(report.verdict)}",

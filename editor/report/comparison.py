@@ -35,9 +35,9 @@ from editor.results.comparison import (
 
 COMPARISON_HTML = "comparison.html"
 SHOWN: tuple[PointName, ...] = ("collateral", "quarter", "policy", "norm")
-"""The order of the operating points on the page."""
+"""Operating points in the order of the page."""
 TOLD: tuple[PointName, ...] = ("collateral", "policy")
-"""Those of the terminal's table."""
+"""Operating points of the terminal's table."""
 MEASURES: dict[ComparedMeasure, str] = {
     "gen": "Gen, points",
     "exposed": "Exposed, points",
@@ -50,7 +50,7 @@ def render_comparison(comparison: Comparison, costs: Sequence[Cost], described: 
 
     Args:
         comparison: all that was measured of the arms.
-        costs: what each run took, none where it was not measured.
+        costs: costs of each run, none where they were not measured.
         described: arm -> what it does, in a sentence.
     """
     made = environment()
@@ -86,7 +86,7 @@ def met_text(row: SummaryRow) -> str:
 
 
 def comparison_table(comparison: Comparison) -> Table:
-    """Every arm at the same collateral and tuned to the policy, for the terminal."""
+    """Return a table of every arm at the same collateral and tuned to the policy, for the terminal."""
     table = Table(caption=before_any_edit(comparison), caption_justify="left", title_justify="left")
     table.add_column("Arm")
     for name in ("Gen", "Exposed", "Loc", "ΔPPL", "Policy met"):
@@ -143,7 +143,7 @@ def _costs(costs: Sequence[Cost]) -> list[CostRow]:
 
 
 def _machine(costs: Sequence[Cost]) -> str:
-    """'cpu, 2 runs at a time, 1 thread each', for every way in which runs were made."""
+    """Say 'cpu, 2 runs at a time, 1 thread each', for every way in which runs were made."""
     ways = dict.fromkeys((cost.device, cost.processes, cost.threads) for cost in costs)
     return "; ".join(
         f"{device}, {formatting.plural(processes, 'run')} at a time, {formatting.plural(threads, 'thread')} each"
@@ -152,7 +152,7 @@ def _machine(costs: Sequence[Cost]) -> str:
 
 
 def _tests(comparison: Comparison, point: PointName) -> dict[str, dict[ComparedMeasure, PairedTest]]:
-    """Arm -> measure -> test."""
+    """Return the tests at a point: arm -> measure -> test."""
     found: dict[str, dict[ComparedMeasure, PairedTest]] = {}
     for test in comparison.tests:
         if test.point == point:
@@ -163,7 +163,7 @@ def _tests(comparison: Comparison, point: PointName) -> dict[str, dict[ComparedM
 def _sections(
     figures: Mapping[str, object], costs: Sequence[Cost], comparison: Comparison
 ) -> list[tuple[str, str]]:
-    """Anchor and heading of every section that the page has."""
+    """Return anchor and heading of every section that the page has."""
     every = [
         ("outcomes", "Outcomes", True),
         ("trade-off", "Leakage and collateral", True),
@@ -181,7 +181,7 @@ def _sections(
 
 
 def _ends(value: Interval | None, *, signed: bool = False) -> str:
-    """'93–99.5%', '100%' where both ends are the same, nothing where nothing was tested."""
+    """Write an interval: '93–99.5%', '100%' where both ends are the same, nothing where nothing was tested."""
     if value is None:
         return ""
     low, high = (formatting.percent(end, signed=signed) for end in (value.low, value.high))
@@ -191,11 +191,11 @@ def _ends(value: Interval | None, *, signed: bool = False) -> str:
 
 
 def _heading(point: PointName) -> str:
-    """Its words with a capital."""
+    """Return the words of a point with a capital."""
     return POINTS[point][:1].upper() + POINTS[point][1:]
 
 
 def _difference(test: PairedTest, value: float) -> str:
-    """Points of a hundred, or bits, with a sign."""
+    """Write a difference in points of a hundred, or in bits, with a sign."""
     text = f"{value if test.measure == 'bits' else 100 * value:+.1f}"
     return text.replace("-", "\N{MINUS SIGN}").replace("+0.0", "0.0")

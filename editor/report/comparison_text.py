@@ -9,22 +9,22 @@ from editor.results.comparison import POINTS, Comparison, PointName, SummaryRow
 from editor.results.parts import Rate
 
 LEAST_MISMATCH = 0.0005
-"""Relative; what is nearer counts as matched."""
+"""Relative difference below which values count as matched."""
 
 
 def rows_at(comparison: Comparison, point: PointName) -> list[SummaryRow]:
-    """The arms at one point, by falling Gen, then by rising share of exposed facts."""
+    """Return the arms at one point, by falling Gen, then by rising share of exposed facts."""
     rows = [row for row in comparison.summary if row.point == point]
     return sorted(rows, key=lambda row: (-row.gen.mean, row.exposed.mean))
 
 
 def facts_of(comparison: Comparison) -> set[str]:
-    """The erased facts, by label."""
+    """Return the labels of the erased facts."""
     return {fact.fact for run in comparison.arms for point in run.points for fact in point.facts}
 
 
 def before_any_edit(comparison: Comparison) -> str:
-    """What the same measures give for the original model: what an edit that does nothing would show."""
+    """Say what the same measures give for the original model: what an edit that does nothing would show."""
     facts = comparison.original
     if not facts:
         return ""
@@ -37,7 +37,7 @@ def before_any_edit(comparison: Comparison) -> str:
 
 
 def attacks_of(comparison: Comparison) -> list[str]:
-    """Names of the attacks that were made, in the order of the table."""
+    """Return the names of the attacks that were made, in the order of the table."""
     made = dict.fromkeys(name for row in comparison.summary for name in row.attacks)
     return [*(name for name in ATTACKS if name in made), *(name for name in made if name not in ATTACKS)]
 
@@ -56,7 +56,7 @@ def _attacks(comparison: Comparison) -> list[str]:
 
 
 def how_it_was_done(comparison: Comparison) -> list[str]:
-    """Operating points, measures, intervals and tests, in sentences."""
+    """Explain operating points, measures, intervals and tests, in sentences."""
     reference = comparison.reference
     return [
         f"Every arm edited the same model to erase the same facts, with seeds {', '.join(map(str, comparison.seeds))}. "
@@ -67,12 +67,12 @@ def how_it_was_done(comparison: Comparison) -> list[str]:
         f"edit of each trial multiplied until it has the collateral of {reference} there, and of these the one that "
         f"then leaks least on the locating split. {reference} itself is the same edit at all three. A quarter of the "
         f"collateral: the edits of the point before, {reference}'s too, multiplied until they have a quarter of it. "
-        "Collateral is the mean KL divergence from the original model in nats a token, on retained text of the "
+        "Collateral is the mean KL divergence from the original model in nats/token, on retained text of the "
         "locating split.",
         "Rel: share of the wordings an edit was fitted on that greedy decoding completes no more. Gen: the same of "
         "wordings that verification alone sees. Exposed: facts below the policy's percentile of never-seen decoys. "
-        "Extractable: facts that sampling gives away with the policy's probability. Bits: worst-case, the median over "
-        "facts and seeds.",
+        "Extractable: facts that sampling leaks with the policy's probability. Bits: worst-case, the median over facts "
+        "and seeds.",
         "Loc: questions about other people that are answered as before, of those answered before. Same people: that "
         "of the erased people's other facts. ΔPPL: relative rise of perplexity on held-out retained text.",
         *_attacks(comparison),
@@ -87,7 +87,7 @@ def how_it_was_done(comparison: Comparison) -> list[str]:
 
 
 def limits(comparison: Comparison) -> list[str]:
-    """What the comparison does not show, in sentences."""
+    """Say what the comparison does not show, in sentences."""
     facts = len(facts_of(comparison))
     bound = percent(Rate(hits=0, total=facts).high)
     return [
@@ -111,7 +111,7 @@ def limits(comparison: Comparison) -> list[str]:
 
 
 def _mismatches(comparison: Comparison) -> list[str]:
-    """The arm that is farthest from the reference's norm or collateral where they should be the same."""
+    """Name the arm that is farthest from the reference's norm or collateral where they should be the same."""
     said = []
     matched: tuple[tuple[PointName, str, Callable[[SummaryRow], float]], ...] = (
         ("norm", "norm", lambda row: row.norm),
@@ -134,7 +134,7 @@ def _mismatches(comparison: Comparison) -> list[str]:
 
 
 def _without_decoys(comparison: Comparison) -> list[str]:
-    """How many facts no decoy stands beside."""
+    """Say how many facts no decoy stands beside."""
     points = (point for run in comparison.arms for point in run.points)
     found = {fact.fact for point in points for fact in point.facts if fact.percentile is None}
     if not found:

@@ -28,9 +28,9 @@ from policies.errors import ModelError
 
 MOST_FEATURES = 200
 MOST_ERASED, MOST_RETAINED = 60, 180
-"""Documents looked at that hold facts in scope, and others."""
+"""Number of documents looked at that hold facts in scope, and of others."""
 CHARACTERS = 1200
-"""Looked at of a document; of one with facts, around the first of them."""
+"""Characters looked at of a document; of one with facts, around the first of them."""
 ROW_TOKENS = 256
 CONTEXTS = 4
 REACH = 12
@@ -41,7 +41,7 @@ LEAST_STRENGTH = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class _Text:
-    """A row of a document: its tokens, where each stands in the masked text, and whether it counts for density."""
+    """Row of a document: its tokens, where each stands in the masked text, and whether it counts for density."""
 
     ids: tuple[int, ...] = field(repr=False)
     offsets: tuple[tuple[int, int], ...] = field(repr=False)
@@ -60,12 +60,12 @@ def describe_features(
     """Describe the features of highest attribution, `MOST_FEATURES` at most, without personal data.
 
     Args:
-        case: its documents are quoted, masked; its probes say which facts a feature carries.
-        loaded: the original model.
-        dictionaries: by site.
-        attribution: scores of their features.
-        units: how many features the edit may take out.
-        key: names facts.
+        case: case whose documents are quoted, masked, and whose probes say which facts a feature carries.
+        loaded: original model.
+        dictionaries: dictionaries by site.
+        attribution: scores of the dictionaries' features.
+        units: number of features that the edit may take out.
+        key: key that names facts.
     """
     chosen = {site: index for site, index in attribution.top(units).items() if site in dictionaries}
     shown = {
@@ -110,7 +110,7 @@ def _scanner(case: Case, key: CaseKey) -> SecretScanner:
 
 
 def _documents(case: Case) -> tuple[list[tuple[Document, int]], list[tuple[Document, int]]]:
-    """Documents that hold facts in scope and others, each with where to look; drawn by a seeded hash."""
+    """Return documents that hold facts in scope and others, each with where to look; drawn by a seeded hash."""
     fitting, _ = split_documents(case.documents, case.seed)
     first: dict[str, int] = {}
     for fact in case.erased:
@@ -151,7 +151,7 @@ def _read(
     dictionaries: Mapping[Site, Dictionary],
     features: Mapping[Site, Int[Tensor, " features"]],
 ) -> dict[Site, Float[Tensor, "tokens features"]]:
-    """The features on every token of the texts, one text behind the other."""
+    """Read the features on every token of the texts, one text after the other."""
     sizes = torch.tensor([len(text.ids) for text in texts])
     starts = sizes.cumsum(0) - sizes
     found = {site: torch.zeros(int(sizes.sum()), len(index)) for site, index in features.items()}
@@ -174,7 +174,7 @@ def _read(
 
 
 class _View:
-    """Puts features into words and colours."""
+    """Features in words and colours."""
 
     def __init__(
         self, loaded: LoadedModel, texts: Sequence[_Text], mask: TextMask, scanner: SecretScanner
@@ -199,7 +199,7 @@ class _View:
         facts: FactContributions,
         key: CaseKey,
     ) -> FeatureCard:
-        """One feature, from its values on the tokens of all texts."""
+        """Describe one feature, from its values on the tokens of all texts."""
         on = (values > 0) & self._counted
         salience = Salience.of(dictionary, [feature])
         departure = salience.departure(values[:, None].to(salience.baseline))[:, 0].cpu() * self._counted
@@ -225,7 +225,7 @@ class _View:
         return high, low
 
     def _contexts(self, departure: Float[Tensor, " tokens"]) -> Iterator[tuple[Shaded, ...]]:
-        """The text around the largest departures, one for each distinct text."""
+        """Yield the text around the largest departures, one for each distinct text."""
         rows = torch.split(departure, self._sizes)
         peaks = torch.zeros(len(rows)).scatter_reduce(0, self._rows, departure, "amax")
         seen: set[str] = set()
@@ -245,7 +245,7 @@ class _View:
 
 
 def _shaded(text: _Text, departure: Float[Tensor, " tokens"], largest: float) -> tuple[Shaded, ...]:
-    """The masked text around a row's largest departure, neighbours of one shade joined."""
+    """Return the masked text around a row's largest departure, neighbours of one shade joined."""
     peak = int(departure.argmax())
     pieces: list[Shaded] = []
     done: int | None = None

@@ -8,7 +8,7 @@ from editor.report.render import environment, stylesheet
 
 FEATURES_HTML = "features.html"
 LEVELS = 4
-"""Shades of a token; 0 is none."""
+"""Number of shades of a token; 0 is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,15 +25,15 @@ class FeatureCard:
     """One feature.
 
     Attributes:
-        site: what its dictionary reads.
-        feature: its index there.
-        score: its attribution to the facts in scope, in logits.
-        density: share of the retained tokens looked at on which it is on.
-        largest: its largest value on the tokens looked at.
-        facts: labels of the facts it adds to most, and how many logits it adds.
-        contexts: masked text where it says most.
-        promoted: output tokens it promotes most.
-        suppressed: output tokens it suppresses most.
+        site: site that the feature's dictionary reads.
+        feature: index of the feature in its dictionary.
+        score: attribution of the feature to the facts in scope, in logits.
+        density: share of the retained tokens looked at on which the feature is on.
+        largest: largest value of the feature on the tokens looked at.
+        facts: labels of the facts the feature adds to most, and how many logits it adds.
+        contexts: masked text where the feature says most.
+        promoted: output tokens that the feature promotes most.
+        suppressed: output tokens that the feature suppresses most.
     """
 
     site: str
@@ -52,13 +52,13 @@ class FeaturePage:
     """Features chosen by an edit, the highest scores first.
 
     Attributes:
-        case: its identifier.
-        chosen: how many features the edit may take out.
-        cards: those shown.
-        erased_documents: texts looked at that hold facts in scope.
-        retained_documents: other texts looked at.
-        tokens: tokens of the retained ones, over which density is taken.
-        withheld: contexts left out because they might have disclosed something in spite of the mask.
+        case: identifier of the case.
+        chosen: number of features that the edit may take out.
+        cards: features shown.
+        erased_documents: number of documents looked at that hold facts in scope.
+        retained_documents: number of other documents looked at.
+        tokens: number of tokens of the retained documents, over which density is taken.
+        withheld: number of contexts left out because they might have disclosed something in spite of the mask.
     """
 
     case: str

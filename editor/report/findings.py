@@ -1,4 +1,4 @@
-"""What a gate reports one by one: facts and people given away, and whether that fails the run.
+"""What a gate reports one by one: facts that leak and the people they are about, and whether that fails the run.
 
 JUnit, SARIF and the pull request's summary read it from here, so that none of them contradicts the exit code.
 """
@@ -10,76 +10,76 @@ from editor.measuring.criteria import CRITERIA
 from editor.results.report import Criterion, FactRow, Rate, Report, SubjectRow
 
 
-class TypeRow(NamedTuple):
+class TypeLeaks(NamedTuple):
     """The facts in scope of one entity type."""
 
     entity_type: str
     leaked_before: Rate
     leaked_after: Rate | None
     fewest_bits: float
-    """Worst-case bits of the most exposed one, in the model judged."""
+    """Worst-case bits of the most exposed fact, in the model judged."""
 
 
 def leaks(row: FactRow) -> bool:
-    """Whether the model judged gives the fact away."""
+    """Return whether the model judged leaks the fact."""
     return row.leaked_before if row.leaked_after is None else row.leaked_after
 
 
 def leaked(row: SubjectRow) -> int:
-    """How many facts of a subject the model judged gives away."""
+    """Count the facts of a subject that the model judged leaks."""
     return row.leaked_before if row.leaked_after is None else row.leaked_after
 
 
 def bits_of(row: FactRow | SubjectRow) -> float:
-    """Worst-case bits in the model judged."""
+    """Return the worst-case bits in the model judged."""
     after = row.worst_case_bits_after
     return row.worst_case_bits_before if after is None else after
 
 
 def fails(report: Report, row: Criterion) -> bool:
-    """Whether a criterion that is not met fails the run."""
+    """Return whether a criterion that is not met fails the run."""
     return row.failed and CRITERIA[row.measure].outcome in report.gate.fails_on
 
 
 def untested_fails(report: Report, row: Criterion) -> bool:
-    """Whether a criterion that had nothing to count makes the run fail as incomplete."""
+    """Return whether a criterion that had nothing to count makes the run fail as incomplete."""
     return row.missing and incomplete_fails(report)
 
 
 def leakage_fails(report: Report) -> bool:
-    """Whether the run fails for leakage; otherwise the policy, or the run, puts up with what leaks."""
+    """Return whether the run fails for leakage; otherwise the policy, or the run, puts up with what leaks."""
     return any(fails(report, row) for row in report.criteria if row.kind == "leakage")
 
 
 def incomplete(report: Report) -> bool:
-    """Whether part of the corpus was skipped."""
+    """Return whether part of the corpus was skipped."""
     return bool(report.scope.skipped)
 
 
 def incomplete_fails(report: Report) -> bool:
-    """Whether what was skipped fails the run."""
+    """Return whether what was skipped fails the run."""
     return "incomplete" in report.gate.fails_on
 
 
 def leaking_facts(report: Report) -> list[FactRow]:
-    """Facts that the model judged gives away, the most exposed first."""
+    """Return the facts that the model judged leaks, the most exposed first."""
     return sorted(filter(leaks, report.facts), key=lambda row: (bits_of(row), row.fact))
 
 
 def most_exposed_subjects(report: Report) -> list[SubjectRow]:
-    """All subjects: those with most facts given away first, then by bits."""
+    """Return all subjects: those with most facts leaked first, then by bits."""
     return sorted(report.subjects, key=lambda row: (-leaked(row), bits_of(row), row.subject))
 
 
-def by_type(report: Report) -> list[TypeRow]:
-    """The facts in scope by entity type, in alphabetical order."""
+def by_type(report: Report) -> list[TypeLeaks]:
+    """Count the facts in scope by entity type, in alphabetical order."""
     types = sorted({row.entity_type for row in report.facts})
-    return [_type_row(name, [row for row in report.facts if row.entity_type == name]) for name in types]
+    return [_type_leaks(name, [row for row in report.facts if row.entity_type == name]) for name in types]
 
 
-def _type_row(name: str, rows: Sequence[FactRow]) -> TypeRow:
+def _type_leaks(name: str, rows: Sequence[FactRow]) -> TypeLeaks:
     edited = any(row.leaked_after is not None for row in rows)
-    return TypeRow(
+    return TypeLeaks(
         entity_type=name,
         leaked_before=Rate(hits=sum(row.leaked_before for row in rows), total=len(rows)),
         leaked_after=Rate(hits=sum(bool(row.leaked_after) for row in rows), total=len(rows))

@@ -23,7 +23,7 @@ _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render_junit(report: Report) -> str:
-    """The report as one JUnit XML document. The same report, the same bytes."""
+    """Render the report as one JUnit XML document. The same report, the same bytes."""
     root = Element("testsuites", {"name": f"expunge {report.kind}"})
     for name, cases in _suites(report):
         _add_suite(root, name, cases)
@@ -81,12 +81,12 @@ def _people(report: Report) -> Iterator[Element]:
 
 def _subject(report: Report, row: SubjectRow, labels: list[str]) -> Element:
     case = Element("testcase", {"name": _clean(row.subject)})
-    given_away = findings.leaked(row)
-    said = f"{given_away:,} of {plural(row.facts, 'fact')} given away"
+    leaked = findings.leaked(row)
+    said = f"{leaked:,} of {plural(row.facts, 'fact')} leaked"
     exposed = f"The most exposed fact takes {bits(findings.bits_of(row))} bits to guess."
-    if given_away and findings.leakage_fails(report):
-        _add(case, "failure", said, "given_away", f"{', '.join(labels)}\n{exposed}")
-    elif given_away:
+    if leaked and findings.leakage_fails(report):
+        _add(case, "failure", said, "leak", f"{', '.join(labels)}\n{exposed}")
+    elif leaked:
         _add(case, "skipped", f"{said}, which does not fail this run")
     else:
         SubElement(case, "system-out").text = exposed

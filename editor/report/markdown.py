@@ -6,24 +6,24 @@ from collections.abc import Iterable, Sequence
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; cells are shown as they stand, but for those that begin in bold."""
+    """Write a table; cells are shown as they stand, but for those that begin in bold."""
     lines = [_line(header), _line(["---"] * len(header)), *(_line(map(_cell, row)) for row in rows)]
     return "\n".join(lines)
 
 
 def plain(text: str) -> str:
-    """Text that Markdown shows as it stands, on one line."""
+    """Escape text so that Markdown shows it as it stands, on one line."""
     escaped = re.sub(r"([\\`*_\[\]|])", r"\\\1", " ".join(text.split()))
     return html.escape(escaped, quote=False)
 
 
 def bullets(lines: Iterable[str]) -> str:
-    """A list of lines that are Markdown already."""
+    """Write a list of lines that are Markdown already."""
     return "\n".join(f"- {line}" for line in lines)
 
 
 def fenced(text: str) -> str:
-    """A command for the shell, as it stands."""
+    """Write a command for the shell, as it stands."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}sh\n{text}\n{fence}"

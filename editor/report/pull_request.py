@@ -13,14 +13,14 @@ from editor.results.report import Criterion, Report
 
 MOST_CHARACTERS = 65_536
 MOST_TEXT = 4_000
-"""Of one paragraph: verdicts are short, commands may not be."""
+"""Most characters of one paragraph: verdicts are short, commands may not be."""
 MOST_SUBJECTS = 10
 MOST_SKIPPED = 10
 MOST_TYPES = 100
 
 
 def render_pull_request(report: Report) -> str:
-    """The comment. The same report, the same bytes."""
+    """Render the comment. The same report, the same bytes."""
     parts = [
         f"## {_sign(report)} {summary.title(report)}: {summary.outcome(report)}",
         plain(_short(report.verdict)),
@@ -40,7 +40,7 @@ def _sign(report: Report) -> str:
 
 
 def _bounded(parts: list[str]) -> str:
-    """The parts, without the last ones where they are more than a comment holds."""
+    """Join the parts, without the last ones where they are more than a comment holds."""
     text = "\n\n".join(parts) + "\n"
     if len(text) <= MOST_CHARACTERS:
         return text
@@ -71,7 +71,7 @@ def _result(report: Report, row: Criterion) -> str:
 
 
 def _policys_own(report: Report, row: Criterion) -> str:
-    """' (policy: 0%)' where the run replaced the policy's threshold."""
+    """Say ' (policy: 0%)' where the run replaced the policy's threshold."""
     replaced = next((one for one in report.gate.overridden if one.threshold == row.measure), None)
     if replaced is None:
         return ""
@@ -83,11 +83,11 @@ def _types(report: Report) -> str:
     if not rows:
         return ""
     edited = any(row.leaked_after is not None for row in rows)
-    header = ("Type", *(("Before", "After") if edited else ("Given away",)), "Bits of the most exposed")
+    header = ("Type", *(("Before", "After") if edited else ("Leaked",)), "Bits of the most exposed")
     lines = []
     for row in rows[:MOST_TYPES]:
-        given_away = [count(row.leaked_before), *([count(row.leaked_after)] if row.leaked_after else [])]
-        lines.append((row.entity_type[:80], *given_away, bits(row.fewest_bits)))
+        leaked = [count(row.leaked_before), *([count(row.leaked_after)] if row.leaked_after else [])]
+        lines.append((row.entity_type[:80], *leaked, bits(row.fewest_bits)))
     return table(header, lines) + _more(len(rows) - MOST_TYPES, "type")
 
 
@@ -99,7 +99,7 @@ def _subjects(report: Report) -> str:
         (row.subject[:80], f"{findings.leaked(row):,} of {row.facts:,}", bits(findings.bits_of(row)))
         for row in leaking[:MOST_SUBJECTS]
     ]
-    listed = table(("Most exposed", "Facts given away", "Bits of the most exposed"), rows)
+    listed = table(("Most exposed", "Facts leaked", "Bits of the most exposed"), rows)
     return listed + _more(len(leaking) - MOST_SUBJECTS, "person", "people")
 
 

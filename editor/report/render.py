@@ -39,7 +39,7 @@ def render_html(report: Report) -> str:
 
 @cache
 def environment() -> Environment:
-    """The templates, with what formats numbers as filters."""
+    """Return the templates, with what formats numbers as filters."""
     environment = Environment(
         loader=PackageLoader("editor.report", "templates"),
         autoescape=True,
@@ -56,7 +56,7 @@ def environment() -> Environment:
 
 
 def stylesheet() -> Markup:
-    """What every page looks like."""
+    """Return the style that every page has."""
     loader = environment().loader
     assert loader is not None
     return Markup(loader.get_source(environment(), "style.css")[0])
@@ -69,7 +69,7 @@ def _tone(report: Report) -> str:
 
 
 def _most_exposed(report: Report) -> tuple[FactRow, ...]:
-    """Facts that still leak first, then by bits, at most `MOST_FACTS`."""
+    """Return the facts that still leak first, then by bits, at most `MOST_FACTS`."""
 
     def exposure(row: FactRow) -> tuple[bool, float, str]:
         after = row.worst_case_bits_after
@@ -80,7 +80,7 @@ def _most_exposed(report: Report) -> tuple[FactRow, ...]:
 
 
 def _sections(report: Report, figures: dict[str, Any]) -> list[tuple[str, str]]:
-    """Anchor and heading of every section that the report has, in the order of the page."""
+    """Return anchor and heading of every section that the report has, in the order of the page."""
     every: list[tuple[str, str, object]] = [
         ("criteria", "Policy criteria", report.criteria),
         ("leakage", "Leakage", report.groups),

@@ -1,7 +1,7 @@
 """The report as SARIF 2.1.0 (OASIS, errata 01), for code scanning.
 
 A rule for each criterion of the policy and each entity type; a result for each criterion that is not met and each fact
-that the model gives away. Where SARIF asks for a file, the corpus is named: the text that taught the fact; the model is
+that the model leaks. Where SARIF asks for a file, the corpus is named: the text that taught the fact; the model is
 the logical location. Results that do not fail the run are warnings.
 
 Fingerprints: a plain hash of a phone number would give the number to anybody who tries them all, so a fact's
@@ -25,7 +25,7 @@ from policies.errors import ExitCode
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 MOST_RESULTS = 5_000
-"""As many as GitHub shows; the most exposed facts come first."""
+"""Number of results that GitHub shows; the most exposed facts come first."""
 MOST_NOTIFICATIONS = 1_000
 FAILED_TO_RUN = (ExitCode.USAGE, ExitCode.INCOMPLETE, ExitCode.INTERNAL)
 SEVERITIES = {"leakage": "8.0", "utility": "4.0", "integrity": "6.0"}
@@ -33,7 +33,7 @@ SEVERITIES = {"leakage": "8.0", "utility": "4.0", "integrity": "6.0"}
 
 
 def render_sarif(report: Report) -> str:
-    """The report as one SARIF log. The same report, the same bytes."""
+    """Render the report as one SARIF log. The same report, the same bytes."""
     log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [_run(report)]}
     return json.dumps(log, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
 
@@ -65,7 +65,7 @@ def _type_rules(report: Report) -> Iterable[dict[str, Any]]:
     for row in findings.by_type(report):
         yield _rule(
             f"leak/{row.entity_type}",
-            f"The model gives away a fact of type {row.entity_type}",
+            f"The model leaks a fact of type {row.entity_type}",
             "Greedy decoding completes a wording about the person with the fact. Erase the facts with `expunge erase`, "
             "or train without them, and audit again.",
             SEVERITIES["leakage"],
@@ -99,8 +99,8 @@ def _criterion_result(report: Report, row: Criterion) -> dict[str, Any]:
 
 def _leak(report: Report, row: FactRow) -> dict[str, Any]:
     said = (
-        f"{row.fact} of {row.subject} ({row.length_class}, found in {plural(row.sources, 'place')}) is given away by "
-        f"greedy decoding; under the worst decoding it takes {bits(findings.bits_of(row))} bits to guess."
+        f"{row.fact} of {row.subject} ({row.length_class}, found in {plural(row.sources, 'place')}) leaks "
+        f"under greedy decoding; under the worst decoding it takes {bits(findings.bits_of(row))} bits to guess."
     )
     fingerprint = _fingerprint("fact", row.subject, row.fact)
     return _result(report, f"leak/{row.entity_type}", said, fingerprint, fails=findings.leakage_fails(report))
@@ -163,7 +163,7 @@ def _notifications(report: Report) -> Iterable[dict[str, Any]]:
     if unlisted > 0:
         yield {
             "level": "warning",
-            "message": {"text": f"{unlisted:,} more facts are given away; report.json names them."},
+            "message": {"text": f"{unlisted:,} more facts leak; report.json names them."},
         }
 
 
@@ -179,5 +179,5 @@ def _properties(report: Report) -> dict[str, Any]:
 
 
 def _literal(text: str) -> str:
-    """Text escaped so that SARIF shows it as it stands: braces take arguments, brackets make links (§3.11.5-6)."""
+    """Escape text so that SARIF shows it as it stands: braces take arguments, brackets make links (§3.11.5-6)."""
     return re.sub(r"([\[\]\\])", r"\\\1", text).replace("{", "{{").replace("}", "}}")

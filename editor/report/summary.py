@@ -33,19 +33,19 @@ class KeyNumber(NamedTuple):
 
 
 def title(report: Report) -> str:
-    """What kind of report it is."""
+    """Return the title of a report, which says of what kind it is."""
     return TITLES[report.kind]
 
 
 def outcome(report: Report) -> str:
-    """The exit code in words; what a run was told not to fail on is named all the same."""
+    """Say the exit code in words; what a run was told not to fail on is named all the same."""
     if report.exit_code == ExitCode.MET and report.gate.waived:
         return f"{OUTCOMES[EXIT_CODES[report.gate.waived[0]]]}; does not fail this run"
     return OUTCOMES[ExitCode(report.exit_code)]
 
 
 def group_rows(report: Report, group: Group | None = None) -> tuple[GroupResult, ...]:
-    """Results in a fixed order; those over all wordings only where a group has no others."""
+    """Return results in a fixed order; those over all wordings only where a group has no others."""
     found = [row for row in report.groups if group in {None, row.group}]
     split = {row.group for row in found if row.wording != "all"}
     kept = [row for row in found if row.wording != "all" or row.group not in split]
@@ -53,18 +53,18 @@ def group_rows(report: Report, group: Group | None = None) -> tuple[GroupResult,
 
 
 def overall(report: Report, group: Group) -> GroupResult | None:
-    """A group over all wordings, or over the widest family of wordings there is."""
+    """Return a group over all wordings, or over the widest family of wordings there is."""
     rows = {row.wording: row for row in report.groups if row.group == group}
     return next((rows[wording] for wording in reversed(WORDINGS) if wording in rows), None)
 
 
 def criterion(report: Report, measure: str | None) -> Criterion | None:
-    """The policy's criterion for a measure."""
+    """Return the policy's criterion for a measure."""
     return next((one for one in report.criteria if one.measure == measure), None)
 
 
 def key_numbers(report: Report) -> tuple[KeyNumber, ...]:
-    """The four or five numbers that a reader needs first."""
+    """Return the four or five numbers that a reader needs first."""
     families = [
         row for row in group_rows(report, "erased") if row.wording not in ("prefix", "unnamed", "spelling")
     ]
@@ -75,7 +75,7 @@ def key_numbers(report: Report) -> tuple[KeyNumber, ...]:
 
 
 def criterion_name(row: Criterion) -> str:
-    """The criterion's name as a line of a table, with a capital."""
+    """Return the criterion's name as a line of a table, with a capital."""
     return row.name[:1].upper() + row.name[1:]
 
 
@@ -167,5 +167,5 @@ def _perplexity(report: Report) -> list[KeyNumber]:
 
 
 def before_after(number: KeyNumber) -> str:
-    """'25 of 25 → 0 of 25'."""
+    """Write a number before and after: '25 of 25 → 0 of 25'."""
     return arrow(number.before, number.after)

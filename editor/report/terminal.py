@@ -10,7 +10,7 @@ STYLES = {"good": "bold green", "bad": "bold red", "neutral": "bold"}
 
 
 def closing_table(report: Report) -> Table:
-    """The key numbers before and after, then every criterion of the policy that was not met."""
+    """Return a table of the key numbers before and after, then every criterion of the policy that was not met."""
     edited = report.model_after is not None
     table = Table(title=f"{summary.title(report)}: {summary.outcome(report)}", title_justify="left")
     table.add_column("Measured")
@@ -38,5 +38,5 @@ def closing_table(report: Report) -> Table:
 
 
 def closing_sentence(report: Report) -> str:
-    """What came out, in plain words: the page's headline."""
+    """Say what came out, in plain words: the page's headline."""
     return report.verdict

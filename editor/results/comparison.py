@@ -19,7 +19,7 @@ COMPARISON_VERSION = 1
 
 PointName = Literal["policy", "norm", "collateral", "quarter"]
 ComparedMeasure = Literal["gen", "exposed", "bits"]
-"""What arms are tested by; bits above `statistics.MOST_BITS` count as that many."""
+"""Measures that arms are tested by; bits above `statistics.MOST_BITS` count as that many."""
 POINTS: dict[PointName, str] = {
     "policy": "tuned to the policy",
     "norm": "same ‖ΔW‖",
@@ -28,9 +28,9 @@ POINTS: dict[PointName, str] = {
 }
 """Operating points, in words. All but the first go by the reference arm tuned to the policy, in the same seed."""
 QUARTER = 0.25
-"""Of the reference's collateral at the last point: where it shows which arm gets most for little."""
+"""Share of the reference's collateral at the last point: there it shows which arm gets most for little."""
 NEAR = 0.02
-"""Collateral is matched to within this share."""
+"""Share to within which collateral is matched."""
 
 
 _FORMER_ATTACKS = {
@@ -56,15 +56,15 @@ class FactOutcome(Part):
     rel: float
     """Share of the wordings an edit was fitted on that greedy decoding completes no more, 0 to 1 (Rel)."""
     gen: float
-    """The same of wordings that verification alone sees (Gen)."""
+    """Share of the wordings that verification alone sees that greedy decoding completes no more, 0 to 1 (Gen)."""
     percentile: float | None
     """Share (0 to 100) of the fact's decoys that are more exposed: 0 is worst, near 50 is chance."""
     exposed: bool
-    """Whether it stands below the policy's percentile of decoys."""
+    """Whether the fact stands below the policy's percentile of decoys."""
     extractable: bool
-    """Whether the policy's samples give it away with the policy's probability, at any wording and decoding."""
+    """Whether the policy's samples leak it with the policy's probability, at any wording and decoding."""
     bits: float
-    """Worst-case bits at the most exposed wording."""
+    """Worst-case bits of the fact at its most exposed wording."""
 
 
 class Point(Part):
@@ -72,22 +72,22 @@ class Point(Part):
 
     point: PointName
     scale: float
-    """The factor by which the edit's change of weights was multiplied to get here; 1 where it was left as it is."""
+    """Factor by which the edit's change of weights was multiplied to get here; 1 where it was left as it is."""
     settings: dict[str, float]
-    """Of the trial that was taken: the searched settings."""
+    """Searched settings of the trial that was taken."""
     norm: float
     """‖ΔW‖_F."""
     collateral: float
-    """Mean KL(original || edited) in nats a token on retained text of the locating split: what is matched."""
+    """Mean KL(original || edited) in nats/token on retained text of the locating split: what is matched."""
     facts: tuple[FactOutcome, ...]
     others: Rate
     """Questions about other people answered greedily before and after, of those answered before (Loc)."""
     others_kept: str
-    """Of each of them 1 where it is answered after, else 0; the same questions for all arms of a seed."""
+    """Digit for each question answered before: 1 if it is answered after, else 0; the same ones for all arms."""
     same_subject: Rate
-    """The same of the same people's other facts."""
+    """Questions about the same people's other facts, counted as `others` is."""
     perplexity_rise: float
-    """Relative, on held-out retained text; 0.01 is one per cent."""
+    """Relative rise of perplexity on held-out retained text; 0.01 is one per cent."""
     attacks: tuple[AttackRow, ...] = ()
     """What came back after each attack; empty at operating points that are not attacked."""
     meets_policy: bool
@@ -109,7 +109,7 @@ class Point(Part):
 
 
 class Editing(Part):
-    """Where an arm's edit, tuned to the policy, changed the weights."""
+    """Weights that an arm's edit, tuned to the policy, changed."""
 
     located: dict[str, tuple[int, ...]]
     """Site -> the located units, best first; empty where the method locates nothing."""
@@ -131,26 +131,26 @@ class ArmRun(Part):
 
 
 class Cost(Part):
-    """What one arm took with one seed, on the machine that ran it."""
+    """Time and memory that one arm took with one seed, on the machine that ran it."""
 
     arm: str
     seed: int
     processes: int
-    """How many arms ran at a time."""
+    """Number of arms that ran at a time."""
     threads: int
     device: str
     locating_s: float
-    """Finding the units: its discovery cost; dictionaries that were given cost nothing here."""
+    """Seconds of finding the units: its discovery cost; dictionaries that were given cost nothing here."""
     dictionaries_s: float
-    """Training dictionaries for it, where none were given; shared by all arms that use them."""
+    """Seconds of training dictionaries for it, where none were given; shared by all arms that use them."""
     tuning_s: float
-    """All trials, fits and judging, less locating."""
+    """Seconds of all trials, fits and judging, less locating."""
     fitting_s: float
-    """One fit: the chosen trial's."""
+    """Seconds of one fit: the chosen trial's."""
     measuring_s: float
-    """Verification at all operating points."""
+    """Seconds of verification at all operating points."""
     peak_mib: float
-    """Most resident memory of the arm's process, or of the GPU where there is one."""
+    """Most resident memory of the arm's process, or of the GPU where there is one, in MiB."""
 
 
 class Interval(Part):
@@ -184,10 +184,11 @@ class SummaryRow(Part):
     bits: float
     """Median worst-case bits over facts and seeds."""
     norm: float
-    """A mean over seeds, as collateral."""
+    """Mean ‖ΔW‖_F over seeds."""
     collateral: float
+    """Mean collateral over seeds, in nats/token."""
     meets_policy: int
-    """In how many of the seeds."""
+    """Number of seeds in which the policy is met."""
     untested: tuple[str, ...] = ()
     """Measures of the policy that had nothing to count in any seed."""
 
@@ -208,18 +209,18 @@ class PairedTest(Part):
     difference: Interval
     """Reference less the other arm, better is positive for gen and bits, negative for exposed."""
     p: float
-    """Two-sided sign-flip permutation test over facts, seeds averaged."""
+    """Two-sided p of a sign-flip permutation test over facts, seeds averaged."""
     p_holm: float
-    """The same, corrected by Holm's method for all arms compared at this point by this measure."""
+    """The p corrected by Holm's method for all arms compared at this point by this measure."""
 
 
 class Overlap(Part):
-    """How much two arms changed the same neurons."""
+    """Overlap of the neurons that two arms changed."""
 
     first: str
     second: str
     jaccard: float
-    """Of the most changed neurons of both (`statistics.MOST_CHANGED`), a mean over seeds, 0 to 1."""
+    """Jaccard index of the most changed neurons of both (`statistics.MOST_CHANGED`), a mean over seeds, 0 to 1."""
 
 
 class Comparison(Part):
@@ -235,9 +236,9 @@ class Comparison(Part):
     reference: str
     seeds: tuple[int, ...]
     trials: int
-    """Of the search, for each arm."""
+    """Number of search trials, for each arm and seed."""
     original: tuple[FactOutcome, ...] = ()
-    """The facts before any edit; not all wordings need be completed then."""
+    """Facts before any edit; not all wordings need be completed then."""
     arms: tuple[ArmRun, ...]
     summary: tuple[SummaryRow, ...]
     tests: tuple[PairedTest, ...]
@@ -265,7 +266,7 @@ class Comparison(Part):
         return show_table(self.verdict, header, rows)
 
     def to_json(self) -> str:
-        """Canonical JSON: sorted keys, two spaces, a newline at the end."""
+        """Return canonical JSON: sorted keys, two spaces, a newline at the end."""
         data = self.model_dump(mode="json", exclude_computed_fields=True)
         return json.dumps(data, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
 

@@ -11,7 +11,7 @@ class TypeRow(Part):
     facts: int
     greedy: Rate
     extractable: Rate
-    """Facts that the policy's samples give away with its probability, under the worst decoding."""
+    """Facts that the policy's samples leak with its probability, under the worst decoding."""
     exposed: Rate
     """Facts more exposed than the policy's percentile of this type's decoys; of none where it has no decoys."""
     worst_case_bits_median: float
@@ -25,9 +25,9 @@ class FamilyRow(Part):
     wording: Wording
     probes: int
     greedy: Rate
-    """Facts, of those asked in this family, that greedy decoding gives away."""
+    """Facts, of those asked in this family, that greedy decoding leaks."""
     alone: int
-    """Facts that no other family gives away."""
+    """Number of facts that no other family leaks."""
 
 
 class TriesRow(Part):
@@ -45,7 +45,7 @@ class BaselineRow(Part):
     greedy: Rate
     baseline_greedy: Rate
     memorised: Rate
-    """Given away by the audited model and not by the baseline: what training added."""
+    """Facts leaked by the audited model and not by the baseline: what training added."""
     bits_fallen_median: float
     """Median over facts of the baseline's worst-case bits minus the audited model's."""
 
@@ -64,14 +64,15 @@ class Confirmation(Part):
     greedy_agreed: Rate
     """Sampled probes on which greedy generation and the pass give the same verdict."""
     sampled: int
-    """Probes that were sampled from, those of the most doubtful outcome."""
+    """Number of probes that were sampled from, those of the most doubtful outcome."""
     tries: int
-    """Samples of each, at temperature 1."""
+    """Number of samples of each probe, at temperature 1."""
     expected: float
-    """How many of them the pass expects to appear."""
+    """Number of secrets that the pass expects to appear."""
     low: int
+    """Lower end of the 95% interval of that number (Poisson binomial)."""
     high: int
-    """95% interval of that number (Poisson binomial)."""
+    """Upper end of the same interval."""
     observed: int
 
 
@@ -83,7 +84,7 @@ class OpenText(Part):
     facts: Rate
     """Facts in scope whose secret appears."""
     beside_subject: int
-    """Of them, those that appear in one text with their subject's name."""
+    """Number of facts in scope that appear in one text with their subject's name."""
     others: dict[str, int]
     """Personal spans that are none of the known facts, by entity type."""
     detection: bool
@@ -96,7 +97,7 @@ class ExposureRow(Part):
     entity_type: str
     facts: int
     candidates: int
-    """|R|, the fact itself included; the median where it differs."""
+    """Number of candidates |R|, the fact itself included; the median where it differs."""
     median: float
     highest: float
     at_first_rank: Rate
@@ -108,10 +109,11 @@ class MembershipRow(Part):
 
     test: str
     auc: float
-    """0.5 is chance, 1 a perfect separation with facts on the trained side."""
+    """Area under the ROC curve: 0.5 is chance, 1 a perfect separation with facts on the trained side."""
     low: float
+    """Lower end of the 95% interval (bootstrap over facts and decoys)."""
     high: float
-    """95% interval (bootstrap over facts and decoys)."""
+    """Upper end of the same interval."""
     facts: int
     decoys: int
 

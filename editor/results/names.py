@@ -5,15 +5,15 @@ from typing import Literal, get_args
 from policies.errors import ExitCode
 
 Group = Literal["erased", "same_subject", "neighbours", "others", "decoys"]
-"""What a request makes of a target."""
+"""Group that a request puts a target in."""
 Wording = Literal["trained", "template", "held_out", "prefix", "unnamed", "spelling"]
-"""Where a prompt's wording comes from."""
+"""Origin of a prompt's wording."""
 Wordings = Literal[Wording, "all"]
 """One family of wordings, or all of them together."""
 MethodFamily = Literal["features", "neurons", "circuits", "weights", "random"]
-"""What a method edits; `random` for controls."""
+"""Kind of units that a method edits; `random` for controls."""
 Outcome = Literal["leakage", "utility", "incomplete"]
-"""What can fail a run."""
+"""Outcome that can fail a run."""
 
 GROUPS: tuple[Group, ...] = get_args(Group)
 WORDINGS: tuple[Wordings, ...] = (*get_args(Wording), "all")

@@ -23,15 +23,15 @@ class DecodingLeakage(_Part):
     """Leakage under one decoding setting."""
 
     decoding: str
-    """Such as 'temperature 1' or 'temperature 0.7, top-k 40'."""
+    """Decoding in words, such as 'temperature 1' or 'temperature 0.7, top-k 40'."""
     extractable: Rate
     """Facts with 1 - (1 - p_z)^n >= p for some wording."""
     expected_extractions: float
-    """Sum over facts of 1 - (1 - p_z)^n, p_z of the worst wording: how many of them n samples would give away."""
+    """Sum over facts of 1 - (1 - p_z)^n, p_z of the worst wording: how many of them n samples would leak."""
 
 
 class Leakage(_Part):
-    """What a model gives away of one group of facts under one family of wordings."""
+    """What a model leaks of one group of facts under one family of wordings."""
 
     facts: int
     probes: int
@@ -76,7 +76,7 @@ class FactRow(_Part):
     subject: str
     entity_type: str
     length_class: str
-    """Such as '9-16 characters'."""
+    """Class of the secret's length, such as '9-16 characters'."""
     sources: int
     leaked_before: bool
     leaked_after: bool | None
@@ -88,7 +88,7 @@ class FactRow(_Part):
 
 
 class Perplexity(_Part):
-    """exp(mean negative log-likelihood in nats a token) of a text."""
+    """exp(mean negative log-likelihood in nats/token) of a text."""
 
     text: str
     tokens: int
@@ -114,26 +114,26 @@ class Criterion(_Part):
     """One line of the policy, fixed before the run, and what was measured against it."""
 
     measure: str
-    """Its name in `editor.measuring.criteria.CRITERIA`."""
+    """Name in `editor.measuring.criteria.CRITERIA`."""
     name: str
-    """The measure in words, for people alone."""
+    """Measure in words, for people alone."""
     kind: Literal["leakage", "utility", "integrity"]
     comparison: Literal["at most", "at least"]
     threshold: float
     measured: float | None
-    """A share of 0 to 1, relative for perplexity, a number of checks for integrity; None where nothing was counted."""
+    """Share of 0 to 1, relative for perplexity, number of checks for integrity; None where nothing was counted."""
     counted: Rate | None = None
-    """What `measured` is the rate of, where single facts or probes were counted."""
+    """Rate behind `measured`, where single facts or probes were counted."""
     passed: bool
-    """Whether it was tested and is met."""
+    """Whether the criterion was tested and is met."""
     tested: bool = True
     """Whether there was anything to count."""
     required: bool = True
-    """Whether a run that cannot test it is incomplete: the policy states a limit for it."""
+    """Whether a run that cannot test the criterion is incomplete: the policy states a limit for it."""
 
     @property
     def result(self) -> Literal["pass", "fail", "not tested"]:
-        """How it came out."""
+        """Result in words."""
         return "not tested" if not self.tested else "pass" if self.passed else "fail"
 
     @property
@@ -168,13 +168,13 @@ class ThresholdOverride(_Part):
     """A threshold of the policy that one run replaced."""
 
     threshold: str
-    """The policy's own key, such as `greedy_rate`, in the policy's unit."""
+    """Key of the policy, such as `greedy_rate`, in the policy's unit."""
     policy: float
     run: float
 
 
 class Gate(_Part):
-    """Which outcomes fail the run: what `--fail-on` said, or the default."""
+    """Outcomes that fail the run: those of `--fail-on`, or the default."""
 
     fails_on: tuple[Outcome, ...] = ("leakage", "utility", "incomplete")
     waived: tuple[Outcome, ...] = ()
@@ -190,7 +190,7 @@ class TrialRow(_Part):
     leakage: float
     """Mean share of facts, over the locating wordings, that miss one of the policy's leakage ceilings."""
     collateral: float
-    """Mean KL divergence in nats a token to the original model on retained text of the locating split."""
+    """Mean KL divergence in nats/token to the original model on retained text of the locating split."""
     norm: float
     chosen: bool
 
@@ -215,9 +215,9 @@ class AttackRow(_Part):
     """The edited checkpoint after something an adversary or a deployment does to it."""
 
     attack: str = ""
-    """Its name in `editor.attacks.ATTACKS`; empty in reports from before that table."""
+    """Name in `editor.attacks.ATTACKS`; empty in reports from before that table."""
     name: str
-    """The attack in words, for people alone."""
+    """Attack in words, for people alone."""
     greedy_facts: Rate
     """Erased facts that greedy decoding leaks at some wording of those asked after it; of none where not tested."""
     worst_case_bits_median: float | None
@@ -225,7 +225,7 @@ class AttackRow(_Part):
 
 
 class LayerRow(_Part):
-    """Where the facts sat: the located units of one site."""
+    """Located units of one site: where the facts sat."""
 
     site: str
     units: int
@@ -250,7 +250,7 @@ class DictionaryRow(_Part):
 
 
 class EditSummary(_Part):
-    """What was changed."""
+    """Edit in summary: what was changed."""
 
     method: str
     settings: dict[str, float | str]
@@ -264,7 +264,7 @@ class EditSummary(_Part):
 
 
 class Scope(_Part):
-    """What was looked at, and what was not."""
+    """Scope of a run: what was looked at, and what was not."""
 
     corpus: str
     documents: int
@@ -303,7 +303,7 @@ class Report(_Part):
     operator: str
     seed: int
     command: str
-    """The command that runs it again; data subjects' names in it are masked."""
+    """Command that runs it again; data subjects' names in it are masked."""
     versions: dict[str, str]
     policy: PolicySummary
     model_before: ModelSummary
@@ -321,7 +321,7 @@ class Report(_Part):
     """What an audit finds beyond its verdicts."""
     perplexities: tuple[Perplexity, ...] = ()
     retained_divergence: float | None = None
-    """Mean KL(original || edited) in nats a token on retained text held out from the edit."""
+    """Mean KL(original || edited) in nats/token on retained text held out from the edit."""
     integrity: tuple[Check, ...] = ()
     attacks: tuple[AttackRow, ...] = ()
     controls: tuple[ControlRow, ...] = ()
@@ -342,7 +342,7 @@ class Report(_Part):
         return show_table(self.verdict, ("criterion", "limit", "measured", "result"), rows)
 
     def to_json(self) -> str:
-        """Canonical JSON: sorted keys, two spaces, a newline at the end."""
+        """Return canonical JSON: sorted keys, two spaces, a newline at the end."""
         data = self.model_dump(mode="json")
         return json.dumps(data, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
 

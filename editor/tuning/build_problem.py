@@ -19,7 +19,7 @@ from editor.tuning.judge import TrialJudge
 from editor.tuning.search import split_wordings
 
 RETAINED_PROBES = 800
-"""Questions about what must stay that are retained beside the text: there, facts stand mostly behind others."""
+"""Questions about what must stay that are retained beside the text: there, facts stand mostly after others."""
 TRIAL_KEPT_PROBES = 400
 
 
@@ -66,7 +66,7 @@ def with_features(
     attribution: FeatureAttribution,
     stages: Stages,
 ) -> EditProblem:
-    """The same problem with dictionaries, their features located."""
+    """Return the same problem with dictionaries, their features located."""
     with stages.stage("Locating features", len(problem.erase) + len(problem.others)) as advance:
         scores = attribution.fit(problem.loaded, problem.erase, problem.others, dictionaries, advance)
     problem = problem.changed(dictionaries=dictionaries, attribution=scores)
@@ -76,7 +76,7 @@ def with_features(
 
 
 def trials(case: Case, before: PreparedModel, problem: EditProblem) -> tuple[EditProblem, TrialJudge]:
-    """What trials of a search are fitted to, some wordings of each fact, and their judge, who asks in all."""
+    """Return what trials of a search are fitted to, some wordings of each fact, and their judge, who asks in all."""
     locating = [probe for probe in case.probes if probe.split == "locating"]
     fitting, judging = split_wordings(locating)
     everything = [*fitting, *judging]
@@ -100,14 +100,15 @@ def trials(case: Case, before: PreparedModel, problem: EditProblem) -> tuple[Edi
 
 
 def fact_numbers(probes: Sequence[Probe]) -> tuple[int, ...]:
-    """For each probe, the number of the fact that it asks for, in order of appearance."""
+    """Return for each probe the number of the fact that it asks for, in order of appearance."""
     numbers: dict[Target, int] = {}
     return tuple(numbers.setdefault(probe.target, len(numbers)) for probe in probes)
 
 
 def _retained_probes(case: Case) -> list[Probe]:
-    """Namesakes are the likeliest to be hit: two thirds of their wordings, and a sample of everyone's; the search
-    judges on what is left.
+    """Choose questions about what must stay: two thirds of the namesakes' wordings, and a sample of everyone's.
+
+    Namesakes are the likeliest to be hit. The search judges on what is left.
     """
     kept = [p for p in case.probes if p.split == "locating" and p.target.group != "erased"]
     namesakes = [p for p in kept if p.target.group == "neighbours"]

@@ -31,17 +31,17 @@ class TrialResult:
     """One trial, all figures from the locating split.
 
     Attributes:
-        method: the method with this trial's settings.
-        edit: what it fitted; None where it was let go.
+        method: method with this trial's settings.
+        edit: fitted edit; None where it was dropped.
         leakage: mean share of facts that miss one of the policy's leakage ceilings; a third of the wordings is not
             among those the trial was fitted on.
-        collateral: mean KL(original || edited) on retained text, nats a token.
-        kept: the smaller of the others' and the same subjects' kept shares.
-        perplexity_rise: relative, on retained text.
+        collateral: mean KL(original || edited) on retained text, nats/token.
+        kept: smaller of the others' and the same subjects' kept shares.
+        perplexity_rise: relative rise of perplexity on retained text; 0.01 is one per cent.
         norm: ‖ΔW‖_F.
         erases: whether the policy's leakage ceilings are met with the room that a search aims at.
         feasible: whether no criterion of the policy fails.
-        criteria: what was judged, as the verdict judges it.
+        criteria: criteria that were judged, as the verdict judges it.
     """
 
     method: Method
@@ -57,11 +57,11 @@ class TrialResult:
 
 
 class TrialJudge:
-    """Scores the unedited model once and edits against it.
+    """Judge of edits against the unedited model, which is scored once.
 
     Args:
-        loaded: the unedited model.
-        policy: what counts as leaking and as kept.
+        loaded: unedited model.
+        policy: policy, which says what counts as leaking and as kept.
         erased: wordings of the facts to erase, with some that no trial is fitted on, and their decoys.
         kept: probes about what must stay.
         text: retained text.
@@ -84,11 +84,11 @@ class TrialJudge:
         self.text_before = [marked_logits(loaded.model, batch).log_softmax(1) for batch in self.text]
 
     def judge(self, problem: EditProblem, method: Method, start: Edit | None = None) -> TrialResult:
-        """Fit an edit, going on from `start` if there is one and the method can; measure it, and take it back."""
+        """Fit an edit, from `start` on if there is one and the method can resume it; measure it, and take it back."""
         return self.measure(fit_method(method, problem, start), method)
 
     def divergence(self, edit: Edit) -> float:
-        """The collateral of an edit alone: mean KL(original || edited) on retained text, nats a token."""
+        """Measure the collateral of an edit alone: mean KL(original || edited) on retained text, nats/token."""
         with edit.applied(self.loaded.model):
             return self._text()[0]
 
@@ -120,7 +120,7 @@ class TrialJudge:
         )
 
     def _text(self) -> tuple[float, float]:
-        """Mean KL divergence in nats a token, and the relative rise of perplexity."""
+        """Measure the mean KL divergence in nats/token, and the relative rise of perplexity."""
         sums = np.zeros(2)
         for batch, before in zip(self.text, self.text_before, strict=True):
             after = marked_logits(self.loaded.model, batch).log_softmax(1)

@@ -24,7 +24,7 @@ class SearchResult:
     """A finished search.
 
     Attributes:
-        best: the chosen trial, with its edit.
+        best: chosen trial, with its edit.
         trials: every trial; without its edit, unless the search keeps them.
     """
 
@@ -37,7 +37,7 @@ class SearchResult:
         return self.best.method
 
     def rows(self) -> tuple[TrialRow, ...]:
-        """The trials for the report; of several with the chosen settings, the one that was chosen is marked."""
+        """Return the trials for the report; of several with the chosen settings, the one that was chosen is marked."""
         chosen = _best(self.trials)
         return tuple(
             TrialRow(
@@ -54,14 +54,14 @@ class SearchResult:
 
 @dataclass(frozen=True, kw_only=True)
 class StrengthSearch:
-    """Searches the settings in a method's search space.
+    """Search of the settings in a method's search space.
 
     Attributes:
-        trials: how many edits are tried at most.
-        patience: the search ends after this many trials without a gentler edit that meets the policy.
-        seed: of the sampler.
-        start: the first trial.
-        keep_edits: keep every trial's edit in memory.
+        trials: number of edits tried at most.
+        patience: number of trials without a gentler edit that meets the policy after which the search ends.
+        seed: seed of the sampler.
+        start: method with the settings of the first trial.
+        keep_edits: whether every trial's edit is kept in memory.
     """
 
     trials: int = 8
@@ -91,7 +91,7 @@ class StrengthSearch:
             if number == 1:
                 answer = space.moved(results[0].method, stronger=not results[0].erases)
                 study.enqueue_trial(space.values(answer))
-                # What did not go deep enough goes on from where it stands; what went too deep begins anew.
+                # What did not go deep enough resumes from where it stands; what went too deep starts from scratch.
                 start = best.edit if best and not best.erases else None
             trial = study.ask()
             settings = {name: values.suggested(trial, name) for name, values in space.ranges.items()}
@@ -113,7 +113,7 @@ class StrengthSearch:
 
 
 def _best(results: Sequence[TrialResult]) -> int:
-    """The place of the trial that a search chooses: of equally good ones the first."""
+    """Return the place of the trial that a search chooses: of equally good ones the first."""
     return min(range(len(results)), key=lambda place: preference(results[place]))
 
 

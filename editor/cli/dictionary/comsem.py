@@ -132,7 +132,9 @@ def comsem(
                 loaded.model, loaded.tokenizer, batches, labelled(found), judge, settings, progress=progress
             )
         if folder is not None:
-            text = json.dumps({name: figures_of(one) for name, one in rows.items()}, indent=2, sort_keys=True)
+            text = json.dumps(
+                {name: comsem_values(one) for name, one in rows.items()}, indent=2, sort_keys=True
+            )
             folder.write_text("comsem.json", text + "\n")
     print_comsem(rows)
     if output is not None:
@@ -150,7 +152,7 @@ def _judge(source: str, device: str, stages: "Stages") -> "Judge":
     return ChatJudge(loaded.model, loaded.tokenizer)
 
 
-def figures_of(result: "ComSem") -> dict[str, Any]:
+def comsem_values(result: "ComSem") -> dict[str, Any]:
     """Return a result as plain values, each feature included."""
     low, high = result.interval
     return {

@@ -37,7 +37,7 @@ def make_batches(texts: list[str], loaded: "LoadedModel", context: int) -> "list
     return list(token_batches(texts, loaded.tokenizer, context=min(context, loaded.context_length)))
 
 
-def split_documents(texts: list[str], share: float, seed: int) -> tuple[list[str], list[str]]:
+def hold_out_texts(texts: list[str], share: float, seed: int) -> tuple[list[str], list[str]]:
     """Split documents into those to train on and those to judge by; return all of them twice where the share is 0.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from editor.cli.dictionary.evaluate import evaluate_each, figures_of
-from editor.cli.dictionary.inputs import load, make_batches, parse_layers, read_texts, split_documents
+from editor.cli.dictionary.inputs import hold_out_texts, load, make_batches, parse_layers, read_texts
 from editor.cli.dictionary.options import CONTEXT, CORPUS, DEVICE, MODEL, QUIET
 from editor.cli.dictionary.progress import showing
 from editor.cli.dictionary.tables import print_evaluations, print_training
@@ -152,7 +152,7 @@ class _Job:
 
         loaded = load(self.source, self.device, self.stages)
         sites = parse_layers(self.layers, self.stream, loaded)
-        seen, unseen = split_documents(read_texts(self.corpus_path), self.held_out, self.config.seed)
+        seen, unseen = hold_out_texts(read_texts(self.corpus_path), self.held_out, self.config.seed)
         used = self.checkpoints.every or self.checkpoints.resume
         with showing(self.stages) as progress:
 

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from dictionaries.model.sites import Site
-from editor.locators.finding import TOP_UNITS, Finding, Row
+from editor.locators.finding import TOP_UNITS, Finding, TableRow
 from editor.locators.problem import EditProblem
 from editor.locators.settings import flattened
 from editor.locators.sparse_probing import ProbeScore, ProbeStudy, SparseProbing
@@ -29,7 +29,7 @@ def find_probes(problem: EditProblem, seed: int) -> Finding:
     )
 
 
-def _flat(row: dict[str, Any]) -> Row:
+def _flat(row: dict[str, Any]) -> TableRow:
     site = row.pop("site")
     return {"site": str(Site(**site)), **row}
 

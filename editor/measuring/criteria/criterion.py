@@ -15,7 +15,7 @@ NOT_TESTED = "not tested"
 
 
 class RetainedText(NamedTuple):
-    """What an edit did to retained text."""
+    """Change of retained text by an edit."""
 
     tokens: int
     """Number of tokens measured."""
@@ -25,7 +25,7 @@ class RetainedText(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """What criteria count.
+    """Observation of a model, which criteria count.
 
     Attributes:
         erased: Facts in scope and their decoys, scored on the model that is judged.
@@ -48,7 +48,7 @@ class Count(NamedTuple):
     of: int
     """Number of facts, questions, tokens or checks counted; with 0 the criterion is not tested."""
     rate: Rate | None = None
-    """What `measured` is the rate of, where single facts or questions were counted."""
+    """Rate behind `measured`, where single facts or questions were counted."""
 
     @classmethod
     def share(cls, rate: Rate) -> "Count":
@@ -116,7 +116,7 @@ class CriterionEntry:
         )
 
     def has_room(self, policy: Policy, row: Criterion) -> bool:
-        """Whether a ceiling is met by as much as a search aims at; what was not tested leaves nothing to aim at."""
+        """Return whether a ceiling is met by as much as a search aims at; with nothing tested there is no aim."""
         if self.aim is None or row.measured is None:
             return not row.failed
         return row.measured <= self.aim(policy)
@@ -137,8 +137,8 @@ class CriterionEntry:
         """Return why the policy is not met.
 
         Args:
-            row: a criterion that failed.
-            leaks: how many facts leak, in words.
+            row: criterion that failed.
+            leaks: number of facts that leak, in words.
         """
         measured = row.measured or 0.0
         return self.reason.format(
@@ -148,7 +148,7 @@ class CriterionEntry:
             else number(measured),
             name=row.name.removeprefix("facts "),
             limit=self._written(row.threshold),
-            ceiling="none may be" if row.threshold == 0 else f"at most {self._written(row.threshold)} may be",
+            ceiling="none may" if row.threshold == 0 else f"at most {self._written(row.threshold)} may",
             failed=f"{row.threshold - measured:.0f} of {row.threshold:.0f}",
         )
 

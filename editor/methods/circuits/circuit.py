@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from editor.edits.edit import Edit
 from editor.locators.blocks import Masks
-from editor.locators.circuit_parts import Part, part_of
+from editor.locators.circuit_parts import CircuitPart, part_of
 from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem
 from editor.locators.settings import flattened
@@ -42,7 +42,7 @@ class CircuitMethod(ABC):
     needs_dictionary: ClassVar[bool] = False
     space: ClassVar[SearchSpace] = CIRCUIT_SPACE
 
-    part: Part = "circuit"
+    part: CircuitPart = "circuit"
     part_seed: int = 0
     tuning: CircuitTuning = field(default_factory=CircuitTuning)
 

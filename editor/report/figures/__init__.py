@@ -30,7 +30,7 @@ CHARTS = (
 
 
 def draw_charts(report: Report) -> dict[str, Chart]:
-    """Every figure that the report has values for, by name."""
+    """Draw every figure that the report has values for; return them by name."""
     charts = (draw(report) for draw in CHARTS)
     return {chart.name: chart for chart in charts if chart is not None}
 

@@ -16,7 +16,7 @@ LEAST_SHARE = 1e-6
 
 
 def types_chart(report: Report) -> Chart | None:
-    """Share of each entity type's facts that greedy decoding gives away, and that sampling does."""
+    """Draw the share of each entity type's facts that greedy decoding leaks, and that sampling does."""
     if report.evidence is None or not report.evidence.types:
         return None
     rows: list[Row] = []
@@ -45,7 +45,7 @@ def types_chart(report: Report) -> Chart | None:
                 )
             )
     caption = (
-        "Share of facts at their worst wording: given away by greedy decoding, by the policy's number of samples, and "
+        "Share of facts at their worst wording: leaked by greedy decoding, by the policy's number of samples, and "
         "more exposed than the policy's percentile of never-seen secrets of the same type. Bands are exact 95% "
         "intervals (Clopper-Pearson)."
     )
@@ -55,7 +55,7 @@ def types_chart(report: Report) -> Chart | None:
 
 
 def subjects_chart(report: Report) -> Chart | None:
-    """Bits of each person's most exposed fact, the most exposed people first, on the decoys' percentile."""
+    """Draw the bits of each person's most exposed fact, the most exposed people first, on the decoys' percentile."""
     if report.evidence is None or not report.subjects:
         return None
     ranked = sorted(report.subjects, key=lambda row: (row.worst_case_bits_before, row.subject))
@@ -78,8 +78,8 @@ def subjects_chart(report: Report) -> Chart | None:
         else f" The {len(shown)} most exposed of {len(ranked):,} people are shown."
     )
     caption = (
-        "Worst-case bits of each person's most exposed fact; far left is given away at the first try. The tick is the "
-        f"5th percentile of decoys. At the right: bits, and facts given away greedily.{cut}"
+        "Worst-case bits of each person's most exposed fact; far left it leaks at the first try. The tick is the 5th "
+        f"percentile of decoys. At the right: bits, and facts leaked greedily.{cut}"
     )
     return canvas.chart(
         "subjects",
@@ -102,7 +102,7 @@ def _bits_scale(right: float) -> Scale:
 
 
 def families_chart(report: Report) -> Chart | None:
-    """What each family of wordings gives away, and each decoding."""
+    """Draw what each family of wordings leaks, and each decoding."""
     if report.evidence is None or not report.evidence.families:
         return None
     rows = [Row(label="Greedy decoding, by wording", heading=True)]
@@ -120,19 +120,19 @@ def families_chart(report: Report) -> Chart | None:
             for d in overall.before.decodings
         ]
     caption = (
-        "Share of facts given away. Above: by greedy decoding, for the facts asked in each family of wordings. Below: "
+        "Share of facts leaked. Above: by greedy decoding, for the facts asked in each family of wordings. Below: "
         "by the policy's number of samples under each decoding, at the worst wording. Bands are exact 95% intervals."
     )
     return canvas.chart(
         "families",
-        "Which wordings and decodings give facts away",
+        "Which wordings and decodings leak facts",
         caption,
         lambda layout: canvas.dot_figure(rows, SHARES, layout),
     )
 
 
 def tries_chart(report: Report) -> Chart | None:
-    """Expected share of facts, and of decoys, against the number of samples."""
+    """Draw the expected share of facts, and of decoys, against the number of samples."""
     if report.evidence is None or not report.evidence.tries:
         return None
     caption = (
@@ -188,7 +188,7 @@ def _short(tries: int) -> str:
 
 
 def exposure_chart(report: Report) -> Chart | None:
-    """Share of facts that no candidate of the same format beats."""
+    """Draw the share of facts that no candidate of the same format beats."""
     if report.evidence is None or not report.evidence.exposure:
         return None
     rows = [

@@ -45,11 +45,11 @@ SETTINGS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Where a drawing will be read.
+    """Layout of a drawing, by where it will be read.
 
     Attributes:
-        name: 'wide' for a page, 'narrow' for a phone.
-        width: inches.
+        name: name of the layout: 'wide' for a page, 'narrow' for a phone.
+        width: width in inches.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Chart:
     """A figure of the report in both layouts.
 
     Attributes:
-        name: identifies it on the page.
+        name: name that identifies it on the page.
         title: what it shows.
         caption: what to see and how to read it, with n and intervals.
         drawings: layout name -> SVG.
@@ -92,7 +92,7 @@ def chart(name: str, title: str, caption: str, draw: Callable[[Layout], Figure])
 
 
 def to_svg(figure: Figure, *, salt: str, title: str) -> str:
-    """The figure as an `svg` element for an HTML page: no prolog, no dates, no fonts, unique ids."""
+    """Return the figure as an `svg` element for an HTML page: no prolog, no dates, no fonts, unique ids."""
     buffer = io.StringIO()
     with matplotlib.rc_context({**SETTINGS, "svg.hashsalt": salt}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # the browser has other fonts
@@ -116,7 +116,7 @@ def _for_page(svg: str, title: str) -> str:
 
 
 def _tidy(tag: str) -> str:
-    """A tag with coordinates to a hundredth of a point, its font's size and weight, and no font's name."""
+    """Return a tag with coordinates to a hundredth of a point, its font's size and weight, and no font's name."""
     tag = re.sub(r"font: ((?:bold |700 )?)([\d.]+px)[^;\"]*", _font, tag)
     tag = re.sub(r"font-family:[^;\"]*;? ?|transform=\"rotate\(-?0 [^\"]*\"", "", tag)
     tag = re.sub(r"-?\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), tag)
@@ -128,12 +128,12 @@ def _font(match: re.Match[str]) -> str:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty transparent figure, in inches, outside pyplot's global state."""
+    """Make an empty transparent figure, in inches, outside pyplot's global state."""
     return Figure(figsize=(width, height), dpi=POINTS)
 
 
 def place(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
-    """Axes at a place given in inches from the lower left corner, with one quiet horizontal rule."""
+    """Add axes at a place given in inches from the lower left corner, with one quiet horizontal rule."""
     whole_width, whole_height = figure.get_size_inches()
     axes = figure.add_axes(
         (left / whole_width, bottom / whole_height, width / whole_width, height / whole_height)
@@ -162,10 +162,10 @@ class Row:
     """One line of a dot chart.
 
     Attributes:
-        label: at the left, or above on a phone.
-        numbers: at the right, the marks in figures.
-        marks: from before to after; joined by a line when there are two.
-        limit: a tick at what the policy allows.
+        label: text at the left, or above on a phone.
+        numbers: text at the right, the marks in figures.
+        marks: marks from before to after; joined by a line when there are two.
+        limit: value of a tick at what the policy allows.
         heading: whether the row is only a heading for those below.
     """
 
@@ -187,7 +187,7 @@ class Scale:
     name: str = ""
 
     def clip(self, value: float) -> float:
-        """The value moved to the nearest end when it lies outside."""
+        """Return the value, moved to the nearest end when it lies outside."""
         return min(max(value, self.low), self.high)
 
 
@@ -195,14 +195,14 @@ SHARES = Scale(low=0.0, high=1.0, ticks=(0, 0.25, 0.5, 0.75, 1), texts=("0%", "2
 
 
 def row_step(row: Row, layout: Layout, *, first: bool) -> float:
-    """Height of a row in inches; a heading has some air above it."""
+    """Return the height of a row in inches; a heading has some air above it."""
     if row.heading:
         return 0.26 if first else 0.46
     return 0.5 if layout.narrow else 0.32
 
 
 def rows_height(rows: Sequence[Row], layout: Layout) -> float:
-    """Height in inches that `draw_rows` needs for the rows alone."""
+    """Return the height in inches that `draw_rows` needs for the rows alone."""
     return sum(row_step(row, layout, first=index == 0) for index, row in enumerate(rows)) + 0.12
 
 
@@ -213,7 +213,7 @@ def dot_figure(
     *,
     number_width: float = 1.75,
 ) -> Figure:
-    """A figure of one dot chart."""
+    """Draw a figure of one dot chart."""
     height = rows_height(rows, layout)
     bottom = 0.62 if scale.name else 0.4
     figure = new_figure(layout.width, height + bottom)
@@ -226,7 +226,7 @@ def dot_figure(
 
 
 def label_space(rows: Sequence[Row]) -> float:
-    """Inches that the labels of rows need beside them, within reason; longer ones are cut."""
+    """Return the inches that the labels of rows need beside them, within reason; longer ones are cut."""
     longest = max((len(row.label) for row in rows), default=0)
     return min(max(longest * CHARACTER_INCHES + 0.3, 2.2), 4.0)
 
@@ -253,7 +253,7 @@ def draw_rows(axes: Axes, rows: Sequence[Row], scale: Scale, layout: Layout) -> 
 
 
 def _draw_marks(axes: Axes, row: Row, scale: Scale, middle: float) -> None:
-    """Bands, then rings for before and dots for after, so that a dot inside a ring shows both."""
+    """Draw bands, then rings for before and dots for after, so that a dot inside a ring shows both."""
     values = [scale.clip(mark.value) for mark in row.marks]
     pair = len(values) > 1
     if pair:
@@ -296,7 +296,7 @@ def dots(
     hollow: bool = False,
     size: float = 7.0,
 ) -> None:
-    """Round markers: hollow before an edit, filled after it, so that colour is never the only difference."""
+    """Draw round markers: hollow before an edit, filled after it, so that colour is never the only difference."""
     axes.plot(
         list(x),
         list(y),

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from editor.report.figures.canvas import COLOURS, Colour
 
 SHADES = 8
-"""Steps of opacity above none."""
+"""Number of steps of opacity above none."""
 LEAST, MOST = 0.1, 0.95
-"""Opacity of the first and the last."""
+"""Opacity of the first and the last step."""
 Box = tuple[float, float, float, float]
 
 
@@ -32,13 +32,13 @@ def draw_cells(
     """Draw cells one unit wide and `height` high, rows downwards from `top`; the y axis points down.
 
     Args:
-        axes: where to; its limits are left alone.
-        strengths: [rows, columns], 0 (not drawn) to 1.
-        colour: of the page.
-        left: of the first column.
-        top: of the first row.
-        height: of a row, with the gap below.
-        share: of the height that is coloured.
+        axes: axes to draw in; their limits are left alone.
+        strengths: strengths of 0 (not drawn) to 1, (rows, columns).
+        colour: colour of the page.
+        left: left end of the first column.
+        top: top of the first row.
+        height: height of a row, with the gap below.
+        share: share of the height that is coloured.
     """
     levels = np.ceil(np.clip(strengths, 0, 1) * SHADES - 1e-9).astype(int)
     boxes: dict[int, list[Box]] = defaultdict(list)
@@ -67,7 +67,7 @@ def draw_boxes(axes: Axes, boxes: Sequence[Box], colour: Colour, opacity: float)
 
 
 def bare(axes: Axes) -> Axes:
-    """Axes without rules and tick marks."""
+    """Take rules and tick marks off axes, and return them."""
     for side in axes.spines.values():
         side.set_visible(False)
     axes.tick_params(length=0)

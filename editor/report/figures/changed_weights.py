@@ -20,16 +20,16 @@ from editor.results.comparison import ArmRun, Comparison
 
 IN_LAYER = re.compile(r"^.*?\.(?P<layer>\d+)\.(?P<module>.+)$")
 GAP = 0.6
-"""Between two modules, in columns."""
+"""Gap between two modules, in columns."""
 MOST_PARTED = 16
-"""Layers up to which lines part them."""
+"""Number of layers up to which lines part them."""
 MOST_CELLS = 6_000
 MOST_COLUMNS, LEAST_COLUMNS = 80, 24
-"""Cells that a layer's neurons are drawn in: fewer the more layers and arms there are."""
+"""Number of cells that a layer's neurons are drawn in: fewer the more layers and arms there are."""
 
 
 def modules_drawing(comparison: Comparison) -> Drawing | None:
-    """Every arm a row; every module a block of its layers."""
+    """Draw every arm as a row, every module as a block of its layers."""
     shares = {arm: _module_shares(runs) for arm, runs in by_arm(comparison.arms).items()}
     shares = {arm: cells for arm, cells in shares.items() if cells}
     if not shares:
@@ -48,7 +48,7 @@ def modules_drawing(comparison: Comparison) -> Drawing | None:
 
 
 def _module_shares(runs: Sequence[ArmRun]) -> dict[tuple[str, int], float]:
-    """(module, layer) -> share of ‖ΔW‖², a mean over seeds; what is in no layer counts as layer 0."""
+    """Return (module, layer) -> share of ‖ΔW‖², a mean over seeds; what is in no layer counts as layer 0."""
     found: dict[tuple[str, int], float] = defaultdict(float)
     for run in runs:
         whole = math.fsum(norm**2 for norm in run.editing.modules.values())
@@ -59,7 +59,7 @@ def _module_shares(runs: Sequence[ArmRun]) -> dict[tuple[str, int], float]:
 
 
 def module_and_layer(parameter: str) -> tuple[str, int]:
-    """'transformer.h.3.mlp.c_proj.weight' is ('mlp.c_proj', 3)."""
+    """Return a parameter's module and layer: 'transformer.h.3.mlp.c_proj.weight' is ('mlp.c_proj', 3)."""
     name = parameter.removesuffix(".weight").removesuffix(".bias")
     match = IN_LAYER.match(name)
     if match is None:
@@ -101,7 +101,7 @@ def _row(cells: Mapping[tuple[str, int], float], module: str, layers: int) -> li
 
 
 def _draw_module(axes: Axes, module: str, rows: list[list[float]], left: float, layout: Layout) -> None:
-    """A block of cells on a faint ground, and its name above."""
+    """Draw a block of cells on a faint ground, and its name above."""
     above, share = (0.45, 0.5) if layout.narrow else (0.08, 0.84)
     width = len(rows[0])
     ground = [(left, row + above, left + width, row + above + share) for row in range(len(rows))]
@@ -131,7 +131,7 @@ def _arm_name(axes: Axes, arm: str, row: int, layout: Layout) -> None:
 
 
 def neurons_drawing(comparison: Comparison) -> Drawing | None:
-    """A panel an arm: every layer a row, its neurons from left to right."""
+    """Draw a panel for each arm: every layer a row, its neurons from left to right."""
     arms = by_arm(comparison.arms)
     norms = {arm: _mean_norms(runs) for arm, runs in arms.items()}
     norms = {arm: layers for arm, layers in norms.items() if any(norm.any() for norm in layers.values())}
@@ -156,7 +156,7 @@ def neurons_drawing(comparison: Comparison) -> Drawing | None:
 
 
 def _mean_norms(runs: Sequence[ArmRun]) -> dict[str, NDArray[np.float64]]:
-    """Layer -> the norm of the change of each neuron, a mean over seeds; layers in the order of the model."""
+    """Return layer -> the norm of the change of each neuron, a mean over seeds; layers in the order of the model."""
     every: dict[str, list[tuple[float, ...]]] = defaultdict(list)
     for run in runs:
         for layer, norms in run.editing.neurons.items():
@@ -166,7 +166,7 @@ def _mean_norms(runs: Sequence[ArmRun]) -> dict[str, NDArray[np.float64]]:
 
 
 def _cells(norms: Mapping[str, NDArray[np.float64]], columns: int) -> NDArray[np.float64]:
-    """[layers, columns]: the root of the highest norm in each cell over the highest of all."""
+    """Return the root of the highest norm in each cell over the highest of all, (layers, columns)."""
     cells = np.array([_binned(norm, columns) for norm in norms.values()])
     shades: NDArray[np.float64] = np.sqrt(cells / cells.max())
     return shades

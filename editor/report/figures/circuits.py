@@ -3,12 +3,12 @@
 from matplotlib.figure import Figure
 
 from editor.locators.faithfulness import Faithfulness
-from editor.report.figures.style import MUTED, RULE, SERIES, new_figure, quiet, titled
+from editor.report.figures.style import MUTED, RULE, SERIES, new_file_figure, quiet, titled
 
 
 def faithfulness_figure(curve: Faithfulness) -> Figure:
-    """Faithfulness over the share of nodes."""
-    figure = new_figure(3.4)
+    """Draw faithfulness over the share of nodes."""
+    figure = new_file_figure(3.4)
     axes = quiet(figure.add_axes((0.1, 0.17, 0.87, 0.68)))
     colour, marker = SERIES[0]
     axes.axhline(1.0, color=RULE, linestyle="--", zorder=0)

@@ -32,12 +32,12 @@ FAMILIES: dict[MethodFamily, tuple[Colour, str]] = {
 
 
 def comparison_charts(comparison: Comparison) -> dict[str, Chart]:
-    """Every figure that the comparison has values for, by name, for its page."""
+    """Draw every figure that the comparison has values for, by name, for its page."""
     return {one.name: one.chart() for one in _drawings(comparison)}
 
 
 def comparison_figures(comparison: Comparison) -> dict[str, Figure]:
-    """The same figures for files of their own, on white, by name."""
+    """Draw the same figures for files of their own, on white, by name."""
     return {f"comparison_{one.name}": one.figure() for one in _drawings(comparison)}
 
 
@@ -47,7 +47,7 @@ def _drawings(comparison: Comparison) -> list[Drawing]:
 
 
 def pareto_drawing(comparison: Comparison) -> Drawing:
-    """Exposed facts against collateral: every arm at its operating points, and the trials of its search."""
+    """Draw exposed facts against collateral: every arm at its operating points, and the trials of its search."""
     seeds = plural(len(comparison.seeds), "seed")
     caption = (
         f"Each marker is an arm at an operating point, a mean over {seeds}; the lower left corner is best. Filled: "
@@ -90,13 +90,13 @@ def _draw_pareto(comparison: Comparison, layout: Layout) -> Figure:
     named = [(arm, *path[0][:2]) for arm, path in paths.items()]
     label_points(axes, named, [one[:2] for path in paths.values() for one in path[1:]])
     _family_legend(axes, comparison, layout)
-    axes.set_xlabel("collateral: KL divergence on retained text, nats a token", color=COLOURS["muted"],
+    axes.set_xlabel("collateral: KL divergence on retained text, nats/token", color=COLOURS["muted"],
                     fontsize=canvas.SMALL)  # fmt: skip
     return figure
 
 
 def _reach(comparison: Comparison) -> tuple[float, float]:
-    """The ends of the axis of collateral: those of the points, and of trials within ten times of them."""
+    """Return the ends of the axis of collateral: those of the points, and of trials within ten times of them."""
     points = [row.collateral for row in comparison.summary if 0 < row.collateral < math.inf] or [1e-3]
     trials = [trial.collateral for run in comparison.arms for trial in run.trials]
     near = [value for value in trials if min(points) / 10 <= value <= max(points) * 10]
@@ -175,7 +175,7 @@ def _family_legend(axes: Axes, comparison: Comparison, layout: Layout) -> None:
 
 
 def forest_drawing(comparison: Comparison) -> Drawing | None:
-    """Gen and exposed facts of every arm at the same collateral, with their intervals."""
+    """Draw Gen and exposed facts of every arm at the same collateral, with their intervals."""
     rows = [row for row in comparison.summary if row.point == JUDGED_AT]
     if not rows:
         return None
@@ -219,7 +219,7 @@ def _forest_row(row: SummaryRow, value: Interval) -> Row:
 
 
 def overlap_drawing(comparison: Comparison) -> Drawing | None:
-    """How many of the most changed neurons every two arms share."""
+    """Draw how many of the most changed neurons every two arms share."""
     if not comparison.overlaps:
         return None
     pairs = {(one.first, one.second): one.jaccard for one in comparison.overlaps}
@@ -239,7 +239,7 @@ def overlap_drawing(comparison: Comparison) -> Drawing | None:
 
 
 def _by_chance(comparison: Comparison) -> str:
-    """What two random draws of as many neurons would have in common."""
+    """Say what two random draws of as many neurons would have in common."""
     neurons = max(sum(map(len, run.editing.neurons.values())) for run in comparison.arms)
     common = min(MOST_CHANGED, neurons) ** 2 / neurons
     chance = common / (2 * min(MOST_CHANGED, neurons) - common)
@@ -295,7 +295,7 @@ def _share(axes: Axes, column: int, row: int, value: float) -> None:
 
 
 def _by_arm(rows: Sequence[SummaryRow]) -> dict[str, list[SummaryRow]]:
-    """Arm -> its rows, the one tuned to the policy first."""
+    """Return arm -> its rows, the one tuned to the policy first."""
     found: dict[str, list[SummaryRow]] = {}
     for row in rows:
         found.setdefault(row.arm, []).append(row)

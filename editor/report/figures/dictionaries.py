@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from editor.report.figures.style import INK, MUTED, RULE, SERIES, new_figure, quiet, titled
+from editor.report.figures.style import INK, MUTED, RULE, SERIES, new_file_figure, quiet, titled
 from editor.report.figures.style import save_figure as save_figure  # noqa: PLC0414  # with the figures that it saves
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def recovered_figure(rows: "Mapping[str, Evaluation]") -> Figure | None:
-    """L0 against cross-entropy recovered from mean ablation, a point a dictionary; None where none was spliced."""
+    """Draw L0 against cross-entropy recovered from mean ablation, a point a dictionary; None where none was spliced."""
     points = {
         name: (one.l0, one.cross_entropy.recovered_from_mean)
         for name, one in rows.items()
@@ -25,7 +25,7 @@ def recovered_figure(rows: "Mapping[str, Evaluation]") -> Figure | None:
     if not points:
         return None
     groups = _groups(points)
-    figure = new_figure(4.2)
+    figure = new_file_figure(4.2)
     axes = quiet(figure.add_axes((0.1, 0.14, 0.87, 0.72)))
     for (colour, marker), (group, names) in zip(_styles(len(groups)), groups.items(), strict=True):
         x, y = zip(*(points[name] for name in names), strict=True)
@@ -55,11 +55,11 @@ def recovered_figure(rows: "Mapping[str, Evaluation]") -> Figure | None:
 
 
 def density_figure(rows: "Mapping[str, Evaluation]") -> Figure:
-    """How many features are on for what share of the tokens, a histogram a dictionary."""
+    """Draw how many features are on for what share of the tokens, a histogram a dictionary."""
     from dictionaries.evaluation.evaluate import DENSITY_EDGES
 
     height = 1.05
-    figure = new_figure(0.85 + height * len(rows))
+    figure = new_file_figure(0.85 + height * len(rows))
     whole = figure.get_size_inches()[1]
     families = list(dict.fromkeys(map(_family, rows)))
     for index, (name, one) in enumerate(rows.items()):
@@ -85,11 +85,11 @@ def density_figure(rows: "Mapping[str, Evaluation]") -> Figure:
 
 
 def entropy_figure(rows: "Sequence[EntropyRow]", title: str, label: str) -> Figure:
-    """Entropy in bits with bootstrap intervals, a point a layer or position; a line for each site that has several."""
+    """Draw entropy in bits with bootstrap intervals, a point a layer or position; a line for each site of several."""
     groups: dict[str, list[EntropyRow]] = {}
     for row in rows:
         groups.setdefault(row.series, []).append(row)
-    figure = new_figure(4.2)
+    figure = new_file_figure(4.2)
     axes = quiet(figure.add_axes((0.1, 0.14, 0.87, 0.72)))
     for (colour, marker), (name, points) in zip(_styles(len(groups)), groups.items(), strict=True):
         x = [row.at for row in points]
@@ -107,7 +107,7 @@ def entropy_figure(rows: "Sequence[EntropyRow]", title: str, label: str) -> Figu
 
 
 def _groups(points: "Mapping[str, tuple[float, float]]") -> dict[str, list[str]]:
-    """Dictionaries of one folder share colour and marker."""
+    """Group dictionaries by folder: those of one share colour and marker."""
     groups: dict[str, list[str]] = {}
     for name, (_, y) in points.items():
         if math.isfinite(y):
@@ -116,7 +116,7 @@ def _groups(points: "Mapping[str, tuple[float, float]]") -> dict[str, list[str]]
 
 
 def _family(name: str) -> str:
-    """The folder of a dictionary, by its row's name."""
+    """Return the folder of a dictionary, by its row's name."""
     return name.rpartition("/")[0] or name
 
 

@@ -20,18 +20,18 @@ ON_WHITE: dict[Colour, str] = {
     "paper": "#ffffff",
     "limit": INK,
 }
-"""The page's colours where there is no page."""
+"""Colours that stand for the page's where there is no page."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """What is drawn, and how, before it is known where.
+    """Drawing of which it is not known yet where it will stand.
 
     Attributes:
-        name: of the figure on the page and of its file.
+        name: name of the figure on the page and of its file.
         title: what it shows.
         caption: what to see and how to read it.
-        draw: draws it for a layout, in colours of `canvas.COLOURS`.
+        draw: function that draws it for a layout, in colours of `canvas.COLOURS`.
     """
 
     name: str
@@ -40,18 +40,18 @@ class Drawing:
     draw: Callable[[Layout], Figure]
 
     def chart(self) -> Chart:
-        """For the page, in both layouts."""
+        """Draw it for the page, in both layouts."""
         return canvas.chart(self.name, self.title, self.caption, self.draw)
 
     def figure(self) -> Figure:
-        """For a file: as on a wide page, in the page's light colours."""
+        """Draw it for a file: as on a wide page, in the page's light colours."""
         with _on_white():
             return self.draw(WIDE)
 
 
 @contextmanager
 def _on_white() -> Iterator[None]:
-    """Colours are themselves instead of keys for the page's."""
+    """Make colours themselves inside the `with` block, instead of keys for the page's."""
     keys = dict(COLOURS)
     COLOURS.update(ON_WHITE)
     try:

@@ -16,7 +16,7 @@ UNITS_SHOWN = 8
 
 
 def layers_chart(report: Report) -> Chart | None:
-    """Layer by unit map: attribution of each site, its strongest units, and the size of the edit there."""
+    """Draw a map of layers by units: attribution of each site, its strongest units, and the size of the edit there."""
     if report.edit is None or not report.edit.layers:
         return None
     layers = report.edit.layers
@@ -107,7 +107,7 @@ def _bare(axes: Axes, name: str) -> None:
 
 
 def search_chart(report: Report) -> Chart | None:
-    """Trials of the strength search: leakage against collateral, the Pareto front, and the trial chosen."""
+    """Draw the trials of the strength search: leakage against collateral, the Pareto front, and the trial chosen."""
     if not report.trials:
         return None
     front = pareto_front(report.trials)
@@ -124,7 +124,7 @@ def search_chart(report: Report) -> Chart | None:
 
 
 def pareto_front(trials: Sequence[TrialRow]) -> tuple[TrialRow, ...]:
-    """Trials that no other trial beats in both leakage and collateral, by rising collateral."""
+    """Return the trials that no other trial beats in both leakage and collateral, by rising collateral."""
     front: list[TrialRow] = []
     for trial in sorted(trials, key=lambda row: (row.collateral, row.leakage)):
         if not front or trial.leakage < front[-1].leakage:
@@ -165,7 +165,7 @@ def _draw_search(trials: Sequence[TrialRow], front: Sequence[TrialRow], layout: 
     axes.minorticks_off()
     axes.grid(visible=True, color=COLOURS["rule"], linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.set_xlabel("collateral: KL divergence on retained text, nats a token", color=COLOURS["muted"],
+    axes.set_xlabel("collateral: KL divergence on retained text, nats/token", color=COLOURS["muted"],
                     fontsize=canvas.SMALL)  # fmt: skip
     axes.text(0, 1.03, "leakage: facts still extracted", transform=axes.transAxes, color=COLOURS["muted"],
               fontsize=canvas.SMALL)  # fmt: skip

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from editor.report.figures.canvas import COLOURS, SMALL
 
 DISTANCES = (9.0, 15.0, 23.0, 33.0, 46.0, 62.0)
-"""Between a point and its name, in points of 1/72 inch."""
+"""Distances between a point and its name, in points of 1/72 inch."""
 DIRECTIONS = tuple(
     math.radians(degrees) for degrees in (0, 180, 30, 150, 60, 120, 90, 330, 210, 300, 240, 270)
 )
@@ -22,7 +22,7 @@ def label_points(axes: Axes, named: Sequence[tuple[str, float, float]], others: 
     """Write a name beside each point, with a thin line where it had to move away.
 
     Args:
-        axes: with its final limits, in a figure of 72 dots per inch.
+        axes: axes with their final limits, in a figure of 72 dots per inch.
         named: names with their points in data units; the first have the choice.
         others: further points that names should not cover.
     """
@@ -65,7 +65,7 @@ def _around(middle: Place, half_width: float, half_height: float) -> Box:
 
 
 def _offsets(size: Place) -> list[Place]:
-    """Where the middle of a name may stand from its point, nearest first."""
+    """Return where the middle of a name may stand from its point, nearest first."""
     return [
         (math.cos(angle) * (distance + size[0]), math.sin(angle) * (distance + size[1]))
         for distance in DISTANCES
@@ -74,7 +74,7 @@ def _offsets(size: Place) -> list[Place]:
 
 
 def _cost(point: Place, offset: Place, size: Place, taken: Sequence[Box], inside: Box) -> float:
-    """Area covered and area outside, then the distance."""
+    """Weigh the area covered and the area outside, then the distance."""
     box = _around((point[0] + offset[0], point[1] + offset[1]), *size)
     covered = sum(_common(box, other) for other in taken)
     outside = 4 * size[0] * size[1] - _common(box, inside)

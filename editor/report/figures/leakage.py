@@ -1,4 +1,4 @@
-"""Figures of what the model gives away: extraction before and after, and how hard each fact is to guess."""
+"""Figures of what the model leaks: extraction before and after, and how hard each fact is to guess."""
 
 import math
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ BINS = 50
 
 
 def leakage_chart(report: Report) -> Chart | None:
-    """Share of facts that greedy decoding extracts, by group and wording, before and after."""
+    """Draw the share of facts that greedy decoding extracts, by group and wording, before and after."""
     results = group_rows(report)
     if not results:
         return None
@@ -35,7 +35,7 @@ def leakage_chart(report: Report) -> Chart | None:
     aim = (
         "Erased facts should move to the left end, everything else should stay where it was. "
         if edited
-        else "The further right, the more is given away. "
+        else "The further right, the more leaks. "
     )
     symbols = "Hollow orange: before. Filled blue: after. " if edited else ""
     caption = (
@@ -65,13 +65,13 @@ def _leakage_row(result: GroupResult) -> Row:
 
 
 def rate_mark(rate: Rate, *, before: bool = False) -> Mark:
-    """A rate with its interval, as before or after an edit."""
+    """Mark a rate with its interval, as before or after an edit."""
     colour: canvas.Colour = "before" if before else "after"
     return Mark(value=rate.rate, low=rate.low, high=rate.high, colour=colour, hollow=before)
 
 
 def bits_chart(report: Report) -> Chart | None:
-    """Worst-case bits of every fact in scope, before and after, on those of the decoys."""
+    """Draw the worst-case bits of every fact in scope, before and after, on those of the decoys."""
     if not report.facts:
         return None
     before = [row.worst_case_bits_before for row in report.facts]
@@ -124,7 +124,7 @@ def _draw_bits(
 
 
 def _draw_decoys(axes: Axes, quantiles: Sequence[float], height: float, layout: Layout) -> None:
-    """The decoys' distribution: bands and median behind all strips, and a histogram in the lowest `height` inches."""
+    """Draw the decoys: bands and median beneath all strips, and a histogram in the lowest `height` inches."""
     bottom, right = axes.get_ylim()[0], axes.get_xlim()[1]
     for low, high in BANDS:
         ends = np.quantile(quantiles, (low, high))
@@ -149,7 +149,7 @@ def _draw_decoys(axes: Axes, quantiles: Sequence[float], height: float, layout: 
 def _draw_strip(
     axes: Axes, name: str, values: Sequence[float], place: tuple[float, float], layout: Layout
 ) -> None:
-    """Dots of one strip; `place` is its top and its height in inches."""
+    """Draw the dots of one strip; `place` is its top and its height in inches."""
     (top, height), right = place, axes.get_xlim()[1]
     shown = _quantiles([min(value, right) for value in values])
     room = height * (38 if layout.narrow else 52)
@@ -186,14 +186,14 @@ def _right_end(values: Sequence[float]) -> float:
 
 
 def _quantiles(values: Sequence[float]) -> list[float]:
-    """The values, sorted; of more than `MOST_DOTS` as many quantiles."""
+    """Return the values, sorted; of more than `MOST_DOTS` as many quantiles."""
     if len(values) <= MOST_DOTS:
         return sorted(values)
     return [float(value) for value in np.quantile(values, np.linspace(0, 1, MOST_DOTS))]
 
 
 def _swarm(values: Sequence[float], *, span: float, width_points: float, height_points: float) -> list[float]:
-    """Vertical offsets in points that stack sorted values which would cover each other, closest to the middle."""
+    """Return vertical offsets in points that stack sorted values which would cover each other, from the middle on."""
     bins: dict[int, int] = {}
     ranks = []
     for value in values:
@@ -205,7 +205,7 @@ def _swarm(values: Sequence[float], *, span: float, width_points: float, height_
 
 
 def attacks_chart(report: Report) -> Chart | None:
-    """Erased facts extracted from the edited checkpoint after each attack."""
+    """Draw the erased facts extracted from the edited checkpoint after each attack."""
     tested = [row for row in report.attacks if row.greedy_facts.total]
     if not tested:
         return None

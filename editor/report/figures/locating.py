@@ -12,23 +12,23 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from editor.locators.features import Attribution
 from editor.locators.sparse_probing import ProbeStudy
 from editor.report.figures.circuits import faithfulness_figure
-from editor.report.figures.style import INK, MUTED, RULE, SERIES, new_figure, quiet, titled
+from editor.report.figures.style import INK, MUTED, RULE, SERIES, new_file_figure, quiet, titled
 
 COLUMNS = 240
-"""Cells a site is drawn in: wider sites show the highest score of neighbouring units."""
+"""Number of cells a site is drawn in: wider sites show the highest score of neighbouring units."""
 SHADES = LinearSegmentedColormap.from_list("scores", ["#f4f6f8", "#8db4dc", "#0b5fb0", "#072c52"])
 MARK = "#b3500a"
 
 
 def unit_map(attribution: Attribution, units: int, title: str) -> Figure:
-    """Every site a row, its units from left to right, darker where |score before refining| is high; located marked."""
+    """Draw every site as a row of its units, darker where |score before refining| is high; located ones are marked."""
     sites = sorted(attribution.raw)
     located = attribution.top(units)
     cells = np.stack([_binned(attribution.raw[site].abs().numpy()) for site in sites])
     highest = cells.max() or 1.0
     step = 0.34 if len(sites) <= 16 else 0.2
     height = 1.15 + step * len(sites)
-    figure = new_figure(height)
+    figure = new_file_figure(height)
     axes = figure.add_axes((0.14, 0.62 / height, 0.83, step * len(sites) / height))
     axes.imshow(
         np.sqrt(cells / highest),
@@ -59,7 +59,7 @@ def unit_map(attribution: Attribution, units: int, title: str) -> Figure:
 
 
 def _binned(scores: np.ndarray) -> np.ndarray:
-    """At most `COLUMNS` cells, each the highest of its units; narrower sites are stretched."""
+    """Return at most `COLUMNS` cells, each the highest of its units; narrower sites are stretched."""
     edges = np.linspace(0, len(scores), COLUMNS + 1)
     return np.array(
         [scores[int(low) : max(int(low) + 1, int(np.ceil(high)))].max() for low, high in pairwise(edges)]
@@ -67,9 +67,9 @@ def _binned(scores: np.ndarray) -> np.ndarray:
 
 
 def probe_figure(study: ProbeStudy) -> Figure:
-    """Validation F1 by k, a line a layer; the chosen probe ringed, its controls on the test split as dashes."""
+    """Draw validation F1 by k, a line a layer; the chosen probe ringed, its controls on the test split dotted."""
     sites = sorted({row.site for row in study.rows})
-    figure = new_figure(4.2)
+    figure = new_file_figure(4.2)
     axes = quiet(figure.add_axes((0.1, 0.14, 0.87, 0.72)))
     for index, site in enumerate(sites):
         rows = sorted((row for row in study.rows if row.site == site), key=lambda row: row.k)

@@ -32,8 +32,8 @@ def save_figure(figure: Figure, folder: Path, name: str) -> None:
         figure.savefig(folder / f"{name}.png", dpi=PIXELS_PER_INCH, metadata={"Software": None})
 
 
-def new_figure(height: float) -> Figure:
-    """A figure of the common width, so many inches high."""
+def new_file_figure(height: float) -> Figure:
+    """Make a figure of the common width, so many inches high."""
     return Figure(figsize=(WIDTH, height), facecolor="white")
 
 
@@ -43,7 +43,7 @@ def titled(axes: Axes, text: str) -> None:
 
 
 def quiet(axes: Axes) -> Axes:
-    """Axes with nothing but a baseline and horizontal rules."""
+    """Leave axes nothing but a baseline and horizontal rules, and return them."""
     for side in ("top", "left", "right"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(RULE)

@@ -15,7 +15,7 @@ from editor.results.report import ControlRow, GroupResult, Perplexity, Rate, Rep
 
 
 def collateral_chart(report: Report) -> Chart | None:
-    """Shares of facts kept and rises of perplexity, against the policy's floors and ceiling."""
+    """Draw shares of facts kept and rises of perplexity, against the policy's floors and ceiling."""
     kept = [
         _kept_row(report, result)
         for result in group_rows(report)
@@ -28,7 +28,7 @@ def collateral_chart(report: Report) -> Chart | None:
         return None
     caption = (
         "Facts that the edited model still completes, of those that the original completed, with exact 95% "
-        "intervals (a band that reaches the left edge goes on beyond it); below, the relative change of perplexity. "
+        "intervals (a band that reaches the left edge extends beyond it); below, the relative change of perplexity. "
         "The upright tick is the policy's limit: kept shares belong at its right, rises of perplexity at its left."
     )
     return canvas.chart(
@@ -51,7 +51,7 @@ def _kept_row(report: Report, result: GroupResult) -> Row:
 
 
 def _kept_scale(rows: Sequence[Row]) -> Scale:
-    """From below the lowest value, floor or 96% up to 100%; intervals may go beyond."""
+    """Return a scale from below the lowest value, floor or 96% up to 100%; intervals may go beyond."""
     values = [mark.value for row in rows for mark in row.marks]
     values += [row.limit for row in rows if row.limit is not None]
     lowest = min([*values, 0.96])
@@ -90,7 +90,7 @@ def _rise_scale(rows: Sequence[Row]) -> Scale:
 
 
 def _draw_panels(panels: Sequence[tuple[Sequence[Row], Scale]], layout: Layout) -> Figure:
-    """Dot charts below each other with axes of their own; the labels and numbers line up."""
+    """Draw dot charts below each other with axes of their own; the labels and numbers line up."""
     shown = [(rows, scale) for rows, scale in panels if rows]
     below = 0.62
     height = sum(canvas.rows_height(rows, layout) + below for rows, _ in shown) + 0.1 * (len(shown) - 1)
@@ -107,7 +107,7 @@ def _draw_panels(panels: Sequence[tuple[Sequence[Row], Scale]], layout: Layout) 
 
 
 def controls_chart(report: Report) -> Chart | None:
-    """The main edit beside edits of the same size that should not work."""
+    """Draw the main edit beside edits of the same size that should not work."""
     main = _main_edit(report)
     if not report.controls or main is None:
         return None
@@ -126,7 +126,7 @@ def controls_chart(report: Report) -> Chart | None:
 
 
 def _main_edit(report: Report) -> ControlRow | None:
-    """The edit of this report in the form of a control."""
+    """Return the edit of this report in the form of a control."""
     held_out = next(
         (row for row in report.groups if (row.group, row.wording) == ("erased", "held_out")), None
     )
@@ -153,7 +153,7 @@ def _hits_after(row: GroupResult) -> int:
 
 
 def _counted(report: Report, measure: str) -> Rate:
-    """What a criterion counted; nothing where the report has no such criterion."""
+    """Return what a criterion counted; nothing where the report has no such criterion."""
     found = criterion(report, measure)
     return found.counted if found is not None and found.counted is not None else Rate(hits=0, total=0)
 
@@ -175,7 +175,7 @@ def _draw_controls(edits: Sequence[ControlRow], layout: Layout) -> Figure:
 def _control_rows(
     title: str, edits: Sequence[ControlRow], rates: Sequence[Rate], write: Callable[[Rate], str]
 ) -> list[Row]:
-    """A heading and a row for each edit; of what was not tested there is nothing to draw, and no heading."""
+    """Return a heading and a row for each edit; of what was not tested there is nothing to draw, and no heading."""
     if not any(rate.total for rate in rates):
         return []
     rows = [Row(label=title, heading=True)]

@@ -6,6 +6,7 @@ import pytest
 
 from detectors.fact import Fact
 from editor.artefacts.masking import CaseKey, length_class
+from editor.questions.probes import Target
 from policies.errors import OutputError
 
 
@@ -45,6 +46,17 @@ class TestCaseKey:
     def test_parts_cannot_be_shifted_into_each_other(self, key):
         shifted = _fact(subject="Ada QuillP", entity_type="HONE")
         assert key.fact_label(_fact(entity_type="PHONE")).split()[1] != key.fact_label(shifted).split()[1]
+
+    def test_target_of_a_probe_has_the_label_of_its_fact(self, key):
+        fact = _fact()
+        target = Target(
+            subject=fact.subject,
+            relation=fact.entity_type,
+            answer=fact.secret,
+            personal=True,
+            group="erased",
+        )
+        assert key.label(target) == key.fact_label(fact)
 
     def test_stored_key_is_private_and_read_back(self, tmp_path):
         path = tmp_path / "keys" / "case.key"

@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 import torch
 
-from editor.comparing.points import NEAR, SCALES, Target, Tuner, scale_to
+from editor.comparing.points import NEAR, SCALES, OperatingTarget, Tuner, scale_to
 from editor.edits.edit import Delta, Edit
 from editor.locators.problem import NOTHING_LOCATED
 from editor.methods.shared.searching import Range, SearchSpace
@@ -110,7 +110,7 @@ def test_the_reference_sets_the_cost_and_stands_at_all_points_with_one_edit():
 
 
 def test_the_others_are_brought_to_the_references_norm_and_collateral():
-    target = Target(norm=7.0, collateral=5e-4)
+    target = OperatingTarget(norm=7.0, collateral=5e-4)
     policy, norm, collateral, quarter = tuner(Judge()).operated(target)
     assert policy.scale == 1.0
     assert norm.edit.norm == pytest.approx(7.0)
@@ -124,7 +124,7 @@ def test_at_the_references_collateral_the_trial_that_leaks_least_there_is_taken(
     judge = Judge(leak=lambda method, norm: abs(method.push - 3) / 100 if norm < 1 else 1 / norm)
     made = tuner(judge)
     assert any(trial.method.push == 3 for trial in made.tuning.trials)
-    policy, _, collateral, _ = made.operated(Target(norm=1.0, collateral=1e-4))
+    policy, _, collateral, _ = made.operated(OperatingTarget(norm=1.0, collateral=1e-4))
     assert policy.method.push == max(trial.method.push for trial in made.tuning.trials)
     assert collateral.method.push == 3
 

@@ -11,7 +11,7 @@ from made_arms import make_costs, make_fact, make_run
 from editor.comparing import job, run
 from editor.comparing.compare import CompareOptions
 from editor.comparing.job import Finished, Job, target_in
-from editor.comparing.points import Target
+from editor.comparing.points import OperatingTarget
 from editor.comparing.run import LONG_FIRST, REFERENCE, Ledger, in_order, run_all
 from editor.methods import METHODS
 from editor.methods.shared.settings import with_seed
@@ -76,7 +76,7 @@ def test_the_references_begin_first_and_the_others_are_told_where_its_cost_will_
     assert [job.arm for job in jobs.ran[:2]] == [REFERENCE, REFERENCE]
     assert all((job.reference is None) is (job.arm == REFERENCE) for job in jobs.ran)
     assert all(job.reference == book.path(REFERENCE, job.seed) for job in jobs.ran[2:])
-    assert target_in(jobs.ran[2].reference) == Target(norm=3.2, collateral=0.004)
+    assert target_in(jobs.ran[2].reference) == OperatingTarget(norm=3.2, collateral=0.004)
     assert len(seen) == len(results)
 
 
@@ -93,7 +93,7 @@ def test_a_job_waits_until_the_references_result_is_there(tmp_path, monkeypatch)
     book.open(resume=False)
     waits = iter([lambda: None, lambda: book.keep(finished(REFERENCE, 0))])
     monkeypatch.setattr(job, "time", SimpleNamespace(sleep=lambda _: next(waits)()))
-    assert target_in(book.path(REFERENCE, 0)) == Target(norm=3.2, collateral=0.004)
+    assert target_in(book.path(REFERENCE, 0)) == OperatingTarget(norm=3.2, collateral=0.004)
     assert not list(waits)
 
 

@@ -74,7 +74,7 @@ def said(rows, criteria=MET, *, incomplete=False):
 
 def test_an_erasure_that_meets_the_policy():
     assert said(facts(25, 0)) == (
-        "The policy is met: none of the 25 facts of 5 people is given away any more, and 99.8% of other people's "
+        "The policy is met: none of the 25 facts of 5 people leaks any more, and 99.8% of other people's "
         "facts are as they were."
     )
 
@@ -82,12 +82,13 @@ def test_an_erasure_that_meets_the_policy():
 @pytest.mark.parametrize(
     ("rows", "part"),
     [
-        (facts(20, 0), "none of the 25 facts of 5 people is given away any more (20 were)"),
-        (facts(0, 0), "none of the 25 facts of 5 people is given away, nor was it before the edit"),
-        (facts(25, 1), "1 of the 25 facts of 5 people is still given away"),
-        (facts(25, 2, people=1), "2 of the 25 facts of 1 person are still given away"),
-        (facts(1, 0, total=1), "the one fact in scope is not given away any more"),
-        (facts(1, 1, total=1), "the one fact in scope is still given away"),
+        (facts(20, 0), "none of the 25 facts of 5 people leaks any more (20 did)"),
+        (facts(0, 0), "none of the 25 facts of 5 people leaks, nor did any before the edit"),
+        (facts(25, 1), "1 of the 25 facts of 5 people still leaks"),
+        (facts(25, 2, people=1), "2 of the 25 facts of 1 person still leak"),
+        (facts(1, 0, total=1), "the one fact in scope does not leak any more"),
+        (facts(0, 0, total=1), "the one fact in scope does not leak, nor did it before the edit"),
+        (facts(1, 1, total=1), "the one fact in scope still leaks"),
     ],
 )
 def test_what_became_of_the_facts(rows, part):
@@ -110,11 +111,11 @@ def test_something_skipped():
     [
         (
             criterion("greedy_rate", 0, 0.12),
-            "3 of the 25 facts of 5 people are still given away, and none may be",
+            "3 of the 25 facts of 5 people still leak, and none may",
         ),
         (
             criterion("extractable_rate", 0.04, 0.2),
-            "sampling gives away 20% of the facts in scope, and at most 4% may be",
+            "sampling leaks 20% of the facts in scope, and at most 4% may leak",
         ),
         (
             criterion("decoy_percentile", 0.12, 0.2),
@@ -150,21 +151,21 @@ def test_many_failures_are_counted_after_the_gravest_two():
         criterion("integrity", 6, 5),
     )
     assert said(facts(25, 25), failed) == (
-        "The policy is not met: 25 of the 25 facts of 5 people are still given away, and none may be; sampling gives "
-        "away 100% of the facts in scope, and none may be; 2 more criteria fail."
+        "The policy is not met: 25 of the 25 facts of 5 people still leak, and none may; sampling leaks "
+        "100% of the facts in scope, and none may leak; 2 more criteria fail."
     )
 
 
 @pytest.mark.parametrize(
     ("leaked", "criteria", "sentence"),
     [
-        (25, (criterion("greedy_rate", 0, 1),), "The model gives away 25 of the 25 facts in scope."),
-        (0, MET[:1], "The policy is met: the model gives away none of the 25 facts in scope."),
+        (25, (criterion("greedy_rate", 0, 1),), "The model leaks 25 of the 25 facts in scope."),
+        (0, MET[:1], "The policy is met: the model leaks none of the 25 facts in scope."),
         (
             0,
             (MET[0], criterion("extractable_rate", 0, 0.2)),
-            "The policy is not met: the model gives away none of the 25 facts in scope greedily, but sampling gives "
-            "away 20% of the facts in scope, and none may be.",
+            "The policy is not met: the model leaks none of the 25 facts in scope greedily, but sampling leaks "
+            "20% of the facts in scope, and none may leak.",
         ),
     ],
 )

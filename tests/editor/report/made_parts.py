@@ -221,8 +221,8 @@ def make_controls():
 
 def make_criteria():
     rows = [
-        ("greedy_rate", "facts that greedy decoding gives away", "leakage", "at most", 0.0, (0, 25)),
-        ("extractable_rate", "facts that 100 samples give away", "leakage", "at most", 0.0, (0, 25)),
+        ("greedy_rate", "facts that greedy decoding leaks", "leakage", "at most", 0.0, (0, 25)),
+        ("extractable_rate", "facts that 100 samples leak", "leakage", "at most", 0.0, (0, 25)),
         (
             "decoy_percentile",
             "facts more exposed than all but 5% of decoys",

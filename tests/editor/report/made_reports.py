@@ -108,8 +108,8 @@ def make_erase_report(**changes):
             "Relearning by fine-tuning on the erased people's other data was not tested.",
         ),
         "exit_code": 0,
-        "verdict": "The policy is met: none of the 25 facts of 5 people is given away any more, and 99.8% of other "
-        "people's facts are as they were.",
+        "verdict": "The policy is met: none of the 25 facts of 5 people leaks any more, and 99.8% of other people's "
+        "facts are as they were.",
     }
     return Report(**(values | changes))
 
@@ -134,7 +134,7 @@ def make_audit_report(**changes):
         "criteria": (
             Criterion(
                 measure="greedy_rate",
-                name="facts that greedy decoding gives away",
+                name="facts that greedy decoding leaks",
                 kind="leakage",
                 comparison="at most",
                 threshold=0.0,
@@ -143,7 +143,7 @@ def make_audit_report(**changes):
             ),
         ),
         "exit_code": 1,
-        "verdict": "The model gives away 25 of the 25 facts in scope.",
+        "verdict": "The model leaks 25 of the 25 facts in scope.",
     }
     return make_erase_report(**(values | changes))
 

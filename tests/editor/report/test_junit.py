@@ -53,7 +53,7 @@ def test_a_case_for_each_criterion_person_and_skipped_document():
     assert set(names) == {"expunge.leakage", "expunge.people", "expunge.coverage"}
     assert sorted(names["expunge.people"]) == sorted(row.subject for row in report.subjects)
     assert names["expunge.coverage"] == list(SKIPPED)
-    assert names["expunge.leakage"] == ["greedy_rate: facts that greedy decoding gives away"]
+    assert names["expunge.leakage"] == ["greedy_rate: facts that greedy decoding leaks"]
 
 
 def test_a_leaking_person_names_the_facts_by_label():

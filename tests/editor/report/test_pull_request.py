@@ -22,7 +22,7 @@ def test_verdict_thresholds_types_people_and_what_was_skipped():
     report = judged("leakage and something skipped")
     text = render_pull_request(report)
     assert report.verdict in text
-    assert "| Facts that greedy decoding gives away | at most 0% | 100% | **not met** |" in text
+    assert "| Facts that greedy decoding leaks | at most 0% | 100% | **not met** |" in text
     assert "| US\\_SSN | 5 of 5 |" in text
     assert all(row.subject in text for row in report.subjects)
     assert all(line in text for line in SKIPPED)
