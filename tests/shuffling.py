@@ -19,9 +19,16 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    """Draw the seed before other processes begin: they are handed the options, and must all have one order."""
+    """Draw the seed once: processes that share the work must all have one order."""
     if config.option.shuffle == DRAWN:
-        config.option.shuffle = str(random.SystemRandom().randrange(2**32))
+        handed = getattr(config, "workerinput", {}).get("shuffle")
+        config.option.shuffle = handed or str(random.SystemRandom().randrange(2**32))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    """Hand the seed to another process, which reads the command line again."""
+    node.workerinput["shuffle"] = node.config.option.shuffle
 
 
 def said(config):

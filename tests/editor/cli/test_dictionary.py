@@ -260,7 +260,7 @@ def weights(folder):
 
 def command(lab, output, *arguments):
     given = ["--model", lab / "model", "--corpus", lab / "corpus.jsonl", "--device", "cpu", "--quiet"]
-    settings = ["--features", 64, "--steps", 300, "--checkpoint-every", 40, "--resample-every", 70]
+    settings = ["--features", 64, "--steps", 160, "--checkpoint-every", 40, "--resample-every", 70]
     return [*map(str, ["dictionary", "train", *given, *settings, "--output", output, *arguments])]
 
 
