@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from editor.formatting import arrow, bits, interval, odds, percent
+from editor.formatting import bits, interval, odds, percent
 from editor.measuring.criteria import CRITERIA
 from editor.measuring.criteria.criterion import NOT_TESTED
 from editor.results.names import EXIT_CODES, GROUPS, WORDINGS, Group
@@ -164,8 +164,3 @@ def _perplexity(report: Report) -> list[KeyNumber]:
             tone=_tone(ceiling),
         )
     ]
-
-
-def before_after(number: KeyNumber) -> str:
-    """Write a number before and after: '25 of 25 → 0 of 25'."""
-    return arrow(number.before, number.after)
