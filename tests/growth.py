@@ -4,7 +4,7 @@ import time
 
 LEAST_S = 0.005
 """Of one measurement; shorter work is repeated."""
-ROUNDS = 5
+ROUNDS = 3
 
 
 def growth(small, large):

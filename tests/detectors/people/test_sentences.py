@@ -41,5 +41,5 @@ def test_sentences_cover_the_text_in_order(text):
 
 @pytest.mark.parametrize("run", [".", ".!", '?"', "\n", ". ", "a."])
 def test_time_grows_with_length_only(run):
-    short, long = run * 5_000, run * 100_000
+    short, long = run * 1_000, run * 20_000
     assert growth(lambda: split_sentences(short), lambda: split_sentences(long)) < 60  # its square: 400
