@@ -56,7 +56,7 @@ def locate_facts(
     stages: Stages,
 ) -> Located:
     """Build the problem that an edit would be given, and locate; verification's questions are not asked."""
-    prepared = PreparedModel(loaded=loaded, material=prepare(case, loaded))
+    prepared = PreparedModel(loaded=loaded, data=prepare(case, loaded))
     problem = build_problem(case, prepared, dictionaries, FeatureAttribution(), stages)
     with stages.stage(f"Locating: {locator.title}"):
         finding = locator.find(problem, case.seed)

@@ -108,7 +108,7 @@ def audit(
     groups = group_results(before.scored, None, case.policy.decoding)
     facts = fact_rows(before.scored, None, case.facts, run.key)
     criteria = judge(case.policy, Observation(erased=before.scored))
-    tokens, value = perplexity(loaded, before.material.held_out_text)
+    tokens, value = perplexity(loaded, before.data.held_out_text)
     code = exit_code(criteria, incomplete=case.incomplete)
     return Report(
         kind="audit",
@@ -187,19 +187,19 @@ def verify(
     shown: str | None = None,
 ) -> Report:
     """Measure a written checkpoint, read back from disk in a fresh model, against the original."""
-    loaded, material = before.loaded, before.material
+    loaded, data = before.loaded, before.data
     device = str(loaded.device)
     after = load_model(str(checkpoint), device=device)
-    scored = score_case(case, after, material.measured, stages, "Verifying the checkpoint read back")
+    scored = score_case(case, after, data.measured, stages, "Verifying the checkpoint read back")
     with stages.stage("Comparing retained text"):
-        text, compared = text_before_after(loaded, after, material)
+        text, compared = text_before_after(loaded, after, data)
     digests = tensor_digests(after.model, loaded.stored_dtype)
-    erased = [probe for probe in material.measured if probe.is_erased]
+    erased = [probe for probe in data.measured if probe.is_erased]
     checks = integrity_checks(
         loaded,
         after,
         load_model(str(checkpoint), device=device),
-        material.held_out_text[:INTEGRITY_TEXTS] or encode_probes(loaded, erased[:INTEGRITY_TEXTS]),
+        data.held_out_text[:INTEGRITY_TEXTS] or encode_probes(loaded, erased[:INTEGRITY_TEXTS]),
         digests_before=before.digests,
         digests_after=digests,
         declared=set(edit.deltas) if edit else None,
@@ -244,10 +244,10 @@ def verify(
 
 def measure_original(case: Case, loaded: LoadedModel, stages: Stages, *, wide: bool = False) -> OriginalModel:
     """Score the original model on everything that verification will look at; in more wordings where `wide`."""
-    material = prepare(case, loaded, wide=wide)
-    scored = score_case(case, loaded, material.measured, stages, "Auditing the original model")
+    data = prepare(case, loaded, wide=wide)
+    scored = score_case(case, loaded, data.measured, stages, "Auditing the original model")
     digests = tensor_digests(loaded.model, loaded.stored_dtype)
-    return OriginalModel(loaded=loaded, material=material, scored=scored, digests=digests)
+    return OriginalModel(loaded=loaded, data=data, scored=scored, digests=digests)
 
 
 def search(
@@ -269,6 +269,6 @@ def control_rows(
 ) -> tuple[ControlRow, ...]:
     """Measure the method's controls: as large a change of weights by chance, first of all."""
     return tuple(
-        control_row(case, before.loaded, before.material, before.scored, control, text, stages)
+        control_row(case, before.loaded, before.data, before.scored, control, text, stages)
         for control, text in control_edits(problem, edit, method, case.seed)
     )

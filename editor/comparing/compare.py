@@ -100,7 +100,7 @@ def compare(
         first = _first_job(case, loaded, options, key, dictionary)
         seeds = tuple(range(case.seed, case.seed + options.seeds))
         cases = [replace(case, seed=seed) for seed in seeds]
-        before = [PreparedModel(loaded=loaded, material=prepare(one, loaded)) for one in cases]
+        before = [PreparedModel(loaded=loaded, data=prepare(one, loaded)) for one in cases]
         with stages.stage("Measuring the original model", len(seeds)) as advance, _threads(first.threads):
             originals = {}
             for one, prepared in zip(cases, before, strict=True):

@@ -48,8 +48,8 @@ class Original:
 
 def score_original(case: Case, before: PreparedModel) -> Original:
     """Score the original model on what edits of it are measured by."""
-    probes = control_probes(before.material, case.seed)
-    tokens, value = perplexity(before.loaded, before.material.held_out_text)
+    probes = control_probes(before.data, case.seed)
+    tokens, value = perplexity(before.loaded, before.data.held_out_text)
     scored = score_probes(before.loaded, probes, case.policy.decoding)
     return Original(scored=scored, tokens=tokens, perplexity=value)
 
@@ -66,7 +66,7 @@ class EditEvaluator:
 
     def __init__(self, case: Case, before: PreparedModel, original: Original, key: CaseKey) -> None:
         self.case, self.loaded, self.key = case, before.loaded, key
-        self.text = before.material.held_out_text
+        self.text = before.data.held_out_text
         self.probes = original.scored.probes
         self.scored, self.tokens, self.perplexity = original.scored, original.tokens, original.perplexity
         self.attacks = prepare_attacks(case, [probe for probe in self.probes if probe.is_erased])

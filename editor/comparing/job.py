@@ -89,7 +89,7 @@ def run_job(job: Job) -> Finished:
     method = with_seed(METHODS[job.arm].make(), job.seed)
     loaded = load_model(job.model, device=job.device)
     case = replace(job.case, seed=job.seed)
-    before = PreparedModel(loaded=loaded, material=prepare(case, loaded))
+    before = PreparedModel(loaded=loaded, data=prepare(case, loaded))
     problem = build_problem(case, before, {}, job.attribution, Silent())
     feature_s = 0.0
     if method.needs_dictionary:
@@ -103,7 +103,7 @@ def run_job(job: Job) -> Finished:
     operated = list(tuner.operated(target_in(job.reference) if job.reference else None))
     started = time.perf_counter()
     evaluator = EditEvaluator(case, before, job.originals[job.seed], job.key)
-    points = _measured(evaluator, operated)
+    points = _measure_points(evaluator, operated)
     measuring_s = time.perf_counter() - started
     run = ArmRun(
         arm=job.arm,
@@ -136,7 +136,7 @@ def target_in(reference: Path) -> OperatingTarget:
     return Finished.model_validate_json(reference.read_text(encoding="utf-8")).target
 
 
-def _measured(evaluator: EditEvaluator, operated: list[OperatingPointEdit]) -> tuple[Point, ...]:
+def _measure_points(evaluator: EditEvaluator, operated: list[OperatingPointEdit]) -> tuple[Point, ...]:
     """Measure each point; an edit that stands at several is measured once."""
     known: dict[int, Point] = {}
     points = []

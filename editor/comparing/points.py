@@ -110,7 +110,7 @@ class Tuner:
             yield OperatingPointEdit(
                 point="collateral", method=best.method, scale=1.0, edit=edit, collateral=collateral
             )
-            yield self._scaled("quarter", best, QUARTER * collateral, math.sqrt(QUARTER))
+            yield self._scale_to("quarter", best, QUARTER * collateral, math.sqrt(QUARTER))
             return
         scale = own.norm / edit.norm if edit.norm else 1.0
         scaled = edit.scaled(scale)
@@ -122,9 +122,9 @@ class Tuner:
             collateral=self.judge.divergence(scaled),
         )
         chosen, guess = self._least_leaking(own.collateral)
-        matched = self._scaled("collateral", chosen, own.collateral, guess)
+        matched = self._scale_to("collateral", chosen, own.collateral, guess)
         yield matched
-        yield self._scaled("quarter", chosen, QUARTER * own.collateral, matched.scale * math.sqrt(QUARTER))
+        yield self._scale_to("quarter", chosen, QUARTER * own.collateral, matched.scale * math.sqrt(QUARTER))
 
     def final(self, trial: TrialResult) -> Edit:
         """Fit a trial's settings to all wordings, once."""
@@ -134,7 +134,7 @@ class Tuner:
             self.fitting_s = max(self.fitting_s, time.perf_counter() - started)
         return self._final[trial.method]
 
-    def _scaled(
+    def _scale_to(
         self, point: PointName, trial: TrialResult, collateral: float, guess: float
     ) -> OperatingPointEdit:
         """Fit a trial's settings to all wordings, and bring the edit to a collateral."""

@@ -81,7 +81,7 @@ def paired_tests(arms: Sequence[ArmRun], reference: str, seed: int = 0) -> tuple
     for point in POINTS:
         for measure in MEASURES:
             differences = {arm: differences_of(own, other, point, measure) for arm, other in runs.items()}
-            tests += _tested(point, measure, {arm: one for arm, one in differences.items() if one}, seed)
+            tests += _test_pairs(point, measure, {arm: one for arm, one in differences.items() if one}, seed)
     return tuple(tests)
 
 
@@ -188,7 +188,7 @@ def differences_of(
     return [left[fact] - right[fact] for fact in left if fact in right]
 
 
-def _tested(
+def _test_pairs(
     point: PointName, measure: ComparedMeasure, differences: dict[str, list[float]], seed: int
 ) -> list[PairedTest]:
     p = [sign_flip_p(one, seed) for one in differences.values()]

@@ -60,7 +60,7 @@ class FactContributions:
         return [(key.label(self.targets[fact]), logits) for fact, logits in found if logits >= least]
 
 
-def carried(
+def attribute_facts(
     loaded: LoadedModel,
     probes: Iterable[Probe],
     dictionaries: Mapping[Site, Dictionary],

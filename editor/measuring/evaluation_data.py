@@ -91,10 +91,10 @@ def score_case(
 
 
 def text_before_after(
-    before: LoadedModel, after: LoadedModel, material: EvaluationData
+    before: LoadedModel, after: LoadedModel, data: EvaluationData
 ) -> tuple[Perplexity, TextComparison]:
     """Measure perplexity and divergence (nats/token) on the retained text held out from the edit."""
-    compared = compare_text(before, after, material.held_out_text)
+    compared = compare_text(before, after, data.held_out_text)
     row = Perplexity(
         text="held-out retained text",
         tokens=compared.tokens,
@@ -107,17 +107,17 @@ def text_before_after(
 def control_row(
     case: Case,
     loaded: LoadedModel,
-    material: EvaluationData,
+    data: EvaluationData,
     before: Scored,
     edit: Edit,
     description: str,
     stages: Stages,
 ) -> ControlRow:
     """Measure another edit on the unedited model, in memory."""
-    probes = control_probes(material, case.seed)
+    probes = control_probes(data, case.seed)
     place = {id(probe): index for index, probe in enumerate(before.probes)}
     reference = pick(before, [place[id(probe)] for probe in probes])
-    text = material.held_out_text[:100]
+    text = data.held_out_text[:100]
     _, clean = perplexity(loaded, text)
     with edit.applied(loaded.model):
         after = score_case(case, loaded, probes, stages, f"Control: {edit.method}")
@@ -135,10 +135,10 @@ def control_row(
     )
 
 
-def control_probes(material: EvaluationData, seed: int) -> list[Probe]:
+def control_probes(data: EvaluationData, seed: int) -> list[Probe]:
     """Return the probes of every erased fact, the decoys, and a smaller sample of what must stay."""
-    erased = [probe for probe in material.measured if probe.target.group in ("erased", "decoys")]
-    kept = [probe for probe in material.measured if probe.target.group in KEPT_GROUPS]
+    erased = [probe for probe in data.measured if probe.target.group in ("erased", "decoys")]
+    kept = [probe for probe in data.measured if probe.target.group in KEPT_GROUPS]
     return [*erased, *sample(kept, CONTROL_KEPT_PROBES, seed)]
 
 

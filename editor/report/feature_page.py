@@ -18,7 +18,7 @@ from editor.artefacts.masking import CaseKey
 from editor.artefacts.scanner import SecretScanner
 from editor.artefacts.text_mask import TextMask, shortened
 from editor.case import Case
-from editor.locators.feature_facts import FactContributions, carried
+from editor.locators.feature_facts import FactContributions, attribute_facts
 from editor.locators.features import Attribution
 from editor.model.loading import LoadedModel
 from editor.model.tokens import TokenSequence, batches
@@ -77,7 +77,7 @@ def describe_features(
     erased, retained = _documents(case)
     texts = [*_texts(loaded, erased, mask, retained=False), *_texts(loaded, retained, mask, retained=True)]
     values = _read(loaded, texts, dictionaries, shown)
-    facts = carried(loaded, case.probes, dictionaries, shown, seed=case.seed)
+    facts = attribute_facts(loaded, case.probes, dictionaries, shown, seed=case.seed)
     view = _View(loaded, texts, mask, scanner)
     cards = [
         view.card(

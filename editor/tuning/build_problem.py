@@ -28,7 +28,7 @@ class PreparedModel:
     """A model, and a case's probes and texts made ready for it."""
 
     loaded: LoadedModel
-    material: EvaluationData
+    data: EvaluationData
 
 
 def build_problem(
@@ -51,7 +51,7 @@ def build_problem(
         loaded=before.loaded,
         erase=encode_probes(before.loaded, erased),
         chance=chance_levels(before.loaded, erased, decoy_maker(case).format),
-        retain=(*before.material.fitting_text, *encode_probes(before.loaded, _retained_probes(case))),
+        retain=(*before.data.fitting_text, *encode_probes(before.loaded, _retained_probes(case))),
         facts=fact_numbers(erased),
         others=encode_probes(before.loaded, sample(others, len(erased), case.seed)),
         asked=erased,
@@ -88,7 +88,7 @@ def trials(case: Case, before: PreparedModel, problem: EditProblem) -> tuple[Edi
         case.policy,
         erased=[*everything, *decoy_probes(everything, decoy_maker(case), seed=case.seed)],
         kept=sample(unseen or kept, TRIAL_KEPT_PROBES, case.seed),
-        text=before.material.fitting_text,
+        text=before.data.fitting_text,
     )
     inner = problem.changed(
         erase=encode_probes(before.loaded, fitting),

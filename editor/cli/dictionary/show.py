@@ -111,7 +111,7 @@ def _facts(
     from editor.api.requests import CaseRequest
     from editor.api.running import read_case, read_policy
     from editor.artefacts.masking import CaseKey
-    from editor.locators.feature_facts import carried
+    from editor.locators.feature_facts import attribute_facts
 
     path: Path | None = of_case["case_key"]
     key = CaseKey.load_or_generate(path) if path is not None else CaseKey.generate()
@@ -119,7 +119,7 @@ def _facts(
     case = read_case(request, read_policy(request.policy), stages)
     site = dictionary.config.site
     with stages.stage("Attributing facts"):
-        result = carried(
+        result = attribute_facts(
             loaded, case.probes, {site: dictionary}, {site: torch.tensor([feature])}, seed=case.seed
         )
     return result.of(site, 0, key, FACTS_SHOWN)

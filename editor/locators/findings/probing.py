@@ -19,29 +19,29 @@ def find_probes(problem: EditProblem, seed: int) -> Finding:
         settings={name: value for name, value in flattened(asdict(locator)).items() if name != "sizes"},
         sentences=_probe_sentences(study),
         tables={
-            "probes": [_flat(row) for row in map(asdict, study.rows)],
+            "probes": [_flatten(row) for row in map(asdict, study.rows)],
             "chosen_probe": [
                 {"inputs": name, "site": str(study.chosen.site), "k": study.chosen.k, **asdict(score)}
-                for name, score in _judged(study).items()
+                for name, score in _judge_probes(study).items()
             ],
         },
         figures={"probe-f1": study},
     )
 
 
-def _flat(row: dict[str, Any]) -> TableRow:
+def _flatten(row: dict[str, Any]) -> TableRow:
     site = row.pop("site")
     return {"site": str(Site(**site)), **row}
 
 
-def _judged(study: ProbeStudy) -> dict[str, ProbeScore]:
+def _judge_probes(study: ProbeStudy) -> dict[str, ProbeScore]:
     return {"chosen": study.test, "random basis": study.rotated, "random neurons": study.random}
 
 
 def _probe_sentences(study: ProbeStudy) -> tuple[str, ...]:
     chosen = study.chosen
     scores = "; ".join(
-        f"{name} F1 {score.f1:.2f}, MCC {score.mcc:.2f}" for name, score in _judged(study).items()
+        f"{name} F1 {score.f1:.2f}, MCC {score.mcc:.2f}" for name, score in _judge_probes(study).items()
     )
     neurons = ", ".join(map(str, chosen.neurons[:TOP_UNITS])) + (", ..." if chosen.k > TOP_UNITS else "")
     return (

@@ -50,18 +50,18 @@ class RandomFeatures:
     def fit(self, problem: EditProblem) -> Edit:
         """Return the edit; the model is left as it was, bit for bit."""
         drawn = self._draw(problem.attribution)
-        return self._scaled(self.like.fit(problem.changed(attribution=drawn)))
+        return self._scale(self.like.fit(problem.changed(attribution=drawn)))
 
     def fit_from(self, problem: EditProblem, start: Edit) -> Edit:
         """Return the edit, begun at one with the same draw: searched as `feature-edit` is, in as many rounds."""
         drawn = self._draw(problem.attribution)
-        return self._scaled(self.like.fit_from(problem.changed(attribution=drawn), start))
+        return self._scale(self.like.fit_from(problem.changed(attribution=drawn), start))
 
     def controls(self, norm: float, seed: int) -> tuple[Control, ...]:  # noqa: ARG002
         """Return none: this is a control itself."""
         return ()
 
-    def _scaled(self, edit: Edit) -> Edit:
+    def _scale(self, edit: Edit) -> Edit:
         factor = 1.0 if self.norm is None or edit.is_empty else self.norm / edit.norm
         settings = flattened({"seed": self.seed, "norm": self.norm, "like": asdict(self.like)})
         return replace(edit.scaled(factor), method=self.name, settings=settings)

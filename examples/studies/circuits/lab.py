@@ -114,8 +114,8 @@ def open_lab(seed: int) -> Setting:
     files = CaseFiles(corpus=lab.corpus, probes=lab.probes)
     case = open_case(files, policy, load_request(lab.request), seed=seed)
     loaded = load_model(str(lab.model), device="cpu")
-    prepared = PreparedModel(loaded=loaded, material=prepare(case, loaded))
+    prepared = PreparedModel(loaded=loaded, data=prepare(case, loaded))
     # Without dictionaries: circuits need none.
     problem = build_problem(case, prepared, {}, FeatureAttribution(), Silent())
-    judge = Judge(case, problem, prepared.material.held_out_text)
+    judge = Judge(case, problem, prepared.data.held_out_text)
     return Setting(problem=problem, judge=judge, held_out=tuple(judge.erased))

@@ -5,7 +5,7 @@ import torch
 from problems import ERASE, encode, random_dictionaries
 
 from editor.artefacts.masking import CaseKey
-from editor.locators.feature_facts import carried
+from editor.locators.feature_facts import attribute_facts
 from editor.locators.features import FeatureAttribution
 from editor.questions.probes import Probe, Target
 
@@ -22,7 +22,7 @@ def test_a_fact_gets_what_attribution_gives_its_probes(loaded, family, stream):
     expected = FeatureAttribution(steps=1, contrast=0).fit(model, encode(model, ERASE), [], dictionaries)
     features = {site: torch.tensor([3, 17, 40]) for site in dictionaries}
     other = probes([("Cora Finch answers at", "212-555-0188")], "Cora Finch", "others")
-    found = carried(model, [*probes(ERASE), *other], dictionaries, features)
+    found = attribute_facts(model, [*probes(ERASE), *other], dictionaries, features)
     assert [target.subject for target in found.targets] == ["Ada Quill"]
     for site, index in features.items():
         torch.testing.assert_close(found.logits[site][0], expected.raw[site][index], rtol=1e-3, atol=1e-4)
@@ -33,8 +33,8 @@ def test_each_fact_has_its_own_figure_and_label(loaded):
     dictionaries = random_dictionaries(model)
     features = {site: torch.arange(48) for site in dictionaries}
     mine, other = probes(ERASE[:1]), probes([("Cora Finch answers at", "212-555-0188")], "Cora Finch")
-    alone = [carried(model, each, dictionaries, features) for each in (mine, other)]
-    both = carried(model, [*mine, *other], dictionaries, features)
+    alone = [attribute_facts(model, each, dictionaries, features) for each in (mine, other)]
+    both = attribute_facts(model, [*mine, *other], dictionaries, features)
     for site in dictionaries:
         together = torch.cat([one.logits[site] for one in alone])
         torch.testing.assert_close(both.logits[site], together, rtol=1e-3, atol=1e-4)

@@ -112,7 +112,7 @@ def of_the_comparison(observed, policy, monkeypatch):
     """The same of an arm at its operating point."""
     before, after = observed.kept
     case = SimpleNamespace(policy=policy, request=None, documents=(), seed=0)
-    prepared = SimpleNamespace(loaded=SimpleNamespace(model=None), material=SimpleNamespace(held_out_text=()))
+    prepared = SimpleNamespace(loaded=SimpleNamespace(model=None), data=SimpleNamespace(held_out_text=()))
     original = Original(scored=before, tokens=observed.text.tokens, perplexity=2.0)
     measured = EditEvaluator(case, prepared, original, CaseKey.generate())
     monkeypatch.setattr(comparing, "score_probes", lambda *_: after)
@@ -157,9 +157,9 @@ def of_the_verdict(observed, policy, monkeypatch):
     case = SimpleNamespace(
         policy=policy, facts=(), name="case", seed=0, scope=SimpleNamespace(skipped=()), incomplete=False
     )
-    material = SimpleNamespace(measured=(), held_out_text=())
+    data = SimpleNamespace(measured=(), held_out_text=())
     loaded = SimpleNamespace(device="cpu", model=None, stored_dtype=None)
-    original = pipeline.OriginalModel(loaded=loaded, material=material, scored=before, digests={})
+    original = pipeline.OriginalModel(loaded=loaded, data=data, scored=before, digests={})
     run = SimpleNamespace(operator="", command="", key=None)
     report = pipeline.verify(case, original, "checkpoint", None, run, Silent())
     assert report.exit_code == exit_code(report.criteria, incomplete=False)
