@@ -49,6 +49,7 @@ class PairCounts:
 
     def _tree(self) -> list[tuple[int, int, float]]:
         """Edges of the best forest, with what each says; a block's edges against the best of those before."""
+        from numpy import array, int32
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import minimum_spanning_tree
 
@@ -60,7 +61,8 @@ class PairCounts:
                 continue
             rows, columns, informations = zip(*edges, strict=True)
             costs = [-one for one in informations]
-            graph = coo_array((costs, (rows, columns)), shape=(features, features)).tocsr()
+            places = (array(rows, int32), array(columns, int32))  # SciPy before 1.17 takes no wider ones here
+            graph = coo_array((costs, places), shape=(features, features)).tocsr()
             best = minimum_spanning_tree(graph).tocoo()
             forest = list(zip(best.row.tolist(), best.col.tolist(), (-best.data).tolist(), strict=True))
         return forest
