@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from editor.edits.edit import Delta, Edit, load_originals
-from editor.model.loading import LoadedModel
+from editor.model.loading import LoadedModel, quiet
 from policies.errors import EditError
 
 COPIED = ("*.json", "*.model", "*.txt", "*.jinja", "*.py")
@@ -39,17 +39,28 @@ def export_checkpoint(loaded: LoadedModel, edit: Edit, folder: Path) -> dict[str
 
 def save_checkpoint(loaded: LoadedModel, folder: Path) -> None:
     """Write the model as it stands now in its stored dtype."""
-    stored = {
-        name: tensor.to(loaded.stored_dtype) if tensor.is_floating_point() else tensor
-        for name, tensor in loaded.model.state_dict().items()
-    }
-    loaded.model.save_pretrained(folder, state_dict=stored)
+    with quiet():
+        loaded.model.save_pretrained(folder, state_dict=_stored(loaded))
     loaded.tokenizer.save_pretrained(folder)
     _set_dtype(folder / "config.json", loaded.stored_dtype)
     source = Path(loaded.source)
     if (source / "config.json").is_file():
         for path in _companions(source):
             shutil.copyfile(path, folder / path.name)
+
+
+def _stored(loaded: LoadedModel) -> dict[str, Tensor]:
+    """All tensors in their stored dtype; tied ones stay one, as some loaders untie what was stored twice."""
+    converted: dict[tuple[int, torch.Size], Tensor] = {}
+    stored: dict[str, Tensor] = {}
+    for name, tensor in loaded.model.state_dict().items():
+        place = (tensor.data_ptr(), tensor.shape)
+        if tensor.is_floating_point():
+            tied = converted.get(place) if tensor.data_ptr() else None
+            stored[name] = converted[place] = tensor.to(loaded.stored_dtype) if tied is None else tied
+        else:
+            stored[name] = tensor
+    return stored
 
 
 def save_adapter(edit: Edit, loaded: LoadedModel, folder: Path) -> bool:

@@ -167,9 +167,14 @@ def _load_weights(source: str, config: Any, placement: str, dtype: torch.dtype) 
     from transformers import AutoModelForCausalLM
 
     try:
-        with _quiet():
+        with quiet():
             model, info = AutoModelForCausalLM.from_pretrained(
-                source, config=config, dtype=dtype, device_map=placement, output_loading_info=True
+                source,
+                config=config,
+                dtype=dtype,
+                device_map=placement,
+                output_loading_info=True,
+                **attention(config),
             )
     except Exception as error:
         raise ModelError(
@@ -185,9 +190,19 @@ def _load_weights(source: str, config: Any, placement: str, dtype: torch.dtype) 
     return model
 
 
+def attention(config: Any) -> dict[str, str]:
+    """Return the keyword that a model's loader needs for right attention: none, or eager for capped scores.
+
+    Gemma 2 caps attention scores, and PyTorch's fused attention cannot. Not every release of transformers then
+    takes eager attention by itself: some leave the cap out.
+    """
+    capped = getattr(config, "attn_logit_softcapping", None) is not None
+    return {"attn_implementation": "eager"} if capped else {}
+
+
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without transformers' own bars and messages: this function's errors say it better."""
+def quiet() -> Iterator[None]:
+    """Keep transformers' own bars and messages off the screen: this program's progress and errors say it better."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

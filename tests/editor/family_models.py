@@ -15,7 +15,7 @@ from transformers import (
     Qwen2Config,
 )
 
-from editor.model.loading import LoadedModel
+from editor.model.loading import LoadedModel, attention
 
 
 def configs(heads, groups):
@@ -56,7 +56,7 @@ def tokenizer():
 def family(name, dtype=torch.float32):
     """A loaded model whose predictions are far from uniform. Tests must leave it as it was."""
     torch.manual_seed(sum(map(ord, name)))
-    model = AutoModelForCausalLM.from_config(CONFIGS[name])
+    model = AutoModelForCausalLM.from_config(CONFIGS[name], **attention(CONFIGS[name]))
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() == 1:
