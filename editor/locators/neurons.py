@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from dictionaries.model.sites import Site, capture, decoder_layers, intercepted
-from editor.model.forward import output_logits
+from editor.model.forward import keeping, output_logits
 from editor.model.loading import LoadedModel
 from editor.model.tokens import TokenSequence
 
@@ -106,7 +106,7 @@ def _score(
     # Without a configuration every layer keeps all keys, so that they can be cut back behind a sliding window too.
     cache = DynamicCache()
     with torch.no_grad(), capture(model, sites, keys=False) as taken:
-        model.base_model(input_ids=ids[None, : max(places) + 1], past_key_values=cache, use_cache=True)
+        model.base_model(input_ids=ids[None, : max(places) + 1], **keeping(model, cache))
     clean = {site: taken.outputs[site][0] for site in sites}
     scores = {site: torch.zeros(x.shape[-1], dtype=_working(x), device=x.device) for site, x in clean.items()}
     effects = dict.fromkeys(sites, 0.0)
@@ -192,8 +192,7 @@ class _Path:
             input_ids=self.ids[places, None],
             attention_mask=padded.long(),
             position_ids=places[:, None],
-            past_key_values=self._before(cache, longest),
-            use_cache=True,
+            **keeping(self.model, self._before(cache, longest)),
         ).last_hidden_state
         # GPT-2 gives its output the shape of its input, and makes a batch of rows.
         hidden = hidden.reshape(len(places), -1, hidden.shape[-1])

@@ -1,5 +1,6 @@
 """The model's own forward pass, with the output head applied only where somebody looks."""
 
+import inspect
 from typing import Any
 
 import torch
@@ -24,6 +25,16 @@ def traced_logits(model: Any, batch: MarkedBatch) -> Float[Tensor, "marked vocab
 def token_log_p(model: Any, batch: MarkedBatch) -> Float[Tensor, " marked"]:
     """Return ln p of every marked token, in nats, with gradients where they are enabled."""
     return traced_logits(model, batch).log_softmax(1).gather(1, batch.targets[:, None])[:, 0]
+
+
+def keeping(model: Any, cache: Any) -> dict[str, Any]:
+    """Return the keywords by which the model reads and extends a cache of keys and values.
+
+    Newer releases of transformers call the cache `cache`, older ones `past_key_values`. Older ones leave out a
+    keyword that they do not know without a word, so the model's own signature is asked.
+    """
+    parameters = inspect.signature(model.base_model.forward).parameters
+    return {"cache" if "cache" in parameters else "past_key_values": cache, "use_cache": True}
 
 
 def output_logits(model: Any, hidden: Float[Tensor, "tokens width"]) -> Float[Tensor, "tokens vocabulary"]:

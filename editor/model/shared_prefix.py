@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from editor.model.forward import marked_logits, output_logits
+from editor.model.forward import keeping, marked_logits, output_logits
 from editor.model.loading import LoadedModel
 from editor.model.tokens import BATCH_TOKENS, MarkedBatch, TokenSequence, batches, collate, is_full
 
@@ -60,7 +60,7 @@ def shared_logits(loaded: LoadedModel, batch: SharedBatch) -> Float[Tensor, "mar
 
     model = loaded.model
     cache = DynamicCache(config=model.config)
-    model.base_model(input_ids=batch.prefixes, past_key_values=cache, use_cache=True)
+    model.base_model(input_ids=batch.prefixes, **keeping(model, cache))
     cache.batch_select_indices(batch.prefix_of)
     behind = batch.answers.inputs
     known = torch.ones(
@@ -69,8 +69,7 @@ def shared_logits(loaded: LoadedModel, batch: SharedBatch) -> Float[Tensor, "mar
     hidden = model.base_model(
         input_ids=behind["input_ids"],
         attention_mask=torch.cat([known, behind["attention_mask"]], dim=1),
-        past_key_values=cache,
-        use_cache=True,
+        **keeping(model, cache),
     ).last_hidden_state
     return output_logits(model, hidden[batch.answers.predicting])
 
