@@ -1,7 +1,10 @@
 """What is written is an ordinary checkpoint, the edit and nothing else changed."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from dictionaries.model.sites import Site, resolve
@@ -50,6 +53,23 @@ def test_plain_transformers_loads_it_with_its_tokenizer(loaded, tmp_path):
     assert model.dtype == torch.bfloat16
     text = "Bruno Marsh lives at 48 Alder Lane."
     assert tokenizer(text)["input_ids"] == source.tokenizer(text)["input_ids"]
+
+
+def names_in(folder):
+    with safe_open(Path(folder, "model.safetensors"), "pt") as file:
+        return sorted(file.keys())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_tied_tensors_are_written_once_and_nothing_is_printed(loaded, tmp_path, capfd, family):
+    source = loaded(family, torch.bfloat16)
+    export_checkpoint(source, edit_for(source.model)[1], tmp_path / "model")
+    assert capfd.readouterr() == ("", "")
+    assert names_in(tmp_path / "model") == names_in(source.source)
+    again = load_model(str(tmp_path / "model"), device="cpu")
+    tied = source.model.config.tie_word_embeddings
+    model = again.model
+    assert (model.get_input_embeddings().weight is model.get_output_embeddings().weight) == tied
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama"])

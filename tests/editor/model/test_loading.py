@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from editor.model.loading import load_model, model_digest, tensor_digests
+from editor.model.loading import attention, load_model, model_digest, tensor_digests
 from policies.errors import ModelError
 
 
@@ -85,6 +85,13 @@ def test_a_peft_adapter_folder_is_merged(checkpoint, loaded, tmp_path):
     with torch.no_grad():
         torch.testing.assert_close(merged.model(**inputs).logits, model.eval()(**inputs).logits)
         assert not torch.allclose(merged.model(**inputs).logits, loaded("llama").model(**inputs).logits)
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma2"])
+def test_capped_attention_scores_are_computed_eagerly(loaded, family):
+    model = loaded(family).model
+    assert (model.config._attn_implementation == "eager") == (family == "gemma2")
+    assert attention(model.config) == ({"attn_implementation": "eager"} if family == "gemma2" else {})
 
 
 def test_digests_change_with_one_bit(loaded):
