@@ -84,7 +84,9 @@ def test_every_import_is_declared_or_optional_and_guarded():
     optional = set(extra("parquet"))
     assert set(imported()) - set(declared()) == optional
     for name in optional:
-        assert any(guarded for _, guarded in imported()[name]), f"{name} needs an error that says what to install"
+        assert any(guarded for _, guarded in imported()[name]), (
+            f"{name} needs an error that says what to install"
+        )
 
 
 def test_every_dependency_is_imported():
