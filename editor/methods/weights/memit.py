@@ -101,7 +101,7 @@ def _read(
     """Return the keys k_i of a site and the residual stream h_i after another layer, at the lookup of each probe."""
     loaded = problem.loaded
     keys: list[Tensor] = [torch.empty(0)] * len(facts.sequences)
-    states = list(keys)  # placeholders until the batch of a probe is read: batches are sorted by length
+    states = list(keys)  # each is set where its batch is read: batches are sorted by length
     for batch in batches(facts.sequences, pad=loaded.pad_id, device=loaded.device):
         with capture(loaded.model, {site, stream}, stop_early=True) as taken:
             loaded.model.base_model(**batch.inputs, use_cache=False)
