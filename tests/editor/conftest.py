@@ -11,7 +11,7 @@ from family_models import configs
 from tokenizing import make_tokenizer
 from transformers import AutoModelForCausalLM
 
-from editor.model.loading import LoadedModel, load_model
+from editor.model.loading import LoadedModel, load_model, quiet
 
 FAMILIES = configs(heads=2, groups=1)
 
@@ -31,7 +31,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
                     parameter.add_(torch.randn_like(parameter) * 0.1)
                 else:
                     parameter.mul_(8)  # far from uniform predictions, so that ranks mean something
-        model.save_pretrained(folder)
+        with quiet():  # what a test captures is what it did itself, whoever writes the checkpoint first
+            model.save_pretrained(folder)
         make_tokenizer().save_pretrained(folder)
         return folder
 

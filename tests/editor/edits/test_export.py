@@ -63,6 +63,7 @@ def names_in(folder):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_tied_tensors_are_written_once_and_nothing_is_printed(loaded, tmp_path, capfd, family):
     source = loaded(family, torch.bfloat16)
+    capfd.readouterr()
     export_checkpoint(source, edit_for(source.model)[1], tmp_path / "model")
     assert capfd.readouterr() == ("", "")
     assert names_in(tmp_path / "model") == names_in(source.source)
