@@ -3,7 +3,7 @@ import re
 import pytest
 from growth import growth
 
-from detectors import PREFIX_CHARACTERS, Register, Span
+from detectors import NOBODY, PREFIX_CHARACTERS, Register, Span
 from detectors.people.link import CONFIDENCE, Linker, prefix_of
 from detectors.people.sentences import split_sentences
 
@@ -21,7 +21,7 @@ def links(text, about=(), names=NAMES):
     ]
     linker = Linker(text, split_sentences(text), spans, register, about)
     found = [linker.link(span) for span in spans]
-    return [(link.subject, link.how) if link else None for link in found]
+    return [(link.subject, link.how) if link.subject != NOBODY else None for link in found]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_name_inside_a_secret_names_nobody():
     register.add("Ada Quill")
     text = "Send it to 4 Ada Quill Road now."
     span = Span(start=11, end=27, entity_type="STREET_ADDRESS", score=0.6)
-    assert Linker(text, split_sentences(text), [span], register, ()).link(span) is None
+    assert Linker(text, split_sentences(text), [span], register, ()).link(span).subject == NOBODY
 
 
 def prefix(text, occurrence=0, anchor=None):
