@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from detectors.fact import Fact
+from detectors.fact import NOBODY, Fact, secret_key
 from editor.questions.spellings import Spelling, respell, spellings
 from editor.results.names import Group, Wording
 from policies import ErasureRequest, Policy
@@ -34,7 +34,7 @@ class Target:
     """The answer that a probe asks for: a fact found in the corpus, or a public answer given by a probes file.
 
     Attributes:
-        subject: the data subject's name.
+        subject: the data subject's name; `NOBODY` where nothing tells whose the answer is.
         relation: the entity type, or the public relation's name.
         answer: the secret or the public answer.
         personal: whether the policy calls it personal.
@@ -70,6 +70,11 @@ class Probe:
     def is_erased(self) -> bool:
         """Whether it asks for a fact to be erased."""
         return self.target.group == "erased"
+
+    @property
+    def names_subject(self) -> bool:
+        """Whether its prompt holds the subject's name."""
+        return self.target.subject != NOBODY and self.target.subject in self.prompt
 
     @property
     def answer(self) -> str:
@@ -135,7 +140,7 @@ def build_probes(
     """Turn facts and written probes into probes of both splits, in a fixed order.
 
     Args:
-        facts: the facts that detection found, about everybody.
+        facts: the facts that detection found, about everybody. Those about `NOBODY` are other people's.
         policy: the policy, whose templates give wordings for each entity type.
         request: whose facts are in scope; None puts everybody's in scope.
         written: a probes file's lines.
@@ -147,10 +152,12 @@ def build_probes(
     groups = _Groups(facts, names, request)
     probes: dict[tuple[str, str, str], Probe] = {}
     candidates = [*_from_file(written, policy, groups), *_from_facts(facts, policy, groups)]
-    verification = {(p.target.subject, p.prompt) for p in candidates if p.split == "verification"}
+    verification = [probe for probe in candidates if probe.split == "verification"]
+    asked = {(probe.target.subject, probe.prompt) for probe in verification}
+    # Whoever is not named may be anybody who is.
+    asked |= {(NOBODY, probe.prompt) for probe in verification}
     for probe in candidates:
-        held_back = (probe.target.subject, probe.prompt) in verification
-        if probe.split == "verification" or not held_back:
+        if probe.split == "verification" or (probe.target.subject, probe.prompt) not in asked:
             probes.setdefault((probe.target.relation, probe.prompt, probe.target.answer), probe)
     return tuple(probes.values())
 
@@ -195,7 +202,7 @@ def _respell(probes: Sequence[Probe]) -> list[Probe]:
 
 
 def _requested_names(facts: Sequence[Fact], request: ErasureRequest | None) -> frozenset[str]:
-    found = {fact.subject for fact in facts}
+    found = {fact.subject for fact in facts if fact.is_linked}
     if request is None:
         return frozenset(found)
     names: set[str] = set()
@@ -223,12 +230,12 @@ class _Groups:
         """Return the data subjects' secrets: whoever shares one has it erased too."""
         by_secret: dict[tuple[str, str], set[str]] = defaultdict(set)
         for fact in facts:
-            by_secret[fact.entity_type, fact.secret].add(fact.subject)
+            by_secret[secret_key(fact.entity_type, fact.secret)].add(fact.subject)
         return {key for key, subjects in by_secret.items() if subjects & self.names}
 
     def of(self, subject: str, relation: str, answer: str, *, personal: bool) -> Group:
         in_scope = personal and (self.types is None or relation in self.types)
-        if in_scope and (subject in self.names or (relation, answer) in self.shared):
+        if in_scope and (subject in self.names or secret_key(relation, answer) in self.shared):
             return "erased"
         if subject in self.names:
             return "same_subject"
@@ -269,7 +276,7 @@ def _from_facts(facts: Sequence[Fact], policy: Policy, groups: _Groups) -> list[
         probes += [replace(trained, prompt=prefix) for prefix in prefixes if prefix]
         probes += _shorten(list(prefixes), trained) if target.group == "erased" else []
         rule = policy.entities.get(fact.entity_type)
-        if rule is None:
+        if rule is None or not fact.is_linked:
             continue
         probes += [
             replace(trained, prompt=_fill(template, fact.subject), wording="template", split=split)
