@@ -204,7 +204,7 @@ class _Collector:
             )
         if self._beside:
             yield (
-                f"{self._beside} occurrences of no known data subject stand in documents that name a requested person "
-                "and may be theirs. They are protected and stay. If they are to go, add the name that the text uses to "
-                "the request's `aliases`, or list the person in the documents' `subjects`"
+                f"Of these, in documents that name a requested person, who may be the one they are about: {self._beside}. "
+                "They are protected and stay. If they are to go, add the name that the text uses to the request's "
+                "`aliases`, or list the person in the documents' `subjects`"
             )

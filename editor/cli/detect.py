@@ -118,7 +118,7 @@ def _show(detected: "Detected", output: Path) -> None:
     table.add_row(*_row("All", facts))
     console.print(table)
     if detected.unlinked:
-        console.print(f"{len(detected.unlinked):,} more facts are about nobody known: they are other people's.")
+        console.print(f"Facts about nobody known, taken for other people's: {len(detected.unlinked):,}")
     console.print(f"{result.documents} documents read, {len(result.skipped)} of them not completely scanned.")
     for line in _reasons(result.skipped):
         console.print(f"  {line}", markup=False)

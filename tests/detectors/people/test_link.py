@@ -143,6 +143,28 @@ def test_prefix_is_the_text_from_the_anchor_to_the_secret():
     assert prefix("555-0101 is hers.") == ""
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("It rained. Eve Nobody has 555-0101.", "Eve Nobody has "),
+        ("Eve Nobody left. 555-0101 is hers.", "Eve Nobody left. "),
+        ("First.\nEve Nobody left. 555-0101 is hers.", "Eve Nobody left. "),
+        ("555-0101 is hers.", ""),
+        (
+            "It rained.\nName: Eve Nobody\nTown: Dover\nPhone: 555-0101",
+            "Name: Eve Nobody\nTown: Dover\nPhone: ",
+        ),
+        ('{"name": "Eve Nobody", "phone": "555-0101"}', '{"name": "Eve Nobody", "phone": "'),
+    ],
+)
+def test_what_leads_to_a_secret_of_nobody_begins_with_its_sentence_line_or_record(text, expected):
+    (match,), sentences = SECRET.finditer(text), split_sentences(text)
+    span = Span(start=match.start(), end=match.end(), entity_type="PHONE_NUMBER", score=0.5)
+    link = Linker(text, sentences, [span], Register(), ()).link(span)
+    assert (link.subject, link.how, link.confidence) == (NOBODY, "none", 0)
+    assert prefix_of(text, span, link.anchor, sentences) == expected
+
+
 def test_long_prefix_is_cut_at_a_sentence_then_at_a_word():
     filler = "This sentence has exactly so many words in it. "
     text = "Ada Quill is here. " + filler * 8 + "Her number is 555-0101."
