@@ -204,7 +204,7 @@ class _Collector:
             )
         if self._beside:
             yield (
-                f"Of these, in documents that name a requested person, who may be the one they are about: {self._beside}. "
+                f"Of these occurrences, in documents that name a requested person, whose they may be: {self._beside}. "
                 "They are protected and stay. If they are to go, add the name that the text uses to the request's "
                 "`aliases`, or list the person in the documents' `subjects`"
             )

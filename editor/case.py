@@ -129,7 +129,7 @@ def open_case(
             f"No personal fact linked to a data subject was found in {files.corpus or files.facts}",
             "Check the policy's entity types, and that subjects are named in the text, its `subjects` or the request",
         )
-    probes = build_probes(facts, policy, request, written)
+    probes = build_probes(facts, policy, request, written, seed=seed)
     name = request.case if request else "everybody"
     scope = _scope(files, facts, probes, retained.seen, [*coverage, *measured], skipped)
     return Case(

@@ -25,6 +25,8 @@ PREFIXES = 3
 """Sentences of a fact whose prompts are also shortened."""
 PREFIX_WORDS = (12, 6, 3)
 """Words that are left of such a prompt."""
+UNLINKED_HELD_OUT = 0.2
+"""Share of the facts about nobody that verification alone asks for: there are no other wordings to hold out."""
 SPELLED_PROMPTS = 3
 """Prompts of a fact after which its other spellings are looked for."""
 
@@ -136,6 +138,8 @@ def build_probes(
     policy: Policy,
     request: ErasureRequest | None,
     written: Sequence[WrittenProbe] = (),
+    *,
+    seed: int = 0,
 ) -> tuple[Probe, ...]:
     """Turn facts and written probes into probes of both splits, in a fixed order.
 
@@ -144,6 +148,7 @@ def build_probes(
         policy: the policy, whose templates give wordings for each entity type.
         request: whose facts are in scope; None puts everybody's in scope.
         written: a probes file's lines.
+        seed: seed of the choice of facts about `NOBODY` that are held out.
 
     Raises:
         SubjectError: the request names a subject about whom there is no fact in scope.
@@ -151,7 +156,7 @@ def build_probes(
     names = _requested_names(facts, request)
     groups = _Groups(facts, names, request)
     probes: dict[tuple[str, str, str], Probe] = {}
-    candidates = [*_from_file(written, policy, groups), *_from_facts(facts, policy, groups)]
+    candidates = [*_from_file(written, policy, groups), *_from_facts(facts, policy, groups, seed)]
     verification = [probe for probe in candidates if probe.split == "verification"]
     asked = {(probe.target.subject, probe.prompt) for probe in verification}
     # Whoever is not named may be anybody who is.
@@ -164,12 +169,13 @@ def build_probes(
 
 def sample(probes: Iterable[Probe], count: int, seed: int) -> list[Probe]:
     """Take at most `count` probes, the same ones whatever else is in the list (ordered by a seeded hash)."""
+    return sorted(probes, key=lambda probe: _draw(seed, probe.prompt, probe.target.answer))[:count]
 
-    def draw(probe: Probe) -> bytes:
-        text = f"{seed}\0{probe.prompt}\0{probe.target.answer}"
-        return hashlib.blake2b(text.encode(), digest_size=8).digest()
 
-    return sorted(probes, key=draw)[:count]
+def _draw(seed: int, *parts: str) -> float:
+    """Draw a number of 0 to 1, the same for the same seed and texts."""
+    text = "\0".join((str(seed), *parts))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") / 2**64
 
 
 def widened(probes: Iterable[Probe]) -> list[Probe]:
@@ -267,11 +273,14 @@ def _from_file(written: Sequence[WrittenProbe], policy: Policy, groups: _Groups)
     ]
 
 
-def _from_facts(facts: Sequence[Fact], policy: Policy, groups: _Groups) -> list[Probe]:
+def _from_facts(facts: Sequence[Fact], policy: Policy, groups: _Groups, seed: int) -> list[Probe]:
     probes: list[Probe] = []
     for fact in facts:
         target = groups.target(fact.subject, fact.entity_type, fact.secret, personal=True)
-        trained = Probe(target=target, prompt="", wording="trained", split="locating")
+        held_out = not fact.is_linked and _draw(seed, fact.entity_type, fact.secret) < UNLINKED_HELD_OUT
+        trained = Probe(
+            target=target, prompt="", wording="trained", split="verification" if held_out else "locating"
+        )
         prefixes = dict.fromkeys(source.prefix.rstrip() for source in fact.sources)
         probes += [replace(trained, prompt=prefix) for prefix in prefixes if prefix]
         probes += _shorten(list(prefixes), trained) if target.group == "erased" else []
