@@ -5,11 +5,13 @@ Importing this package is cheap; Presidio and spaCy are imported when detection 
 
 from detectors.corpus import Corpus, Document, read_corpus
 from detectors.extract import DetectionResult, detect_facts
-from detectors.fact import PREFIX_CHARACTERS, Fact, Source, Span, read_facts, write_facts
+from detectors.fact import NOBODY, PREFIX_CHARACTERS, Fact, Source, Span, read_facts, write_facts
 from detectors.people import Mention, Register
 from detectors.scope import facts_in_scope
+from detectors.unlinked import attribute_unlinked
 
 __all__ = [
+    "NOBODY",
     "PREFIX_CHARACTERS",
     "Corpus",
     "DetectionResult",
@@ -19,6 +21,7 @@ __all__ = [
     "Register",
     "Source",
     "Span",
+    "attribute_unlinked",
     "detect_facts",
     "facts_in_scope",
     "read_corpus",

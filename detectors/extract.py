@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from detectors.corpus import Document
 from detectors.engine import Engine
-from detectors.fact import Fact, Source
+from detectors.fact import NOBODY, Fact, Source, secret_key
 from detectors.people import Register
 from detectors.pool import process_count, search_in_processes
 from detectors.search import Findings, search_document
+from detectors.unlinked import UnlinkedSample, attribute_unlinked
 from policies import ErasureRequest, Policy
 
 if TYPE_CHECKING:
@@ -24,13 +25,15 @@ class DetectionResult:
     """The result of detection. No name and no secret is shown by `repr`.
 
     Attributes:
-        facts: facts about everybody, in order of first appearance; a secret found several times is one fact.
+        facts: facts about every known person, in order of first appearance; a secret found several times is one fact.
         documents: number of documents read.
         skipped: (place, reason) for each document that could not be read or scanned completely; the place is
             "line 7" or "row 3" of the file, or "document 5" in order. What was found in the rest of it is
             among the facts.
         coverage: sentences on which recognizers ran, what they cannot find, and how secrets were linked.
-        unlinked: number of secrets whose subject is unknown, by entity type.
+        unlinked: number of occurrences of secrets whose subject is unknown, by entity type.
+        unlinked_facts: facts about nobody (`NOBODY`), whose subject is unknown: other people's, who are not named. A
+            seeded sample where there are more than `detectors.unlinked.UNLINKED_SECRETS`.
         mentions: number of documents in which each data subject of the register occurs.
     """
 
@@ -39,6 +42,7 @@ class DetectionResult:
     skipped: tuple[tuple[str, str], ...]
     coverage: tuple[str, ...]
     unlinked: Counter[str]
+    unlinked_facts: tuple[Fact, ...] = field(repr=False)
     mentions: Mapping[str, int] = field(repr=False)
 
 
@@ -48,6 +52,7 @@ def detect_facts(
     request: ErasureRequest | None = None,
     register: Iterable[str] = (),
     *,
+    seed: int | None = None,
     processes: int | None = 1,
     pipeline: "Language | None" = None,
     on_document: Callable[[], None] | None = None,
@@ -64,6 +69,7 @@ def detect_facts(
         request: a request whose names and aliases are looked for, and whose spelling of a name wins. The facts of
             everybody are returned all the same: other people's facts are what must not change.
         register: more names of data subjects.
+        seed: seed of the sample of unlinked secrets; the policy's by default.
         processes: number of processes that search at once; None for one per core where the corpus is large. The
             result is the same. A script that asks for several must not do so on import
             (`if __name__ == "__main__":`).
@@ -78,7 +84,7 @@ def detect_facts(
         documents = tuple(documents)
     names, count = _first_pass(documents, request, register)
     engine = Engine(policy, names, pipeline)
-    collector = _Collector(engine, names)
+    collector = _Collector(engine, names, request, policy.seed if seed is None else seed)
     processes = process_count(count) if processes is None else processes
     if processes > 1 and pipeline is None:
         findings = search_in_processes(documents, policy, names, processes)
@@ -111,13 +117,16 @@ def _first_pass(
 class _Collector:
     """The facts gathered so far, document by document."""
 
-    def __init__(self, engine: Engine, register: Register) -> None:
+    def __init__(self, engine: Engine, register: Register, request: ErasureRequest | None, seed: int) -> None:
         self._engine = engine
         self._register = register
+        self._requested = {subject.name for subject in request.subjects} if request else set()
         self._sources: dict[_FactKey, list[Source]] = defaultdict(list)
         self._documents = 0
         self._skipped: list[tuple[str, str]] = []
         self._unlinked: Counter[str] = Counter()
+        self._beside = 0
+        self._sample = UnlinkedSample(seed)
         self._links: Counter[str] = Counter()
         self._mentions: dict[str, int] = dict.fromkeys(register.subjects, 0)
 
@@ -129,28 +138,45 @@ class _Collector:
             self._skipped.append((place, "; ".join(findings.problems)))
         for subject in findings.subjects:
             self._mentions[subject] += 1
-        for finding in findings.found:
-            if finding.subject is None or finding.source is None:
-                self._unlinked[finding.entity_type] += 1
+        beside = not self._requested.isdisjoint(findings.subjects)
+        for entity_type, subject, secret, source in findings.found:
+            if subject == NOBODY:
+                self._unlinked[entity_type] += 1
+                self._beside += beside
+                self._sample.add(entity_type, secret, source, beside=beside)
             else:
-                self._links[finding.source.link] += 1
-                key = (finding.subject, finding.entity_type, finding.secret)
-                self._sources[key].append(finding.source)
+                self._links[source.link] += 1
+                self._sources[subject, entity_type, secret].append(source)
 
     def result(self) -> DetectionResult:
-        """Return everything gathered so far."""
-        facts = (
+        """Return everything gathered. To be called once, after the last document."""
+        linked = [
             Fact(subject=subject, entity_type=entity_type, secret=secret, sources=tuple(sources))
             for (subject, entity_type, secret), sources in self._sources.items()
-        )
+        ]
+        unlinked = list(self._sample.facts())
+        self._count_attributed(linked, unlinked)
+        facts = attribute_unlinked([*linked, *unlinked])
         return DetectionResult(
-            facts=tuple(facts),
+            facts=tuple(fact for fact in facts if fact.is_linked),
             documents=self._documents,
             skipped=tuple(self._skipped),
             coverage=tuple(self._coverage()),
             unlinked=self._unlinked,
+            unlinked_facts=tuple(fact for fact in facts if not fact.is_linked),
             mentions=self._mentions,
         )
+
+    def _count_attributed(self, linked: Iterable[Fact], unlinked: Iterable[Fact]) -> None:
+        """Count as linked what `attribute_unlinked` links."""
+        known = {secret_key(fact.entity_type, fact.secret) for fact in linked}
+        for fact in unlinked:
+            if secret_key(fact.entity_type, fact.secret) in known:
+                found = self._sample.occurrences(fact)
+                self._links["secret"] += found.count
+                self._unlinked[fact.entity_type] -= found.count
+                self._beside -= found.beside
+        self._unlinked = +self._unlinked
 
     def _coverage(self) -> Iterator[str]:
         for entity_type, recognizers in self._engine.coverage.items():
@@ -170,4 +196,15 @@ class _Collector:
             kinds = ", ".join(
                 f"{count} {entity_type}" for entity_type, count in sorted(self._unlinked.items())
             )
-            yield f"Occurrences of no known data subject, not among the facts: {kinds}"
+            yield f"Occurrences of no known data subject: {kinds}"
+            kept = "" if self._sample.is_whole else f"a sample of {len(self._sample):,} of "
+            yield (
+                f"What is of no known data subject is taken for other people's: {kept}those secrets are protected, "
+                "and none is erased"
+            )
+        if self._beside:
+            yield (
+                f"Of these occurrences, in documents that name a requested person, whose they may be: {self._beside}. "
+                "They are protected and stay. If they are to go, add the name that the text uses to the request's "
+                "`aliases`, or list the person in the documents' `subjects`"
+            )

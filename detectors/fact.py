@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
@@ -12,7 +13,10 @@ from typing import Any
 from policies.errors import CorpusError, OutputError
 
 FACTS_VERSION = 1
+NOBODY = ""
+"""Subject of a fact that nothing links to a data subject: it is somebody else's, who is not named."""
 PREFIX_CHARACTERS = 256
+_DIGITS = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +48,8 @@ class Source:
         prefix: the text that leads to the secret, ending exactly where it begins: from the start of the
             sentence that names the subject, or of the secret's own sentence where that names the subject or
             none does. At most `PREFIX_CHARACTERS` long, cut at a sentence start, at a word where one sentence
-            is longer. Never holds the secret itself. Masked in `repr`.
+            is longer. Never holds the secret itself. Of a secret that is linked to nobody, from the start of its
+            record, its sentence, or the line where it begins the sentence. Masked in `repr`.
         link: evidence that links the secret to its subject (`detectors.people.link.How`); "given" where a file does
             not say.
         confidence: confidence in the link, 0 to 1; ordinal, not a probability.
@@ -79,16 +84,31 @@ class Fact:
     """A secret of one data subject. The secret and the subject are never shown by `repr`.
 
     Attributes:
-        subject: the data subject's full name as the register has it.
+        subject: the data subject's full name as the register has it; `NOBODY` where nothing tells whose it is.
         entity_type: entity type of the secret.
         secret: text of the secret, as it stands in the corpus.
-        sources: every place where the secret was found, in corpus order.
+        sources: every place where the secret was found, in corpus order; some of them where it is `NOBODY`'s.
     """
 
     subject: str = field(repr=False)
     entity_type: str
     secret: str = field(repr=False)
     sources: tuple[Source, ...] = field(repr=False)
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether it is known whose it is."""
+        return self.subject != NOBODY
+
+
+def secret_key(entity_type: str, secret: str) -> tuple[str, str]:
+    """Return what the spellings of one secret have in common.
+
+    Numbers are the same whatever stands between their groups of digits, other texts whatever their case and spacing.
+    """
+    words = secret.casefold().split()
+    number = not any(map(str.isalpha, secret))
+    return entity_type, " ".join(_DIGITS.findall(secret) if number else words)
 
 
 def write_facts(path: Path, facts: Iterable[Fact]) -> int:
@@ -145,7 +165,8 @@ def _parse(line: bytes, path: Path, number: int) -> Fact:
             raise ValueError
         sources = tuple(Source(**source) for source in record.pop("sources"))
         fact = Fact(sources=sources, **record)
-        if not all(isinstance(text, str) and text for text in (fact.subject, fact.entity_type, fact.secret)):
+        texts = (fact.entity_type, fact.secret)
+        if not isinstance(fact.subject, str) or not all(isinstance(text, str) and text for text in texts):
             raise ValueError
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise CorpusError(

@@ -9,7 +9,9 @@ from policies.errors import PolicyError, SubjectError
 def facts_in_scope(
     result: DetectionResult, request: ErasureRequest | None, policy: Policy
 ) -> tuple[Fact, ...]:
-    """Return the facts of the request's subjects and entity types; all facts where there is no request.
+    """Return the facts of the request's subjects and entity types; all people's where there is no request.
+
+    What nothing links to anybody is in nobody's scope.
 
     Args:
         result: result of `detect_facts` with the same request, so that aliases are known.

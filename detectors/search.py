@@ -15,15 +15,15 @@ class Finding(NamedTuple):
 
     Attributes:
         entity_type: entity type of the secret.
-        subject: name of the person whom the secret is about; None where nothing tells.
+        subject: name of the person whom the secret is about; `NOBODY` where nothing tells.
         secret: text of the secret.
-        source: place of the secret; None where its subject is unknown.
+        source: place of the secret.
     """
 
     entity_type: str
-    subject: str | None = None
-    secret: str = ""
-    source: Source | None = None
+    subject: str
+    secret: str
+    source: Source
 
 
 class Findings(NamedTuple):
@@ -60,9 +60,7 @@ def search_document(document: Document, engine: Engine, register: Register) -> F
     )
 
 
-def _finding(document: Document, span: Span, link: Link | None, sentences: Sentences) -> Finding:
-    if link is None:
-        return Finding(span.entity_type)
+def _finding(document: Document, span: Span, link: Link, sentences: Sentences) -> Finding:
     source = Source(
         document=document.id,
         start=span.start,

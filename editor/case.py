@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from detectors import Document, Fact, read_corpus, read_facts
+from detectors import Document, Fact, attribute_unlinked, read_corpus, read_facts
 from editor.progress import Silent, Stages
 from editor.questions.probes import Probe, WrittenProbe, build_probes, read_probes
 from editor.results.report import Scope
@@ -45,7 +45,7 @@ class Case:
         name: identifier of the case.
         policy: policy, which says what counts as personal and as erased.
         request: request, which says whose data must go; None for everybody's.
-        facts: facts found, about everybody.
+        facts: facts found, about everybody, also about people who are not named.
         probes: probes of both splits and all groups.
         documents: retained text.
         scope: what was looked at, for the report.
@@ -120,15 +120,16 @@ def open_case(
             for document in _documents_of(facts):
                 retained.offer(document)
     elif files.corpus is not None:
-        facts, coverage, skipped = _detect(files.corpus, policy, request, retained, processes, stages)
+        facts, coverage, skipped = _detect(files.corpus, policy, request, retained, seed, processes, stages)
     else:
         raise CorpusError("Neither a corpus nor a facts file was given", "Give --corpus or --facts")
-    if not facts:
+    facts = attribute_unlinked(facts, _written_facts(written, policy))
+    if not any(fact.is_linked for fact in facts):
         raise CorpusError(
             f"No personal fact linked to a data subject was found in {files.corpus or files.facts}",
             "Check the policy's entity types, and that subjects are named in the text, its `subjects` or the request",
         )
-    probes = build_probes(facts, policy, request, written)
+    probes = build_probes(facts, policy, request, written, seed=seed)
     name = request.case if request else "everybody"
     scope = _scope(files, facts, probes, retained.seen, [*coverage, *measured], skipped)
     return Case(
@@ -149,6 +150,7 @@ def _detect(
     policy: Policy,
     request: ErasureRequest | None,
     retained: "_RetainedSample",
+    seed: int,
     processes: int | None,
     stages: Stages,
 ) -> tuple[tuple[Fact, ...], list[str], tuple[tuple[str, str], ...]]:
@@ -160,8 +162,17 @@ def _detect(
             retained.offer(document)
             advance(1)
     with stages.stage("Detecting personal facts", retained.seen) as advance:
-        result = detect_facts(documents, policy, request, processes=processes, on_document=lambda: advance(1))
-    return result.facts, list(result.coverage), tuple(result.skipped)
+        result = detect_facts(
+            documents, policy, request, seed=seed, processes=processes, on_document=lambda: advance(1)
+        )
+    return (*result.facts, *result.unlinked_facts), list(result.coverage), tuple(result.skipped)
+
+
+def _written_facts(written: Iterable[WrittenProbe], policy: Policy) -> Iterator[Fact]:
+    """Yield the personal answers that a probes file gives to questions about people."""
+    for line in written:
+        if line.entity_type is not None and line.entity_type in policy.entities:
+            yield Fact(subject=line.subject, entity_type=line.entity_type, secret=line.answer, sources=())
 
 
 def _measured_quality(path: Path | None, policy: Policy) -> tuple[str, ...]:
@@ -196,12 +207,17 @@ def _scope(
     return Scope(
         corpus=str(named),
         documents=documents,
-        facts_by_type=dict(sorted(Counter(fact.entity_type for fact in facts).items())),
+        facts_by_type=_by_type(fact for fact in facts if fact.is_linked),
+        unlinked_by_type=_by_type(fact for fact in facts if not fact.is_linked),
         subjects_in_scope=len({target.subject for target in erased}),
         facts_in_scope=len(erased),
         coverage=tuple(coverage),
         skipped=tuple(f"{place}: {reason}" for place, reason in skipped),
     )
+
+
+def _by_type(facts: Iterable[Fact]) -> dict[str, int]:
+    return dict(sorted(Counter(fact.entity_type for fact in facts).items()))
 
 
 class _RetainedSample:

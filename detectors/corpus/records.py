@@ -46,6 +46,10 @@ class Fields:
         found = _json_fields(text) if text.lstrip()[:1] in ("{", "[") else None
         self.fields = tuple(_labelled_fields(text) if found is None else found)
         self._starts = [field.start for field in self.fields]
+        self.begins: dict[Path, int] = {}
+        """Position of each record's first value."""
+        for field in self.fields:
+            self.begins.setdefault(field.record, field.start)
 
     def at(self, position: int) -> Field | None:
         """Return the field whose value holds the character at a position, or None."""

@@ -6,18 +6,20 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from detectors.corpus.records import Field, Fields, Path
-from detectors.fact import PREFIX_CHARACTERS, Span
+from detectors.fact import NOBODY, PREFIX_CHARACTERS, Span
 from detectors.people.register import Mention, Register
 from detectors.people.sentences import Sentences
 
 LEAST_PARTIAL_CHARACTERS = 3
-How = Literal["record", "sentence", "sentence of several", "earlier sentence", "document"]
+How = Literal["record", "sentence", "secret", "sentence of several", "earlier sentence", "document", "none"]
 CONFIDENCE: dict[How, float] = {
     "record": 0.95,
     "sentence": 0.95,
+    "secret": 0.9,
     "sentence of several": 0.8,
     "earlier sentence": 0.7,
     "document": 0.6,
+    "none": 0.0,
 }
 """Trust in each kind of evidence, 0 to 1. An order, not a probability."""
 
@@ -26,9 +28,9 @@ class Link(NamedTuple):
     """A secret's data subject.
 
     Attributes:
-        subject: the name that the fact carries.
-        how: the evidence: the secret's record says whose it is; its sentence names one person, or several; an
-            earlier sentence does; or only the document as a whole.
+        subject: the name that the fact carries; `NOBODY` where nothing tells.
+        how: the evidence: the secret's record says whose it is; its sentence names one person, or several; the same
+            secret is known to be theirs; an earlier sentence names them; only the document as a whole; or nothing.
         anchor: position where the text begins from which the secret can be understood.
         named_at: position of the first character of the name on which the link rests; None where the text does not
             have it.
@@ -75,6 +77,7 @@ class Linker:
     def __init__(
         self, text: str, sentences: Sentences, spans: Sequence[Span], register: Register, about: Sequence[str]
     ) -> None:
+        self._text = text
         self._sentences = sentences
         self._about = tuple(register.canonical(name) or name for name in about)
         mentions = _outside(register.find(text), spans)
@@ -101,8 +104,11 @@ class Linker:
             record: self._owner(text, fields, register) for record, fields in self._fields.names().items()
         }
 
-    def link(self, span: Span) -> Link | None:
-        """Return the link to a secret's subject, or None where nothing tells."""
+    def link(self, span: Span) -> Link:
+        """Return the link to a secret's subject; to `NOBODY` where nothing tells."""
+        return self._linked(span) or Link(NOBODY, "none", self._start(span), None)
+
+    def _linked(self, span: Span) -> Link | None:
         field = self._fields.at(span.start)
         if field is not None and not self._within(field):
             for depth in range(len(field.record), 0, -1):
@@ -117,6 +123,13 @@ class Linker:
             how: How = "sentence of several" if several else "sentence"
             return Link(mention.subject, how, start, mention.start)
         return self._of_earlier(index) or self._of_document(start)
+
+    def _start(self, span: Span) -> int:
+        """Return where a secret's record begins, its sentence, or the line where the secret begins the sentence."""
+        field = self._fields.at(span.start)
+        begin = span.start if field is None else self._fields.begins[field.record]
+        start = self._sentences.starts[self._sentences.index(begin)]
+        return start if start < span.start else self._text.rfind("\n", 0, span.start) + 1
 
     def _by_sentence(self, mentions: Sequence[Mention]) -> dict[int, list[Mention]]:
         grouped: dict[int, list[Mention]] = defaultdict(list)

@@ -15,11 +15,18 @@ class Detected:
 
     Attributes:
         facts: Facts in scope; their secrets are masked in every repr.
+        everybody: Whether everybody's facts are in scope.
         result: All that was found, with the coverage and what was not wholly scanned.
     """
 
     facts: tuple[Fact, ...] = field(repr=False)
+    everybody: bool
     result: DetectionResult = field(repr=False)
+
+    @property
+    def unlinked(self) -> tuple[Fact, ...]:
+        """Facts about people who are not named, written where everybody's are."""
+        return self.result.unlinked_facts if self.everybody else ()
 
     @property
     def incomplete(self) -> bool:
@@ -43,11 +50,11 @@ def run_detect(request: DetectRequest) -> Detected:
         result = detect_facts(
             documents, policy, whom, processes=request.processes, on_document=lambda: advance(1)
         )
-    facts = facts_in_scope(result, whom, policy)
+    detected = Detected(facts=facts_in_scope(result, whom, policy), everybody=whom is None, result=result)
     if output is not None:
         check_file(output, overwrite=request.overwrite)
-        write_facts(output, facts)
-    return Detected(facts=tuple(facts), result=result)
+        write_facts(output, (*detected.facts, *detected.unlinked))
+    return detected
 
 
 def check_file(output: Path, *, overwrite: bool) -> None:

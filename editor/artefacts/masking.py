@@ -14,10 +14,12 @@ import secrets
 from pathlib import Path
 from typing import Self
 
-from detectors.fact import Fact
+from detectors.fact import NOBODY, Fact
 from editor.questions.probes import Target
 from policies.errors import OutputError
 
+UNNAMED = "a person not named"
+"""Name in artefacts of whoever a fact is about that nothing links to a data subject."""
 KEY_BYTES = 32
 LABEL_DIGITS = 8
 LABEL = re.compile(rf"\b(?:[A-Z][A-Z0-9_]*|subject) [0-9a-f]{{{LABEL_DIGITS}}}\b")
@@ -123,12 +125,12 @@ class CaseKey:
         return self._label(target.subject, target.relation, target.answer)
 
     def subject_label(self, name: str) -> str:
-        """Name a data subject without disclosing who it is: 'subject 5a01b2c3'.
+        """Name a data subject without disclosing who it is: 'subject 5a01b2c3'; `UNNAMED` where nobody knows.
 
         Raises:
             OutputError: the key was destroyed.
         """
-        return f"subject {self._digits('subject', name)}"
+        return UNNAMED if name == NOBODY else f"subject {self._digits('subject', name)}"
 
     def destroy(self) -> None:
         """Overwrite and remove the stored key and forget it: its labels can never be resolved again.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from detectors import Document, Register
+from detectors import NOBODY, Document, Register
 from editor.attacks.attack import PreparedAttack
 from editor.attacks.quantising import projection_names
 from editor.case import Case
@@ -47,7 +47,7 @@ class Relearning:
 
     def prepare(self, name: str, case: Case, erased: Sequence[Probe]) -> PreparedAttack:
         """Ask about the people whose records are not trained on; about nobody where there are no such records."""
-        people = {probe.target.subject for probe in erased}
+        people = {probe.target.subject for probe in erased} - {NOBODY}
         again = self.chosen(sorted(people))
         others = people - set(again)
         records = naming(case.documents, register_of(people, case.request), again, others) if again else []

@@ -12,8 +12,9 @@ from editor.cli.options import build
 from policies.errors import ExitCode
 
 if TYPE_CHECKING:
-    from detectors import DetectionResult, Fact
+    from detectors import Fact
     from detectors.quality import Split
+    from editor.api.detect import Detected
 
 PLACES_SHOWN = 10
 
@@ -60,8 +61,9 @@ def detect(
 
     CORPUS is a .jsonl file of {"id", "text"[, "subjects": [names]]}, a .txt file with one document a line, or a
     .csv or .parquet file with a document a row: its column `text`, or all columns as a record.
-    The facts file holds the personal data itself and is readable by you alone (mode 0600). With --request or
-    --subject, only the facts of those people are written.
+    The facts file holds the personal data itself and is readable by you alone (mode 0600). It also holds, about
+    nobody, what could not be linked to a person: it is other people's. With --request or --subject, only the facts
+    of those people are written.
 
     With --score, no facts are written: what the policy finds in labelled texts ({"text", "spans":
     [{"entity_type", "start", "end"}][, "template"]} a line, or a JSON list as presidio-research writes it)
@@ -95,16 +97,17 @@ def detect(
         "quiet": quiet,
     }
     detected = run_detect(build(DetectRequest, corpus, options))
-    _show(detected.result, detected.facts, output)
+    _show(detected, output)
     if detected.incomplete:
         ctx.exit(ExitCode.INCOMPLETE)
 
 
-def _show(result: "DetectionResult", facts: "tuple[Fact, ...]", output: Path) -> None:
+def _show(detected: "Detected", output: Path) -> None:
     """Print the closing table and notes: counts only, nobody's name and no secret."""
     from rich.console import Console
     from rich.table import Table
 
+    result, facts = detected.result, detected.facts
     console = Console(highlight=False)
     table = Table("Entity type", title="Personal facts")
     for title in ("Facts", "Subjects", "Documents"):
@@ -114,6 +117,8 @@ def _show(result: "DetectionResult", facts: "tuple[Fact, ...]", output: Path) ->
     table.add_section()
     table.add_row(*_row("All", facts))
     console.print(table)
+    if detected.unlinked:
+        console.print(f"Facts about nobody known, taken for other people's: {len(detected.unlinked):,}")
     console.print(f"{result.documents} documents read, {len(result.skipped)} of them not completely scanned.")
     for line in _reasons(result.skipped):
         console.print(f"  {line}", markup=False)

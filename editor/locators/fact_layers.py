@@ -119,7 +119,7 @@ class FactLayers:
         """Return by relation the questions about people who are asked about in two wordings that name them."""
         facts: dict[str, dict[Target, list[Probe]]] = defaultdict(lambda: defaultdict(list))
         for probe in probes:
-            if probe.target.subject in probe.prompt:
+            if probe.names_subject:
                 facts[probe.target.relation][probe.target].append(probe)
         groups = []
         for _, by_target in sorted(facts.items()):

@@ -66,7 +66,7 @@ class EditProblem:
         others: probes of the same relations about other people: what the erased facts are told from.
         asked: the probes to erase before they were tokens, in the same order; for locators that need to know whom
             they are about.
-        comparable: every probe of the same relations about other people.
+        comparable: every probe of the same relations about other people; a sample where there are very many.
         dictionaries: dictionary of each site whose features may be edited; none for methods that need none.
         attribution: scores of the dictionaries' features.
     """

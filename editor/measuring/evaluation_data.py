@@ -66,7 +66,7 @@ def prepare(case: Case, loaded: LoadedModel, *, wide: bool = False) -> Evaluatio
         for probe in sample((p for p in case.probes if p.target.group == group), KEPT_PROBES, case.seed)
     ]
     fitting, held_out = split_documents(case.documents, case.seed)
-    spans, limit = erased_spans(case.erased), loaded.context_length
+    spans, limit = erased_spans(case.erased, case.documents), loaded.context_length
     return EvaluationData(
         measured=(*erased, *kept, *decoy_probes(erased, decoy_maker(case), seed=case.seed)),
         fitting_text=tuple(encode_documents(loaded.tokenizer, fitting, spans, limit)),

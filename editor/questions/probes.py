@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from detectors.fact import Fact
+from detectors.fact import NOBODY, Fact, secret_key
 from editor.questions.spellings import Spelling, respell, spellings
 from editor.results.names import Group, Wording
 from policies import ErasureRequest, Policy
@@ -25,6 +25,8 @@ PREFIXES = 3
 """Sentences of a fact whose prompts are also shortened."""
 PREFIX_WORDS = (12, 6, 3)
 """Words that are left of such a prompt."""
+UNLINKED_HELD_OUT = 0.2
+"""Share of the facts about nobody that verification alone asks for: there are no other wordings to hold out."""
 SPELLED_PROMPTS = 3
 """Prompts of a fact after which its other spellings are looked for."""
 
@@ -34,7 +36,7 @@ class Target:
     """The answer that a probe asks for: a fact found in the corpus, or a public answer given by a probes file.
 
     Attributes:
-        subject: the data subject's name.
+        subject: the data subject's name; `NOBODY` where nothing tells whose the answer is.
         relation: the entity type, or the public relation's name.
         answer: the secret or the public answer.
         personal: whether the policy calls it personal.
@@ -70,6 +72,11 @@ class Probe:
     def is_erased(self) -> bool:
         """Whether it asks for a fact to be erased."""
         return self.target.group == "erased"
+
+    @property
+    def names_subject(self) -> bool:
+        """Whether its prompt holds the subject's name."""
+        return self.target.subject != NOBODY and self.target.subject in self.prompt
 
     @property
     def answer(self) -> str:
@@ -131,14 +138,17 @@ def build_probes(
     policy: Policy,
     request: ErasureRequest | None,
     written: Sequence[WrittenProbe] = (),
+    *,
+    seed: int = 0,
 ) -> tuple[Probe, ...]:
     """Turn facts and written probes into probes of both splits, in a fixed order.
 
     Args:
-        facts: the facts that detection found, about everybody.
+        facts: the facts that detection found, about everybody. Those about `NOBODY` are other people's.
         policy: the policy, whose templates give wordings for each entity type.
         request: whose facts are in scope; None puts everybody's in scope.
         written: a probes file's lines.
+        seed: seed of the choice of facts about `NOBODY` that are held out.
 
     Raises:
         SubjectError: the request names a subject about whom there is no fact in scope.
@@ -146,23 +156,26 @@ def build_probes(
     names = _requested_names(facts, request)
     groups = _Groups(facts, names, request)
     probes: dict[tuple[str, str, str], Probe] = {}
-    candidates = [*_from_file(written, policy, groups), *_from_facts(facts, policy, groups)]
-    verification = {(p.target.subject, p.prompt) for p in candidates if p.split == "verification"}
+    candidates = [*_from_file(written, policy, groups), *_from_facts(facts, policy, groups, seed)]
+    verification = [probe for probe in candidates if probe.split == "verification"]
+    asked = {(probe.target.subject, probe.prompt) for probe in verification}
+    # Whoever is not named may be anybody who is.
+    asked |= {(NOBODY, probe.prompt) for probe in verification}
     for probe in candidates:
-        held_back = (probe.target.subject, probe.prompt) in verification
-        if probe.split == "verification" or not held_back:
+        if probe.split == "verification" or (probe.target.subject, probe.prompt) not in asked:
             probes.setdefault((probe.target.relation, probe.prompt, probe.target.answer), probe)
     return tuple(probes.values())
 
 
 def sample(probes: Iterable[Probe], count: int, seed: int) -> list[Probe]:
     """Take at most `count` probes, the same ones whatever else is in the list (ordered by a seeded hash)."""
+    return sorted(probes, key=lambda probe: _draw(seed, probe.prompt, probe.target.answer))[:count]
 
-    def draw(probe: Probe) -> bytes:
-        text = f"{seed}\0{probe.prompt}\0{probe.target.answer}"
-        return hashlib.blake2b(text.encode(), digest_size=8).digest()
 
-    return sorted(probes, key=draw)[:count]
+def _draw(seed: int, *parts: str) -> float:
+    """Draw a number of 0 to 1, the same for the same seed and texts."""
+    text = "\0".join((str(seed), *parts))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") / 2**64
 
 
 def widened(probes: Iterable[Probe]) -> list[Probe]:
@@ -195,7 +208,7 @@ def _respell(probes: Sequence[Probe]) -> list[Probe]:
 
 
 def _requested_names(facts: Sequence[Fact], request: ErasureRequest | None) -> frozenset[str]:
-    found = {fact.subject for fact in facts}
+    found = {fact.subject for fact in facts if fact.is_linked}
     if request is None:
         return frozenset(found)
     names: set[str] = set()
@@ -223,12 +236,12 @@ class _Groups:
         """Return the data subjects' secrets: whoever shares one has it erased too."""
         by_secret: dict[tuple[str, str], set[str]] = defaultdict(set)
         for fact in facts:
-            by_secret[fact.entity_type, fact.secret].add(fact.subject)
+            by_secret[secret_key(fact.entity_type, fact.secret)].add(fact.subject)
         return {key for key, subjects in by_secret.items() if subjects & self.names}
 
     def of(self, subject: str, relation: str, answer: str, *, personal: bool) -> Group:
         in_scope = personal and (self.types is None or relation in self.types)
-        if in_scope and (subject in self.names or (relation, answer) in self.shared):
+        if in_scope and (subject in self.names or secret_key(relation, answer) in self.shared):
             return "erased"
         if subject in self.names:
             return "same_subject"
@@ -260,16 +273,19 @@ def _from_file(written: Sequence[WrittenProbe], policy: Policy, groups: _Groups)
     ]
 
 
-def _from_facts(facts: Sequence[Fact], policy: Policy, groups: _Groups) -> list[Probe]:
+def _from_facts(facts: Sequence[Fact], policy: Policy, groups: _Groups, seed: int) -> list[Probe]:
     probes: list[Probe] = []
     for fact in facts:
         target = groups.target(fact.subject, fact.entity_type, fact.secret, personal=True)
-        trained = Probe(target=target, prompt="", wording="trained", split="locating")
+        held_out = not fact.is_linked and _draw(seed, fact.entity_type, fact.secret) < UNLINKED_HELD_OUT
+        trained = Probe(
+            target=target, prompt="", wording="trained", split="verification" if held_out else "locating"
+        )
         prefixes = dict.fromkeys(source.prefix.rstrip() for source in fact.sources)
         probes += [replace(trained, prompt=prefix) for prefix in prefixes if prefix]
         probes += _shorten(list(prefixes), trained) if target.group == "erased" else []
         rule = policy.entities.get(fact.entity_type)
-        if rule is None:
+        if rule is None or not fact.is_linked:
             continue
         probes += [
             replace(trained, prompt=_fill(template, fact.subject), wording="template", split=split)

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from detectors import Document
+from detectors import Document, Register
 from detectors.fact import Fact
 from editor.model.forward import marked_logits
 from editor.model.loading import LoadedModel
@@ -44,12 +44,21 @@ class TextComparison:
     divergence: float
 
 
-def erased_spans(facts: Iterable[Fact]) -> dict[str, list[tuple[int, int]]]:
-    """Map a document's id to the (start, end) of the erased secrets in it."""
+def erased_spans(
+    facts: Iterable[Fact], documents: Iterable[Document] = ()
+) -> dict[str, list[tuple[int, int]]]:
+    """Map a document's id to the (start, end) of the erased secrets in it.
+
+    That is where they were found, and wherever else they stand in `documents`.
+    """
     spans: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    secrets = Register()
     for fact in facts:
+        secrets.add(fact.secret)
         for source in fact.sources:
             spans[source.document].append((source.start, source.end))
+    for document in documents:
+        spans[document.id] += [(found.start, found.end) for found in secrets.find(document.text)]
     return dict(spans)
 
 

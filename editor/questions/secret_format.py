@@ -27,14 +27,18 @@ class SecretFormat:
     def __init__(self, secrets: Mapping[str, Iterable[str]]) -> None:
         self.known = {relation: frozenset(values) for relation, values in secrets.items()}
         self._counts: dict[Place, Counter[str]] = defaultdict(Counter)
+        self._choices: dict[Place, tuple[str, ...]] = {}
         for relation, values in self.known.items():
             for value in sorted(values):
                 for _, place, piece in _pieces(relation, value):
                     self._counts[place][piece] += 1
 
-    def choices(self, relation: str, part: int, offset: int) -> list[str]:
+    def choices(self, relation: str, part: int, offset: int) -> tuple[str, ...]:
         """Return what stands at a place, each as often as it occurs; nothing where nothing is known."""
-        return list(self._counts.get((relation, part, offset), Counter()).elements())
+        place = relation, part, offset
+        if place not in self._choices:
+            self._choices[place] = tuple(self._counts.get(place, Counter()).elements())
+        return self._choices[place]
 
     def shares(self, relation: str, secret: str) -> list[float]:
         """Return how probable each character of a secret is for one who knows the format and all other secrets.

@@ -8,7 +8,7 @@ give the same bytes. Facts and subjects are named by keyed labels (`editor.artef
 import json
 from typing import Any, Literal
 
-from pydantic import computed_field, model_validator
+from pydantic import Field, computed_field, model_validator
 
 from editor.results.evidence import Evidence
 from editor.results.names import Group, Outcome, Wordings
@@ -269,6 +269,9 @@ class Scope(_Part):
     corpus: str
     documents: int
     facts_by_type: dict[str, int]
+    """Facts about known people."""
+    unlinked_by_type: dict[str, int] = Field(default_factory=dict)
+    """Facts about people who are not named, which are other people's."""
     subjects_in_scope: int
     facts_in_scope: int
     coverage: tuple[str, ...]

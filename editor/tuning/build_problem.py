@@ -21,6 +21,8 @@ from editor.tuning.search import split_wordings
 RETAINED_PROBES = 800
 """Questions about what must stay that are retained beside the text: there, facts stand mostly after others."""
 TRIAL_KEPT_PROBES = 400
+COMPARABLE_PROBES = 20_000
+"""Questions about other people that locators compare with; a seeded sample where there are more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,8 @@ def build_problem(
         for probe in locating
         if probe.target.group in ("neighbours", "others") and probe.target.relation in relations
     ]
+    if len(others) > COMPARABLE_PROBES:
+        others = sample(others, COMPARABLE_PROBES, case.seed)
     problem = EditProblem(
         loaded=before.loaded,
         erase=encode_probes(before.loaded, erased),

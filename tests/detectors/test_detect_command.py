@@ -67,6 +67,25 @@ def test_request_limits_what_is_written(run, corpus, tmp_path):
     assert run(corpus, "--request", str(request), "--subject", "x", "--overwrite").exit_code == ExitCode.USAGE
 
 
+def test_what_is_of_nobody_known_is_written_apart_from_everybodys_facts_and_not_with_some(
+    run, corpus, tmp_path
+):
+    with corpus.open("a") as stream:
+        stream.write(
+            json.dumps({"id": "3", "text": "The desk of Eve Nobody answers at (415) 555-0177."}) + "\n"
+        )
+    shown = " ".join(run(corpus).output.split())
+    assert [fact.secret for fact in read_facts(tmp_path / "facts.jsonl") if not fact.is_linked] == [
+        "(415) 555-0177"
+    ]
+    assert "All │ 3 │ 2 │ 2" in shown
+    assert "Facts about nobody known, taken for other people's: 1" in shown
+    assert "Occurrences of no known data subject: 1 PHONE_NUMBER" in shown
+    assert not any(secret in shown for secret in ("Eve", "555"))
+    assert "nobody known" not in run(corpus, "--subject", "Ben Ross", "--overwrite").output
+    assert all(fact.is_linked for fact in read_facts(tmp_path / "facts.jsonl"))
+
+
 def test_existing_file_is_refused_and_replaced_on_demand(run, corpus, tmp_path):
     (tmp_path / "facts.jsonl").write_text("mine")
     assert isinstance(run(corpus).exception, OutputError)

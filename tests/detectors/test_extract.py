@@ -1,6 +1,6 @@
 import pytest
 
-from detectors import Document, detect_facts, facts_in_scope
+from detectors import NOBODY, Document, detect_facts, facts_in_scope
 from policies import ErasureRequest
 from policies.errors import PolicyError, SubjectError
 
@@ -83,6 +83,11 @@ def test_without_a_register_nothing_is_linked(gdpr):
     result = detect_facts([Document(id="1", text="Ada Quill has (415) 555-0132 and ada@x.org.")], gdpr)
     assert result.facts == ()
     assert result.unlinked == {"PHONE_NUMBER": 1, "EMAIL_ADDRESS": 1}
+    assert [(fact.subject, fact.secret) for fact in result.unlinked_facts] == [
+        (NOBODY, "(415) 555-0132"),
+        (NOBODY, "ada@x.org"),
+    ]
+    assert "415" not in repr(result)
     notes = "\n".join(result.coverage)
     assert "register of names is empty" in notes
     assert "1 EMAIL_ADDRESS, 1 PHONE_NUMBER" in notes

@@ -1,9 +1,11 @@
 import json
 import stat
+from dataclasses import replace
 
 import pytest
 
-from detectors import Fact, Source, read_facts, write_facts
+from detectors import NOBODY, Fact, Source, read_facts, write_facts
+from detectors.fact import secret_key
 from policies.errors import CorpusError, OutputError
 
 FACT = Fact(
@@ -92,3 +94,26 @@ def test_a_file_without_links_can_be_read(tmp_path):
         del record["sources"][0][key]
     path.write_text(json.dumps(record))
     assert list(read_facts(path)) == [FACT]
+
+
+def test_a_fact_about_nobody_survives_the_file(tmp_path):
+    path, nobodys = tmp_path / "facts.jsonl", replace(FACT, subject=NOBODY)
+    write_facts(path, [FACT, nobodys])
+    assert list(read_facts(path)) == [FACT, nobodys]
+    assert [fact.is_linked for fact in read_facts(path)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("(415) 555-0132", "415.555.0132", True),
+        ("Ada@Quill.example", "ada@quill.example", True),
+        ("48  Alder Lane", "48 alder\nlane", True),
+        ("415-555-0132", "415-555-0133", False),
+        ("10.1.12.1", "10.11.2.1", False),
+        ("a.da@quill.example", "ada@quill.example", False),
+    ],
+)
+def test_what_is_one_secret_in_two_spellings(one, other, same):
+    assert (secret_key("T", one) == secret_key("T", other)) is same
+    assert secret_key("T", one) != secret_key("U", one)

@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
-from detectors import detect_facts, read_corpus
-from policies import load_policy
+from detectors import Document, detect_facts, read_corpus
+from detectors.people.sentences import split_sentences
+from policies import load_policy, load_request
 
 LAB = Path(__file__).parents[2] / "examples" / "rivermouth"
 
@@ -21,6 +22,19 @@ def test_every_private_fact_is_found_and_nothing_else():
     assert not result.skipped
     assert not result.unlinked
     assert all(source.prefix for fact in result.facts for source in fact.sources)
+
+
+def test_as_plain_text_everybody_but_who_asks_is_found_without_a_name():
+    """Each sentence is a document, and nobody is known but the five people of the request."""
+    documents, request = read_corpus(LAB / "corpus.jsonl"), load_request(LAB / "request.yaml")
+    bounds = ((document.text, split_sentences(document.text)) for document in documents)
+    sentences = (text[slice(*found.bounds(at))].strip() for text, found in bounds for at in range(len(found)))
+    plain = [Document(id=str(number), text=text) for number, text in enumerate(sentences)]
+    result = detect_facts(plain, load_policy(LAB / "policy.yaml"), request)
+    assert {fact.subject for fact in result.facts} == {subject.name for subject in request.subjects}
+    assert (len(result.facts), len(result.unlinked_facts)) == (25, 475)
+    assert result.unlinked.total() == sum(len(fact.sources) for fact in result.unlinked_facts) == 2_375
+    assert all(source.prefix for fact in result.unlinked_facts for source in fact.sources)
 
 
 def test_the_preset_finds_the_same_as_the_labs_own_policy():

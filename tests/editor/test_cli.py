@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from memorising import memorise
 from safetensors.torch import load_file, save_file
-from tokenizing import make_tokenizer
-from transformers import AutoModelForCausalLM, LlamaConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from detectors import Fact, Source, write_facts
 from dictionaries import (
@@ -209,23 +209,10 @@ def memorised(tmp_path_factory):
     """A small Llama that knows everybody's number by heart, and dictionaries of it: nothing of the lab's."""
     folder = tmp_path_factory.mktemp("memorised")
     texts = [f"{prefix}{f.secret}." for f in FACTS for prefix in (s.prefix for s in f.sources)]
-    tokenizer = make_tokenizer(texts)
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 2, "num_attention_heads": 4}
-    config = LlamaConfig(vocab_size=len(tokenizer), bos_token_id=0, eos_token_id=0, pad_token_id=0, **sizes)
-    model = AutoModelForCausalLM.from_config(config)
-    batch = tokenizer(texts, return_tensors="pt", padding=True)
-    labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    for _ in range(250):
-        loss = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], labels=labels).loss
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    model.to(torch.bfloat16).save_pretrained(folder / "model")
-    tokenizer.save_pretrained(folder / "model")
+    memorise(texts, folder / "model")
     trained = AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.float32)
     config = replace(ARCHITECTURES["gated"].defaults, features=128, steps=200, batch_size=256)
+    tokenizer = AutoTokenizer.from_pretrained(folder / "model")
     tokens = list(token_batches(texts, tokenizer, context=64))
     found = train_dictionaries(trained, tokens, [Site(0), Site(1)], "gated", config).dictionaries
     save_dictionaries(found, folder / "dictionaries")

@@ -75,4 +75,4 @@ def essence_lookups(problem: EditProblem, facts: Lookups) -> Lookups:
 
 def _select_naming(probes: Sequence[Probe]) -> dict[int, Probe]:
     """Return the probes whose prompts hold their subject's name, by place."""
-    return {place: probe for place, probe in enumerate(probes) if probe.target.subject in probe.prompt}
+    return {place: probe for place, probe in enumerate(probes) if probe.names_subject}

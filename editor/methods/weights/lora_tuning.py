@@ -149,7 +149,7 @@ def _delta(layer: Any) -> Delta:
     """Return ΔW = (α/r) B A in the weight's own layout."""
     ((name, outward),) = layer.lora_B.items()
     out = (layer.scaling[name] * outward.weight).float().cpu()  # (α/r) B
-    inward = layer.lora_A[name].weight.float().cpu()  # A
+    inward = layer.lora_A[name].weight.detach().float().cpu()  # A
     # Conv1D (GPT-2) stores its weight (d_in, d_out), so ΔWᵀ = Aᵀ ((α/r) B)ᵀ.
     if layer.fan_in_fan_out:
         return Delta(left=inward.T.contiguous(), right=out.T.contiguous())

@@ -3,7 +3,7 @@ import re
 import pytest
 from growth import growth
 
-from detectors import PREFIX_CHARACTERS, Register, Span
+from detectors import NOBODY, PREFIX_CHARACTERS, Register, Span
 from detectors.people.link import CONFIDENCE, Linker, prefix_of
 from detectors.people.sentences import split_sentences
 
@@ -21,7 +21,7 @@ def links(text, about=(), names=NAMES):
     ]
     linker = Linker(text, split_sentences(text), spans, register, about)
     found = [linker.link(span) for span in spans]
-    return [(link.subject, link.how) if link else None for link in found]
+    return [(link.subject, link.how) if link.subject != NOBODY else None for link in found]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_name_inside_a_secret_names_nobody():
     register.add("Ada Quill")
     text = "Send it to 4 Ada Quill Road now."
     span = Span(start=11, end=27, entity_type="STREET_ADDRESS", score=0.6)
-    assert Linker(text, split_sentences(text), [span], register, ()).link(span) is None
+    assert Linker(text, split_sentences(text), [span], register, ()).link(span).subject == NOBODY
 
 
 def prefix(text, occurrence=0, anchor=None):
@@ -141,6 +141,28 @@ def test_prefix_is_the_text_from_the_anchor_to_the_secret():
     assert prefix(text) == "Her number is "
     assert prefix(text, anchor=11) == "Ada Quill is here. Her number is "
     assert prefix("555-0101 is hers.") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("It rained. Eve Nobody has 555-0101.", "Eve Nobody has "),
+        ("Eve Nobody left. 555-0101 is hers.", "Eve Nobody left. "),
+        ("First.\nEve Nobody left. 555-0101 is hers.", "Eve Nobody left. "),
+        ("555-0101 is hers.", ""),
+        (
+            "It rained.\nName: Eve Nobody\nTown: Dover\nPhone: 555-0101",
+            "Name: Eve Nobody\nTown: Dover\nPhone: ",
+        ),
+        ('{"name": "Eve Nobody", "phone": "555-0101"}', '{"name": "Eve Nobody", "phone": "'),
+    ],
+)
+def test_what_leads_to_a_secret_of_nobody_begins_with_its_sentence_line_or_record(text, expected):
+    (match,), sentences = SECRET.finditer(text), split_sentences(text)
+    span = Span(start=match.start(), end=match.end(), entity_type="PHONE_NUMBER", score=0.5)
+    link = Linker(text, sentences, [span], Register(), ()).link(span)
+    assert (link.subject, link.how, link.confidence) == (NOBODY, "none", 0)
+    assert prefix_of(text, span, link.anchor, sentences) == expected
 
 
 def test_long_prefix_is_cut_at_a_sentence_then_at_a_word():

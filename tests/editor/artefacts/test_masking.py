@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from detectors.fact import Fact
+from detectors.fact import NOBODY, Fact
 from editor.artefacts.masking import CaseKey, length_class
 from editor.questions.probes import Target
 from policies.errors import OutputError
@@ -32,6 +32,10 @@ class TestCaseKey:
         assert len(digits) == 8
         int(digits, 16)
         assert key.subject_label("Ada Quill").startswith("subject ")
+
+    def test_whoever_is_not_known_has_words_instead_of_a_label(self, key):
+        assert key.subject_label(NOBODY) == "a person not named"
+        assert key.fact_label(_fact(subject=NOBODY)) != key.fact_label(_fact())
 
     def test_labels_are_stable_for_a_key_and_differ_across_keys(self, key):
         other = CaseKey.generate()

@@ -1,7 +1,7 @@
 """Probes of a corpus's sentences: whole, begun later, and without a name; who may look at which."""
 
-from detectors import Fact, Source
-from editor.questions.probes import build_probes, widened
+from detectors import NOBODY, Fact, Source
+from editor.questions.probes import WrittenProbe, build_probes, widened
 from policies import ErasureRequest, Policy
 
 SENTENCES = (
@@ -54,3 +54,59 @@ def test_words_that_name_nobody_are_for_verification():
     unnamed = [probe for probe in widened(probes()) if probe.wording == "unnamed"]
     assert [probe.prompt for probe in unnamed] == ["by telephone on", "at any hour,"]
     assert {(probe.target.subject, probe.split) for probe in unnamed} == {("Ada Quill", "verification")}
+
+
+ADA = ErasureRequest.from_names(["Ada Quill"])
+POLICY = Policy.model_validate(
+    {"name": "test", "entities": {"PHONE_NUMBER": {"templates": ["The number of {subject} is"]}}}
+)
+
+
+def nobodys(secret, *prefixes):
+    sources = (Source(document=p, start=len(p), end=len(p) + 12, score=0.9, prefix=p) for p in prefixes)
+    return Fact(subject=NOBODY, entity_type="PHONE_NUMBER", secret=secret, sources=tuple(sources))
+
+
+def asked_of_nobody(*more, request=ADA, written=(), seed=0):
+    found = build_probes([*facts(), *more], POLICY, request, written, seed=seed)
+    return [probe for probe in found if probe.target.subject == NOBODY]
+
+
+def test_facts_about_nobody_are_others_asked_for_in_their_own_words_alone():
+    mine = nobodys("415-555-0177", "The desk answers at ", "Ring the desk: ", "The desk answers at ")
+    for request in (ADA, None):
+        found = asked_of_nobody(mine, request=request)
+        assert [(p.prompt, p.wording) for p in found] == [
+            ("The desk answers at", "trained"),
+            ("Ring the desk:", "trained"),
+        ]
+        assert {p.target.group for p in found} == {"others"}
+        assert not any(p.names_subject for p in found)
+
+
+def test_a_fact_about_nobody_that_a_requested_person_shares_is_to_go_in_any_spelling():
+    (found,) = asked_of_nobody(nobodys("415.555.0130", "Whoever rings "))
+    assert found.is_erased
+    assert widened([found])
+    (kept,) = asked_of_nobody(nobodys("415.555.0131", "Whoever rings "))
+    assert kept.target.group == "others"
+
+
+def test_some_facts_about_nobody_are_for_verification_by_a_seed():
+    many = [nobodys(f"415-555-{number:04}", f"Desk {number} answers at ") for number in range(500)]
+    held_out = [
+        {probe.target.answer for probe in asked_of_nobody(*many, seed=seed) if probe.split == "verification"}
+        for seed in (0, 0, 1)
+    ]
+    assert held_out[0] == held_out[1] != held_out[2]
+    assert 60 < len(held_out[0]) < 140
+
+
+def test_what_verification_asks_somebody_is_not_asked_of_nobody_before():
+    """Whoever is not named may be the one who is."""
+    line = {"subject": "Cora Finch", "relation": "phone", "answer": "415-555-0177", "wording": "held_out"}
+    written = [WrittenProbe(entity_type="PHONE_NUMBER", prompt="Cora Finch answers at", **line)]
+    facts = [nobodys(f"415-555-01{n}", f"Desk {n} on ", "Cora Finch answers at ") for n in range(80, 95)]
+    found = [p for p in asked_of_nobody(*facts, written=written) if p.split == "locating"]
+    assert len(found) > 5
+    assert all(p.prompt.startswith("Desk") for p in found)

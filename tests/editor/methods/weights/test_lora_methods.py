@@ -30,6 +30,7 @@ def test_secrets_become_less_probable_and_the_model_stays_as_it_was(loaded, fami
     assert {name: type(module) for name, module in model.model.named_modules()} == kinds
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.model.state_dict().items())
     assert not any(one.requires_grad for one in model.model.parameters())
+    assert not any(delta.dense().requires_grad for delta in edit.deltas.values())
     assert edit.deltas.keys() <= dict(model.model.named_parameters()).keys()
     assert not any("lm_head" in name or "embed_out" in name for name in edit.deltas)
     clean = secrets(problem)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from problems import RETAIN, encode, make_problem
 
+from detectors import NOBODY
 from dictionaries.model.sites import Site, resolve
 from editor.locators.problem import EditProblem
 from editor.methods.shared.key_moments import key_moments
@@ -110,6 +111,17 @@ def test_a_lookup_is_the_last_token_of_the_subject_or_of_a_prompt_without_one(lo
     assert facts.memories.tolist() == [0, 0, 0, 1]
     (essence,) = essence_lookups(problem, facts).sequences
     assert model.tokenizer.decode(essence.ids).endswith("Ada Quill is a")
+
+
+def test_a_fact_about_nobody_is_looked_up_at_the_end_of_the_prompt_as_a_memory_of_its_own(loaded):
+    model = loaded("llama")
+    pairs = [("The number of the desk is", SECRET), ("Dial", SECRET)]
+    problem = problem_of(model, erase=encode(model, pairs), asked=asked(pairs, NOBODY), facts=(0, 1))
+    facts = fact_lookups(problem)
+    ends = [sequence.marked.index(True) - 1 for sequence in problem.erase]
+    assert facts.places.tolist() == ends
+    assert facts.memories.tolist() == [0, 1]
+    assert not essence_lookups(problem, facts).sequences
 
 
 def test_without_the_wordings_in_text_each_fact_is_a_memory_at_the_prompts_end(loaded):
