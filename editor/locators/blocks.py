@@ -126,6 +126,19 @@ def block_weights(model: nn.Module) -> list[BlockWeight]:
     return found
 
 
+def key_makers(model: nn.Module, layer: int) -> list[BlockWeight]:
+    """Return the matrices of an MLP before its output projection: what makes that one's keys.
+
+    Raises:
+        ModelError: the model's structure is not understood.
+    """
+    return [
+        weight
+        for weight in block_weights(model)
+        if weight.layer == layer and weight.kind == "MLP in" and len(weight.shape) == 2
+    ]
+
+
 def _kind(layer: nn.Module, name: str, whole: str, attention: str, mlp: str) -> ModuleKind:
     owner = layer.get_submodule(name.rpartition(".")[0])
     if not isinstance(owner, nn.Linear | Conv1D):

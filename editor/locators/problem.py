@@ -14,6 +14,7 @@ from torch import Tensor
 
 from dictionaries import Dictionary
 from dictionaries.model.sites import Site, Stream, capture, decoder_layers, resolve, writing_sites
+from editor.locators.blocks import key_makers
 from editor.locators.features import Attribution
 from editor.locators.neurons import NeuronScores, neuron_sites, score_neurons
 from editor.model.forward import marked_logits
@@ -61,6 +62,7 @@ class EditProblem:
         chance: for each of them, ln p of its answer's tokens by chance alone (`editor.questions.chance`), in nats;
             0 where format fixes the token.
         retain: texts whose marked tokens must stay.
+        questions: questions about what must stay, answers marked; there, facts stand by themselves.
         facts: for each of the probes to erase, the number of the fact that it asks for; by default each probe asks
             for a fact of its own.
         others: probes of the same relations about other people: what the erased facts are told from.
@@ -75,6 +77,7 @@ class EditProblem:
     erase: Sequence[TokenSequence] = field(repr=False)
     chance: Sequence[Float[Tensor, " tokens"]] = field(repr=False)
     retain: Sequence[TokenSequence] = field(repr=False)
+    questions: Sequence[TokenSequence] = field(default=(), repr=False)
     facts: Sequence[int] = field(default=(), repr=False)
     others: Sequence[TokenSequence] = field(default=(), repr=False)
     asked: Sequence[Probe] = field(default=(), repr=False)
@@ -89,11 +92,19 @@ class EditProblem:
     def changed(self, **changes: Any) -> "EditProblem":
         """Return the same problem with other fields; what was read of the retained text and of neurons is kept."""
         other = replace(self, **changes)
-        if not {"retain", "loaded", "dictionaries"} & set(changes) and "retained_reading" in self.__dict__:
+        if (
+            not {"retain", "questions", "loaded", "dictionaries"} & set(changes)
+            and "retained_reading" in self.__dict__
+        ):
             other.__dict__["retained_reading"] = self.retained_reading
         if "loaded" not in changes:
             other.__dict__["_neurons"] = self._neurons
         return other
+
+    @cached_property
+    def retained(self) -> Sequence[TokenSequence]:
+        """All that must stay: the texts, then the questions."""
+        return (*self.retain, *self.questions)
 
     @property
     def sites(self) -> list[Site]:
@@ -131,10 +142,16 @@ class EditProblem:
             yield found
 
     def projections(self, site: Site) -> list[str]:
-        """Name the weights that change with the site's units: of what writes it, or of what reads the neurons."""
+        """Name the weights that change with the site's units: of what reads the neurons, or of what writes the site.
+
+        Those of an MLP's output projection include the ones that make its keys.
+        """
         if site.stream in COMPUTED:
             return [self.parameter(Site(site.layer, COMPUTED[site.stream]))[0]]
-        return [self.parameter(one)[0] for one in self.writing([site])]
+        writing = self.writing([site])
+        layers = [one.layer for one in writing if one.stream == "mlp_out"]
+        makers = [weight.name for layer in layers for weight in key_makers(self.loaded.model, layer)]
+        return [*(self.parameter(one)[0] for one in writing), *makers]
 
     def writing(self, sites: Iterable[Site]) -> list[Site]:
         """Return the sites whose projections write what some sites read, shallowest first: an edit changes those.
@@ -151,7 +168,7 @@ class EditProblem:
 
     @property
     def retained_log_p(self) -> Float[Tensor, " texts"]:
-        """Sum of ln p of each retained text's marked tokens, in nats."""
+        """Sum of ln p of the marked tokens of each text and question that must stay, in nats."""
         return self.retained_reading.log_p
 
     @cached_property
@@ -159,9 +176,9 @@ class EditProblem:
         """What methods use of the retained text, read in one pass. The model must be the original one."""
         model = self.loaded.model
         sums: dict[Site, Tensor] = {}
-        log_p = torch.zeros(len(self.retain), device=self.loaded.device)
+        log_p = torch.zeros(len(self.retained), device=self.loaded.device)
         tokens = 0
-        placed = [replace(sequence, index=place) for place, sequence in enumerate(self.retain)]
+        placed = [replace(sequence, index=place) for place, sequence in enumerate(self.retained)]
         for batch in text_batches(self.loaded, placed):
             with torch.no_grad(), capture(model, self.writing(self.sites), outputs=False) as taken:
                 add_log_p(log_p, batch, marked_logits(model, batch))

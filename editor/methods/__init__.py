@@ -47,6 +47,12 @@ METHODS: Mapping[str, MethodEntry] = {
             name="feature-edit",
             path="features.feature_edit:FeatureEdit",
             family="features",
+            title="changes what writes located features where secrets are recalled, by descent",
+        ),
+        MethodEntry(
+            name="feature-least-squares",
+            path="features.least_squares:FeatureLeastSquares",
+            family="features",
             title="takes located features out at the tokens that recall the secrets, by keyed least squares",
         ),
         MethodEntry(

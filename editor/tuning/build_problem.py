@@ -18,8 +18,8 @@ from editor.questions.probes import Probe, Target, sample
 from editor.tuning.judge import TrialJudge
 from editor.tuning.search import split_wordings
 
-RETAINED_PROBES = 800
-"""Questions about what must stay that are retained beside the text: there, facts stand mostly after others."""
+RETAINED_PROBES = 4_000
+"""Largest number of questions about what must stay: in the text, facts stand mostly after others."""
 TRIAL_KEPT_PROBES = 400
 COMPARABLE_PROBES = 20_000
 """Questions about other people that locators compare with; a seeded sample where there are more."""
@@ -55,7 +55,8 @@ def build_problem(
         loaded=before.loaded,
         erase=encode_probes(before.loaded, erased),
         chance=chance_levels(before.loaded, erased, decoy_maker(case).format),
-        retain=(*before.data.fitting_text, *encode_probes(before.loaded, _retained_probes(case))),
+        retain=before.data.fitting_text,
+        questions=encode_probes(before.loaded, _retained_probes(case)),
         facts=fact_numbers(erased),
         others=encode_probes(before.loaded, sample(others, len(erased), case.seed)),
         asked=erased,
@@ -110,13 +111,13 @@ def fact_numbers(probes: Sequence[Probe]) -> tuple[int, ...]:
 
 
 def _retained_probes(case: Case) -> list[Probe]:
-    """Choose questions about what must stay: two thirds of the namesakes' wordings, and a sample of everyone's.
+    """Choose questions about what must stay: two thirds of the namesakes' wordings, then of everyone's.
 
     Namesakes are the likeliest to be hit. The search judges on what is left.
     """
     kept = [p for p in case.probes if p.split == "locating" and p.target.group != "erased"]
     namesakes = [p for p in kept if p.target.group == "neighbours"]
     near = sample(namesakes, min(RETAINED_PROBES, len(namesakes) * 2 // 3), case.seed)
-    taken = {id(probe) for probe in near}
-    rest = sample((p for p in kept if id(p) not in taken), RETAINED_PROBES - len(near), case.seed)
-    return [*near, *rest]
+    taken = {id(probe) for probe in namesakes}
+    rest = [p for p in kept if id(p) not in taken]
+    return [*near, *sample(rest, min(RETAINED_PROBES - len(near), len(rest) * 2 // 3), case.seed)]

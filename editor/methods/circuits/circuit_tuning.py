@@ -88,7 +88,7 @@ class CircuitTuning:
             erase = _Erase(problem, self)
             for step, (probes, texts) in enumerate(self._draws(problem)):
                 optimiser.param_groups[0]["lr"] = self._rate(step)
-                retained = _Retained(problem, [problem.retain[place] for place in texts], weights)
+                retained = _Retained(problem, [problem.retained[place] for place in texts], weights)
                 # L and g = M ⊙ ∂L/∂θ.
                 with weights.trainable():
                     loss = erase.loss(probes) + self.retain * retained.loss()
@@ -111,7 +111,7 @@ class CircuitTuning:
         generator = torch.Generator().manual_seed(self.seed)
         sources = [
             epochs_by_length(problem.erase, self.probes, generator),
-            epochs_by_length(problem.retain, self.texts, generator),
+            epochs_by_length(problem.retained, self.texts, generator),
         ]
         for _ in range(self.steps):
             yield next(sources[0]), next(sources[1])

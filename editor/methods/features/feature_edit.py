@@ -1,110 +1,97 @@
-"""FeatureEdit by key-conditioned least squares, the main method.
+"""FeatureEdit by descent in the span of located features, the main method.
 
 FeatureEdit (Chen et al. 2025, arXiv:2502.12483) erases facts through the dictionary features that carry them. Here
-the features' contribution is taken out of the weights only where the model recalls the secrets. With o the output
-of a site, k its keys (inputs of the MLP's output projection), (f, d) its dictionary's codes and directions, and
-g_t = ∂ Σ_u ln p(secret token u) / ∂o where secret token t is predicted; of its secret's tokens u, only t and later ones
-depend on o there:
+located features say which weights may change and in which directions (`editor.methods.features.span`); what is
+changed there is fitted by Adam (Kingma & Ba 2015, arXiv:1412.6980) on
 
-    c_t = Σ_{j located} (f_j - f̄_j) d_j · [(f_j - f̄_j) ⟨g_t, d_j⟩ > 0]       features that promote the secret from t on
-    r_t = -α_t w_t c_t,   α_t = min(gain, need_t / Σ_sites w_t ⟨g_t, c_t⟩),   need_t = ln p_t - target_t, 0 if negative
-    w_t = q_t / max_sites q_t,   q_t = kᵀ (C₀ + ε I)⁻¹ k                        how far the key stands apart
-    ΔW  = argmin mean_erase ‖ΔW k - r‖² + λ mean_retained ‖ΔW k‖² + ε ‖ΔW‖²
-        = Rᵀ K (Kᵀ K/n + λ C₀ + ε I)⁻¹ / n            K (n, m), R (n, d), C₀ = mean kkᵀ over retained tokens
+    L = mean_t [o_t - o(target_t)]₊  +  λ (mean_text D + mean_questions D)        o(p) = ln p/(1 - p)
 
-α_t is 0 where the sum below it is at most `LEAST_EFFECT`. The two ε are apart: `SEPARATION_EPSILON` in q, and that of
-`editor.methods.shared.keyed`, which solves for ΔW. Where a norm follows the projection (Gemma-2), r is mapped through
-it on the way.
+The first mean is over the secrets' tokens t that identify (`editor.questions.chance`): each is to fall to what chance
+gives it, less a margin. Log-odds o are what a token's logit is above all others'. They fall at the same rate wherever
+a token stands, where ln p hardly moves at first: a secret learned by heart has p near 1, and ∂ ln p = (1 - p) ∂o.
 
-A unit of change at key k costs the retained tokens 1/q_t at least, so each token is changed where its keys tell it from
-them: not in a first layer that sees one token alone, as where attention and MLP run side by side (GPT-NeoX).
+D is the divergence from the original model (`editor.methods.shared.predictions`) on retained text, and on questions
+about what must stay, where facts stand by themselves. Half of a step's questions are drawn from those that the edit
+hurt most when they were last asked: few are hurt at all, and those are what others lose.
 
-It is solved in passes: gradients and keys are read again after each, and tokens that have reached their target
-are held where they are (r = 0). A token's target is what chance alone gives it (`editor.questions.chance`): a dash or a
-domain that everybody has is left alone. Tokens that identify go below chance by a margin, because wordings that the
-edit has not seen leak more than those it has; -floor_nats bounds the target from below. Codes f and the weights w are
-those of the original model, so that a pass continues in the direction of what was located after the features have
-gone silent.
-
-k and ΔW belong to the projection that writes the site. The residual stream (resid_post) is written by two of its
-layer, attention's output projection and the MLP's: each is given half of r, with its own keys, and its q is their mean.
-
-Passes come in rounds. After each round, retained text that the edit damaged is repaired
-(`editor.methods.features.repair`); the next round takes up what the repair brought back.
+The rate falls to zero along a cosine. What is far from its target is reached in the first third of the steps; the
+others take back what that cost.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from dictionaries import Dictionary
-from dictionaries.model.sites import Site, capture, resolve, writing_sites
 from editor.edits.edit import Edit
-from editor.locators.features import GRADIENT_BATCH_TOKENS, Attribution
+from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem
 from editor.methods import METHODS
-from editor.methods.features.repair import Repair
+from editor.methods.features import RANDOM_FEATURES
+from editor.methods.features.span import SpanChanges, parts
 from editor.methods.method import Control
-from editor.methods.shared.changes import Changes
-from editor.methods.shared.keyed import before_norm, keyed_change
+from editor.methods.shared.predictions import Predictions
 from editor.methods.shared.searching import Range, SearchSpace
-from editor.methods.shared.token_targets import token_targets
-from editor.model.forward import output_logits
-from editor.model.tokens import MarkedBatch, batches
+from editor.methods.shared.token_targets import identifying, log_odds, token_targets
+from editor.model.epochs import epochs_by_length
+from editor.model.forward import token_log_p, traced_logits
+from editor.model.tokens import TokenSequence, one_batch
+from editor.questions.retained import LOGIT_ELEMENTS
 
-SEPARATION_EPSILON = 1e-3
-"""ε relative to the mean diagonal of C₀ in q: a few thousand tokens do not settle its smallest directions."""
-LATER_PASSES = 4
-"""Largest number of passes in each round after the first."""
-LEAST_EFFECT = 1e-3
-"""Nats: a token on which the located features have no more effect than this is not pushed through them."""
-
-RANDOM_FEATURES = "as many features a site drawn at random, scaled to the same ‖ΔW‖"
+WARM_UP = 20
+"""Steps in which the rate rises."""
+LEAST_HURT = 1e-5
+"""Nats: a question counts as hurt by this at least, so that each may be drawn."""
+STEP_ELEMENTS = LOGIT_ELEMENTS // 4
+"""Most logits of retained text in a step."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureEdit:
-    """Least-squares removal of located features at the tokens that recall the secrets.
+    """Descent on the secrets' tokens in the span of located features, held to the original model elsewhere.
 
     Attributes:
-        units: largest number of features taken out, those of highest attribution over all sites.
-        gain: largest multiple of a contribution that one pass subtracts.
-        ridge: λ, the weight of retained tokens.
+        units: largest number of features whose directions are used, those of highest attribution over all sites.
         margin_nats: nats below chance to which the ln p of an identifying token must fall.
         floor_nats: nats below 0 at which a token's ln p is low enough, whatever chance gives it.
-        passes: largest number of passes in the first round.
-        rounds: number of rounds, each of passes and a repair.
-        warm_start_rounds: number of rounds of a fit that resumes from an edit.
-        repairs: number of steps in a repair; 0 repairs nothing.
+        retain: λ, the weight of what must stay.
+        steps: number of steps.
+        warm_start_steps: number of steps of a fit that resumes from an edit.
+        learning_rate: Adam's rate relative to the root mean square of a weight's entries.
+        probes: number of probes to erase in a step.
+        texts: number of retained texts in a step.
+        questions: number of questions about what must stay in a step.
+        seed: seed of the order of all three.
     """
 
     name: ClassVar[str] = "feature-edit"
     needs_dictionary: ClassVar[bool] = True
     space: ClassVar[SearchSpace] = SearchSpace(
         ranges={
-            "units": Range(low=50, high=1000, log=True, whole=True),
-            "gain": Range(low=0.5, high=4.0, log=True),
-            "ridge": Range(low=3.0, high=100.0, log=True),
+            "units": Range(low=100, high=1600, log=True, whole=True),
             "margin_nats": Range(low=0.0, high=8.0),
+            "retain": Range(low=10.0, high=300.0, log=True),
         },
         strength="margin_nats",
-        stronger=0.75,
+        stronger=1.5,
         gentler=-1.0,
     )
 
-    units: int = 400
-    gain: float = 3.0
-    ridge: float = 20.0
-    margin_nats: float = 3.5
+    units: int = 800
+    margin_nats: float = 3.0
     floor_nats: float = 14.0
-    passes: int = 12
-    rounds: int = 3
-    warm_start_rounds: int = 2
-    repairs: int = 2
+    retain: float = 30.0
+    steps: int = 300
+    warm_start_steps: int = 150
+    learning_rate: float = 0.025
+    probes: int = 16
+    texts: int = 4
+    questions: int = 32
+    seed: int = 0
 
     def located(self, problem: EditProblem) -> Attribution:
         """Return the features' attribution."""
@@ -112,11 +99,11 @@ class FeatureEdit:
 
     def fit(self, problem: EditProblem) -> Edit:
         """Return the edit; the model is left as it was, bit for bit."""
-        return self._fit(problem, None)
+        return self._fit(problem, self.steps, None)
 
     def fit_from(self, problem: EditProblem, start: Edit) -> Edit:
-        """Return the edit, begun at one of the same sites, fitted by the same settings to part of the problem."""
-        return self._fit(problem, start)
+        """Return the edit, begun at another of the same model."""
+        return self._fit(problem, self.warm_start_steps, start)
 
     def controls(self, norm: float, seed: int) -> tuple[Control, ...]:
         """Return as many features a site drawn at random, and the paper's rule taken literally."""
@@ -129,193 +116,134 @@ class FeatureEdit:
             ),
         )
 
-    def _fit(self, problem: EditProblem, start: Edit | None) -> Edit:
+    def _fit(self, problem: EditProblem, steps: int, start: Edit | None) -> Edit:
         located = {site: units for site, units in problem.attribution.top(self.units).items() if len(units)}
-        _ = problem.retained_reading  # C₀ and ln p₀, read while the model is the original one
-        with Changes(problem, problem.writing(located), start) as changes:
-            # Codes and keys of a batch are the original model's, also where `start` has changed it already.
-            with changes.suspended():
-                work = [_EraseBatch(batch, problem, located) for batch in _erase_batches(problem)]
-            _set_weights(work, problem, located)
-            repair = Repair(problem, changes, steps=self.repairs)
-            for number in range(self.warm_start_rounds if start else self.rounds):
-                keys = self._push(problem, work, changes, self.passes if number == 0 else LATER_PASSES)
-                # A round takes up what a repair brought back; without a repair there is nothing to take up.
-                if not repair.run(keys):
-                    break
+        erase, retained = _Erase(problem, self), _Retained(problem, self, steps)
+        with SpanChanges(problem, parts(problem, located), start) as changes:
+            rates = [
+                self.learning_rate * float(weight.detach().float().pow(2).mean().sqrt())
+                for weight in changes.weights
+            ]
+            groups = [
+                {"params": [a], "lr": rate} for a, rate in zip(changes.coefficients, rates, strict=True)
+            ]
+            optimiser = torch.optim.Adam(groups)
+            for step in range(steps if erase.is_open else 0):
+                for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                    group["lr"] = rate * _schedule(step, steps)
+                with torch.enable_grad():
+                    changes.gradients(erase.loss() + self.retain * retained.loss(step))
+                optimiser.step()
+                changes.write()
             return Edit(deltas=changes.deltas(), method=self.name, settings=asdict(self))
 
-    def _push(
-        self, problem: EditProblem, work: Sequence["_EraseBatch"], changes: Changes, passes: int
-    ) -> dict[Site, Float[Tensor, "tokens m"]]:
-        """Run the passes of one round; return the erased tokens' keys as the last one found them."""
-        keys: dict[Site, Tensor] = {}
-        for _ in range(passes):
-            pushes = [item.read(self) for item in work]
-            # K: the keys of all batches' tokens, by writing site.
-            keys = {site: torch.cat([push.keys[site] for push in pushes]) for site in pushes[0].keys}
-            if not any(push.active for push in pushes):
-                break
-            # All sites were read before any of them changes: a pass moves them together.
-            for site, k in keys.items():
-                # R: the wanted changes of the same tokens. ΔW = Rᵀ K (Kᵀ K/n + λ C₀ + ε I)⁻¹ / n
-                target = torch.cat([push.targets[site] for push in pushes])
-                changes.add(site, keyed_change(k, target, problem.retained_covariance[site], self.ridge))
-        return keys
+
+def _schedule(step: int, steps: int) -> float:
+    """Return the share of the rate at a step: a short rise, times a cosine that ends at 0."""
+    return min(1.0, (step + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
-@dataclass(frozen=True, kw_only=True)
-class _TargetUpdate:
-    """What one pass wants of one batch.
+class _Erase:
+    """The term of L over the secrets.
 
     Attributes:
-        keys: rows of K, by writing site.
-        targets: rows of R, mapped through a norm where one follows the projection, by writing site.
-        active: number of tokens that are not finished.
+        is_open: whether the model as it was found has any token above its target.
     """
 
-    keys: dict[Site, Float[Tensor, "tokens m"]]
-    targets: dict[Site, Float[Tensor, "tokens d"]]
-    active: int
+    def __init__(self, problem: EditProblem, method: FeatureEdit) -> None:
+        self.problem, self.method = problem, method
+        generator = torch.Generator().manual_seed(method.seed)
+        self._draws = epochs_by_length(problem.erase, method.probes, generator)
+        with torch.no_grad():
+            places = range(len(problem.erase))
+            parts = (places[start : start + method.probes] for start in places[:: method.probes])
+            self.is_open = any(float(self._mean(part)) > 0 for part in parts)
+
+    def loss(self) -> Float[Tensor, ""]:
+        """Return mean_t [o_t - o(target_t)]₊ over the identifying tokens of the next probes."""
+        return self._mean(next(self._draws))
+
+    def _mean(self, places: Sequence[int]) -> Float[Tensor, ""]:
+        batch = one_batch(self.problem.loaded, [self.problem.erase[place] for place in places])
+        chance = torch.cat([self.problem.chance[place] for place in places]).to(batch.targets.device)
+        counts = identifying(chance)
+        target = token_targets(chance, margin_nats=self.method.margin_nats, floor_nats=self.method.floor_nats)
+        above = log_odds(token_log_p(self.problem.loaded.model, batch)) - log_odds(target)
+        return torch.where(counts, above.clamp(min=0), 0.0).sum() / counts.sum().clamp(min=1)
 
 
-class _EraseBatch:
-    """One batch of erase probes through the passes; made while the model is the original one.
+class _Retained:
+    """The terms of L over what must stay. Made while the model is the original one, which it reads.
 
-    Attributes:
-        chance: ln p of the batch's tokens by chance alone, in nats.
-        codes: f_j - f̄_j of the located features, by site.
-        directions: d_j of the located features, by site.
-        original_keys: k of the original model, by writing site.
-        weights: w_t, (tokens, 1), by site; `_set_weights` gives them.
+    Every draw but that of hurt questions is made beforehand, so that only what comes is read.
     """
 
-    def __init__(
-        self, batch: MarkedBatch, problem: EditProblem, located: Mapping[Site, Int[Tensor, " units"]]
-    ) -> None:
-        self.batch = batch
-        self.model = problem.loaded.model
-        self.chance = torch.cat([problem.chance[index] for index in batch.indices])
-        self.codes: dict[Site, Tensor] = {}
-        self.directions: dict[Site, Tensor] = {}
-        self.writing = problem.writing(located)
-        with torch.no_grad(), capture(self.model, {*located, *self.writing}) as taken:
-            self.model.base_model(**batch.inputs, use_cache=False)
-        self.original_keys = {site: taken.keys[site][batch.predicting].float() for site in self.writing}
-        self.weights: dict[Site, Tensor] = {}
-        for site, units in located.items():
-            dictionary = problem.dictionaries[site]
-            x = taken.outputs[site][batch.predicting].float()  # o at the tokens that predict the secrets
-            self.codes[site] = centred_codes(dictionary, x, units)  # f_j - f̄_j
-            self.directions[site] = dictionary.directions.detach()[units.to(x.device)]  # d_j
-
-    def read(self, method: FeatureEdit) -> _TargetUpdate:
-        """Read the model as it stands: how far each token is from its target, and what promotes it."""
-        sites, where = list(self.codes), self.batch.predicting
-        with torch.enable_grad(), capture(self.model, {*sites, *self.writing}, grad=True) as taken:
-            hidden = self.model.base_model(**self.batch.inputs, use_cache=False).last_hidden_state
-            logits = output_logits(self.model, hidden[where])
-            # ln p_t. One backward pass of their sum gives g_t at every t: no sequence depends on another.
-            log_p = logits.log_softmax(1).gather(1, self.batch.targets[:, None])[:, 0]
-            found = torch.autograd.grad(log_p.sum(), [taken.outputs[site] for site in sites])
-        # g_t = ∂ Σ_u ln p_u / ∂o at t, by site.
-        gradients = {site: g[where].float() for site, g in zip(sites, found, strict=True)}
-        target = token_targets(self.chance, margin_nats=method.margin_nats, floor_nats=method.floor_nats)
-        need = (log_p.detach() - target).clamp(min=0)  # need_t
-        # w_t c_t, by site.
-        pull = {site: self.weights[site] * self._select_promoting(site, gradients[site]) for site in sites}
-        # Σ_sites w_t ⟨g_t, c_t⟩: to first order, what ln p loses from t on where w_t c_t is subtracted once.
-        effect = torch.stack([(gradients[site] * pull[site]).sum(1) for site in sites]).sum(0)
-        # α_t, before and after its bound.
-        reach = torch.where(effect > LEAST_EFFECT, need / effect.clamp(min=LEAST_EFFECT), 0.0)
-        strength = reach.clamp(max=method.gain)[:, None]
-        # k of the model as it stands, where `original_keys` have those of w_t.
-        keys = {site: taken.keys[site][where].detach() for site in self.writing}
-        # r_t = -α_t w_t c_t, shared among the projections that write each site.
-        wanted = self._share_out({site: -strength * pull[site] for site in sites})
-        return _TargetUpdate(
-            keys={site: key.float() for site, key in keys.items()},
-            targets={
-                site: before_norm(resolve(self.model, site), keys[site], change)
-                for site, change in wanted.items()
-            },
-            active=int((need > 0).sum()),
+    def __init__(self, problem: EditProblem, method: FeatureEdit, steps: int) -> None:
+        self.problem = problem
+        self._generator = torch.Generator().manual_seed(method.seed)
+        self._again = method.questions // 2 if problem.questions else 0
+        self._texts = self._draw(problem.retain, method.texts, steps)
+        self._questions = self._draw(problem.questions, method.questions - self._again, steps)
+        loaded = problem.loaded
+        self._of_texts = Predictions(
+            loaded, problem.retain, (place for step in self._texts for place in step)
         )
+        asked = sorted({place for step in self._questions for place in step})
+        self._of_questions = Predictions(loaded, problem.questions, asked)
+        self._asked = torch.tensor(asked, dtype=torch.long)
+        # D of each asked question, in nats/token, when it was last asked.
+        self._hurt = torch.full((len(problem.questions),), LEAST_HURT)
 
-    def _share_out(
-        self, changes: Mapping[Site, Float[Tensor, "tokens d"]]
-    ) -> dict[Site, Float[Tensor, "tokens d"]]:
-        """Return what each writing site is to change: a site's change in equal parts, one for each that writes it."""
-        shares: dict[Site, Tensor] = {}
-        for site, change in changes.items():
-            writing = writing_sites(site)
-            for one in writing:
-                share = change / len(writing)
-                shares[one] = shares[one] + share if one in shares else share
-        return shares
+    def loss(self, step: int) -> Float[Tensor, ""]:
+        """Return mean D over a step's texts plus mean D over its questions, in nats/token."""
+        problem = self.problem
+        total = torch.zeros((), device=problem.loaded.device)
+        if places := self._texts[step]:
+            divergence, _ = self._diverge(problem.retain, self._of_texts, places)
+            total = total + divergence.mean()
+        if places := self._questions[step]:
+            places = [*places, *self._draw_hurt()]
+            divergence, rows = self._diverge(problem.questions, self._of_questions, places)
+            total = total + divergence.mean()
+            self._remember(places, divergence.detach(), rows)
+        return total
 
-    def _select_promoting(self, site: Site, gradient: Float[Tensor, "tokens d"]) -> Float[Tensor, "tokens d"]:
-        """Return c_t: what the located features that promote each token contribute to the site's output."""
-        codes, directions = self.codes[site], self.directions[site]
-        # (f_j - f̄_j) ⟨g_t, d_j⟩ > 0, (tokens, units).
-        promotes = codes * (gradient @ directions.T) > 0
-        return (codes * promotes) @ directions  # Σ_j (f_j - f̄_j) d_j of those
+    def _diverge(
+        self, sequences: Sequence[TokenSequence], predictions: Predictions, places: Sequence[int]
+    ) -> tuple[Float[Tensor, " tokens"], Tensor]:
+        """Return D of the marked tokens of some texts, and which of these each is of."""
+        batch = one_batch(self.problem.loaded, [sequences[place] for place in places])
+        logits = traced_logits(self.problem.loaded.model, batch)
+        return predictions.divergence(places, logits), batch.rows
 
+    def _draw(self, sequences: Sequence[TokenSequence], count: int, steps: int) -> list[list[int]]:
+        """Draw the places of each step's sequences, no more than there is room for; none where there are none."""
+        if not sequences or not count:
+            return [[] for _ in range(steps)]
+        draws = epochs_by_length(sequences, count, self._generator)
+        room = STEP_ELEMENTS // self.problem.loaded.model.config.vocab_size
+        return [list(_within(next(draws), sequences, room)) for _ in range(steps)]
 
-def _set_weights(work: Sequence[_EraseBatch], problem: EditProblem, located: Iterable[Site]) -> None:
-    """Give every batch its w_t, from one factorisation of each C₀ for all batches together."""
-    writing = {site: problem.writing([site]) for site in located}
-    keys = {site: torch.cat([item.original_keys[site] for item in work]) for site in problem.writing(writing)}
-    weights = separation(writing, keys, problem.retained_covariance)
-    sizes = [len(item.batch.targets) for item in work]
-    for place, item in enumerate(work):
-        item.weights = {site: torch.split(weight, sizes)[place] for site, weight in weights.items()}
+    def _draw_hurt(self) -> list[int]:
+        """Draw some of the asked questions, each the likelier the more it is hurt."""
+        if not self._again:
+            return []
+        chosen = torch.multinomial(
+            self._hurt[self._asked], self._again, replacement=True, generator=self._generator
+        )
+        return [int(place) for place in self._asked[chosen]]
 
-
-@torch.no_grad()
-def separation(
-    writing: Mapping[Site, Sequence[Site]],
-    keys: Mapping[Site, Float[Tensor, "tokens m"]],
-    covariance: Mapping[Site, Float[Tensor, "m m"]],
-) -> dict[Site, Float[Tensor, "tokens 1"]]:
-    """Return how well each token's keys stand apart from the retained ones: w_t by site, 1 where they do best.
-
-    Args:
-        writing: sites that write each site; of several, the mean of q counts.
-        keys: k of each token, by writing site.
-        covariance: C₀ by writing site.
-    """
-    apart: dict[Site, Tensor] = {}
-    for site, k in keys.items():
-        # C₀ + ε I, in a copy: the problem keeps its C₀.
-        system = covariance[site].to(k.device, copy=True)
-        system.diagonal().add_(SEPARATION_EPSILON * float(system.diagonal().mean()))
-        apart[site] = (k * torch.linalg.solve(system, k.T).T).sum(1)  # kᵀ (C₀ + ε I)⁻¹ k, row by row
-    # q_t of each site, and max_sites q_t.
-    q = {site: torch.stack([apart[one] for one in ones]).mean(0) for site, ones in writing.items()}
-    best = torch.stack(list(q.values())).amax(0).clamp(min=torch.finfo(torch.float32).tiny)
-    return {site: (value / best)[:, None] for site, value in q.items()}  # w_t
+    def _remember(self, places: Sequence[int], divergence: Float[Tensor, " tokens"], rows: Tensor) -> None:
+        counts = torch.bincount(rows, minlength=len(places)).clamp(min=1)
+        sums = torch.zeros(len(places), device=divergence.device).index_add_(0, rows, divergence.float())
+        self._hurt[torch.tensor(places)] = (sums / counts).clamp(min=LEAST_HURT).cpu()
 
 
-@torch.no_grad()
-def centred_codes(
-    dictionary: Dictionary, x: Float[Tensor, "tokens d"], units: Int[Tensor, " units"]
-) -> Float[Tensor, "tokens units"]:
-    """Return f_j - f̄_j of the named features.
-
-    Args:
-        dictionary: encoder that gives f, and baseline f̄: 0, or the running mean of a binary autoencoder.
-        x: outputs o of the dictionary's site.
-        units: the features j.
-    """
-    units = units.to(x.device)
-    codes: Tensor = dictionary.encode(x)[:, units] - dictionary.baseline[units]
-    return codes
-
-
-def _erase_batches(problem: EditProblem) -> list[MarkedBatch]:
-    """Batch the probes to erase, small enough for a backward pass."""
-    device = problem.loaded.device
-    return list(
-        batches(problem.erase, pad=problem.loaded.pad_id, device=device, budget=GRADIENT_BATCH_TOKENS)
-    )
+def _within(places: Sequence[int], sequences: Sequence[TokenSequence], room: int) -> Iterator[int]:
+    """Yield the first places whose sequences have no more marked tokens than there is room for, at least one."""
+    total = 0
+    for place in places:
+        total += sum(sequences[place].marked)
+        if total > room and total > sum(sequences[place].marked):
+            return
+        yield place

@@ -1,4 +1,4 @@
-"""Control: the main method on features drawn at random, at the same ‖ΔW‖.
+"""Control: a method that takes many features on features drawn at random, at the same ‖ΔW‖.
 
 A published replication found noise as good as the method it examined; without this control no claim stands.
 """
@@ -16,13 +16,14 @@ from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem
 from editor.locators.settings import flattened
 from editor.methods.features.feature_edit import FeatureEdit
+from editor.methods.features.least_squares import FeatureLeastSquares
 from editor.methods.method import Control
 from editor.methods.shared.searching import SearchSpace
 
 
 @dataclass(frozen=True, kw_only=True)
 class RandomFeatures:
-    """Control: `feature-edit` on as many features a site, drawn uniformly from those that fire, at a given norm.
+    """Control: a method on as many features a site, drawn uniformly from those that fire, at a given norm.
 
     Attributes:
         like: edit method whose settings and feature counts are copied.
@@ -34,7 +35,7 @@ class RandomFeatures:
     needs_dictionary: ClassVar[bool] = True
     space: ClassVar[SearchSpace] = FeatureEdit.space
 
-    like: FeatureEdit = field(default_factory=FeatureEdit)
+    like: FeatureEdit | FeatureLeastSquares = field(default_factory=FeatureEdit)
     norm: float | None = None
     seed: int = 0
 
@@ -53,7 +54,7 @@ class RandomFeatures:
         return self._scale(self.like.fit(problem.changed(attribution=drawn)))
 
     def fit_from(self, problem: EditProblem, start: Edit) -> Edit:
-        """Return the edit, begun at one with the same draw: searched as `feature-edit` is, in as many rounds."""
+        """Return the edit, begun at one with the same draw: searched as the method is."""
         drawn = self._draw(problem.attribution)
         return self._scale(self.like.fit_from(problem.changed(attribution=drawn), start))
 

@@ -55,7 +55,7 @@ class Repair:
         self.problem, self.changes = problem, changes
         self.steps, self.hold = steps, hold
         self.tokens = min(tokens, LOGIT_ELEMENTS // problem.loaded.model.config.vocab_size)
-        self._suspects = list(range(len(problem.retain)))
+        self._suspects = list(range(len(problem.retained)))
 
     def run(self, erased: Mapping[Site, Float[Tensor, "tokens m"]]) -> list[float]:
         """Change the weights further.
@@ -86,7 +86,7 @@ class Repair:
 
     def _find_damaged(self) -> list[TokenSequence]:
         """Return the retained text that loses most ln p; later rounds look only where an earlier one found most."""
-        retain = self.problem.retain
+        retain = self.problem.retained
         places = self._suspects
         before = self.problem.retained_log_p[places]
         # Nats by text: how much less probable the edited model finds it.

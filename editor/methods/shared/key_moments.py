@@ -36,7 +36,7 @@ def key_moments(problem: EditProblem, sites: Sequence[Site]) -> dict[Site, KeyMo
     sums: dict[Site, Tensor] = {}
     squares: dict[Site, Tensor] = {}
     tokens = 0
-    for batch in text_batches(problem.loaded, problem.retain):
+    for batch in text_batches(problem.loaded, problem.retained):
         with capture(model, sites, outputs=False, stop_early=True) as taken:
             model.base_model(**batch.inputs, use_cache=False)
         for site, keys in taken.keys.items():

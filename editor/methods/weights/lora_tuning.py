@@ -77,7 +77,9 @@ class LoraTuning:
                     # L
                     loss = forget(_log_p(model, batch), before[probes], lengths)
                     if self.retain:
-                        loss = loss + self.retain * _loss(problem, [problem.retain[place] for place in texts])
+                        loss = loss + self.retain * _loss(
+                            problem, [problem.retained[place] for place in texts]
+                        )
                     torch.autograd.backward(loss)
                 torch.nn.utils.clip_grad_norm_(parameters, self.clip_norm)
                 optimiser.step()
@@ -95,7 +97,7 @@ class LoraTuning:
         """Yield, for each step, the places of its probes and of its retained texts."""
         generator = torch.Generator().manual_seed(self.seed)
         probes = epochs(len(problem.erase), self.probes, generator)
-        texts = epochs(len(problem.retain), self.texts, generator)
+        texts = epochs(len(problem.retained), self.texts, generator)
         for _ in range(self.steps):
             yield next(probes), next(texts)
 

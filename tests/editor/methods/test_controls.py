@@ -47,7 +47,7 @@ def test_they_are_drawn_by_their_seed():
 
 
 @pytest.mark.parametrize(
-    "method", [Memit(targets=ResidualTargets(steps=2)), FeatureEdit(units=20, floor_nats=1e9, passes=2)]
+    "method", [Memit(targets=ResidualTargets(steps=2)), FeatureEdit(units=20, steps=2, texts=1)]
 )
 def test_controls_by_chance_stand_at_the_methods_norm(loaded, method):
     problem = make_problem(loaded("gpt2"))
@@ -61,7 +61,7 @@ def test_one_seed_draws_everything_in_a_method():
     assert with_seed(NpoLora(), 7).tuning.seed == 7
     assert with_seed(NeuronProbe(), 7).locator.seed == 7
     assert with_seed(RandomFeatures(like=FeatureEdit(units=9)), 7) == RandomFeatures(
-        like=FeatureEdit(units=9), seed=7
+        like=FeatureEdit(units=9, seed=7), seed=7
     )
     circuit = with_seed(CircuitMlp(), 7)
     assert circuit.part_seed == 7

@@ -15,6 +15,7 @@ from editor.locators.sparse_probing import SparseProbing
 from editor.methods import METHODS
 from editor.methods.features.feature_edit import FeatureEdit
 from editor.methods.features.feature_literal import FeatureLiteral
+from editor.methods.features.least_squares import FeatureLeastSquares
 from editor.methods.features.random_features import RandomFeatures
 from editor.methods.neurons.neuron_depn import NeuronDepn
 from editor.methods.neurons.neuron_kn import NeuronKn
@@ -31,10 +32,11 @@ ONE_PASS = {"passes": 1, "rounds": 1, "repairs": 0}
 
 
 def fast(name):
-    everything = FeatureEdit(units=20, floor_nats=1e9, passes=2, rounds=2, repairs=1)
+    everything = FeatureLeastSquares(units=20, floor_nats=1e9, passes=2, rounds=2, repairs=1)
     few = NeuronKn(units=20, locator=KnowledgeNeurons(steps=2))
     chosen = {
-        "feature-edit": everything,
+        "feature-edit": FeatureEdit(units=20, steps=3, texts=1, questions=2),
+        "feature-least-squares": everything,
         "random-features": RandomFeatures(like=everything),
         "neuron-kn": few,
         "neuron-depn": NeuronDepn(units=20, locator=PrivacyNeurons(steps=2)),
@@ -85,7 +87,7 @@ def test_a_method_is_told_from_itself_by_chance_or_from_random_directions(name):
         assert controls == ()
 
 
-BY_THEMSELVES = ("circuit-", "random-circuit", "grad-ascent", "npo-lora")
+BY_THEMSELVES = ("circuit-", "random-circuit", "grad-ascent", "npo-lora", "feature-edit")
 """Methods that change more than those projections, and have tests of their own."""
 
 
@@ -107,11 +109,11 @@ def test_every_method_leaves_the_model_as_it_was_and_edits_declared_projections(
 
 @pytest.mark.parametrize("architecture", ["relu", "gated", "binary"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_feature_edit_lowers_the_secrets_margin(loaded, family, architecture):
+def test_least_squares_lower_the_secrets_margin(loaded, family, architecture):
     """Small steps against features of positive attribution must lower what they were attributed."""
     model = loaded(family)
     problem = make_problem(model, architecture)
-    edit = FeatureEdit(units=48, gain=0.1, ridge=0.01, floor_nats=1e9, **ONE_PASS).fit(problem)
+    edit = FeatureLeastSquares(units=48, gain=0.1, ridge=0.01, floor_nats=1e9, **ONE_PASS).fit(problem)
     before = margin(model, problem)
     with edit.applied(model.model):
         assert margin(model, problem) < before
@@ -124,7 +126,7 @@ def test_one_pass_solves_the_stated_normal_equations(loaded, family):
     problem = make_problem(model)
     site = Site(1)
     problem.attribution.scores[Site(0)].fill_(-1.0)
-    method = FeatureEdit(units=7, gain=1e-3, ridge=0.4, floor_nats=1e9, **ONE_PASS)
+    method = FeatureLeastSquares(units=7, gain=1e-3, ridge=0.4, floor_nats=1e9, **ONE_PASS)
     (delta,) = method.fit(problem).deltas.values()
     change = delta.dense().T if problem.parameter(site)[1] else delta.dense()
     units = problem.attribution.top(7)[site]
@@ -194,13 +196,14 @@ def test_tokens_that_chance_gives_are_not_pushed(loaded):
     """Where format alone gives the answer, there is nothing to erase."""
     problem = make_problem(loaded("gpt2"))
     known = replace(problem, chance=[torch.zeros_like(chance) for chance in problem.chance])
-    assert FeatureEdit(units=20).fit(known).is_empty
-    assert not FeatureEdit(units=20, floor_nats=1e9).fit(problem).is_empty
+    for method in (FeatureEdit(units=20, steps=2), FeatureLeastSquares(units=20, floor_nats=1e9)):
+        assert method.fit(known).is_empty
+        assert not method.fit(problem).is_empty
 
 
 def test_random_features_avoid_the_located_and_match_the_norm(loaded):
     problem = make_problem(loaded("gpt2"))
-    method = RandomFeatures(like=FeatureEdit(**SMALL), norm=0.5, seed=1)
+    method = RandomFeatures(like=FeatureLeastSquares(**SMALL), norm=0.5, seed=1)
     located, drawn = problem.attribution.top(20), method._draw(problem.attribution).top(20)
     for site, units in located.items():
         assert not set(units.tolist()) & set(drawn[site].tolist())

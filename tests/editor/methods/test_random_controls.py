@@ -9,7 +9,7 @@ from editor.methods.features.random_features import RandomFeatures
 
 @pytest.mark.parametrize("norm", [0.5, None])
 def test_random_features_record_their_seed_and_the_norm_they_matched(loaded, norm):
-    like = FeatureEdit(units=20, passes=2, rounds=1, warm_start_rounds=1, floor_nats=1e9)
+    like = FeatureEdit(units=20, steps=2, warm_start_steps=1, texts=1)
     method = RandomFeatures(like=like, norm=norm, seed=7)
     problem = make_problem(loaded("gpt2"))
     edit = method.fit(problem)

@@ -12,6 +12,7 @@ from editor.measuring.summaries import edit_summary
 from editor.methods import METHODS
 from editor.methods.features.feature_edit import FeatureEdit
 from editor.methods.features.feature_literal import FeatureLiteral
+from editor.methods.features.least_squares import FeatureLeastSquares
 from editor.methods.features.pisces import Pisces
 from editor.methods.features.random_features import RandomFeatures
 from editor.model.tokens import batches
@@ -36,7 +37,7 @@ def test_an_edit_lowers_the_secrets_probability(loaded, family, architecture):
     problem = make_problem(model, architecture, stream="resid_post")
     located = problem.attribution.top(48)
     assert sum(map(len, located.values())) > 0
-    edit = FeatureEdit(units=48, gain=0.1, ridge=0.01, floor_nats=1e9, **ONE_PASS).fit(problem)
+    edit = FeatureLeastSquares(units=48, gain=0.1, ridge=0.01, floor_nats=1e9, **ONE_PASS).fit(problem)
     before = log_p(model, problem)
     with edit.applied(model.model):
         assert log_p(model, problem) < before
@@ -46,7 +47,9 @@ def test_several_passes_erase_on_a_tiny_llama_and_the_revert_is_exact(loaded):
     model = loaded("llama")
     problem = make_problem(model, stream="resid_post")
     weights = {name: tensor.clone() for name, tensor in model.model.state_dict().items()}
-    edit = FeatureEdit(units=96, ridge=0.01, floor_nats=1e9, passes=24, rounds=1, repairs=0).fit(problem)
+    edit = FeatureLeastSquares(units=96, ridge=0.01, floor_nats=1e9, passes=24, rounds=1, repairs=0).fit(
+        problem
+    )
     assert all(torch.equal(tensor, weights[name]) for name, tensor in model.model.state_dict().items())
     changed = {
         f"model.layers.{n}.{part}.weight" for n in (0, 1) for part in ("mlp.down_proj", "self_attn.o_proj")
@@ -67,7 +70,7 @@ def test_what_both_projections_change_adds_up_to_what_was_wanted(loaded):
     problem.attribution.scores[Site(0, "resid_post")].fill_(-1.0)
     site, writing = SITES[1], writing_sites(SITES[1])
     few = problem.changed(erase=problem.erase[:1], chance=problem.chance[:1])
-    method = FeatureEdit(units=7, gain=1e-3, ridge=1e-9, floor_nats=1e9, **ONE_PASS)
+    method = FeatureLeastSquares(units=7, gain=1e-3, ridge=1e-9, floor_nats=1e9, **ONE_PASS)
     deltas = method.fit(few).deltas
     units = few.attribution.top(7)[site]
     (batch,) = batches(few.erase, pad=0, device=model.device)
@@ -94,9 +97,10 @@ def test_what_both_projections_change_adds_up_to_what_was_wanted(loaded):
 def test_every_method_works_and_leaves_the_model_as_it_was(loaded, family, name):
     model = loaded(family)
     problem = make_problem(model, stream="resid_post")
-    everything = FeatureEdit(units=20, floor_nats=1e9, passes=2, rounds=2, repairs=1)
+    everything = FeatureLeastSquares(units=20, floor_nats=1e9, passes=2, rounds=2, repairs=1)
     method = {
-        "feature-edit": everything,
+        "feature-edit": FeatureEdit(units=20, steps=3, texts=1),
+        "feature-least-squares": everything,
         "random-features": RandomFeatures(like=everything),
         "feature-literal": FeatureLiteral(units=20),
         "pisces": Pisces(units=20),
@@ -104,7 +108,7 @@ def test_every_method_works_and_leaves_the_model_as_it_was(loaded, family, name)
     before = {n: t.clone() for n, t in model.model.state_dict().items()}
     edit = method.fit(problem)
     assert all(torch.equal(tensor, before[n]) for n, tensor in model.model.state_dict().items())
-    assert edit.deltas.keys() <= {problem.parameter(site)[0] for site in problem.writing(problem.sites)}
+    assert edit.deltas.keys() <= {one for site in problem.sites for one in problem.projections(site)}
     rows = edit_summary(problem, edit, problem.attribution, 20).layers
     assert [row.site for row in rows] == ["resid_post.0", "resid_post.1"]
     assert sum(row.edit_norm**2 for row in rows) ** 0.5 == pytest.approx(edit.norm, rel=1e-3)
@@ -117,7 +121,7 @@ def test_dictionaries_of_both_streams_share_a_projection(loaded):
     problem = make_problem(model)
     attribution = FeatureAttribution(steps=1).fit(model, problem.erase, [], both)
     problem = problem.changed(dictionaries=both, attribution=attribution)
-    edit = FeatureEdit(units=150, gain=0.1, ridge=0.01, floor_nats=1e9, **ONE_PASS).fit(problem)
+    edit = FeatureLeastSquares(units=150, gain=0.1, ridge=0.01, floor_nats=1e9, **ONE_PASS).fit(problem)
     before = log_p(model, problem)
     with edit.applied(model.model):
         assert log_p(model, problem) < before

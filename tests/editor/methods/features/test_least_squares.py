@@ -3,7 +3,7 @@
 import torch
 
 from dictionaries.model.sites import Site
-from editor.methods.features.feature_edit import SEPARATION_EPSILON, separation
+from editor.methods.features.least_squares import SEPARATION_EPSILON, separation
 
 TOKENS, WIDTH = 400, 12
 

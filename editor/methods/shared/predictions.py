@@ -1,0 +1,71 @@
+"""What the original model predicts of some texts, kept in little memory, and how far an edited one is from it.
+
+Of each token's distribution p the `LIKELIEST` largest are kept, and their rest as one:
+
+    D = Σ_{j kept} p_j ln(p_j / q_j) + p_rest ln(p_rest / q_rest)   ≤   KL(p || q)
+
+which is KL(p || q) itself where the vocabulary is no larger. So nothing grows with the vocabulary.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from editor.model.forward import marked_logits
+from editor.model.loading import LoadedModel
+from editor.model.tokens import TokenSequence
+from editor.questions.retained import text_batches
+
+LIKELIEST = 64
+"""Tokens of a distribution that are kept."""
+LEAST = 1e-9
+"""Least probability of the rest."""
+
+
+class Predictions:
+    """Predictions p of the marked tokens of some texts, by the text's place. The model must be the original one.
+
+    Args:
+        loaded: the model.
+        sequences: texts.
+        places: which of them are read.
+    """
+
+    def __init__(
+        self, loaded: LoadedModel, sequences: Sequence[TokenSequence], places: Iterable[int]
+    ) -> None:
+        self._kept: dict[int, tuple[Tensor, Tensor]] = {}
+        chosen = [replace(sequences[place], index=place) for place in sorted(set(places))]
+        for batch in text_batches(loaded, chosen):
+            log_p = marked_logits(loaded.model, batch).log_softmax(1)
+            best = log_p.topk(min(LIKELIEST, log_p.shape[1]), dim=1)
+            for row, place in enumerate(batch.indices):
+                own = batch.rows == row
+                self._kept[place] = best.values[own], best.indices[own].to(torch.int32)
+
+    def divergence(
+        self, places: Sequence[int], logits: Float[Tensor, "tokens vocabulary"]
+    ) -> Float[Tensor, " tokens"]:
+        """Return D at each marked token, in nats.
+
+        Args:
+            places: texts whose marked tokens these are, in the batch's order.
+            logits: of the model as it stands.
+        """
+        before = torch.cat([self._kept[place][0] for place in places]).to(logits.device)  # ln p_j
+        indices = torch.cat([self._kept[place][1] for place in places]).to(logits.device).long()
+        # ln q_j, without the whole of log_softmax.
+        after = logits.gather(1, indices) - logits.logsumexp(1, keepdim=True)
+        kept = (before.exp() * (before - after)).sum(1)
+        if indices.shape[1] == logits.shape[1]:
+            return kept
+        rest_before, rest_after = _rest(before), _rest(after)
+        return kept + rest_before.exp() * (rest_before - rest_after)
+
+
+def _rest(log_p: Float[Tensor, "tokens kept"]) -> Float[Tensor, " tokens"]:
+    """Return ln of what the kept probabilities leave of 1."""
+    return (1 - log_p.exp().sum(1)).clamp(min=LEAST).log()
