@@ -2,8 +2,10 @@
 
 Each fact's locating wordings are split once more: an edit is fitted on two thirds and judged on all, so that the
 search rewards what carries over to wordings it has not seen. Verification's wordings and its held-out text take no
-part. The second trial answers the first: stronger where that one does not erase, gentler where it does. From then on
-Optuna's TPE sampler (Bergstra et al. 2011) minimises leakage and collateral together.
+part. Each of the next `ANSWERS` trials answers the one before if that is the best so far: stronger where it does not
+erase, holding what must stay more firmly where it costs too much, gentler where it does neither. From then on Optuna's
+TPE sampler (Bergstra et al. 2011) minimises leakage and collateral together. A trial goes on from the best edit as long
+as that one misses the policy, where the method can; a gentler one starts from scratch.
 """
 
 from collections import defaultdict
@@ -17,6 +19,9 @@ from editor.methods.shared.searching import with_settings
 from editor.questions.probes import Probe
 from editor.results.report import TrialRow
 from editor.tuning.judge import TrialJudge, TrialResult
+
+ANSWERS = 3
+"""Trials after the first that answer the best one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +70,7 @@ class StrengthSearch:
     """
 
     trials: int = 8
-    patience: int = 3
+    patience: int = 1
     seed: int = 0
     start: Method = field(default_factory=FeatureEdit)
     keep_edits: bool = False
@@ -87,12 +92,10 @@ class StrengthSearch:
         results: list[TrialResult] = []
         best: TrialResult | None = None
         for number in range(self.trials):
-            start = None
-            if number == 1:
-                answer = space.moved(results[0].method, stronger=not results[0].erases)
-                study.enqueue_trial(space.values(answer))
-                # What did not go deep enough resumes from where it stands; what went too deep starts from scratch.
-                start = best.edit if best and not best.erases else None
+            # An answer that was no better is not given again.
+            if best is not None and number <= ANSWERS and _best(results) == number - 1:
+                study.enqueue_trial(space.values(_answer(best)))
+            start = best.edit if best is not None and not _settled(best) else None
             trial = study.ask()
             settings = {name: values.suggested(trial, name) for name, values in space.ranges.items()}
             result = judge.judge(problem, with_settings(self.start, settings), start)
@@ -108,8 +111,20 @@ class StrengthSearch:
 
     def _stalled(self, results: Sequence[TrialResult]) -> bool:
         best = _best(results)
-        settled = results[best].feasible and results[best].erases
-        return settled and len(results) - 1 - best >= self.patience
+        return _settled(results[best]) and len(results) - 1 - best >= self.patience
+
+
+def _answer(best: TrialResult) -> Method:
+    """Return the method that answers the best trial so far."""
+    space = best.method.space
+    if best.erases and not best.feasible and space.holding is not None:
+        return space.held(best.method)
+    return space.moved(best.method, stronger=not best.erases)
+
+
+def _settled(result: TrialResult) -> bool:
+    """Tell whether a trial meets the policy, with room within its ceilings."""
+    return result.feasible and result.erases
 
 
 def _best(results: Sequence[TrialResult]) -> int:
@@ -119,11 +134,10 @@ def _best(results: Sequence[TrialResult]) -> int:
 
 def preference(result: TrialResult) -> tuple[bool, bool, float, float]:
     """Rank a trial: policy first, then room within its ceilings, then leakage where there is none, then gentleness."""
-    settled = result.feasible and result.erases
     return (
         not result.feasible,
         not result.erases,
-        0.0 if settled else result.leakage - result.kept,
+        0.0 if _settled(result) else result.leakage - result.kept,
         result.collateral,
     )
 

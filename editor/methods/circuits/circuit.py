@@ -25,6 +25,8 @@ CIRCUIT_SPACE = SearchSpace(
     strength="margin_nats",
     stronger=2.0,
     gentler=-1.0,
+    holding="retain",
+    firmer=3.0,
 )
 
 

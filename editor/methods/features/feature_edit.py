@@ -79,6 +79,8 @@ class FeatureEdit:
         strength="margin_nats",
         stronger=1.5,
         gentler=-1.0,
+        holding="retain",
+        firmer=3.0,
     )
 
     units: int = 800

@@ -47,20 +47,30 @@ class SearchSpace:
         strength: name of the setting that makes an edit stronger where it grows.
         stronger: summand of the strength (factor, on a logarithmic range) where an edit is too weak.
         gentler: the same where an edit is too strong.
+        holding: name of the setting that weighs what must stay, where a method has one.
+        firmer: summand of it (factor, on a logarithmic range) where an edit costs too much.
     """
 
     ranges: Mapping[str, Range]
     strength: str
     stronger: float
     gentler: float
+    holding: str | None = None
+    firmer: float = 1.0
 
     def moved(self, method: M, *, stronger: bool) -> M:
         """Return a method one step stronger or gentler, within the range."""
-        allowed, by = self.ranges[self.strength], self.stronger if stronger else self.gentler
-        value = setting(method, self.strength)
+        return self._step(method, self.strength, self.stronger if stronger else self.gentler)
+
+    def held(self, method: M) -> M:
+        """Return a method that holds what must stay one step more firmly, within the range; itself if none can."""
+        return method if self.holding is None else self._step(method, self.holding, self.firmer)
+
+    def _step(self, method: M, name: str, by: float) -> M:
+        allowed, value = self.ranges[name], setting(method, name)
         # On a logarithmic range a step is a factor, else a summand.
         value = min(allowed.high, max(allowed.low, value * by if allowed.log else value + by))
-        return with_settings(method, {self.strength: round(value) if allowed.whole else value})
+        return with_settings(method, {name: round(value) if allowed.whole else value})
 
     def values(self, method: object) -> dict[str, float]:
         """Return a method's value of each setting, by name."""

@@ -33,7 +33,7 @@ class Judge:
         )
 
 
-@pytest.mark.parametrize(("enough", "step"), [(3.0, -1.0), (4.5, 0.75)])
+@pytest.mark.parametrize(("enough", "step"), [(3.0, -1.0), (4.5, 1.5)])
 def test_the_second_trial_answers_the_first(enough, step):
     judge = Judge(enough)
     first, second = StrengthSearch(trials=2).fit(None, judge).trials
@@ -41,6 +41,30 @@ def test_the_second_trial_answers_the_first(enough, step):
     assert (judge.starts[1] is None) is first.erases  # a stronger one goes on from the first
     assert first.method == FeatureEdit()
     assert second.method.margin_nats == pytest.approx(first.method.margin_nats + step)
+
+
+class Costly(Judge):
+    """Erases, and costs too much unless what must stay weighs enough."""
+
+    def judge(self, problem, method, start=None):
+        result = super().judge(problem, method, start)
+        feasible = method.retain >= self.enough
+        return replace(result, feasible=feasible, erases=True, kept=method.retain / 1000)
+
+
+def test_what_costs_too_much_goes_on_with_what_must_stay_held_more_firmly():
+    judge = Costly(100.0)
+    trials = StrengthSearch(trials=4).fit(None, judge).trials
+    assert [trial.method.retain for trial in trials[:3]] == pytest.approx([30.0, 90.0, 270.0])
+    assert [trial.feasible for trial in trials[:3]] == [False, False, True]
+    assert [start is None for start in judge.starts] == [True, False, False, True]
+    assert trials[3].method.margin_nats < trials[2].method.margin_nats  # settled: then gentler, from scratch
+
+
+def test_holding_more_firmly_stays_in_the_range_and_asks_nothing_of_a_method_that_holds_nothing():
+    space = FeatureEdit.space
+    assert space.held(FeatureEdit(retain=250.0)).retain == space.ranges["retain"].high
+    assert replace(space, holding=None).held(FeatureEdit()) == FeatureEdit()
 
 
 @pytest.mark.parametrize("enough", [0.5, 3.0, 4.5])
