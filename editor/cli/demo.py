@@ -43,9 +43,9 @@ def demo(ctx: click.Context, /, architecture: str, **options: Any) -> None:
         request=lab.request,
         probes=lab.probes,
         dictionary=lab.dictionaries(architecture),
-        # Two short trials: `expunge erase` takes up to eight, of two rounds where they start warm.
-        trials=2,
-        settings={"warm_start_rounds": 1},
+        # One trial of fewer steps: `expunge erase` takes up to eight.
+        trials=1,
+        settings={"steps": 200, "warm_start_steps": 100},
         **request_fields(options),
     )
     report = run_erase(request)

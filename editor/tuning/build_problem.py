@@ -13,6 +13,7 @@ from editor.measuring.evaluation_data import EvaluationData, decoy_maker
 from editor.model.loading import LoadedModel
 from editor.progress import Stages
 from editor.questions.asking import encode_probes
+from editor.questions.borrowed import borrowed
 from editor.questions.chance import chance_levels
 from editor.questions.probes import Probe, Target, sample
 from editor.tuning.judge import TrialJudge
@@ -20,6 +21,8 @@ from editor.tuning.search import split_wordings
 
 RETAINED_PROBES = 4_000
 """Largest number of questions about what must stay: in the text, facts stand mostly after others."""
+BORROWED_WORDINGS = 4
+"""Wordings of others in which a fact that must stay is asked for."""
 TRIAL_KEPT_PROBES = 400
 COMPARABLE_PROBES = 20_000
 """Questions about other people that locators compare with; a seeded sample where there are more."""
@@ -56,7 +59,7 @@ def build_problem(
         erase=encode_probes(before.loaded, erased),
         chance=chance_levels(before.loaded, erased, decoy_maker(case).format),
         retain=before.data.fitting_text,
-        questions=encode_probes(before.loaded, _retained_probes(case)),
+        questions=encode_probes(before.loaded, [*_retained_probes(case), *_borrowed_probes(case)]),
         facts=fact_numbers(erased),
         others=encode_probes(before.loaded, sample(others, len(erased), case.seed)),
         asked=erased,
@@ -121,3 +124,19 @@ def _retained_probes(case: Case) -> list[Probe]:
     taken = {id(probe) for probe in namesakes}
     rest = [p for p in kept if id(p) not in taken]
     return [*near, *sample(rest, min(RETAINED_PROBES - len(near), len(rest) * 2 // 3), case.seed)]
+
+
+def _borrowed_probes(case: Case) -> list[Probe]:
+    """Ask for what must stay in wordings of other people, none of them verification's, half as often as in its own.
+
+    The model may or may not know the answers there: whatever it says is what must stay.
+    """
+    kept = [probe for probe in case.probes if not probe.is_erased]
+    held_back = {(probe.target.subject, probe.prompt) for probe in kept if probe.split == "verification"}
+    locating = [probe for probe in kept if probe.split == "locating"]
+    found = borrowed(locating, BORROWED_WORDINGS, case.seed)
+    return sample(
+        (probe for probe in found if (probe.target.subject, probe.prompt) not in held_back),
+        RETAINED_PROBES // 2,
+        case.seed,
+    )
