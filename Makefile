@@ -73,7 +73,7 @@ layers: $(VENV)/.installed
 check: lint types layers test  ## everything
 
 lab: $(VENV)/.installed  ## rebuild examples/rivermouth from its seed
-	$(BIN)/python examples/rivermouth/build.py
+	$(BIN)/python -m examples.rivermouth.build
 
 benchmarks: $(VENV)/.installed $(PARITY)/.installed  ## ratios against plain implementations and other packages, in one run each
 	$(BIN)/python -m tests.benchmarks
