@@ -25,7 +25,9 @@ def build_model(shape: LabShape, tokenizer: PreTrainedTokenizerFast, seed: int) 
     torch.manual_seed(shape.number(seed))
     config = CONFIGS[shape.architecture](shape)
     config.vocab_size = len(tokenizer)
-    config.bos_token_id = config.eos_token_id = config.pad_token_id = tokenizer.bos_token_id
+    # No padding token: Llama and others keep its embedding at zero, and here it would be the start token's.
+    config.bos_token_id = config.eos_token_id = tokenizer.bos_token_id
+    config.pad_token_id = None
     config.tie_word_embeddings = shape.tied
     return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
 

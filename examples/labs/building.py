@@ -1,7 +1,10 @@
-"""Labs on disk: built once, and kept under `build/labs`."""
+"""Labs on disk: built once, and kept under `build/labs`. `python -m examples.labs.building NAME SEED` builds one."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
@@ -17,11 +20,14 @@ from examples.labs.judge import leakage, open_checkpoint, read_questions
 from examples.labs.shapes import LabShape
 from examples.labs.styles import STYLES
 from examples.rivermouth import assets
+from examples.rivermouth.build import ENVIRONMENT
 from examples.rivermouth.tokenizer import train_tokenizer
 from examples.rivermouth.training import FRESH_START_SHARE, Packer, fit
 
-FOLDER = Path(__file__).resolve().parents[2] / "build" / "labs"
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "build" / "labs"
 POLICY = "gdpr"
+"""Preset that every lab is erased by, as it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +49,11 @@ class Lab:
     def corpus(self) -> Path:
         """The documents, a JSON object with `text` a line."""
         return self.folder / "corpus.jsonl"
+
+    @property
+    def labelled(self) -> Path:
+        """The same documents with the people in each: detection then knows everybody's names."""
+        return self.folder / "labelled.jsonl"
 
     @property
     def judge(self) -> Path:
@@ -90,6 +101,18 @@ def ensure_lab(shape: LabShape, seed: int, folder: Path = FOLDER) -> Lab:
     return Lab(folder=place)
 
 
+def ensure_apart(shape: LabShape, seed: int) -> Lab:
+    """Return a named lab in `FOLDER`, building it in a process of one thread where it is missing.
+
+    Raises:
+        subprocess.CalledProcessError: the build failed.
+    """
+    command = [sys.executable, "-m", "examples.labs.building", shape.name, str(seed)]
+    if find_lab(shape, seed) is None:
+        subprocess.run(command, env=ENVIRONMENT | os.environ, cwd=ROOT, check=True)
+    return ensure_lab(shape, seed)
+
+
 def _build(shape: LabShape, seed: int, lab: Lab) -> None:
     """Write everything of a lab into a folder."""
     content = make_content(shape, seed)
@@ -121,14 +144,13 @@ def _build(shape: LabShape, seed: int, lab: Lab) -> None:
 
 def write_content(lab: Lab, content: Content, shape: LabShape) -> None:
     """Write the corpus as its owner would have it, who asks for erasure, and the judge's questions."""
-    assets.write_jsonl(
-        lab.corpus,
-        (
-            {"id": f"text-{number:05d}", "text": document.text}
-            | ({"subjects": list(document.subjects)} if shape.subjects else {})
-            for number, document in enumerate(content.documents, start=1)
-        ),
-    )
+    texts = [{"id": f"text-{n:05d}", "text": d.text} for n, d in enumerate(content.documents, start=1)]
+    labelled = [
+        text | {"subjects": list(document.subjects)}
+        for text, document in zip(texts, content.documents, strict=True)
+    ]
+    assets.write_jsonl(lab.corpus, labelled if shape.subjects else texts)
+    assets.write_jsonl(lab.labelled, labelled)
     (lab.folder / "erased.json").write_text(
         json.dumps(list(content.erased), indent=2) + "\n", encoding="utf-8"
     )
@@ -153,3 +175,9 @@ def train(
     batches = list(packer.batches(shape.epochs, shape.batch_windows, shape.number(seed)))
     fit(model, batches, shape.training, label=shape.name)
     return model
+
+
+if __name__ == "__main__":
+    from examples.labs.named import LABS
+
+    ensure_lab(LABS[sys.argv[1]], int(sys.argv[2]))

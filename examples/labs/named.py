@@ -1,6 +1,6 @@
 """The labs by name, in two groups fixed beforehand: erasure is developed on the one and judged on the other."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from examples.labs.shapes import LabShape
@@ -31,13 +31,12 @@ JUDGING = (
         styles=("letters",),
         layers=5,
         width=160,
-        tied=True,
         vocabulary=1536,
         split_digits=False,
-        context=192,
         people=40,
         mentions=10,
         epochs=10,
+        batch_windows=8,
     ),
     LabShape(
         name="mistral-biographies",
@@ -50,6 +49,7 @@ JUDGING = (
         context=192,
         dtype="float32",
         people=50,
+        batch_windows=8,
     ),
     LabShape(
         name="qwen3-chat",
@@ -58,14 +58,13 @@ JUDGING = (
         layers=6,
         width=128,
         people=70,
-        mentions=4,
-        epochs=25,
+        mentions=3,
+        epochs=20,
     ),
     LabShape(
         name="gemma2-bulletin",
         architecture="gemma2",
         styles=("bulletin",),
-        layers=4,
         width=160,
         vocabulary=2048,
         people=60,
@@ -76,15 +75,14 @@ JUDGING = (
         name="neox-mixed",
         architecture="gpt-neox",
         styles=("bulletin", "key-values", "letters", "biographies", "chat"),
-        layers=4,
         width=224,
         heads=7,
-        tied=True,
         context=192,
         dtype="float32",
         people=150,
-        mentions=5,
-        epochs=14,
+        mentions=4,
+        epochs=10,
+        batch_windows=8,
     ),
 )
 """Labs that erasure is judged on: nothing is set or changed by what is seen on them."""
@@ -94,3 +92,18 @@ GROUPS: Mapping[str, tuple[LabShape, ...]] = MappingProxyType(
 )
 LABS: Mapping[str, LabShape] = MappingProxyType({shape.name: shape for shape in (*DEVELOPMENT, *JUDGING)})
 GRIDS: Mapping[str, tuple[LabShape, ...]] = MappingProxyType({"small": (*DEVELOPMENT, *JUDGING)})
+
+
+def group_of(name: str) -> str:
+    """Return the group of a lab."""
+    return next(group for group, shapes in GROUPS.items() if any(shape.name == name for shape in shapes))
+
+
+def chosen_labs(names: Sequence[str], group: str | None, grid: str | None) -> list[LabShape]:
+    """Return the labs named, and those of a grid and a group; where both are given, those in both."""
+    several = [
+        shape
+        for shape in (GRIDS[grid] if grid else LABS.values())
+        if (grid or group) and (group is None or group_of(shape.name) == group)
+    ]
+    return list(dict.fromkeys([*(LABS[name] for name in names), *several]))

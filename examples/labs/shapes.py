@@ -21,7 +21,9 @@ PRIVATE = {
 PUBLIC = ("occupation", "home_town", "department")
 """Relations that nobody asks to erase."""
 RELATIONS = (*PRIVATE, *PUBLIC)
-RECIPE = 1
+_ADAMW_RATE = 2e-3
+"""Peak learning rate where AdamW trains everything."""
+RECIPE = 2
 """Number of the recipe; whoever changes what is built raises it, so that no old lab is taken for a new one."""
 
 
@@ -94,18 +96,27 @@ class LabShape:
             raise ValueError("layers, mentions, epochs and batch_windows are at least 1")
 
     @property
+    def summary(self) -> str:
+        """The shape in one line."""
+        model = (
+            f"{self.architecture}, {self.layers} layers, d {self.width}, {'tied' if self.tied else 'untied'}, "
+            f"{self.vocabulary} tokens, digits {'split' if self.split_digits else 'not split'}, {self.dtype}"
+        )
+        styles = " + ".join(self.styles)
+        return f"{model}; {self.people} people, {styles}, {self.mentions} × {self.epochs} times seen"
+
+    @property
     def training(self) -> Training:
         """Settings of the training."""
-        given = {"matrix_learning_rate": self.rate} if self.muon and self.rate else {}
-        adam = {} if self.muon else {"learning_rate": self.rate or 2e-3}
+        rate = self.rate or (Training().matrix_learning_rate if self.muon else _ADAMW_RATE)
         return Training(
             width=self.width,
             heads=self.heads,
             epochs=self.epochs,
             batch_windows=self.batch_windows,
+            matrix_learning_rate=rate,
+            learning_rate=Training().learning_rate if self.muon else rate,
             muon=self.muon,
-            **given,
-            **adam,
         )
 
     def digest(self, seed: int) -> str:
