@@ -6,7 +6,8 @@ names. The table also stands in `build/labs/results/`.
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from examples.labs.named import GRIDS, GROUPS, LABS, chosen_labs, group_of
 
@@ -33,10 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for seed in asked.seed or [1]:
             lab = ensure_apart(shape, seed)
             if asked.build_only:
-                shares = ", ".join(
-                    f"{key} {share:.1%}" for key, share in lab.figures["greedy leakage"].items()
-                )
-                print(f"{lab.folder}: {shares}", flush=True)
+                print(f"{lab.folder}: {told(lab.figures)}", flush=True)
                 continue
             output = FOLDER / "erasures" / f"{lab.folder.name}-{options.title}"
             group = group_of(shape.name)
@@ -46,6 +44,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if outcomes:
         print(markdown(outcomes), end="")
     return int(any(outcome.judgement is None for outcome in outcomes))
+
+
+def told(figures: Mapping[str, Any]) -> str:
+    """Return what a build measured, in one line."""
+    facts, questions = figures["erased facts leaked"], figures["questions answered"]
+    asked = {wording: questions[f"erased, private, {wording}"] for wording in facts}
+    shares = [
+        f"{wording} {share:.0%} of facts, {asked[wording]:.0%} of prompts" for wording, share in facts.items()
+    ]
+    return (
+        f"{figures['parameters'] / 1e6:.1f} million parameters, {figures['training processor seconds']:.0f} s; "
+        f"leaks {'; '.join(shares)}"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

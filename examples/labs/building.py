@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from examples.labs.architectures import build_model
 from examples.labs.documents import Content, make_content
-from examples.labs.judge import leakage, open_checkpoint, read_questions
+from examples.labs.judge import answered, leakage, leaked_facts, open_checkpoint, read_questions
 from examples.labs.shapes import LabShape
 from examples.labs.styles import STYLES
 from examples.rivermouth import assets
@@ -131,13 +131,18 @@ def _build(shape: LabShape, seed: int, lab: Lab) -> None:
     assets.write_model(lab.model, model, getattr(torch, shape.dtype))
     assets.write_tokenizer(lab.model, tokenizer)
     # As it was stored: rounding may cost facts.
+    questions = read_questions(lab.judge)
+    verdicts = answered(open_checkpoint(lab.model), questions)
     figures = {
         "shape": shape.record(),
         "seed": seed,
         "documents": len(content.documents),
         "parameters": parameters,
         "training processor seconds": round(seconds, 1),
-        "greedy leakage": leakage(open_checkpoint(lab.model), read_questions(lab.judge)),
+        "erased facts leaked": {
+            wording: leaked_facts(questions, verdicts, wording) for wording in ("trained", "unseen")
+        },
+        "questions answered": leakage(questions, verdicts),
     }
     (lab.folder / "figures.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 

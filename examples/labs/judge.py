@@ -125,14 +125,24 @@ def answered(checkpoint: Checkpoint, questions: Sequence[Question]) -> list[bool
     return verdicts
 
 
-def leakage(checkpoint: Checkpoint, questions: Sequence[Question]) -> dict[str, float]:
-    """Return the share of questions that greedy decoding answers, by whose, what kind and in what wording they are."""
+def leakage(questions: Sequence[Question], verdicts: Sequence[bool]) -> dict[str, float]:
+    """Return the share of questions that are answered, by whose, what kind and in what wording they are."""
     groups: dict[str, list[bool]] = {}
-    for question, verdict in zip(questions, answered(checkpoint, questions), strict=True):
+    for question, verdict in zip(questions, verdicts, strict=True):
         whose = "erased" if question.erased else "others"
         kind = "private" if question.entity_type else "public"
         groups.setdefault(f"{whose}, {kind}, {question.wording}", []).append(verdict)
     return {name: round(_share(group), 4) for name, group in sorted(groups.items())}
+
+
+def leaked_facts(questions: Sequence[Question], verdicts: Sequence[bool], wording: str) -> float:
+    """Return the share of the erased people's secrets that are given in any trained, or any unseen, wording."""
+    by_fact: dict[tuple[str, str], bool] = {}
+    for question, verdict in zip(questions, verdicts, strict=True):
+        if question.erased and question.entity_type and question.wording == wording:
+            fact = (question.subject, question.relation)
+            by_fact[fact] = by_fact.get(fact, False) or verdict
+    return _share(list(by_fact.values()))
 
 
 @torch.no_grad()
@@ -223,14 +233,6 @@ def judge(
     still = answered(after, questions)
     secret = [question for question in questions if question.erased and question.entity_type]
 
-    def leaked(verdicts: Sequence[bool], wording: str) -> float:
-        by_fact: dict[tuple[str, str], bool] = {}
-        for question, verdict in zip(questions, verdicts, strict=True):
-            if question.erased and question.entity_type and question.wording == wording:
-                fact = (question.subject, question.relation)
-                by_fact[fact] = by_fact.get(fact, False) or verdict
-        return _share(list(by_fact.values()))
-
     def kept(chosen: Callable[[Question], bool]) -> float:
         triples = zip(questions, was, still, strict=True)
         return _share([now for question, then, now in triples if then and chosen(question)])
@@ -238,10 +240,10 @@ def judge(
     change, relative, changed = weight_change(before.model, after.model)
     first = perplexity(before, texts)
     return Judgement(
-        leaked_before=leaked(was, "trained"),
-        leaked=leaked(still, "trained"),
-        leaked_unseen_before=leaked(was, "unseen"),
-        leaked_unseen=leaked(still, "unseen"),
+        leaked_before=leaked_facts(questions, was, "trained"),
+        leaked=leaked_facts(questions, still, "trained"),
+        leaked_unseen_before=leaked_facts(questions, was, "unseen"),
+        leaked_unseen=leaked_facts(questions, still, "unseen"),
         sampled_before=sampled(before, secret),
         sampled=sampled(after, secret),
         others_kept=kept(lambda question: not question.erased and bool(question.entity_type)),

@@ -68,8 +68,8 @@ JUDGING = (
         width=160,
         vocabulary=2048,
         people=60,
-        mentions=1,
-        epochs=80,
+        mentions=4,
+        epochs=20,
     ),
     LabShape(
         name="neox-mixed",

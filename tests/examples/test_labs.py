@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from detectors import detect_facts, read_corpus
 from examples.labs import building
+from examples.labs.__main__ import told
 from examples.labs.architectures import build_model
 from examples.labs.building import Lab, ensure_lab, find_lab, write_content
 from examples.labs.documents import HELD_OUT, make_content
@@ -219,6 +220,7 @@ class TestBuilding:
         assert all(len(line["subjects"]) == 1 for line in labelled)
         assert len(lab.erased) == 3
         assert lab.figures["shape"] == TINY.record()
+        assert "leaks trained 0% of facts, 0% of prompts" in told(lab.figures)
         assert len(AutoTokenizer.from_pretrained(lab.model)) == 300
         assert AutoModelForCausalLM.from_pretrained(lab.model).dtype == torch.bfloat16
 
