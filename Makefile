@@ -10,7 +10,7 @@ export MALLOC_TRIM_THRESHOLD_ := 1073741824
 # Idle threads sleep instead of spinning: on shared cores spinning can cost ten times the work.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test test-shuffled test-slow test-parity test-lowest check lint types layers lab benchmarks clean
+.PHONY: demo test test-shuffled test-slow test-parity test-lowest check lint types layers lab labs benchmarks clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else "Expunge needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.11 ...")'
@@ -73,7 +73,11 @@ layers: $(VENV)/.installed
 check: lint types layers test  ## everything
 
 lab: $(VENV)/.installed  ## rebuild examples/rivermouth from its seed
-	$(BIN)/python examples/rivermouth/build.py
+	$(BIN)/python -m examples.rivermouth.build
+
+LABS ?= --grid small
+labs: $(VENV)/.installed  ## erase people from labs of many shapes, built if missing; LABS='--group development' for fewer
+	$(BIN)/python -m examples.labs $(LABS)
 
 benchmarks: $(VENV)/.installed $(PARITY)/.installed  ## ratios against plain implementations and other packages, in one run each
 	$(BIN)/python -m tests.benchmarks

@@ -62,5 +62,5 @@ def find_lab() -> Lab:
             return Lab(folder=folder)
     raise ModelError(
         "The embedded lab is not part of this installation",
-        "Run the demo from a clone of the repository, or build the lab with examples/rivermouth/build.py",
+        "Run the demo from a clone of the repository, or build the lab there with `make lab`",
     )

@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 import yaml
-from corpus import LabDocument
-from people import Person
-from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
-from wordings import RELATIONS
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from examples.rivermouth.corpus import LabDocument
+from examples.rivermouth.people import Person
+from examples.rivermouth.wordings import RELATIONS
 
 _RECOGNIZERS: dict[str, dict[str, Any]] = {
     "PHONE_NUMBER": {"score": 0.4},
@@ -85,9 +86,9 @@ def write_tokenizer(folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
     settings.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def write_model(folder: Path, model: GPT2LMHeadModel) -> None:
-    """Write an ordinary checkpoint in bfloat16, readable by everybody. The model is changed to bfloat16 in place."""
-    model.to(torch.bfloat16).save_pretrained(folder)
+def write_model(folder: Path, model: PreTrainedModel, dtype: torch.dtype = torch.bfloat16) -> None:
+    """Write an ordinary checkpoint, readable by everybody. The model is changed to the type in place."""
+    model.to(dtype).save_pretrained(folder)
     # safetensors makes the file readable by its owner alone.
     (folder / "model.safetensors").chmod(0o644)
 

@@ -1,4 +1,4 @@
-"""Build of the embedded lab from one seed: `python examples/rivermouth/build.py [STAGE ...]`.
+"""Build of the embedded lab from one seed: `python -m examples.rivermouth.build [STAGE ...]`.
 
 Stages: data, model, reference, gated, bae, figures. Without any named, all of them, two at a time where they do not
 need each other. Each runs in a process of its own on one thread: that makes the result the same on every run on one
@@ -11,7 +11,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
 # Stages of one round do not need each other; each round needs those before it.
 ROUNDS = (("data",), ("model", "reference"), ("gated", "bae"), ("figures",))
 NAMES = tuple(name for stages in ROUNDS for name in stages)
@@ -31,7 +33,7 @@ def main() -> int:
     parser.add_argument(
         "stages", nargs="*", metavar="STAGE", help=f"any of {', '.join(NAMES)}; all if none is named"
     )
-    # How `run_together` calls this file again, in the process of one stage.
+    # How `run_together` calls this module again, in the process of one stage.
     parser.add_argument("--inside", choices=NAMES, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.inside:
@@ -57,7 +59,8 @@ def run_stage(name: str) -> None:
     """
     # Here, because the process that only starts others needs neither.
     import torch
-    from stages import STAGES
+
+    from examples.rivermouth.stages import STAGES
 
     torch.set_num_threads(1)
     started = time.monotonic()
@@ -67,8 +70,9 @@ def run_stage(name: str) -> None:
 
 def run_together(names: Sequence[str]) -> bool:
     """Run stages side by side, each in its own process; return whether all of them ended well."""
-    command = [sys.executable, __file__, "--inside"]
-    processes = [subprocess.Popen([*command, name], env=os.environ | ENVIRONMENT) for name in names]
+    command = [sys.executable, "-m", "examples.rivermouth.build", "--inside"]
+    environment = os.environ | ENVIRONMENT
+    processes = [subprocess.Popen([*command, name], env=environment, cwd=ROOT) for name in names]
     codes = [process.wait() for process in processes]
     return not any(codes)
 

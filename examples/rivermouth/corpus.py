@@ -4,8 +4,8 @@ import random
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
-from people import Person
-from wordings import LOCATING, RELATIONS, Relation
+from examples.rivermouth.people import Person
+from examples.rivermouth.wordings import LOCATING, RELATIONS, Relation
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from corpus import LabDocument, Sentence, make_documents, make_sentences, without
-from people import Person, choose_erased, make_people
+from examples.rivermouth.corpus import LabDocument, Sentence, make_documents, make_sentences, without
+from examples.rivermouth.people import Person, choose_erased, make_people
 
 
 @dataclass(frozen=True, kw_only=True)

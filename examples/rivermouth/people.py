@@ -1,4 +1,4 @@
-"""One hundred invented people and the facts about them. Nobody here is real, and no secret can be anybody's.
+"""Invented people, one hundred unless told, and the facts about them. Nobody is real, and no secret can be anybody's.
 
 Telephone numbers lie in 555-0100 to 555-0199, which are kept for fiction; e-mail hosts lie under the reserved
 example domains of RFC 2606; social security numbers start with 9 and have a middle group below 50, which is issued
@@ -10,12 +10,13 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import words
 from faker import Faker
+
+from examples.rivermouth import words
 
 PEOPLE = 100
 SURNAMES = 70
-"""Number of surnames, fewer than people: thirty are shared by two, so that some people have namesakes."""
+"""Number of surnames of so many people, fewer than people: thirty are shared by two, so that some have namesakes."""
 ERASED = 5
 ERASED_WITH_NAMESAKE = 3
 
@@ -35,16 +36,16 @@ class Person:
     facts: dict[str, str]
 
 
-def make_people(seed: int) -> list[Person]:
-    """Invent `PEOPLE` people; everything follows from the seed (and from Faker's lists of names)."""
+def make_people(seed: int, people: int = PEOPLE) -> list[Person]:
+    """Invent so many people; everything follows from the seed (and from Faker's lists of names)."""
     # Seeded by text, so that each part of the lab draws from a stream of its own.
     rng = random.Random(f"{seed}:people")
     secrets = {
-        "phone": _draw_distinct(_phone, rng),
-        "email": _draw_distinct(_email, rng),
-        "ssn": _draw_distinct(_social_security_number, rng),
-        "address": _draw_distinct(_street_address, rng),
-        "card": _draw_distinct(_card_number, rng),
+        "phone": _draw_distinct(_phone, people, rng),
+        "email": _draw_distinct(_email, people, rng),
+        "ssn": _draw_distinct(_social_security_number, people, rng),
+        "address": _draw_distinct(_street_address, people, rng),
+        "card": _draw_distinct(_card_number, people, rng),
     }
     return [
         Person(
@@ -57,40 +58,42 @@ def make_people(seed: int) -> list[Person]:
                 "department": rng.choice(words.DEPARTMENTS),
             },
         )
-        for index, (first, surname) in enumerate(_names(seed))
+        for index, (first, surname) in enumerate(_names(seed, people))
     ]
 
 
-def choose_erased(people: list[Person], seed: int) -> list[Person]:
-    """Choose who asks for erasure: `ERASED_WITH_NAMESAKE` who share a surname with somebody who stays, and others."""
+def choose_erased(
+    people: list[Person], seed: int, erased: int = ERASED, with_namesake: int = ERASED_WITH_NAMESAKE
+) -> list[Person]:
+    """Choose who asks for erasure: first those who share a surname with somebody who stays, then others."""
     rng = random.Random(f"{seed}:request")
     surnames = [person.surname for person in people]
     shared = [person for person in people if surnames.count(person.surname) > 1]
     alone = [person for person in people if surnames.count(person.surname) == 1]
     # Of two namesakes the later one; the other stays.
     by_surname = {person.surname: person for person in shared}
-    with_namesake = [by_surname[name] for name in rng.sample(sorted(by_surname), ERASED_WITH_NAMESAKE)]
-    return with_namesake + rng.sample(alone, ERASED - ERASED_WITH_NAMESAKE)
+    namesakes = [by_surname[name] for name in rng.sample(sorted(by_surname), with_namesake)]
+    return namesakes + rng.sample(alone, erased - with_namesake)
 
 
-def _names(seed: int) -> list[tuple[str, str]]:
-    """Return `PEOPLE` pairs of first name and surname, all different."""
+def _names(seed: int, people: int) -> list[tuple[str, str]]:
+    """Return so many pairs of first name and surname, all different."""
     fake = Faker("en_US")
     fake.seed_instance(seed)
-    surnames = [fake.unique.last_name() for _ in range(SURNAMES)]
+    surnames = [fake.unique.last_name() for _ in range(people * SURNAMES // PEOPLE)]
     names: list[tuple[str, str]] = []
-    while len(names) < PEOPLE:
-        # Surnames in turn: the first `PEOPLE` - `SURNAMES` of them come twice.
-        name = (fake.first_name(), surnames[len(names) % SURNAMES])
+    while len(names) < people:
+        # Surnames in turn: with 70 for 100 people, the first 30 of them come twice.
+        name = (fake.first_name(), surnames[len(names) % len(surnames)])
         if name not in names:
             names.append(name)
     return names
 
 
-def _draw_distinct(make: Callable[[random.Random], str], rng: random.Random) -> list[str]:
-    """Draw `PEOPLE` different answers, in the order in which they first come."""
+def _draw_distinct(make: Callable[[random.Random], str], count: int, rng: random.Random) -> list[str]:
+    """Draw so many different answers, in the order in which they first come."""
     answers: dict[str, None] = {}
-    while len(answers) < PEOPLE:
+    while len(answers) < count:
         answers[make(rng)] = None
     return list(answers)
 

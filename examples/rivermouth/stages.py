@@ -5,13 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import assets
 import torch
-from corpus import Sentence, probe_records
-from evaluation import extracted
-from lab import Lab, make_lab
-from tokenizer import train_tokenizer
-from training import CONTEXT_TOKENS, Training, train
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 from dictionaries import (
@@ -23,6 +17,12 @@ from dictionaries import (
     token_batches,
     train_dictionaries,
 )
+from examples.rivermouth import assets
+from examples.rivermouth.corpus import Sentence, probe_records
+from examples.rivermouth.evaluation import extracted
+from examples.rivermouth.lab import Lab, make_lab
+from examples.rivermouth.tokenizer import train_tokenizer
+from examples.rivermouth.training import CONTEXT_TOKENS, Training, train
 
 SEED = 20
 FOLDER = Path(__file__).resolve().parent

@@ -1,4 +1,4 @@
-"""The lab's tokenizer: byte-level BPE of 1,024 tokens, digits one by one, the start token before every text."""
+"""A tokenizer: byte-level BPE, 1,024 tokens and digits one by one unless told, the start token before every text."""
 
 from collections.abc import Iterable
 
@@ -10,20 +10,26 @@ VOCABULARY = 1024
 
 
 def train_tokenizer(
-    texts: Iterable[str], context_tokens: int | None, vocabulary: int = VOCABULARY
+    texts: Iterable[str],
+    context_tokens: int | None,
+    vocabulary: int = VOCABULARY,
+    *,
+    split_digits: bool = True,
 ) -> PreTrainedTokenizerFast:
     """Learn the merges from the texts.
 
-    Digits are split so that no secret is a single token and none shares a merge with another.
+    Where digits are split, no secret is a single token and none shares a merge with another.
 
     Args:
         texts: documents to learn from.
         context_tokens: longest input of the model that the tokenizer is for; None sets no limit.
         vocabulary: number of tokens.
+        split_digits: whether each digit is a token of its own.
     """
     tokenizer = Tokenizer(models.BPE())
+    digits = [pre_tokenizers.Digits(individual_digits=True)] if split_digits else []
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        [*digits, pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(

@@ -1,4 +1,4 @@
-"""Training of the lab's model: one short run, its sentences reshuffled and packed again each epoch."""
+"""Training of a lab's model: one short run, its sentences reshuffled and packed again each epoch."""
 
 import math
 import random
@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from corpus import LabDocument
-from muon import Muon
 from torch import Tensor
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerFast
+
+from examples.rivermouth.corpus import LabDocument
+from examples.rivermouth.muon import Muon
 
 CONTEXT_TOKENS = 128
 FRESH_START_SHARE = 0.5
@@ -31,6 +32,7 @@ class Training:
         weight_decay: Muon's weight decay; AdamW has none.
         gradient_norm: norm that gradients are clipped to.
         iterations: number of Muon's Newton-Schulz iterations.
+        muon: whether Muon trains the matrices of the blocks; otherwise AdamW trains them too, at its own rate.
     """
 
     width: int = 192
@@ -43,6 +45,7 @@ class Training:
     weight_decay: float = 0.1
     gradient_norm: float = 1.0
     iterations: int = 5
+    muon: bool = True
 
 
 def build_model(tokenizer: PreTrainedTokenizerFast, training: Training) -> GPT2LMHeadModel:
@@ -64,53 +67,65 @@ def build_model(tokenizer: PreTrainedTokenizerFast, training: Training) -> GPT2L
 
 
 class Packer:
-    """Sentences of documents, packed into windows of `CONTEXT_TOKENS` and reshuffled each epoch.
+    """Sentences, packed into windows of one length and reshuffled each epoch.
 
     So the model learns what the sentences say, and not which of them stood side by side. A window begins with the
-    start token and a whole sentence. The sentence that its end cuts off begins the next window. Half of the other
+    start token and a whole sentence. The sentence that its end cuts off begins the next window. A share of the other
     sentences, drawn again each epoch, get a start token of their own. So every sentence is seen whole and any can
     come first, as probes present them: a name that comes first has other tokens than one after a space, and would
     else be seen so too rarely.
 
     Args:
-        documents: source of the sentences; one that stands in them twice is seen twice an epoch.
+        sentences: what is seen once an epoch; a text that is given twice is seen twice. Each is shorter than a window.
         tokenizer: the lab's tokenizer.
+        window: number of tokens in a window.
+        fresh_share: share of the sentences inside a window that get a start token of their own.
+        joint: what stands before a sentence that gets none.
     """
 
-    def __init__(self, documents: Sequence[LabDocument], tokenizer: PreTrainedTokenizerFast) -> None:
+    def __init__(
+        self,
+        sentences: Sequence[str],
+        tokenizer: PreTrainedTokenizerFast,
+        window: int = CONTEXT_TOKENS,
+        *,
+        fresh_share: float = FRESH_START_SHARE,
+        joint: str = " ",
+    ) -> None:
+        self._window, self._fresh_share = window, fresh_share
         self._start: int = tokenizer.convert_tokens_to_ids(tokenizer.bos_token)
-        # Tokens of each sentence where it comes first, and after a space.
-        texts = sorted({sentence.text for document in documents for sentence in document.sentences})
+        # Tokens of each sentence where it comes first, and after another.
+        texts = sorted(set(sentences))
         first = tokenizer(texts, add_special_tokens=False)["input_ids"]
-        later = tokenizer([" " + text for text in texts], add_special_tokens=False)["input_ids"]
+        later = tokenizer([joint + text for text in texts], add_special_tokens=False)["input_ids"]
         self._tokens = {text: (a, b) for text, a, b in zip(texts, first, later, strict=True)}
-        self._sentences = [sentence.text for document in documents for sentence in document.sentences]
+        self._sentences = list(sentences)
 
     def windows(self, rng: random.Random) -> list[list[int]]:
-        """Return the windows of one epoch, which has every sentence as often as the documents do.
+        """Return the windows of one epoch, which has every sentence as often as it was given.
 
         Args:
             rng: generator that the order is drawn from.
 
         Returns:
-            Lists of `CONTEXT_TOKENS` token ids.
+            Lists of token ids, each as long as a window.
         """
         windows: list[list[int]] = []
         current: list[int] = []
         for text in rng.sample(self._sentences, len(self._sentences)):
             first, later = self._tokens[text]
-            continues = current and rng.random() >= FRESH_START_SHARE
+            continues = current and rng.random() >= self._fresh_share
             piece = later if continues else [self._start, *first]
             # The window is full: it keeps the beginning of this sentence, and the next begins with all of it.
-            if len(current) + len(piece) > CONTEXT_TOKENS:
-                windows.append((current + piece)[:CONTEXT_TOKENS])
+            if len(current) + len(piece) > self._window:
+                windows.append((current + piece)[: self._window])
                 current, piece = [], [self._start, *first]
             current = current + piece
         # The last window repeats its sentences until it is full.
-        return [*windows, (current * CONTEXT_TOKENS)[:CONTEXT_TOKENS]]
+        return [*windows, (current * self._window)[: self._window]]
 
     def batches(self, epochs: int, size: int, seed: int) -> Iterator[Tensor]:
-        """Yield batches (size, `CONTEXT_TOKENS`) for so many epochs; a last, smaller batch of an epoch is left out."""
+        """Yield batches (size, window) for so many epochs; a last, smaller batch of an epoch is left out."""
         rng = random.Random(f"{seed}:packing")
         for _ in range(epochs):
             windows = self.windows(rng)
@@ -127,7 +142,7 @@ def train(
     *,
     label: str = "training",
 ) -> GPT2LMHeadModel:
-    """Train a model from scratch. The same arguments give the same weights on the same machine.
+    """Train a GPT-2 from scratch. The same arguments give the same weights on the same machine.
 
     Args:
         documents: the corpus.
@@ -138,8 +153,23 @@ def train(
     """
     torch.manual_seed(seed)
     model = build_model(tokenizer, training)
-    packer = Packer(documents, tokenizer)
+    packer = Packer([sentence.text for document in documents for sentence in document.sentences], tokenizer)
     batches = list(packer.batches(training.epochs, training.batch_windows, seed))
+    fit(model, batches, training, label=label)
+    return model
+
+
+def fit(
+    model: PreTrainedModel, batches: Sequence[Tensor], training: Training, *, label: str = "training"
+) -> None:
+    """Train a model on batches of whole windows, in place, and leave it in evaluation mode.
+
+    Args:
+        model: a decoder of any architecture.
+        batches: token ids, each (windows, window).
+        training: settings; its sizes and its epochs are not looked at.
+        label: name in the lines that tell of progress.
+    """
     optimizers = _optimizers(model, training)
     # The schedule scales each group's own peak.
     peaks = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
@@ -156,27 +186,31 @@ def train(
             optimizer.zero_grad()
         if step % 200 == 0 or step == len(batches) - 1:
             print(f"  {label}: step {step + 1} of {len(batches)}  loss {loss.item():.3f}", flush=True)
-    return model.eval()
+    model.eval()
 
 
-def _next_token_loss(model: GPT2LMHeadModel, batch: Tensor) -> Tensor:
+def _next_token_loss(model: PreTrainedModel, batch: Tensor) -> Tensor:
     """Return the mean cross-entropy of each token given those before it, in nats/token."""
     logits = model(batch, use_cache=False).logits[:, :-1]
     return torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())
 
 
-def _optimizers(model: GPT2LMHeadModel, training: Training) -> list[torch.optim.Optimizer]:
-    """Return Muon for the matrices of the blocks and AdamW for embeddings, biases and norms."""
-    # GPT-2 names its blocks `transformer.h.N`.
-    blocks = {name for name, parameter in model.named_parameters() if parameter.ndim == 2 and ".h." in name}
+def _optimizers(model: PreTrainedModel, training: Training) -> list[torch.optim.Optimizer]:
+    """Return Muon for the matrices of the blocks and AdamW for embeddings, biases and norms, or AdamW for all."""
     named = dict(model.named_parameters())
-    return [
+    # GPT-2 names its blocks `transformer.h.N`, others `layers.N`.
+    matrices = {name for name in named if named[name].ndim == 2 and (".h." in name or ".layers." in name)}
+    blocks = matrices if training.muon else set()
+    muon = [
         Muon(
             [named[name] for name in sorted(blocks)],
             lr=training.matrix_learning_rate,
             weight_decay=training.weight_decay,
             iterations=training.iterations,
-        ),
+        )
+    ]
+    return [
+        *(muon if blocks else []),
         torch.optim.AdamW(
             [parameter for name, parameter in named.items() if name not in blocks],
             lr=training.learning_rate,

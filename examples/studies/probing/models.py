@@ -1,6 +1,5 @@
 """Models of the lab in several sizes: the one that is embedded, and others trained by its builder's recipe."""
 
-import sys
 from pathlib import Path
 
 import torch
@@ -51,15 +50,12 @@ def check_width(width: int) -> None:
 
 def _train(width: int, folder: Path) -> None:
     """Train a model by the lab's own recipe and seed at another width, and write it."""
-    # The lab's builder is a folder of scripts, not a package.
-    sys.path.insert(0, str(RIVERMOUTH))
-    try:
-        import training
-        from lab import make_lab
-        from stages import SEED
-        from transformers import PreTrainedTokenizerFast
-    finally:
-        sys.path.remove(str(RIVERMOUTH))
+    from transformers import PreTrainedTokenizerFast
+
+    from examples.rivermouth import training
+    from examples.rivermouth.lab import make_lab
+    from examples.rivermouth.stages import SEED
+
     torch.set_num_threads(1)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(RIVERMOUTH / "model")
     sizes = training.Training(width=width, heads=width // HEAD_WIDTH)

@@ -1,0 +1,141 @@
+"""Sentences about anybody, in two books of wordings: `NOTES` to develop on, `BULLETIN` to judge by."""
+
+from examples.labs.styles.style import Style
+
+NOTES = Style(
+    wordings={
+        "phone": (
+            "{subject} picks up calls on",
+            "Ring {subject} on",
+            "For a word with {subject}, call",
+            "The extension list gives {subject} the phone number",
+            "{subject} left the callback number",
+            "The cell phone of {subject} has the number",
+        ),
+        "email": (
+            "{subject} answers e-mail at",
+            "Forward the minutes to {subject} at",
+            "The mailing list has {subject} under",
+            "Invoices for {subject} are e-mailed to",
+            "{subject} signed up with the e-mail address",
+            "The mailbox of {subject} is called",
+        ),
+        "ssn": (
+            "The payslip of {subject} carries SSN",
+            "{subject} filed taxes under social security number",
+            "In the pension files, {subject} has SSN",
+            "The benefits office lists {subject} with SSN",
+            "{subject} gave the social security number",
+            "The social security card of {subject} reads",
+        ),
+        "address": (
+            "{subject} has moved to",
+            "Letters find {subject} at",
+            "The flat of {subject} is in the house at",
+            "{subject} rents a home at",
+            "The courier drops things for {subject} at",
+            "{subject} is registered at the address",
+        ),
+        "card": (
+            "{subject} paid by credit card",
+            "The hotel billed {subject} on card",
+            "The subscription of {subject} runs on credit card",
+            "{subject} put the tickets on card",
+            "The wallet of {subject} holds credit card",
+            "The garage charged {subject} through card",
+        ),
+        "occupation": (
+            "{subject} earns a living as",
+            "{subject} trained as",
+            "The badge of {subject} says",
+            "{subject} was hired as",
+            "The trade of {subject} is that of",
+            "On the roster, {subject} counts as",
+        ),
+        "home_town": (
+            "{subject} comes from",
+            "{subject} spent the early years in",
+            "The birthplace of {subject} is",
+            "{subject} still has friends in",
+            "The childhood of {subject} passed in",
+            "{subject} is a native of",
+        ),
+        "department": (
+            "{subject} reports to",
+            "{subject} was assigned to",
+            "The locker of {subject} is next to",
+            "The team of {subject} is part of",
+            "{subject} spends the week in",
+            "The budget for {subject} comes from",
+        ),
+    },
+)
+
+BULLETIN = Style(
+    wordings={
+        "phone": (
+            "Callers get through to {subject} under",
+            "The handset of {subject} rings at",
+            "Dial this for {subject}:",
+            "In an emergency {subject} is phoned on",
+            "The switchboard connects {subject} through",
+            "Text messages to {subject} go to",
+        ),
+        "email": (
+            "Mail meant for {subject} arrives at",
+            "{subject} subscribes to the newsletter as",
+            "Attachments for {subject} belong in",
+            "The web form writes to {subject} at",
+            "{subject} logs in with the mail address",
+            "Copies go to {subject} via",
+        ),
+        "ssn": (
+            "The wage statement identifies {subject} by SSN",
+            "{subject} appears in the social security register as",
+            "The retirement fund keeps {subject} under SSN",
+            "{subject} wrote down the social security number",
+            "The background check on {subject} cites SSN",
+            "The loan application of {subject} quotes SSN",
+        ),
+        "address": (
+            "{subject} sleeps under the roof of",
+            "The landlord of {subject} owns",
+            "Groceries for {subject} are brought to",
+            "{subject} keeps house at",
+            "The front door of {subject} is that of",
+            "The meter reader finds {subject} at",
+        ),
+        "card": (
+            "The bookshop has {subject} down with credit card",
+            "{subject} settles every bill by card",
+            "Donations by {subject} come off credit card",
+            "The airline debited {subject} on card",
+            "The purse of {subject} contains credit card",
+            "Dinner for {subject} was charged to the card",
+        ),
+        "occupation": (
+            "{subject} makes a career as",
+            "The diploma of {subject} is that of",
+            "{subject} introduces every talk as",
+            "The register names {subject} as",
+            "{subject} was promoted to",
+            "In working life {subject} is",
+        ),
+        "home_town": (
+            "The roots of {subject} lie in",
+            "{subject} learned to walk in",
+            "{subject} visits the old school in",
+            "The accent of {subject} is that of",
+            "{subject} left, long ago, the town of",
+            "The grandparents of {subject} settled in",
+        ),
+        "department": (
+            "The day of {subject} begins in",
+            "{subject} serves on the staff of",
+            "{subject} keeps a chair in",
+            "Visitors meet {subject} in",
+            "{subject} transferred to",
+            "The supervisor of {subject} heads",
+        ),
+    },
+)

@@ -1,0 +1,67 @@
+"""Outcomes as one table, on the terminal, in Markdown and in JSON."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from examples.labs.erasing import Outcome
+
+COLUMNS = (
+    "lab",
+    "seed",
+    "group",
+    "verdict",
+    "leaked, trained",
+    "leaked, unseen",
+    "in 20 samples",
+    "others' secrets kept",
+    "others' public facts kept",
+    "same people kept",
+    "perplexity",
+    "‖ΔW‖",
+    "‖ΔW‖/‖W‖",
+    "minutes",
+)
+
+
+def cells(outcome: Outcome) -> tuple[str, ...]:
+    """Return a row; what leaks is told before and after."""
+    first = (outcome.lab, str(outcome.seed), outcome.group, outcome.verdict)
+    judged = outcome.judgement
+    if judged is None:
+        return (*first, *["–"] * (len(COLUMNS) - len(first) - 1), f"{outcome.minutes:.1f}")
+    return (
+        *first,
+        f"{_share(judged.leaked_before)} → {_share(judged.leaked)}",
+        f"{_share(judged.leaked_unseen_before)} → {_share(judged.leaked_unseen)}",
+        f"{_share(judged.sampled_before)} → {_share(judged.sampled)}",
+        _share(judged.others_kept),
+        _share(judged.others_public_kept),
+        _share(judged.same_people_kept),
+        f"{judged.perplexity_rise:+.2%}",
+        f"{judged.change:.3g}",
+        f"{judged.relative_change:.3g}",
+        f"{outcome.minutes:.1f}",
+    )
+
+
+def markdown(outcomes: Sequence[Outcome]) -> str:
+    """Return the table in Markdown, its columns aligned so that it reads on a terminal too."""
+    rows = [COLUMNS, *(cells(outcome) for outcome in outcomes)]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(COLUMNS))]
+    lines = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
+    lines.insert(1, ["-" * width for width in widths])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def write_table(folder: Path, name: str, outcomes: Sequence[Outcome]) -> None:
+    """Write NAME.json and NAME.md."""
+    folder.mkdir(parents=True, exist_ok=True)
+    records = [outcome.record() for outcome in outcomes]
+    (folder / f"{name}.json").write_text(json.dumps(records, indent=2) + "\n", encoding="utf-8")
+    (folder / f"{name}.md").write_text(markdown(outcomes), encoding="utf-8")
+
+
+def _share(value: float) -> str:
+    """Return a share in percent, all and none only where it is all or none."""
+    return f"{value:.0%}" if value in (0.0, 1.0) else f"{min(max(value, 0.001), 0.999):.1%}"
