@@ -2,15 +2,16 @@
 
 Of the projection W_out (d, m) that writes a site, and of the weights W_in (m, d) that make its keys,
 
-    ΔW_out = D A      D (d, r), an orthonormal basis of the located features' directions d_j
-    ΔW_in  = N B      N (m, r), an orthonormal basis of W_outᵀ D: what neurons must do to write those directions
+    ΔW_out = D A S    D (d, r), an orthonormal basis of the located features' directions d_j
+    ΔW_in  = N B S    N (m, r), an orthonormal basis of W_outᵀ D: what neurons must do to write those directions
 
-A and B are free: features say where and in which directions, and what is to be recalled there is fitted. Where a norm
+A and B are free: features say where and in which directions, and what is to be recalled there is fitted. S whitens what
+the weight reads on retained text (`input_metrics`), so that a step moves what that hardly has. Where a norm
 follows the projection (Gemma-2) directions are mapped through its gain. A fused W_in (Phi-3's gate and up) has one B
 for each part. Attention's output projection is changed like an MLP's, without the weights before it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -25,7 +26,13 @@ from editor.edits.edit import Delta, Edit
 from editor.locators.blocks import key_makers
 from editor.locators.problem import EditProblem
 from editor.methods.shared.keyed import inverse_gain
+from editor.model.tokens import TokenSequence
+from editor.questions.retained import text_batches
 
+EPSILON = 1e-2
+"""ε in S, relative to the mean diagonal of C."""
+MOMENT_TOKENS = 20_000
+"""Tokens that C is read from."""
 LEAST_SINGULAR = 1e-4
 """Share of the largest singular value from which on a direction counts."""
 
@@ -38,11 +45,13 @@ class Part:
         name: parameter's name.
         basis: orthonormal columns, (outputs, r), float32 on the weight's device.
         transposed: whether it is stored (inputs, outputs).
+        metric: S, (inputs, inputs), float32 on the weight's device.
     """
 
     name: str
     basis: Float[Tensor, "outputs r"] = field(repr=False)
     transposed: bool
+    metric: Float[Tensor, "inputs inputs"] = field(repr=False)
 
 
 @torch.no_grad()
@@ -67,18 +76,79 @@ def parts(problem: EditProblem, located: Mapping[Site, Int[Tensor, " units"]]) -
             # d_j, as it must be before the norm.
             found = resolve(problem.loaded.model, one)
             directions.setdefault(one, []).append(rows.float() * inverse_gain(found).to(rows.device))
-    chosen: list[Part] = []
+    chosen: list[tuple[str, Tensor, bool]] = []
     for site, all_rows in sorted(directions.items()):
         name, transposed = problem.parameter(site)
         weight = problem.loaded.model.get_parameter(name)
         basis = _orthonormal(torch.cat(all_rows).to(weight.device))  # D
-        chosen.append(Part(name=name, basis=basis, transposed=transposed))
+        chosen.append((name, basis, transposed))
         if site.stream == "mlp_out":
             out = weight.detach().float()
             # Wᵀ D, (m, r), and N.
             neurons = torch.linalg.qr((out if transposed else out.T) @ basis).Q
             chosen += _reading(problem.loaded.model, site.layer, neurons)
+    names = tuple(name for name, _, _ in chosen)
+    metrics = problem.once(("metrics", names), lambda: input_metrics(problem, names))
+    return [
+        Part(name=name, basis=basis, transposed=transposed, metric=metrics[name])
+        for name, basis, transposed in chosen
+    ]
+
+
+@torch.no_grad()
+def input_metrics(problem: EditProblem, names: Sequence[str]) -> dict[str, Float[Tensor, "inputs inputs"]]:
+    """Return S ∝ (C + ε I)^(-1/2) of some weights, C = E xxᵀ their inputs' second moment on what must stay.
+
+    A step of one size in A then moves what retained inputs hardly have, and spares what they are made of. S has rows of
+    length 1 on average. The model must be the original one.
+
+    Args:
+        problem: source of the model and of what must stay, of which a sample is read.
+        names: weights by parameter name.
+    """
+    model = problem.loaded.model
+    modules = {name: model.get_submodule(name.rpartition(".")[0]) for name in names}
+    inputs: dict[str, Tensor] = {}
+    moments: dict[str, Tensor] = {}
+
+    def taking(name: str) -> Callable[..., None]:
+        def take(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+            inputs[name] = arguments[0]
+
+        return take
+
+    hooks = [module.register_forward_pre_hook(taking(name)) for name, module in modules.items()]
+    try:
+        for batch in text_batches(problem.loaded, _some(problem.retained)):
+            model.base_model(**batch.inputs, use_cache=False)
+            for name, x in inputs.items():
+                rows = x[batch.predicting].float()
+                moments[name] = moments.get(name, torch.zeros((), device=rows.device)) + rows.T @ rows
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return {name: _inverse_root(moment) for name, moment in moments.items()}
+
+
+def _some(sequences: Sequence[TokenSequence]) -> list[TokenSequence]:
+    """Return a seeded sample of at most `MOMENT_TOKENS` tokens, one text at least."""
+    order = torch.randperm(len(sequences), generator=torch.Generator().manual_seed(0)).tolist()
+    chosen: list[TokenSequence] = []
+    left = MOMENT_TOKENS
+    for place in order:
+        if left <= 0:
+            break
+        chosen.append(sequences[place])
+        left -= len(sequences[place].ids)
     return chosen
+
+
+def _inverse_root(moment: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
+    """Return (C + ε I)^(-1/2), scaled so that its rows have length 1 on average."""
+    values, vectors = torch.linalg.eigh((moment / moment.diagonal().mean()).double())
+    root = (vectors * (values.clamp(min=0) + EPSILON).rsqrt()) @ vectors.T
+    scaled: Tensor = root / (root.norm() / len(root) ** 0.5)
+    return scaled.float()
 
 
 def _orthonormal(rows: Float[Tensor, "directions d"]) -> Float[Tensor, "d r"]:
@@ -88,7 +158,9 @@ def _orthonormal(rows: Float[Tensor, "directions d"]) -> Float[Tensor, "d r"]:
     return kept.T.contiguous()
 
 
-def _reading(model: nn.Module, layer: int, neurons: Float[Tensor, "m r"]) -> Iterator[Part]:
+def _reading(
+    model: nn.Module, layer: int, neurons: Float[Tensor, "m r"]
+) -> Iterator[tuple[str, Float[Tensor, "outputs r"], bool]]:
     """Yield the weights that make the keys of an MLP's output projection, each with N in its outputs."""
     for weight in key_makers(model, layer):
         module = model.get_submodule(weight.name.rpartition(".")[0])
@@ -99,7 +171,7 @@ def _reading(model: nn.Module, layer: int, neurons: Float[Tensor, "m r"]) -> Ite
         if left or not copies:
             continue
         basis: Tensor = torch.block_diag(*[neurons] * copies)  # type: ignore[no-untyped-call]
-        yield Part(name=weight.name, basis=basis, transposed=transposed)
+        yield weight.name, basis, transposed
 
 
 class SpanChanges:
@@ -152,11 +224,11 @@ class SpanChanges:
 
     @torch.no_grad()
     def gradients(self, loss: Float[Tensor, ""]) -> None:
-        """Give the coefficients their gradients: ∂loss/∂A = basisᵀ ∂loss/∂W."""
+        """Give the coefficients their gradients: ∂loss/∂A = basisᵀ (∂loss/∂W) S."""
         found = torch.autograd.grad(loss, self.weights, allow_unused=True)
         for part, coefficient, gradient in zip(self.parts, self.coefficients, found, strict=True):
             if gradient is not None:
-                coefficient.grad = part.basis.T @ self._upright(part, gradient.float())
+                coefficient.grad = part.basis.T @ self._upright(part, gradient.float()) @ part.metric
 
     @torch.no_grad()
     def write(self) -> None:
@@ -187,7 +259,7 @@ class SpanChanges:
     def _dense(self) -> Iterator[Float[Tensor, "outputs inputs"]]:
         """Yield ΔW of each part."""
         for part, coefficient, begun in zip(self.parts, self.coefficients, self._begun, strict=True):
-            delta = part.basis @ coefficient.detach()
+            delta = part.basis @ coefficient.detach() @ part.metric
             yield delta if begun is None else begun + delta
 
     @staticmethod
