@@ -1,7 +1,8 @@
 """Leakage metrics of many secrets, all from one teacher-forced pass (no text is generated).
 
 For a prompt c and a secret s_1..s_k tokenised jointly, one forward pass gives the model's distribution at
-every secret position; the output head is applied there alone. Everything is derived from it in float32:
+every secret position; the output head is applied there alone, to some positions at a time. Everything is derived from
+it in float32:
 
 * p_z = prod_t q(s_t | c, s_<t), with q after temperature, top-k and top-p (probabilistic extraction,
   Hayes et al. 2024, arXiv:2410.19482);
@@ -24,6 +25,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
+from editor.model.forward import logit_blocks
 from editor.model.loading import LoadedModel
 from editor.model.shared_prefix import answer_passes
 from editor.model.tokens import MarkedBatch, TokenSequence
@@ -99,6 +101,11 @@ class TokenScores:
     log_worst_case: Float[Tensor, "temperatures marked"]
     log_q: Float[Tensor, "decodings marked"]
 
+    @classmethod
+    def joined(cls, blocks: Sequence["TokenScores"]) -> "TokenScores":
+        """Put the scores of consecutive tokens together."""
+        return cls(**{name: torch.cat([vars(one)[name] for one in blocks], -1) for name in vars(blocks[0])})
+
 
 def extractable(log_p_z: NDArray[np.float64], tries: int) -> NDArray[np.float64]:
     """Return 1 - (1 - p_z)^n for n tries, exact for tiny p_z (Hayes et al. 2024, arXiv:2410.19482).
@@ -128,9 +135,12 @@ def score(
     """
     grid = decoding_grid(settings)
     result = _empty(len(sequences), len(grid))
-    for batch, logits in answer_passes(loaded, sequences):
-        tokens = score_tokens(logits, batch.targets, grid, settings.worst_case_rank)
-        _reduce(batch, tokens, result)
+    for batch, hidden in answer_passes(loaded, sequences):
+        blocks = [
+            score_tokens(logits, batch.targets[place], grid, settings.worst_case_rank)
+            for place, logits in logit_blocks(loaded.model, hidden)
+        ]
+        _reduce(batch, TokenScores.joined(blocks), result)
         if progress is not None:
             progress(len(batch.indices))
     return result
