@@ -44,7 +44,7 @@ from torch import Tensor
 from dictionaries import Dictionary
 from dictionaries.model.sites import Site, capture, resolve, writing_sites
 from editor.edits.edit import Edit
-from editor.locators.features import GRADIENT_BATCH_TOKENS, Attribution
+from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem
 from editor.methods import METHODS
 from editor.methods.features.repair import Repair
@@ -54,7 +54,7 @@ from editor.methods.shared.keyed import before_norm, keyed_change
 from editor.methods.shared.searching import Range, SearchSpace
 from editor.methods.shared.token_targets import token_targets
 from editor.model.forward import output_logits
-from editor.model.tokens import MarkedBatch, batches
+from editor.model.tokens import MarkedBatch, batches, gradient_budget
 
 SEPARATION_EPSILON = 1e-3
 """ε relative to the mean diagonal of C₀ in q: a few thousand tokens do not settle its smallest directions."""
@@ -317,5 +317,10 @@ def _erase_batches(problem: EditProblem) -> list[MarkedBatch]:
     """Batch the probes to erase, small enough for a backward pass."""
     device = problem.loaded.device
     return list(
-        batches(problem.erase, pad=problem.loaded.pad_id, device=device, budget=GRADIENT_BATCH_TOKENS)
+        batches(
+            problem.erase,
+            pad=problem.loaded.pad_id,
+            device=device,
+            budget=gradient_budget(problem.loaded.model),
+        )
     )
