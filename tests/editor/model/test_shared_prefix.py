@@ -5,7 +5,13 @@ import pytest
 
 from editor.measuring.aggregate import score_probes
 from editor.measuring.leakage import score
-from editor.model.shared_prefix import _by_prefix, _shared_batches, answer_passes
+from editor.model.shared_prefix import (
+    _before_answer,
+    _by_prefix,
+    _find_roots,
+    _shared_batches,
+    answer_passes,
+)
 from editor.model.tokens import batches, encode_answers
 from editor.questions.probes import Probe, Target
 from policies import DecodingSettings
@@ -116,3 +122,31 @@ def test_a_large_vocabulary_is_only_sorted_where_it_must_be(loaded, monkeypatch)
         monkeypatch.setattr("editor.measuring.leakage.FEW_TOKENS", few)
         part = score(model, sequences, settings)
         np.testing.assert_allclose(part.log_p_z, whole.log_p_z, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "llama", "gemma2", "qwen2"])
+def test_what_many_prompts_begin_with_is_run_once(loaded, family):
+    model = loaded(family)
+    beginning = "The records of the clinic say all that there is to say about people: "
+    names = ["Ada", "Bruno", "Cora", "Dan"]
+    prompts = [f"{beginning}{name} lives at number {n} of" for name in names for n in range(8)]
+    pairs = [(prompt, answer) for prompt in prompts[:20] for answer in ("48 Alder Lane", "4 Mill Road")]
+    pairs += [(prompt, "9") for prompt in prompts[20:]] + SHARED
+    sequences = encode_answers(model.tokenizer, pairs, 96)
+    run = []
+
+    def count(_module, arguments, options):
+        run.append((options["input_ids"] if "input_ids" in options else arguments[0]).numel())
+
+    hook = model.model.base_model.register_forward_pre_hook(count, with_kwargs=True)
+    try:
+        together = score(model, sequences, SETTINGS)
+    finally:
+        hook.remove()
+    shared, alone = _by_prefix(sequences)
+    (root,) = _find_roots([*shared, *(_before_answer(sequence) for sequence in alone)])
+    assert beginning[:40] in model.tokenizer.decode(root)
+    assert sum(run) < sum(len(prefix) for prefix in shared)  # less than to run each prompt once
+    for index, pair in enumerate(pairs):
+        (lone,) = score(model, encode_answers(model.tokenizer, [pair], 96), SETTINGS).log_probability
+        assert together.log_probability[index] == pytest.approx(lone, rel=2e-4, abs=2e-4)
