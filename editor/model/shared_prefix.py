@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -22,6 +23,7 @@ from editor.model.tokens import (
     TokenSequence,
     batches,
     collate,
+    gradient_budget,
     is_full,
     token_budget,
 )
@@ -30,6 +32,8 @@ ROOT_TOKENS = 16
 """Fewest tokens of a root."""
 ROOT_PROMPTS = 16
 """Fewest prompts that a root pays off for."""
+PROMPTED = 3
+"""Tokens of a prompt and its answer for each whose activations a backward pass keeps."""
 
 Prefix = tuple[int, ...]
 
@@ -81,31 +85,98 @@ def answer_passes(
         yield group.answers, shared_hidden(loaded, group)
 
 
+@dataclass(frozen=True, kw_only=True)
+class AnswerBatch:
+    """A batch whose backward pass ends where the answers begin.
+
+    Attributes:
+        answers: what is run with gradients: the answers, or whole sequences.
+        shared: what is run before them without; None for whole sequences.
+    """
+
+    answers: MarkedBatch
+    shared: SharedBatch | None = None
+
+    def read_before(self, model: Any) -> Any:
+        """Run what stands before the answers, as the model is now; the cache, None for whole sequences."""
+        return None if self.shared is None else _read_prefixes(model, self.shared)
+
+    def hidden(self, model: Any, cache: Any) -> Float[Tensor, "rows positions width"]:
+        """Return final hidden states of `answers`, with gradients where they are enabled.
+
+        Args:
+            model: the model.
+            cache: what `read_before` returned. It is used up.
+        """
+        if self.shared is None:
+            whole: Tensor = model.base_model(**self.answers.inputs, use_cache=False).last_hidden_state
+            return whole
+        return _after_prefixes(model, self.shared, self.answers, cache)
+
+
+def answer_batches(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> list[AnswerBatch]:
+    """Batch sequences for backward passes that end where the answers begin.
+
+    Where prompts have a root, it and they are run without gradients, which takes a third of the time. What happens at
+    their tokens is then a constant: right for gradients at the answers' places, and at no others.
+    """
+    pad, device, budget = loaded.pad_id, loaded.device, gradient_budget(loaded.model)
+    # Prompts are longer than their answers, and only the answers' activations are kept.
+    prompted = min(token_budget(loaded.model), PROMPTED * budget)
+    roots = _find_roots([_before_answer(sequence) for sequence in sequences])
+    groups: dict[Prefix, list[TokenSequence]] = defaultdict(list)
+    whole = []
+    for sequence in sequences:
+        before = _before_answer(sequence)
+        if _root_of(before, roots):
+            groups[before].append(sequence)
+        else:
+            whole.append(sequence)
+    return [
+        *(AnswerBatch(answers=batch) for batch in batches(whole, pad=pad, device=device, budget=budget)),
+        *(
+            AnswerBatch(answers=_cut_last(shared.answers), shared=shared)
+            for shared in _shared_batches(groups, roots, pad=pad, device=device, budget=prompted)
+        ),
+    ]
+
+
 @torch.no_grad()
 def shared_hidden(loaded: LoadedModel, batch: SharedBatch) -> Float[Tensor, "marked width"]:
     """Return the hidden states that predict the marked tokens: root, prefixes and answers in a pass each."""
+    answers = _cut_last(batch.answers)
+    hidden = _after_prefixes(loaded.model, batch, answers, _read_prefixes(loaded.model, batch))
+    return hidden[answers.predicting]
+
+
+@torch.no_grad()
+def _read_prefixes(model: Any, batch: SharedBatch) -> Any:
+    """Return keys and values of the prefix before each row of the answers."""
     from transformers import DynamicCache
 
-    model = loaded.model
-    cache = DynamicCache(config=model.config)
+    cache, device = DynamicCache(config=model.config), batch.prefixes.device
     if batch.root:
         model.base_model(input_ids=batch.prefixes[:1, : batch.root], **keeping(model, cache))
-        cache.batch_select_indices(torch.zeros(len(batch.prefixes), dtype=torch.long, device=loaded.device))
+        cache.batch_select_indices(torch.zeros(len(batch.prefixes), dtype=torch.long, device=device))
     if batch.root < batch.prefixes.shape[1]:
         model.base_model(input_ids=batch.prefixes[:, batch.root :], **keeping(model, cache))
     cache.batch_select_indices(batch.prefix_of)
-    answers = _cut_last(batch.answers)
-    inputs = answers.inputs
+    return cache
+
+
+def _after_prefixes(
+    model: Any, batch: SharedBatch, answers: MarkedBatch, cache: Any
+) -> Float[Tensor, "rows positions width"]:
     known = torch.ones(
         len(batch.prefix_of), batch.prefixes.shape[1], dtype=torch.long, device=batch.prefixes.device
     )
-    hidden = model.base_model(
+    inputs = answers.inputs
+    hidden: Tensor = model.base_model(
         input_ids=inputs["input_ids"],
         attention_mask=torch.cat([known, inputs["attention_mask"]], dim=1),
         **keeping(model, cache),
     ).last_hidden_state
-    predicting: Tensor = hidden[answers.predicting]
-    return predicting
+    return hidden
 
 
 def _cut_last(batch: MarkedBatch) -> MarkedBatch:
