@@ -32,6 +32,8 @@ ROOT_TOKENS = 16
 """Fewest tokens of a root."""
 ROOT_PROMPTS = 16
 """Fewest prompts that a root pays off for."""
+ENOUGH_ANSWERS = 128
+"""Padded tokens of answers after which a batch with a root takes no longer one."""
 PROMPTED = 3
 """Tokens of a prompt and its answer for each whose activations a backward pass keeps."""
 
@@ -250,7 +252,10 @@ def _shared_batches(
         group, longest = groups[prefix], lengths[prefix]
         alike = len(prefix) == len(before) and root_of[prefix] == root_of.get(before)
         fits = alike and (len(chosen) + len(group)) * longest <= budget
-        if chosen and (not fits or is_full(len(chosen), lengths[before], longest, budget)):
+        # After a root, passes hold little but answers: a longer one would pad all others.
+        answers = len(chosen) * (lengths.get(before, 0) - len(before))
+        padding = bool(root_of[prefix]) and answers >= ENOUGH_ANSWERS and longest > lengths.get(before, 0)
+        if chosen and (not fits or padding or is_full(len(chosen), lengths[before], longest, budget)):
             yield full()
             chosen = []
         before = prefix
