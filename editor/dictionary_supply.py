@@ -1,28 +1,36 @@
 """Dictionaries for a run: loaded and checked, or trained on the corpus where none is named."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dictionaries import (
     ARCHITECTURES,
     Dictionary,
-    decoder_layers,
+    TokenBatch,
     evaluate_dictionaries,
     load_dictionaries,
     save_dictionaries,
     token_batches,
     train_dictionaries,
 )
-from dictionaries.model.sites import Site, writing_sites
+from dictionaries.model.sites import Site, parse_site, resolve, writing_sites
 from editor.case import Case
+from editor.layer_choice import choose_layers
 from editor.model.loading import LoadedModel
 from editor.progress import Stages
 from editor.questions.retained import split_documents
-from editor.results.report import DictionaryRow
+from editor.results.report import DictionaryRow, LayerChoice
 
 DEFAULT_ARCHITECTURE = "gated"
 QUALITY_DOCUMENTS = 200
+CONTEXT_TOKENS = 1_024
+"""Longest row of tokens that is read for dictionaries, less where the model's context is shorter."""
+FEATURES = 1_024
+"""Fewest features of a dictionary."""
+FEATURES_A_DIMENSION = 16 / 3
+TOKENS_A_FEATURE = 4
+"""Fewest tokens of the corpus for each feature beyond `FEATURES`: fewer train none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +40,12 @@ class DictionarySupply:
     Attributes:
         dictionaries: dictionary of each site that may be edited, on the model's device.
         quality: evaluation of the dictionaries on retained text held out from the edit.
+        choice: layers that they were trained for; None where they were given.
     """
 
     dictionaries: Mapping[Site, Dictionary]
     quality: tuple[DictionaryRow, ...]
+    choice: LayerChoice | None = None
 
 
 NO_DICTIONARIES = DictionarySupply(dictionaries={}, quality=())
@@ -50,7 +60,9 @@ def supply_dictionaries(
     *,
     site: Site | None = None,
 ) -> DictionarySupply:
-    """Load the dictionaries at `path`; without one, train Gated SAEs of every MLP and keep them in the output.
+    """Load the dictionaries at `path`; without one, train Gated SAEs of MLPs and keep them in the output.
+
+    Of a model with many layers, those are trained for that carry the facts (`editor.layer_choice`).
 
     `site` is what the one at `path` reads where its files do not say; of several, the one to use.
 
@@ -58,8 +70,10 @@ def supply_dictionaries(
         DictionaryError: the folder holds no usable dictionary for this model, or one of a site that no projection
             writes.
     """
+    choice = None
     if path is None:
-        found = _train(case, loaded, stages)
+        choice = choose_layers(case, loaded, stages)
+        found = _train(case, loaded, [parse_site(site) for site in choice.sites], stages)
         save_dictionaries(found, output / "dictionaries")
     else:
         with stages.stage("Loading dictionaries"):
@@ -69,15 +83,29 @@ def supply_dictionaries(
     dictionaries = {site: dictionary.to(loaded.device).eval() for site, dictionary in found.items()}
     with stages.stage("Evaluating dictionaries"):
         quality = _quality(case, loaded, dictionaries)
-    return DictionarySupply(dictionaries=dictionaries, quality=quality)
+    return DictionarySupply(dictionaries=dictionaries, quality=quality, choice=choice)
 
 
-def _train(case: Case, loaded: LoadedModel, stages: Stages) -> Mapping[Site, Dictionary]:
+def feature_count(width: int, tokens: int) -> int:
+    """Return F for activations of a width: 16/3 d where there are tokens to train as many, `FEATURES` at least.
+
+    Args:
+        width: d, the width of the activations.
+        tokens: number of tokens that are trained on.
+    """
+    wanted = min(FEATURES_A_DIMENSION * width, tokens / TOKENS_A_FEATURE)
+    return max(FEATURES, int(wanted) // 64 * 64)
+
+
+def _train(
+    case: Case, loaded: LoadedModel, sites: Sequence[Site], stages: Stages
+) -> Mapping[Site, Dictionary]:
     fitting, _ = split_documents(case.documents, case.seed)
-    texts = [document.text for document in fitting]
-    batches = list(token_batches(texts, loaded.tokenizer, context=loaded.context_length))
-    sites = [Site(layer) for layer in range(len(decoder_layers(loaded.model)))]
-    config = replace(ARCHITECTURES[DEFAULT_ARCHITECTURE].defaults, seed=case.seed)
+    batches = _batches(loaded, [document.text for document in fitting])
+    features = feature_count(
+        resolve(loaded.model, sites[0]).width, sum(int(batch.counted.sum()) for batch in batches)
+    )
+    config = replace(ARCHITECTURES[DEFAULT_ARCHITECTURE].defaults, features=features, seed=case.seed)
     with stages.stage("Training Gated SAEs", config.steps) as advance:
         done = 0
 
@@ -98,6 +126,11 @@ def _train(case: Case, loaded: LoadedModel, stages: Stages) -> Mapping[Site, Dic
         ).dictionaries
 
 
+def _batches(loaded: LoadedModel, texts: Sequence[str]) -> list[TokenBatch]:
+    context = min(CONTEXT_TOKENS, loaded.context_length)
+    return list(token_batches(texts, loaded.tokenizer, context=context))
+
+
 def _quality(
     case: Case, loaded: LoadedModel, dictionaries: Mapping[Site, Dictionary]
 ) -> tuple[DictionaryRow, ...]:
@@ -105,7 +138,7 @@ def _quality(
     texts = [document.text for document in held_out[:QUALITY_DOCUMENTS]]
     if not texts:
         return ()
-    batches = list(token_batches(texts, loaded.tokenizer, context=loaded.context_length))
+    batches = _batches(loaded, texts)
     found = evaluate_dictionaries(loaded.model, batches, dictionaries, cross_entropy=False)
     return tuple(
         DictionaryRow(

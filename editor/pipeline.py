@@ -171,6 +171,7 @@ def erase(
             "kind": "erase",
             "edit": edit_summary(problem, edit, method.located(problem), method.units),
             "dictionaries": supply.quality,
+            "layer_choice": supply.choice,
             "controls": controls,
             "trials": tuning.rows() if tuning else (),
         }
@@ -198,7 +199,7 @@ def verify(
     checks = integrity_checks(
         loaded,
         after,
-        load_model(str(checkpoint), device=device),
+        checkpoint,
         data.held_out_text[:INTEGRITY_TEXTS] or encode_probes(loaded, erased[:INTEGRITY_TEXTS]),
         digests_before=before.digests,
         digests_after=digests,

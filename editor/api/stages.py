@@ -12,19 +12,21 @@ from rich.progress import (
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 
 from editor.progress import Advance, Silent, Stages
 
 
 def stage_columns() -> tuple[ProgressColumn, ...]:
-    """Return what a stage's line shows: the title, how far it is, how long it took."""
+    """Return what a stage's line shows: the title, how far it is, how long it took, and how long it still takes."""
     return (
         SpinnerColumn(finished_text="[green]✓"),
         TextColumn("{task.description:<42}"),
         BarColumn(bar_width=28),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TimeRemainingColumn(elapsed_when_finished=False),
     )
 
 

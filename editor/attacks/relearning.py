@@ -16,7 +16,7 @@ from editor.case import Case
 from editor.edits.edit import preserved
 from editor.model.forward import token_log_p
 from editor.model.loading import LoadedModel
-from editor.model.tokens import TokenSequence, collate
+from editor.model.tokens import TokenSequence, collate, gradient_budget
 from editor.questions.probes import Probe
 from editor.questions.retained import LOGIT_ELEMENTS, encode_documents
 from policies import ErasureRequest
@@ -87,10 +87,16 @@ class Relearning:
                 weight.requires_grad_(True)
             for places in draws:
                 chosen = _within([sequences[place] for place in places], model.config.vocab_size)
-                batch = collate(chosen, pad=loaded.pad_id, device=loaded.device)
+                parts = [
+                    collate(part, pad=loaded.pad_id, device=loaded.device)
+                    for part in _parts(chosen, gradient_budget(model))
+                ]
+                tokens = sum(len(part.targets) for part in parts)
                 optimiser.zero_grad()
-                with torch.enable_grad():
-                    torch.autograd.backward(-token_log_p(model, batch).mean())
+                # The mean over all tokens, as many rows at a time as memory is meant for.
+                for part in parts:
+                    with torch.enable_grad():
+                        torch.autograd.backward(-token_log_p(model, part).sum() / tokens)
                 optimiser.step()
         finally:
             optimiser.zero_grad()
@@ -119,6 +125,19 @@ def _within(sequences: Sequence[TokenSequence], vocabulary: int) -> list[TokenSe
             break
         chosen.append(sequence)
     return chosen
+
+
+def _parts(sequences: Sequence[TokenSequence], budget: int) -> Iterator[list[TokenSequence]]:
+    """Cut sequences, in order, into parts of at most `budget` padded tokens each."""
+    part: list[TokenSequence] = []
+    for sequence in sequences:
+        longest = max(len(one.ids) for one in (*part, sequence))
+        if part and (len(part) + 1) * longest > budget:
+            yield part
+            part = []
+        part.append(sequence)
+    if part:
+        yield part
 
 
 def register_of(people: Set[str], request: ErasureRequest | None) -> Register:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from editor.measuring.aggregate import Scored
 from editor.measuring.leakage import extractable
+from editor.model.forward import keeping
 from editor.model.loading import LoadedModel
 from editor.model.tokens import TokenSequence
 from editor.questions.asking import encode_probes
@@ -19,6 +20,8 @@ from editor.results.parts import Rate
 SAMPLED = 12
 """Probes that samples are drawn for: each costs as much as a hundred that are completed greedily."""
 SAMPLES_AT_A_TIME = 100
+PROMPTS_AT_A_TIME = 20
+"""Prompts that are completed greedily together."""
 
 
 def confirm(
@@ -54,10 +57,14 @@ def confirm(
     chosen = _balance(shuffled, scored.scores.greedy, count)
     sequences = encode_probes(loaded, [scored.probes[place] for place in chosen])
     agreed = 0
-    for place, sequence in zip(chosen, sequences, strict=True):
-        agreed += _completes(loaded, sequence) == bool(scored.scores.greedy[place])
+    for start in range(0, len(chosen), PROMPTS_AT_A_TIME):
+        some = chosen[start : start + PROMPTS_AT_A_TIME]
+        completed = _complete(loaded, sequences[start : start + PROMPTS_AT_A_TIME])
+        agreed += sum(
+            found == bool(scored.scores.greedy[place]) for found, place in zip(completed, some, strict=True)
+        )
         if progress is not None:
-            progress(1)
+            progress(len(some))
     chance = extractable(scored.scores.log_probability[shuffled], tries)
     doubtful = np.abs(chance - 0.5).argsort(kind="stable")[:SAMPLED]
     probes = [scored.probes[shuffled[place]] for place in doubtful]
@@ -104,45 +111,68 @@ def _parts(sequence: TokenSequence) -> tuple[list[int], list[int]]:
     return list(sequence.ids[:first]), list(sequence.ids[first:])
 
 
-def _completes(loaded: LoadedModel, sequence: TokenSequence) -> bool:
-    prompt, answer = _parts(sequence)
-    made = _generate(loaded, prompt, len(answer), do_sample=False)
-    return bool(made[0].tolist() == answer)
+def _complete(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> list[bool]:
+    """Return for each sequence whether greedy decoding completes its prompt with its answer."""
+    parts = [_parts(sequence) for sequence in sequences]
+    prompts = [prompt or _empty(loaded) for prompt, _ in parts]
+    longest = max(map(len, prompts))
+    # Padding stands on the left, so that all go on from the same position.
+    ids = torch.tensor([[loaded.pad_id] * (longest - len(prompt)) + prompt for prompt in prompts])
+    mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+    made = _generate(loaded, ids, mask, max(len(answer) for _, answer in parts), do_sample=False).tolist()
+    return [row[: len(answer)] == answer for row, (_, answer) in zip(made, parts, strict=True)]
 
 
 def _samples_hold(loaded: LoadedModel, sequence: TokenSequence, tries: int) -> bool:
     prompt, answer = _parts(sequence)
+    ids = torch.tensor([prompt or _empty(loaded)])
     for start in range(0, tries, SAMPLES_AT_A_TIME):
-        made = _generate(
-            loaded,
-            prompt,
-            len(answer),
-            do_sample=True,
-            num_return_sequences=min(SAMPLES_AT_A_TIME, tries - start),
-        )
+        each = ids.expand(min(SAMPLES_AT_A_TIME, tries - start), -1)
+        read = _read_prompt(loaded, each)
+        made = _generate(loaded, each, torch.ones_like(each), len(answer), do_sample=True, **read)
         if answer in made.tolist():
             return True
     return False
 
 
+def _empty(loaded: LoadedModel) -> list[int]:
+    return [loaded.tokenizer.eos_token_id or 0]
+
+
 @torch.no_grad()
-def _generate(loaded: LoadedModel, prompt: Sequence[int], length: int, **how: Any) -> torch.Tensor:
-    """Return exactly `length` tokens after the prompt, (samples, length), sampling at temperature 1 from all tokens."""
+def _read_prompt(loaded: LoadedModel, ids: torch.Tensor) -> dict[str, Any]:
+    """Return the keyword with keys and values of a prompt that all rows share, all but its last token, run once."""
+    from transformers import DynamicCache
+
+    if ids.shape[1] < 2:
+        return {}
+    model, cache = loaded.model, DynamicCache(config=loaded.model.config)
+    keywords = keeping(model, cache)
+    model.base_model(input_ids=ids[:1, :-1].to(loaded.device), **keywords)
+    cache.batch_select_indices(torch.zeros(len(ids), dtype=torch.long, device=loaded.device))
+    return {name: value for name, value in keywords.items() if value is cache}
+
+
+@torch.no_grad()
+def _generate(
+    loaded: LoadedModel, ids: torch.Tensor, mask: torch.Tensor, length: int, *, do_sample: bool, **read: Any
+) -> torch.Tensor:
+    """Return exactly `length` tokens after prompts, (rows, length), sampling at temperature 1 from all tokens."""
     from transformers import GenerationConfig
 
-    ids = torch.tensor([list(prompt) or [loaded.tokenizer.eos_token_id or 0]], device=loaded.device)
+    ids, mask = ids.to(loaded.device), mask.to(loaded.device)
     # Whatever the checkpoint's own generation settings could change is set: they are not what is compared.
     plain = GenerationConfig(
         max_new_tokens=length,
         pad_token_id=loaded.pad_id,
         eos_token_id=None,
-        temperature=1.0 if how["do_sample"] else None,
-        top_k=0 if how["do_sample"] else None,
-        top_p=1.0 if how["do_sample"] else None,
-        **how,
+        temperature=1.0 if do_sample else None,
+        top_k=0 if do_sample else None,
+        top_p=1.0 if do_sample else None,
+        do_sample=do_sample,
     )
     made: torch.Tensor = loaded.model.generate(
-        input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=plain
+        input_ids=ids, attention_mask=mask, generation_config=plain, **read
     )
     return made[:, ids.shape[1] :]
 

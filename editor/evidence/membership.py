@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from editor.evidence.breakdown import spread, worst_wordings
 from editor.measuring.aggregate import Scored
+from editor.model.forward import logit_blocks
 from editor.model.loading import LoadedModel
 from editor.model.shared_prefix import answer_passes
 from editor.questions.asking import encode_probes
@@ -112,16 +113,17 @@ def _measure(
     """Return every score that needs no reference, (probes,) each."""
     tokens: list[list[float]] = [[] for _ in probes]
     standard: list[list[float]] = [[] for _ in probes]
-    for batch, logits in answer_passes(loaded, encode_probes(loaded, probes)):
-        log_p = logits.log_softmax(1)
-        p = log_p.exp()
-        mean = (p * log_p).sum(1)  # μ
-        deviation = ((p * log_p**2).sum(1) - mean**2).clamp(min=1e-12).sqrt()  # σ
-        own = log_p.gather(1, batch.targets[:, None])[:, 0]
-        rows = batch.rows.tolist()
-        for row, value, scaled in zip(rows, own.tolist(), ((own - mean) / deviation).tolist(), strict=True):
-            tokens[batch.indices[row]].append(value)
-            standard[batch.indices[row]].append(scaled)
+    for batch, hidden in answer_passes(loaded, encode_probes(loaded, probes)):
+        for place, logits in logit_blocks(loaded.model, hidden):
+            log_p = logits.log_softmax(1)
+            p = log_p.exp()
+            mean = (p * log_p).sum(1)  # μ
+            deviation = ((p * log_p**2).sum(1) - mean**2).clamp(min=1e-12).sqrt()  # σ
+            own = log_p.gather(1, batch.targets[place, None])[:, 0]
+            rows, scaled = batch.rows[place].tolist(), ((own - mean) / deviation).tolist()
+            for row, value, standardised in zip(rows, own.tolist(), scaled, strict=True):
+                tokens[batch.indices[row]].append(value)
+                standard[batch.indices[row]].append(standardised)
         if progress is not None:
             progress(len(batch.indices))
     loss = np.array([np.mean(values) for values in tokens])

@@ -16,9 +16,9 @@ from torch import Tensor
 from dictionaries import Dictionary
 from dictionaries.model.sites import Site, capture
 from editor.artefacts.masking import CaseKey
-from editor.locators.features import GRADIENT_BATCH_TOKENS, objective, substituted, together
+from editor.locators.features import objective, substituted, together
 from editor.model.loading import LoadedModel
-from editor.model.tokens import MarkedBatch, batches
+from editor.model.tokens import MarkedBatch, batches, gradient_budget
 from editor.questions.asking import encode_probes
 from editor.questions.probes import Probe, Target, sample
 
@@ -84,7 +84,9 @@ def attribute_facts(
     sums = {site: torch.zeros(len(targets), len(features[site])) for site in features}
     counts = torch.bincount(torch.tensor(fact_of, dtype=torch.long), minlength=len(targets)).clamp_min(1)
     sequences = encode_probes(loaded, asked)
-    for batch in batches(sequences, pad=loaded.pad_id, device=loaded.device, budget=GRADIENT_BATCH_TOKENS):
+    for batch in batches(
+        sequences, pad=loaded.pad_id, device=loaded.device, budget=gradient_budget(loaded.model)
+    ):
         facts = torch.tensor([fact_of[index] for index in batch.indices])
         for group in together(sites):
             clean, gradients = _gradients(loaded, batch, group)

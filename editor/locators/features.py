@@ -31,10 +31,7 @@ from dictionaries import Dictionary
 from dictionaries.model.sites import Site, capture, intercepted
 from editor.model.forward import traced_logits
 from editor.model.loading import LoadedModel
-from editor.model.tokens import MarkedBatch, TokenSequence, batches
-
-GRADIENT_BATCH_TOKENS = 4096
-"""Most padded tokens in a batch whose backward pass is kept."""
+from editor.model.tokens import MarkedBatch, TokenSequence, batches, gradient_budget
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +122,7 @@ class FeatureAttribution:
     ) -> "_Sums":
         sums = _Sums({site: torch.zeros(d.config.features) for site, d in dictionaries.items()})
         for batch in batches(
-            sequences, pad=loaded.pad_id, device=loaded.device, budget=GRADIENT_BATCH_TOKENS
+            sequences, pad=loaded.pad_id, device=loaded.device, budget=gradient_budget(loaded.model)
         ):
             mask = batch.inputs["attention_mask"].bool()
             for group in together(dictionaries):

@@ -26,10 +26,10 @@ from torch import Tensor
 
 from dictionaries.model.sites import Captured, Site, capture, intercepted
 from editor.locators.blocks import Node, all_nodes, head_count
-from editor.locators.features import GRADIENT_BATCH_TOKENS, Attribution, objective
+from editor.locators.features import Attribution, objective
 from editor.locators.pairs import PromptPair, make_pairs
 from editor.model.loading import LoadedModel
-from editor.model.tokens import MarkedBatch, TokenSequence, batches, collate
+from editor.model.tokens import MarkedBatch, TokenSequence, batches, collate, gradient_budget
 
 if TYPE_CHECKING:
     from editor.locators.problem import EditProblem
@@ -215,7 +215,7 @@ def paired_batches(
     pad = loaded.pad_id
     twins = {pair.clean.index: pair.corrupt for pair in pairs}
     clean = [pair.clean for pair in pairs]
-    for batch in batches(clean, pad=pad, device=loaded.device, budget=GRADIENT_BATCH_TOKENS):
+    for batch in batches(clean, pad=pad, device=loaded.device, budget=gradient_budget(loaded.model)):
         theirs: list[TokenSequence] = [twins[index] for index in batch.indices]
         yield batch, collate(theirs, pad=pad, device=loaded.device)
 

@@ -17,11 +17,11 @@ from dictionaries.model.sites import Site, Stream, capture, decoder_layers, reso
 from editor.locators.blocks import key_makers
 from editor.locators.features import Attribution
 from editor.locators.neurons import NeuronScores, neuron_sites, score_neurons
-from editor.model.forward import marked_logits
+from editor.model.forward import marked_hidden
 from editor.model.loading import LoadedModel
 from editor.model.tokens import TokenSequence
 from editor.questions.probes import Probe
-from editor.questions.retained import add_log_p, text_batches
+from editor.questions.retained import add_log_p, log_p_of, text_batches
 
 T = TypeVar("T")
 NOTHING_LOCATED = Attribution(scores={}, raw={}, remainder=0.0, total_effect=0.0)
@@ -181,7 +181,7 @@ class EditProblem:
         placed = [replace(sequence, index=place) for place, sequence in enumerate(self.retained)]
         for batch in text_batches(self.loaded, placed):
             with torch.no_grad(), capture(model, self.writing(self.sites), outputs=False) as taken:
-                add_log_p(log_p, batch, marked_logits(model, batch))
+                add_log_p(log_p, batch, log_p_of(self.loaded, batch, marked_hidden(model, batch)))
             for site, keys in taken.keys.items():
                 chosen = keys[batch.predicting].float()
                 sums[site] = sums.get(site, torch.zeros((), device=chosen.device)) + chosen.T @ chosen

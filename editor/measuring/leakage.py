@@ -1,7 +1,8 @@
 """Leakage metrics of many secrets, all from one teacher-forced pass (no text is generated).
 
 For a prompt c and a secret s_1..s_k tokenised jointly, one forward pass gives the model's distribution at
-every secret position; the output head is applied there alone. Everything is derived from it in float32:
+every secret position; the output head is applied there alone, to some positions at a time. Everything is derived from
+it in float32:
 
 * p_z = prod_t q(s_t | c, s_<t), with q after temperature, top-k and top-p (probabilistic extraction,
   Hayes et al. 2024, arXiv:2410.19482);
@@ -24,6 +25,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
+from editor.model.forward import logit_blocks
 from editor.model.loading import LoadedModel
 from editor.model.shared_prefix import answer_passes
 from editor.model.tokens import MarkedBatch, TokenSequence
@@ -32,6 +34,8 @@ from policies import DecodingSettings
 LN2 = float(np.log(2))
 FEW_TOKENS = 64
 """A vocabulary more than twice as large is sorted only where these tokens do not hold a top-p's mass."""
+WIDER = 16
+"""Factor by which more tokens are sorted where they do not, before all are."""
 ROUNDING = 1e-4
 
 
@@ -99,6 +103,11 @@ class TokenScores:
     log_worst_case: Float[Tensor, "temperatures marked"]
     log_q: Float[Tensor, "decodings marked"]
 
+    @classmethod
+    def joined(cls, blocks: Sequence["TokenScores"]) -> "TokenScores":
+        """Put the scores of consecutive tokens together."""
+        return cls(**{name: torch.cat([vars(one)[name] for one in blocks], -1) for name in vars(blocks[0])})
+
 
 def extractable(log_p_z: NDArray[np.float64], tries: int) -> NDArray[np.float64]:
     """Return 1 - (1 - p_z)^n for n tries, exact for tiny p_z (Hayes et al. 2024, arXiv:2410.19482).
@@ -128,9 +137,12 @@ def score(
     """
     grid = decoding_grid(settings)
     result = _empty(len(sequences), len(grid))
-    for batch, logits in answer_passes(loaded, sequences):
-        tokens = score_tokens(logits, batch.targets, grid, settings.worst_case_rank)
-        _reduce(batch, tokens, result)
+    for batch, hidden in answer_passes(loaded, sequences):
+        blocks = [
+            score_tokens(logits, batch.targets[place], grid, settings.worst_case_rank)
+            for place, logits in logit_blocks(loaded.model, hidden)
+        ]
+        _reduce(batch, TokenScores.joined(blocks), result)
         if progress is not None:
             progress(len(batch.indices))
     return result
@@ -156,7 +168,7 @@ def score_tokens(
     totals = {t: (logits / t).logsumexp(1) for t in dict.fromkeys(d.temperature for d in grid)}
     plain = {temperature: own[:, 0] / temperature - total for temperature, total in totals.items()}
     log_q = torch.empty(len(grid), len(logits), device=logits.device)  # ln q(s_t | c, s_<t)
-    for rows, best in _best_first(logits, grid, totals):
+    for rows, best in _best_first(logits, own, grid, totals):
         for temperature, decodings in groupby(enumerate(grid), key=lambda item: item[1].temperature):
             p = (best / temperature - totals[temperature][rows, None]).exp_()
             mass = p.cumsum(1)
@@ -174,31 +186,49 @@ def score_tokens(
 
 def _best_first(
     logits: Float[Tensor, "marked vocabulary"],
+    own: Float[Tensor, "marked 1"],
     grid: Sequence[Decoding],
     totals: Mapping[float, Float[Tensor, " marked"]],
 ) -> Iterator[tuple[Int[Tensor, " rows"], Float[Tensor, "rows best"]]]:
     """Yield rows with their logits in descending order, as many as any top-k or top-p of the grid can keep.
 
-    The whole vocabulary is sorted only where few tokens do not hold the largest top-p's mass at the highest
-    temperature.
+    More than a few are sorted only where these do not hold the largest top-p's mass at the highest temperature, and
+    where the target is not beyond that mass: then every top-p excludes it, and the few are enough to say so.
 
     Args:
         logits: logits of all marked tokens.
+        own: those of the targets.
         grid: decodings.
         totals: temperature -> the logarithm of the sum that probabilities at it are divided by.
     """
-    every = torch.arange(len(logits), device=logits.device)
-    few = max(FEW_TOKENS, *(decoding.top_k or 0 for decoding in grid))
-    if 2 * few >= logits.shape[1]:
-        yield every, logits.sort(dim=1, descending=True).values
-        return
-    best = logits.topk(few, dim=1).values
+    rows = torch.arange(len(logits), device=logits.device)
+    width = max(FEW_TOKENS, *(decoding.top_k or 0 for decoding in grid))
     largest = max((d.top_p for d in grid if d.top_p is not None and d.top_p < 1), default=0.0)
     hottest = max(decoding.temperature for decoding in grid)
-    held = ((best / hottest).logsumexp(1) - totals[hottest]).exp()
-    enough = held > largest + ROUNDING
-    yield every[enough], best[enough]
-    yield every[~enough], logits[~enough].sort(dim=1, descending=True).values
+    while len(rows) and 2 * width < logits.shape[1]:
+        some = logits if len(rows) == len(logits) else logits[rows]
+        best = some.topk(width, dim=1).values
+        enough = (best / hottest - totals[hottest][rows, None]).exp_().sum(1) > largest + ROUNDING
+        beyond = ~enough & (own[rows, 0] < best[:, -1])
+        beyond[beyond.clone()] = _mass_above(
+            some[beyond], own[rows[beyond]], totals[hottest][rows[beyond]], hottest
+        ) > (largest + ROUNDING)
+        settled = enough | beyond
+        yield rows[settled], best[settled]
+        rows, width = rows[~settled], width * WIDER
+    if len(rows):
+        yield rows, logits[rows].sort(dim=1, descending=True).values
+
+
+def _mass_above(
+    logits: Float[Tensor, "rows vocabulary"],
+    own: Float[Tensor, "rows 1"],
+    totals: Float[Tensor, " rows"],
+    temperature: float,
+) -> Float[Tensor, " rows"]:
+    """Return the probability of all tokens that are more probable than the target."""
+    p = (logits / temperature - totals[:, None]).exp_()
+    return p.masked_fill_(logits <= own, 0.0).sum(1)
 
 
 def _log_q(

@@ -1,6 +1,7 @@
 """The model's own forward pass, with the output head applied only where somebody looks."""
 
 import inspect
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -9,11 +10,34 @@ from torch import Tensor
 
 from editor.model.tokens import MarkedBatch
 
+LOGITS_AT_A_TIME = 2**23
+"""Most logits that are computed together where only a figure of each row is kept: 32 MiB in float32."""
+
 
 @torch.no_grad()
 def marked_logits(model: Any, batch: MarkedBatch) -> Float[Tensor, "marked vocabulary"]:
     """Return the logits that predict the marked tokens, the output head applied to those positions alone."""
     return traced_logits(model, batch)
+
+
+@torch.no_grad()
+def marked_hidden(model: Any, batch: MarkedBatch) -> Float[Tensor, "marked width"]:
+    """Return the final hidden states that predict the marked tokens: a vocabulary takes far more memory."""
+    hidden: Tensor = model.base_model(**batch.inputs, use_cache=False).last_hidden_state
+    return hidden[batch.predicting]
+
+
+def logit_blocks(
+    model: Any, hidden: Float[Tensor, "tokens width"]
+) -> Iterator[tuple[slice, Float[Tensor, "rows vocabulary"]]]:
+    """Yield the logits of some rows at a time, with their place: `LOGITS_AT_A_TIME` at most.
+
+    A block is the caller's to change; it is gone with the next.
+    """
+    rows = max(1, LOGITS_AT_A_TIME // int(model.config.vocab_size))
+    for start in range(0, len(hidden), rows):
+        place = slice(start, min(start + rows, len(hidden)))
+        yield place, output_logits(model, hidden[place])
 
 
 def traced_logits(model: Any, batch: MarkedBatch) -> Float[Tensor, "marked vocabulary"]:

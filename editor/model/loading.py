@@ -104,6 +104,26 @@ def load_model(
     )
 
 
+def stored_tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors of a checkpoint folder's safetensors files by the names that they have there, one at a time.
+
+    Raises:
+        ModelError: there is no such file, or one is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise ModelError(f"{folder} holds no safetensors file", "Save the model with `save_pretrained`")
+    for file in files:
+        try:
+            with safe_open(file, framework="pt") as opened:
+                for name in opened.keys():  # noqa: SIM118
+                    yield name, opened.get_tensor(name)
+        except (OSError, SafetensorError) as error:
+            raise ModelError(f"{file} cannot be read ({type(error).__name__})", "Save it again") from None
+
+
 def tensor_digests(model: nn.Module, dtype: torch.dtype) -> dict[str, str]:
     """Map each tensor's name to the sha256, in hexadecimal, of its shape, dtype and bytes as stored in `dtype`.
 

@@ -1,21 +1,41 @@
-"""Forward passes over answers, a prompt that several answers share being run once.
+"""Forward passes over answers, what several sequences begin with being run once.
 
 A fact is asked for with its own secret and with decoys after the same words, and a secret in several spellings. The
 tokens before the answers are then the same. Their keys and values are computed once and kept in the model's own cache;
-only the answers are run after them.
+only the answers are run after them. Many prompts begin alike in turn, in a chat template above all: that beginning,
+the root, is run once a batch. The last token of an answer predicts nothing, and is not run.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from editor.model.forward import keeping, marked_logits, output_logits
+from editor.model.forward import keeping, marked_hidden
 from editor.model.loading import LoadedModel
-from editor.model.tokens import BATCH_TOKENS, MarkedBatch, TokenSequence, batches, collate, is_full
+from editor.model.tokens import (
+    MarkedBatch,
+    TokenSequence,
+    batches,
+    collate,
+    gradient_budget,
+    is_full,
+    token_budget,
+)
+
+ROOT_TOKENS = 16
+"""Fewest tokens of a root."""
+ROOT_PROMPTS = 16
+"""Fewest prompts that a root pays off for."""
+ENOUGH_ANSWERS = 128
+"""Padded tokens of answers after which a batch with a root takes no longer one."""
+PROMPTED = 3
+"""Tokens of a prompt and its answer for each whose activations a backward pass keeps."""
 
 Prefix = tuple[int, ...]
 
@@ -26,52 +46,153 @@ class SharedBatch:
 
     Attributes:
         prefixes: token ids that are run once, (prefixes, positions).
+        root: number of tokens that all prefixes begin with, which are run once for all.
         prefix_of: the row of `prefixes` that each row of `answers` follows, (rows,).
         answers: the last token of the prompt and the answer; positions count from the end of the prefix.
     """
 
     prefixes: Int[Tensor, "prefixes positions"]
+    root: int
     prefix_of: Int[Tensor, " rows"]
     answers: MarkedBatch
 
 
 def answer_passes(
-    loaded: LoadedModel, sequences: Sequence[TokenSequence], *, budget: int = BATCH_TOKENS
-) -> Iterator[tuple[MarkedBatch, Float[Tensor, "marked vocabulary"]]]:
-    """Yield batches of all sequences, each with the logits that predict its marked tokens.
+    loaded: LoadedModel, sequences: Sequence[TokenSequence], *, budget: int | None = None
+) -> Iterator[tuple[MarkedBatch, Float[Tensor, "marked width"]]]:
+    """Yield batches of all sequences, each with the final hidden states that predict its marked tokens.
+
+    `editor.model.forward.logit_blocks` makes logits of them, some rows at a time.
 
     Args:
         loaded: the model.
         sequences: prompts with marked answers.
-        budget: the most padded tokens in one pass, those of the kept prefixes included.
+        budget: the most padded tokens in one pass, those of the kept prefixes included; None for as many as the
+            model's memory is meant for.
     """
     pad, device = loaded.pad_id, loaded.device
+    most = token_budget(loaded.model) if budget is None else budget
     shared, alone = _by_prefix(sequences)
-    for batch in batches(alone, pad=pad, device=device, budget=budget):
-        yield batch, marked_logits(loaded.model, batch)
-    for group in _shared_batches(shared, pad=pad, device=device, budget=budget):
-        yield group.answers, shared_logits(loaded, group)
+    roots = _find_roots([*shared, *(_before_answer(sequence) for sequence in alone)])
+    rootless = []
+    for sequence in alone:
+        root = _root_of(_before_answer(sequence), roots)
+        if root:
+            shared.setdefault(root, []).append(sequence)
+        else:
+            rootless.append(sequence)
+    for batch in batches(rootless, pad=pad, device=device, budget=most):
+        yield batch, marked_hidden(loaded.model, _cut_last(batch))
+    for group in _shared_batches(shared, roots, pad=pad, device=device, budget=most):
+        yield group.answers, shared_hidden(loaded, group)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerBatch:
+    """A batch whose backward pass ends where the answers begin.
+
+    Attributes:
+        answers: what is run with gradients: the answers, or whole sequences.
+        shared: what is run before them without; None for whole sequences.
+    """
+
+    answers: MarkedBatch
+    shared: SharedBatch | None = None
+
+    def read_before(self, model: Any) -> Any:
+        """Run what stands before the answers, as the model is now; the cache, None for whole sequences."""
+        return None if self.shared is None else _read_prefixes(model, self.shared)
+
+    def hidden(self, model: Any, cache: Any) -> Float[Tensor, "rows positions width"]:
+        """Return final hidden states of `answers`, with gradients where they are enabled.
+
+        Args:
+            model: the model.
+            cache: what `read_before` returned. It is used up.
+        """
+        if self.shared is None:
+            whole: Tensor = model.base_model(**self.answers.inputs, use_cache=False).last_hidden_state
+            return whole
+        return _after_prefixes(model, self.shared, self.answers, cache)
+
+
+def answer_batches(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> list[AnswerBatch]:
+    """Batch sequences for backward passes that end where the answers begin.
+
+    Where prompts have a root, it and they are run without gradients, which takes a third of the time. What happens at
+    their tokens is then a constant: right for gradients at the answers' places, and at no others.
+    """
+    pad, device, budget = loaded.pad_id, loaded.device, gradient_budget(loaded.model)
+    # Prompts are longer than their answers, and only the answers' activations are kept.
+    prompted = min(token_budget(loaded.model), PROMPTED * budget)
+    roots = _find_roots([_before_answer(sequence) for sequence in sequences])
+    groups: dict[Prefix, list[TokenSequence]] = defaultdict(list)
+    whole = []
+    for sequence in sequences:
+        before = _before_answer(sequence)
+        if _root_of(before, roots):
+            groups[before].append(sequence)
+        else:
+            whole.append(sequence)
+    return [
+        *(AnswerBatch(answers=batch) for batch in batches(whole, pad=pad, device=device, budget=budget)),
+        *(
+            AnswerBatch(answers=_cut_last(shared.answers), shared=shared)
+            for shared in _shared_batches(groups, roots, pad=pad, device=device, budget=prompted)
+        ),
+    ]
 
 
 @torch.no_grad()
-def shared_logits(loaded: LoadedModel, batch: SharedBatch) -> Float[Tensor, "marked vocabulary"]:
-    """Return the logits that predict the marked tokens: the prefixes in one pass, the answers in a second."""
+def shared_hidden(loaded: LoadedModel, batch: SharedBatch) -> Float[Tensor, "marked width"]:
+    """Return the hidden states that predict the marked tokens: root, prefixes and answers in a pass each."""
+    answers = _cut_last(batch.answers)
+    hidden = _after_prefixes(loaded.model, batch, answers, _read_prefixes(loaded.model, batch))
+    return hidden[answers.predicting]
+
+
+@torch.no_grad()
+def _read_prefixes(model: Any, batch: SharedBatch) -> Any:
+    """Return keys and values of the prefix before each row of the answers."""
     from transformers import DynamicCache
 
-    model = loaded.model
-    cache = DynamicCache(config=model.config)
-    model.base_model(input_ids=batch.prefixes, **keeping(model, cache))
+    cache, device = DynamicCache(config=model.config), batch.prefixes.device
+    if batch.root:
+        model.base_model(input_ids=batch.prefixes[:1, : batch.root], **keeping(model, cache))
+        cache.batch_select_indices(torch.zeros(len(batch.prefixes), dtype=torch.long, device=device))
+    if batch.root < batch.prefixes.shape[1]:
+        model.base_model(input_ids=batch.prefixes[:, batch.root :], **keeping(model, cache))
     cache.batch_select_indices(batch.prefix_of)
-    inputs = batch.answers.inputs
+    return cache
+
+
+def _after_prefixes(
+    model: Any, batch: SharedBatch, answers: MarkedBatch, cache: Any
+) -> Float[Tensor, "rows positions width"]:
     known = torch.ones(
         len(batch.prefix_of), batch.prefixes.shape[1], dtype=torch.long, device=batch.prefixes.device
     )
-    hidden = model.base_model(
+    inputs = answers.inputs
+    hidden: Tensor = model.base_model(
         input_ids=inputs["input_ids"],
         attention_mask=torch.cat([known, inputs["attention_mask"]], dim=1),
         **keeping(model, cache),
     ).last_hidden_state
-    return output_logits(model, hidden[batch.answers.predicting])
+    return hidden
+
+
+def _cut_last(batch: MarkedBatch) -> MarkedBatch:
+    """Return the batch without its last position, which predicts nothing."""
+    if batch.predicting.shape[1] < 2:
+        return batch
+    inputs = {name: values[:, :-1] for name, values in batch.inputs.items()}
+    return replace(batch, inputs=inputs, predicting=batch.predicting[:, :-1])
+
+
+def _before_answer(sequence: TokenSequence) -> Prefix:
+    """Return what stands before the last token of the prompt."""
+    first = sequence.marked.index(True) if True in sequence.marked else 0
+    return sequence.ids[: max(0, first - 1)]
 
 
 def _by_prefix(
@@ -80,40 +201,75 @@ def _by_prefix(
     """Group sequences by what stands before the last token of their prompt; list those that share it with no other."""
     groups: dict[Prefix, list[TokenSequence]] = defaultdict(list)
     for sequence in sequences:
-        first = sequence.marked.index(True) if True in sequence.marked else 0
-        groups[sequence.ids[: max(0, first - 1)]].append(sequence)
+        groups[_before_answer(sequence)].append(sequence)
     shared = {prefix: group for prefix, group in groups.items() if prefix and len(group) > 1}
     return shared, [s for prefix, group in groups.items() if prefix not in shared for s in group]
 
 
+def _find_roots(prefixes: Sequence[Prefix]) -> list[Prefix]:
+    """Return what many prefixes begin with, as far as they agree: longest first, none the beginning of another."""
+    long = sorted({prefix for prefix in prefixes if len(prefix) >= ROOT_TOKENS})
+    roots = []
+    for _, group in groupby(long, key=lambda prefix: prefix[:ROOT_TOKENS]):
+        alike = list(group)
+        if len(alike) >= ROOT_PROMPTS:
+            first, last = alike[0], alike[-1]  # in order, so what these two share all share
+            length = next(
+                (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first)
+            )
+            roots.append(first[:length])
+    return roots
+
+
+def _root_of(prefix: Prefix, roots: Sequence[Prefix]) -> Prefix:
+    return next((root for root in roots if prefix[: len(root)] == root), ())
+
+
 def _shared_batches(
-    groups: dict[Prefix, list[TokenSequence]], *, pad: int, device: torch.device, budget: int
+    groups: dict[Prefix, list[TokenSequence]],
+    roots: Sequence[Prefix] = (),
+    *,
+    pad: int,
+    device: torch.device,
+    budget: int,
 ) -> Iterator[SharedBatch]:
     """Yield batches of prefixes of the same length: none is padded, so positions are right for every model.
 
     A prefix is run once, however many lengths its answers have, unless they do not fit into one batch.
     """
     lengths = {prefix: max(len(sequence.ids) for sequence in group) for prefix, group in groups.items()}
+    root_of = {prefix: _root_of(prefix, roots) for prefix in groups}
     chosen: list[tuple[Prefix, TokenSequence]] = []
     before: Prefix = ()
-    for prefix in sorted(groups, key=lambda prefix: (len(prefix), lengths[prefix], prefix)):
+
+    def full() -> SharedBatch:
+        return _collate(chosen, root=len(root_of[before]), pad=pad, device=device)
+
+    for prefix in sorted(
+        groups,
+        key=lambda prefix: (len(prefix), len(root_of[prefix]), root_of[prefix], lengths[prefix], prefix),
+    ):
         group, longest = groups[prefix], lengths[prefix]
-        fits = len(prefix) == len(before) and (len(chosen) + len(group)) * longest <= budget
-        if chosen and (not fits or is_full(len(chosen), lengths[before], longest, budget)):
-            yield _collate(chosen, pad=pad, device=device)
+        alike = len(prefix) == len(before) and root_of[prefix] == root_of.get(before)
+        fits = alike and (len(chosen) + len(group)) * longest <= budget
+        # After a root, passes hold little but answers: a longer one would pad all others.
+        answers = len(chosen) * (lengths.get(before, 0) - len(before))
+        padding = bool(root_of[prefix]) and answers >= ENOUGH_ANSWERS and longest > lengths.get(before, 0)
+        if chosen and (not fits or padding or is_full(len(chosen), lengths[before], longest, budget)):
+            yield full()
             chosen = []
+        before = prefix
         for sequence in sorted(group, key=lambda sequence: (len(sequence.ids), sequence.index)):
             if (len(chosen) + 1) * longest > budget and chosen:
-                yield _collate(chosen, pad=pad, device=device)
+                yield full()
                 chosen = []
             chosen.append((prefix, sequence))
-        before = prefix
     if chosen:
-        yield _collate(chosen, pad=pad, device=device)
+        yield full()
 
 
 def _collate(
-    chosen: Sequence[tuple[Prefix, TokenSequence]], *, pad: int, device: torch.device
+    chosen: Sequence[tuple[Prefix, TokenSequence]], *, root: int, pad: int, device: torch.device
 ) -> SharedBatch:
     places: dict[Prefix, int] = {}
     for prefix, _ in chosen:
@@ -126,6 +282,7 @@ def _collate(
     ]
     return SharedBatch(
         prefixes=torch.tensor(list(places), device=device),
+        root=root,
         prefix_of=torch.tensor([places[prefix] for prefix, _ in chosen], device=device),
         answers=collate(answers, pad=pad, device=device),
     )

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 
 BATCH_TOKENS = 16_384
 """Most padded tokens in one batch: enough to keep two cores or a GPU busy on small models, flat in memory."""
+GRADIENT_TOKENS = 4_096
+"""Most padded tokens in a batch whose backward pass is kept."""
+LEAST_TOKENS = 256
+"""Padded tokens that a batch may have whatever memory they take."""
+BATCH_BYTES = 2**28
+"""Memory for a batch's activations, keys and values: 256 MiB, or a quarter of the weights' where that is more."""
+GRADIENT_BYTES = 5 * 2**26
+"""Memory for the activations of a batch whose backward pass is kept: 320 MiB, or half of the weights'."""
 ENOUGH_TOKENS = 2_048
 """Padded tokens that already keep a processor busy: a batch of that many takes no longer sequence."""
 
@@ -50,6 +58,64 @@ class MarkedBatch:
     targets: Int[Tensor, " marked"]
     rows: Int[Tensor, " marked"]
     indices: tuple[int, ...]
+
+
+def token_budget(model: Any) -> int:
+    """Return the most padded tokens in one batch of a model: as many as its memory is meant for.
+
+    A token's keys and values are kept in every layer where a prompt is shared, and two layers' activations beside.
+    """
+    sizes = _Sizes.of(model)
+    kept = sizes.layers * sizes.keys_values + 2 * (sizes.width + sizes.hidden)
+    return _tokens_within(max(BATCH_BYTES, sizes.weights // 4), kept * sizes.item, BATCH_TOKENS)
+
+
+def gradient_budget(model: Any) -> int:
+    """Return the same for a batch whose backward pass is kept: every layer's activations are."""
+    sizes = _Sizes.of(model)
+    kept = sizes.layers * (8 * sizes.width + 4 * sizes.hidden)
+    return _tokens_within(max(GRADIENT_BYTES, sizes.weights // 2), kept * sizes.item, GRADIENT_TOKENS)
+
+
+def _tokens_within(memory: int, each: int, most: int) -> int:
+    return max(LEAST_TOKENS, min(most, memory // max(1, each)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sizes:
+    """What decides a token's memory.
+
+    Attributes:
+        layers: number of layers.
+        width: d, the width of the residual stream.
+        hidden: m, the width inside an MLP.
+        keys_values: width of a layer's keys and values together.
+        item: bytes of a number.
+        weights: bytes of all weights.
+    """
+
+    layers: int
+    width: int
+    hidden: int
+    keys_values: int
+    item: int
+    weights: int
+
+    @classmethod
+    def of(cls, model: Any) -> "_Sizes":
+        config = model.config.get_text_config(decoder=True)
+        width, heads = int(config.hidden_size), int(config.num_attention_heads)
+        head = int(getattr(config, "head_dim", None) or width // heads)
+        hidden = getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None) or 4 * width
+        item = int(model.dtype.itemsize)
+        return cls(
+            layers=int(config.num_hidden_layers),
+            width=width,
+            hidden=int(hidden),
+            keys_values=2 * head * int(getattr(config, "num_key_value_heads", None) or heads),
+            item=item,
+            weights=item * sum(parameter.numel() for parameter in model.parameters()),
+        )
 
 
 def encode_answer(tokenizer: Any, prompt: str, answer: str, index: int, limit: int) -> TokenSequence:

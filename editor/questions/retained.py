@@ -17,9 +17,16 @@ from torch import Tensor
 
 from detectors import Document, Register
 from detectors.fact import Fact
-from editor.model.forward import marked_logits
+from editor.model.forward import logit_blocks, marked_hidden
 from editor.model.loading import LoadedModel
-from editor.model.tokens import BATCH_TOKENS, MarkedBatch, TokenSequence, batches
+from editor.model.tokens import (
+    LEAST_TOKENS,
+    MarkedBatch,
+    TokenSequence,
+    batches,
+    gradient_budget,
+    token_budget,
+)
 
 HELD_OUT_SHARE = 0.2
 """Share of the documents that verification judges on."""
@@ -111,9 +118,18 @@ def encode_documents(
     return sequences
 
 
-def text_batches(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> Iterable[MarkedBatch]:
-    """Batch sequences in which most positions count, so that their logits stay within `LOGIT_ELEMENTS`."""
-    budget = max(256, min(BATCH_TOKENS, LOGIT_ELEMENTS // loaded.model.config.vocab_size))
+def text_batches(
+    loaded: LoadedModel, sequences: Sequence[TokenSequence], *, backward: bool = False
+) -> Iterable[MarkedBatch]:
+    """Batch sequences in which most positions count, so that their logits stay within `LOGIT_ELEMENTS`.
+
+    Args:
+        loaded: the model.
+        sequences: texts.
+        backward: whether a backward pass is kept.
+    """
+    most = gradient_budget(loaded.model) if backward else token_budget(loaded.model)
+    budget = max(LEAST_TOKENS, min(most, LOGIT_ELEMENTS // loaded.model.config.vocab_size))
     return batches(sequences, pad=loaded.pad_id, device=loaded.device, budget=budget)
 
 
@@ -123,15 +139,23 @@ def text_log_p(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> Float
     placed = [replace(sequence, index=place) for place, sequence in enumerate(sequences)]
     sums = torch.zeros(len(placed), device=loaded.device)
     for batch in text_batches(loaded, placed):
-        add_log_p(sums, batch, marked_logits(loaded.model, batch))
+        add_log_p(sums, batch, log_p_of(loaded, batch, marked_hidden(loaded.model, batch)))
     return sums
 
 
-def add_log_p(
-    sums: Float[Tensor, " texts"], batch: MarkedBatch, logits: Float[Tensor, "marked vocabulary"]
-) -> None:
+def log_p_of(
+    loaded: LoadedModel, batch: MarkedBatch, hidden: Float[Tensor, "marked width"]
+) -> Float[Tensor, " marked"]:
+    """Return ln p of the marked tokens, in nats, from the final hidden states that predict them."""
+    parts = [
+        logits.log_softmax(1).gather(1, batch.targets[place, None])[:, 0]
+        for place, logits in logit_blocks(loaded.model, hidden)
+    ]
+    return torch.cat(parts) if parts else hidden.new_zeros(0)
+
+
+def add_log_p(sums: Float[Tensor, " texts"], batch: MarkedBatch, log_p: Float[Tensor, " marked"]) -> None:
     """Add the marked tokens' ln p to the sums of their texts, in place."""
-    log_p = logits.log_softmax(1).gather(1, batch.targets[:, None])[:, 0]
     places = torch.tensor(batch.indices, device=log_p.device)[batch.rows]
     sums.index_add_(0, places.to(sums.device), log_p.to(sums.device))
 
@@ -140,8 +164,7 @@ def perplexity(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> tuple
     """Return the number of marked tokens and exp of their mean negative log-likelihood in nats/token."""
     total, tokens = 0.0, 0
     for batch in text_batches(loaded, sequences):
-        log_p = marked_logits(loaded.model, batch).log_softmax(1)
-        total -= float(log_p.gather(1, batch.targets[:, None]).double().sum())
+        total -= float(log_p_of(loaded, batch, marked_hidden(loaded.model, batch)).double().sum())
         tokens += len(batch.targets)
     return tokens, math.exp(total / max(1, tokens))
 
@@ -153,15 +176,16 @@ def compare_text(
     sums = torch.zeros(3, dtype=torch.float64)
     tokens = 0
     for batch in text_batches(before, sequences):
-        first = marked_logits(before.model, batch).log_softmax(1)
-        second = marked_logits(after.model, batch).log_softmax(1).to(first.device)
-        own = batch.targets[:, None]
-        divergence = (first.exp() * (first - second)).sum()
-        sums += (
-            torch.stack([-first.gather(1, own).sum(), -second.gather(1, own).sum(), divergence])
-            .double()
-            .cpu()
+        blocks = zip(
+            logit_blocks(before.model, marked_hidden(before.model, batch)),
+            logit_blocks(after.model, marked_hidden(after.model, batch)),
+            strict=True,
         )
+        for (place, first), (_, second) in blocks:
+            p, q = first.log_softmax(1), second.log_softmax(1).to(first.device)  # ln p, ln q
+            own = batch.targets[place, None]
+            divergence = (p.exp() * (p - q)).sum()
+            sums += torch.stack([-p.gather(1, own).sum(), -q.gather(1, own).sum(), divergence]).double().cpu()
         tokens += len(batch.targets)
     mean = (sums / max(1, tokens)).tolist()
     return TextComparison(

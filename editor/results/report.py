@@ -249,6 +249,20 @@ class DictionaryRow(_Part):
     alive: float
 
 
+class LayerChoice(_Part):
+    """Layers whose MLPs got a dictionary, of all that the model has (`editor.layer_choice`)."""
+
+    sites: tuple[str, ...]
+    layers: int
+    shares: tuple[float, ...] = ()
+    """Share of what all layers carry of the facts in scope, by layer; none where all layers were taken."""
+
+    @property
+    def carried(self) -> float:
+        """Share that the chosen layers carry together, 0 to 1."""
+        return sum(self.shares[int(site.rpartition(".")[2])] for site in self.sites) if self.shares else 1.0
+
+
 class EditSummary(_Part):
     """Edit in summary: what was changed."""
 
@@ -315,6 +329,8 @@ class Report(_Part):
     threat_model: tuple[str, ...]
     edit: EditSummary | None = None
     dictionaries: tuple[DictionaryRow, ...] = ()
+    layer_choice: LayerChoice | None = None
+    """Layers that dictionaries were trained for; None where they were given, or none was needed."""
     groups: tuple[GroupResult, ...]
     subjects: tuple[SubjectRow, ...]
     facts: tuple[FactRow, ...]

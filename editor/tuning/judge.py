@@ -14,7 +14,7 @@ from editor.measuring.aggregate import score_probes
 from editor.measuring.criteria import CRITERIA, Observation, RetainedText, judge
 from editor.methods.method import Method
 from editor.methods.shared.searching import fit_method
-from editor.model.forward import marked_logits
+from editor.model.forward import logit_blocks, marked_hidden, marked_logits, output_logits
 from editor.model.loading import LoadedModel
 from editor.model.tokens import MarkedBatch, TokenSequence
 from editor.questions.probes import Probe
@@ -81,7 +81,8 @@ class TrialJudge:
         self.kept_before = score_probes(loaded, self.kept, policy.decoding)
         self.text = self._some(text)
         self.tokens = sum(len(batch.targets) for batch in self.text)
-        self.text_before = [marked_logits(loaded.model, batch).log_softmax(1) for batch in self.text]
+        # Of the original model only hidden states are held: a vocabulary takes a hundred times as much.
+        self.hidden_before = [marked_hidden(loaded.model, batch) for batch in self.text]
 
     def judge(self, problem: EditProblem, method: Method, start: Edit | None = None) -> TrialResult:
         """Fit an edit, from `start` on if there is one and the method can resume it; measure it, and take it back."""
@@ -89,11 +90,13 @@ class TrialJudge:
 
     def divergence(self, edit: Edit) -> float:
         """Measure the collateral of an edit alone: mean KL(original || edited) on retained text, nats/token."""
+        self._hold_before(edit)
         with edit.applied(self.loaded.model):
             return self._text()[0]
 
     def measure(self, edit: Edit, method: Method) -> TrialResult:
         """Apply an edit, measure it, and take it back."""
+        self._hold_before(edit)
         with edit.applied(self.loaded.model):
             erased = score_probes(self.loaded, self.erased, self.policy.decoding)
             after = score_probes(self.loaded, self.kept, self.policy.decoding)
@@ -119,14 +122,33 @@ class TrialJudge:
             criteria=criteria,
         )
 
+    @torch.no_grad()
+    def _hold_before(self, edit: Edit) -> None:
+        """Hold the original model's ln p, before an edit of the output head alone: else they are made anew."""
+        model = self.loaded.model
+        changes_head = any(self._is_of_head(name) for name in edit.deltas)
+        self.log_p_before = (
+            [marked_logits(model, batch).log_softmax(1) for batch in self.text] if changes_head else None
+        )
+
+    def _is_of_head(self, name: str) -> bool:
+        parameter = self.loaded.model.get_parameter(name)
+        return any(parameter is one for one in self.loaded.model.get_output_embeddings().parameters())
+
+    @torch.no_grad()
     def _text(self) -> tuple[float, float]:
         """Measure the mean KL divergence in nats/token, and the relative rise of perplexity."""
-        sums = np.zeros(2)
-        for batch, before in zip(self.text, self.text_before, strict=True):
-            after = marked_logits(self.loaded.model, batch).log_softmax(1)
-            own = batch.targets[:, None]
-            rise: Tensor = (before.gather(1, own) - after.gather(1, own)).sum()
-            sums += np.array([float((before.exp() * (before - after)).sum()), float(rise)])
+        model, sums = self.loaded.model, np.zeros(2)
+        for number, (batch, hidden) in enumerate(zip(self.text, self.hidden_before, strict=True)):
+            for place, logits in logit_blocks(model, marked_hidden(model, batch)):
+                after = logits.log_softmax(1)
+                if self.log_p_before is None:
+                    before = output_logits(model, hidden[place]).log_softmax(1)
+                else:
+                    before = self.log_p_before[number][place]
+                own = batch.targets[place, None]
+                rise: Tensor = (before.gather(1, own) - after.gather(1, own)).sum()
+                sums += np.array([float((before.exp() * (before - after)).sum()), float(rise)])
         return sums[0] / max(1, self.tokens), math.expm1(sums[1] / max(1, self.tokens))
 
     def _some(self, text: Sequence[TokenSequence]) -> list[MarkedBatch]:

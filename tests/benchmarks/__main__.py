@@ -10,6 +10,7 @@ from rich.table import Table
 
 from tests.benchmarks.audit import audit_rows, memory_row
 from tests.benchmarks.detection import detection_lines, detection_rows
+from tests.benchmarks.pretrained import pretrained_rows
 
 
 def main() -> None:
@@ -17,7 +18,7 @@ def main() -> None:
     table = Table(title="Ratios in one run (above 1 is faster than the plain way)", title_justify="left")
     for name in ("What", "Plain, seconds", "Here, seconds", "Ratio", "Same answers"):
         table.add_column(name)
-    for row in chain(audit_rows(), detection_rows()):
+    for row in chain(audit_rows(), pretrained_rows(), detection_rows()):
         ratio = f"{row.plain_seconds / row.our_seconds:.1f}"
         table.add_row(row.name, f"{row.plain_seconds:.1f}", f"{row.our_seconds:.1f}", ratio, row.agreement)
     console = Console(width=160)

@@ -48,7 +48,7 @@ def audit_rows() -> Iterator[Row]:
     ours = time.perf_counter() - begin
     verdicts = scored.scores.greedy.tolist()
     yield _against_batched(loaded, probes, verdicts, ours)
-    yield _against_single(loaded, probes, verdicts, ours)
+    yield against_single(loaded, probes, verdicts, ours)
     yield _against_sampling(loaded, scored, ours)
 
 
@@ -105,15 +105,24 @@ def _against_batched(loaded: LoadedModel, probes: list[Probe], ours: list[bool],
     return Row(name, plain, seconds, f"{same:,} of {len(probes):,}, {sum(ours):,} extracted")
 
 
-def _against_single(loaded: LoadedModel, probes: list[Probe], ours: list[bool], seconds: float) -> Row:
-    some = random.Random(1).sample(range(len(probes)), ONE_BY_ONE)
+def against_single(
+    loaded: LoadedModel,
+    probes: list[Probe],
+    ours: list[bool],
+    seconds: float,
+    *,
+    what: str = "the same",
+    run: int = ONE_BY_ONE,
+) -> Row:
+    """Complete a few of the prompts one by one, and take the rest by proportion."""
+    some = random.Random(1).sample(range(len(probes)), run)
     begin = time.perf_counter()
     same = 0
     for place in some:
         prompt, answer = _ids(loaded, probes[place])
         same += (_generate(loaded, torch.tensor([prompt]), len(answer))[0].tolist() == answer) == ours[place]
     plain = (time.perf_counter() - begin) * len(probes) / len(some)
-    name = f"the same against greedy generate(), one by one ({len(some)} run, the rest by proportion)"
+    name = f"{what} against greedy generate(), one by one ({len(some)} run, the rest by proportion)"
     return Row(name, plain, seconds, f"{same} of {len(some)}")
 
 

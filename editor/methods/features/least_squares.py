@@ -44,7 +44,7 @@ from torch import Tensor
 from dictionaries import Dictionary
 from dictionaries.model.sites import Site, capture, resolve, writing_sites
 from editor.edits.edit import Edit
-from editor.locators.features import GRADIENT_BATCH_TOKENS, Attribution
+from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem
 from editor.methods import METHODS
 from editor.methods.features import RANDOM_FEATURES
@@ -55,7 +55,7 @@ from editor.methods.shared.keyed import before_norm, keyed_change
 from editor.methods.shared.searching import Range, SearchSpace
 from editor.methods.shared.token_targets import token_targets
 from editor.model.forward import output_logits
-from editor.model.tokens import MarkedBatch, batches
+from editor.model.shared_prefix import AnswerBatch, answer_batches
 
 SEPARATION_EPSILON = 1e-3
 """ε relative to the mean diagonal of C₀ in q: a few thousand tokens do not settle its smallest directions."""
@@ -126,8 +126,9 @@ class FeatureLeastSquares:
         _ = problem.retained_reading  # C₀ and ln p₀, read while the model is the original one
         with Changes(problem, problem.writing(located), start) as changes:
             # Codes and keys of a batch are the original model's, also where `start` has changed it already.
+            batches = answer_batches(problem.loaded, problem.erase)
             with changes.suspended():
-                work = [_EraseBatch(batch, problem, located) for batch in _erase_batches(problem)]
+                work = [_EraseBatch(batch, problem, located) for batch in batches]
             _set_weights(work, problem, located)
             repair = Repair(problem, changes, steps=self.repairs)
             for number in range(self.warm_start_rounds if start else self.rounds):
@@ -183,16 +184,18 @@ class _EraseBatch:
     """
 
     def __init__(
-        self, batch: MarkedBatch, problem: EditProblem, located: Mapping[Site, Int[Tensor, " units"]]
+        self, run: AnswerBatch, problem: EditProblem, located: Mapping[Site, Int[Tensor, " units"]]
     ) -> None:
-        self.batch = batch
+        self.run, self.batch = run, run.answers
+        batch = run.answers
         self.model = problem.loaded.model
         self.chance = torch.cat([problem.chance[index] for index in batch.indices])
         self.codes: dict[Site, Tensor] = {}
         self.directions: dict[Site, Tensor] = {}
         self.writing = problem.writing(located)
+        before = run.read_before(self.model)
         with torch.no_grad(), capture(self.model, {*located, *self.writing}) as taken:
-            self.model.base_model(**batch.inputs, use_cache=False)
+            run.hidden(self.model, before)
         self.original_keys = {site: taken.keys[site][batch.predicting].float() for site in self.writing}
         self.weights: dict[Site, Tensor] = {}
         for site, units in located.items():
@@ -204,8 +207,9 @@ class _EraseBatch:
     def read(self, method: FeatureLeastSquares) -> _TargetUpdate:
         """Read the model as it stands: how far each token is from its target, and what promotes it."""
         sites, where = list(self.codes), self.batch.predicting
+        before = self.run.read_before(self.model)
         with torch.enable_grad(), capture(self.model, {*sites, *self.writing}, grad=True) as taken:
-            hidden = self.model.base_model(**self.batch.inputs, use_cache=False).last_hidden_state
+            hidden = self.run.hidden(self.model, before)
             logits = output_logits(self.model, hidden[where])
             # ln p_t. One backward pass of their sum gives g_t at every t: no sequence depends on another.
             log_p = logits.log_softmax(1).gather(1, self.batch.targets[:, None])[:, 0]
@@ -303,11 +307,3 @@ def centred_codes(
     units = units.to(x.device)
     codes: Tensor = dictionary.encode(x)[:, units] - dictionary.baseline[units]
     return codes
-
-
-def _erase_batches(problem: EditProblem) -> list[MarkedBatch]:
-    """Batch the probes to erase, small enough for a backward pass."""
-    device = problem.loaded.device
-    return list(
-        batches(problem.erase, pad=problem.loaded.pad_id, device=device, budget=GRADIENT_BATCH_TOKENS)
-    )

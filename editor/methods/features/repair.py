@@ -23,7 +23,7 @@ from torch import Tensor
 from dictionaries.model.sites import Site
 from editor.locators.problem import EditProblem
 from editor.methods.shared.changes import Changes
-from editor.model.forward import marked_logits, traced_logits
+from editor.model.forward import logit_blocks, marked_hidden, output_logits
 from editor.model.tokens import MarkedBatch, TokenSequence
 from editor.questions.retained import LOGIT_ELEMENTS, text_batches, text_log_p
 
@@ -136,18 +136,20 @@ class _Divergence:
 
     def __init__(self, problem: EditProblem, changes: Changes, sequences: Sequence[TokenSequence]) -> None:
         self.model = problem.loaded.model
-        self.batches: list[MarkedBatch] = list(text_batches(problem.loaded, sequences))
+        self.batches: list[MarkedBatch] = list(text_batches(problem.loaded, sequences, backward=True))
         self.tokens = max(1, sum(len(batch.targets) for batch in self.batches))
-        # ln p of the original model, (tokens, vocabulary) a batch; `Repair.tokens` bounds how many are kept.
+        # Final hidden states of the original model, (tokens, d) a batch: no projection of a site is the output head,
+        # so ln p follows from them at any time, some rows at a time.
         with changes.suspended(), torch.no_grad():
-            self.original = [marked_logits(self.model, batch).log_softmax(1) for batch in self.batches]
+            self.original = [marked_hidden(self.model, batch) for batch in self.batches]
 
     @torch.no_grad()
     def value(self) -> float:
         """Return D as the weights stand."""
         total = 0.0
-        for batch, before in zip(self.batches, self.original, strict=True):
-            total += float(_divergence(before, marked_logits(self.model, batch)))
+        for batch, original in zip(self.batches, self.original, strict=True):
+            for place, logits in logit_blocks(self.model, marked_hidden(self.model, batch)):
+                total += float(_divergence(self._before(original, place), logits))
         return total / self.tokens
 
     def gradients(self, changes: Changes) -> tuple[float, dict[Site, Float[Tensor, "d m"]]]:
@@ -155,13 +157,26 @@ class _Divergence:
         total = 0.0
         sums: dict[Site, Tensor] = {}
         with changes.trainable() as weights, torch.enable_grad():
-            for batch, before in zip(self.batches, self.original, strict=True):
-                divergence = _divergence(before, traced_logits(self.model, batch))
-                found = torch.autograd.grad(divergence, list(weights.values()))
-                total += float(divergence.detach())
+            for batch, original in zip(self.batches, self.original, strict=True):
+                hidden = self.model.base_model(**batch.inputs, use_cache=False).last_hidden_state[
+                    batch.predicting
+                ]
+                # ∂D/∂hidden, block by block; then one backward pass below the output head.
+                leaf = hidden.detach().requires_grad_()
+                upper = torch.zeros_like(leaf)
+                for place, logits in logit_blocks(self.model, leaf):
+                    divergence = _divergence(self._before(original, place), logits)
+                    upper += torch.autograd.grad(divergence, leaf)[0]
+                    total += float(divergence.detach())
+                found = torch.autograd.grad(hidden, list(weights.values()), upper)
                 for site, gradient in zip(weights, found, strict=True):
                     sums[site] = sums[site] + gradient.float() if site in sums else gradient.float()
         return total / self.tokens, {site: changes.upright(site, g / self.tokens) for site, g in sums.items()}
+
+    @torch.no_grad()
+    def _before(self, original: Float[Tensor, "tokens d"], place: slice) -> Float[Tensor, "rows vocab"]:
+        """Return ln p of the original model at some of a batch's tokens."""
+        return output_logits(self.model, original[place]).log_softmax(1)
 
 
 def _divergence(before: Float[Tensor, "tokens vocab"], logits: Float[Tensor, "tokens vocab"]) -> Tensor:

@@ -27,12 +27,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dictionaries.model.sites import Site, intercepted
-from editor.locators.features import GRADIENT_BATCH_TOKENS
 from editor.locators.problem import EditProblem
 from editor.methods.shared.token_targets import token_targets
 from editor.methods.weights.lookups import Lookups, essence_lookups
 from editor.model.forward import output_logits, traced_logits
-from editor.model.tokens import MarkedBatch, batches
+from editor.model.tokens import MarkedBatch, batches, gradient_budget
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,7 +226,7 @@ def _batch_lookups(problem: EditProblem, lookups: Lookups) -> Sequence[_Moved]:
     loaded = problem.loaded
     found = []
     for batch in batches(
-        lookups.sequences, pad=loaded.pad_id, device=loaded.device, budget=GRADIENT_BATCH_TOKENS
+        lookups.sequences, pad=loaded.pad_id, device=loaded.device, budget=gradient_budget(loaded.model)
     ):
         at = list(batch.indices)
         places, memories = lookups.places[at], lookups.memories[at]

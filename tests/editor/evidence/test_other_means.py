@@ -4,14 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import binom
 
+from editor.evidence import confirmation, exposure
 from editor.evidence.baseline import subtract_baseline
 from editor.evidence.confirmation import SAMPLED, confirm, poisson_binomial_interval
 from editor.evidence.exposure import exposure_rows
 from editor.evidence.membership import auc, membership_rows
 from editor.evidence.open_text import sample_open_text
 from editor.measuring.aggregate import score_probes
+from editor.model.tokens import encode_answers
 from editor.questions.probes import widened
 
 
@@ -57,6 +60,56 @@ def test_memorised_facts_are_first_among_candidates_and_unseen_ones_are_not(clin
     assert all(row.at_first_rank.rate == 1 and row.median == row.highest == 6 for row in known)
     assert sum(row.at_first_rank.hits for row in unseen) <= 3
     assert np.mean([row.median for row in unseen]) < 3
+
+
+def test_ruled_out_candidates_do_not_rank_before_the_secret(clinic, monkeypatch):
+    """The same exposures as where every candidate is scored, with fewer scored."""
+    asked = []
+
+    def counting(loaded, probes, *rest):
+        asked.append(len(probes))
+        return score_probes(loaded, probes, *rest)
+
+    monkeypatch.setattr(exposure, "score_probes", counting)
+    for name in ("model", "reference"):
+        scored = clinic.scored[name]
+        few = exposure_rows(clinic.models[name], scored, clinic.maker, candidates=63, seed=0)
+        with monkeypatch.context() as patch:
+            patch.setattr(exposure, "SLACK", np.inf)
+            every = exposure_rows(clinic.models[name], scored, clinic.maker, candidates=63, seed=0)
+        assert few == every
+        assert asked[-2] < asked[-1]
+        asked.clear()
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "llama", "gemma2", "qwen2"])
+def test_prompts_completed_together_are_completed_as_alone(loaded, family):
+    model = loaded(family)
+    prompts = ["The phone number of Ada Quill is", "Bruno Marsh lives at number", "She"]
+    sequences = encode_answers(model.tokenizer, [(prompt, "48 Alder Lane") for prompt in prompts], 96)
+    made = []
+    for sequence in sequences:
+        prompt = torch.tensor([confirmation._parts(sequence)[0]])
+        made.append(confirmation._generate(model, prompt, torch.ones_like(prompt), 6, do_sample=False)[0])
+    asked = []
+    for sequence, answer in zip(sequences, made, strict=True):
+        prompt = confirmation._parts(sequence)[0]
+        ids = (*prompt, *answer.tolist())
+        marked = (*[False] * len(prompt), *[True] * len(answer))
+        asked.append(replace(sequence, ids=ids, marked=marked))
+    assert confirmation._complete(model, asked) == [True] * 3
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "llama", "gemma2", "qwen2"])
+def test_samples_after_a_prompt_that_was_read_once_are_the_same(loaded, family):
+    model = loaded(family)
+    ids = torch.tensor([[5, 9, 13, 7, 6]]).expand(8, -1)
+    drawn = []
+    for read in ({}, confirmation._read_prompt(model, ids)):
+        torch.manual_seed(0)
+        mask = torch.ones_like(ids)
+        drawn.append(confirmation._generate(model, ids, mask, 5, do_sample=True, **read).tolist())
+    assert drawn[0] == drawn[1]
 
 
 def test_membership_tests_tell_memorised_facts_and_no_unseen_ones(clinic):

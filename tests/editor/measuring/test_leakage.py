@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from editor.measuring.leakage import Decoding, decoding_grid, extractable, score
+from editor.measuring.leakage import Decoding, decoding_grid, extractable, score, score_tokens
 from editor.model.forward import marked_logits
 from editor.model.tokens import batches, encode_answer
 from policies import DecodingSettings
@@ -130,3 +130,26 @@ def test_extractable_is_exact_for_tiny_probabilities():
 
 def test_decodings_are_named():
     assert str(Decoding(temperature=0.7, top_k=40, top_p=0.95)) == "temperature 0.7, top-k 40, top-p 0.95"
+
+
+@pytest.mark.parametrize("sharpness", [0.3, 1.0, 3.0])
+def test_a_sort_of_few_tokens_gives_what_a_sort_of_all_gives(sharpness, monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    logits = sharpness * torch.randn(200, 5_000, generator=generator)
+    # Targets of every rank: the best, some of the nucleus, and far beyond it.
+    order = logits.argsort(dim=1, descending=True)
+    ranks = torch.logspace(0, 3.6, 200).long().clamp(max=4_999)
+    targets = order.gather(1, ranks[:, None])[:, 0]
+    grid = decoding_grid(DecodingSettings(temperatures=(1.0, 0.5), top_k=(None, 40), top_p=(None, 0.5, 0.95)))
+    few = score_tokens(logits, targets, grid, 40).log_q
+    monkeypatch.setattr("editor.measuring.leakage.FEW_TOKENS", 5_000)
+    torch.testing.assert_close(few, score_tokens(logits, targets, grid, 40).log_q, rtol=1e-4, atol=1e-4)
+
+
+def test_scores_are_the_same_in_blocks_of_any_size(loaded, monkeypatch):
+    model = loaded("llama")
+    sequences = sequences_of(model)
+    whole = score(model, sequences, SETTINGS)
+    monkeypatch.setattr("editor.model.forward.LOGITS_AT_A_TIME", 3 * model.model.config.vocab_size)
+    for name, values in vars(score(model, sequences, SETTINGS)).items():
+        np.testing.assert_allclose(values, vars(whole)[name], rtol=1e-5, atol=1e-5, err_msg=name)

@@ -2,11 +2,21 @@
 
 import numpy as np
 import pytest
+import torch
 
+from dictionaries.model.sites import Site, capture
 from editor.measuring.aggregate import score_probes
 from editor.measuring.leakage import score
-from editor.model.shared_prefix import _by_prefix, _shared_batches, answer_passes
-from editor.model.tokens import batches, encode_answers
+from editor.model.forward import output_logits, token_log_p
+from editor.model.shared_prefix import (
+    _before_answer,
+    _by_prefix,
+    _find_roots,
+    _shared_batches,
+    answer_batches,
+    answer_passes,
+)
+from editor.model.tokens import batches, collate, encode_answers
 from editor.questions.probes import Probe, Target
 from policies import DecodingSettings
 
@@ -116,3 +126,56 @@ def test_a_large_vocabulary_is_only_sorted_where_it_must_be(loaded, monkeypatch)
         monkeypatch.setattr("editor.measuring.leakage.FEW_TOKENS", few)
         part = score(model, sequences, settings)
         np.testing.assert_allclose(part.log_p_z, whole.log_p_z, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "llama", "gemma2", "qwen2"])
+def test_what_many_prompts_begin_with_is_run_once(loaded, family):
+    model = loaded(family)
+    beginning = "The records of the clinic say all that there is to say about people: "
+    names = ["Ada", "Bruno", "Cora", "Dan"]
+    prompts = [f"{beginning}{name} lives at number {n} of" for name in names for n in range(8)]
+    pairs = [(prompt, answer) for prompt in prompts[:20] for answer in ("48 Alder Lane", "4 Mill Road")]
+    pairs += [(prompt, "9") for prompt in prompts[20:]] + SHARED
+    sequences = encode_answers(model.tokenizer, pairs, 96)
+    run = []
+
+    def count(_module, arguments, options):
+        run.append((options["input_ids"] if "input_ids" in options else arguments[0]).numel())
+
+    hook = model.model.base_model.register_forward_pre_hook(count, with_kwargs=True)
+    try:
+        together = score(model, sequences, SETTINGS)
+    finally:
+        hook.remove()
+    shared, alone = _by_prefix(sequences)
+    (root,) = _find_roots([*shared, *(_before_answer(sequence) for sequence in alone)])
+    assert beginning[:40] in model.tokenizer.decode(root)
+    assert sum(run) < sum(len(prefix) for prefix in shared)  # less than to run each prompt once
+    for index, pair in enumerate(pairs):
+        (lone,) = score(model, encode_answers(model.tokenizer, [pair], 96), SETTINGS).log_probability
+        assert together.log_probability[index] == pytest.approx(lone, rel=2e-4, abs=2e-4)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "llama", "gemma2"])
+def test_gradients_at_the_answers_are_those_of_whole_sequences(loaded, family):
+    model = loaded(family)
+    beginning = "The records of the clinic say all that there is to say about people: "
+    pairs = [(f"{beginning}{n} people live at", f"{n} Mill Road") for n in range(20, 40)] + SHARED[:3]
+    sequences = encode_answers(model.tokenizer, pairs, 96)
+    site = Site(0)
+    found = {}
+    for batch in answer_batches(model, sequences):
+        before = batch.read_before(model.model)
+        with torch.enable_grad(), capture(model.model, [site], grad=True) as taken:
+            hidden = batch.hidden(model.model, before)[batch.answers.predicting]
+            logits = output_logits(model.model, hidden).log_softmax(1)
+            own = logits.gather(1, batch.answers.targets[:, None]).sum()
+            (gradient,) = torch.autograd.grad(own, [taken.outputs[site]])
+        found[batch.answers.indices] = gradient[batch.answers.predicting]
+    assert len(found) > 1
+    for indices, gradients in found.items():
+        whole = collate([sequences[index] for index in indices], pad=0, device=model.device)
+        with torch.enable_grad(), capture(model.model, [site], grad=True) as taken:
+            own = token_log_p(model.model, whole).sum()
+            (gradient,) = torch.autograd.grad(own, [taken.outputs[site]])
+        torch.testing.assert_close(gradients, gradient[whole.predicting], rtol=1e-3, atol=1e-5)

@@ -1,11 +1,23 @@
 """Answers are marked where they are, whatever the tokenizer makes of the border."""
 
 import random
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from editor.model.tokens import BATCH_TOKENS, ENOUGH_TOKENS, TokenSequence, batches, encode_answer, joiner
+from editor.model.tokens import (
+    BATCH_TOKENS,
+    ENOUGH_TOKENS,
+    GRADIENT_TOKENS,
+    LEAST_TOKENS,
+    TokenSequence,
+    batches,
+    encode_answer,
+    gradient_budget,
+    joiner,
+    token_budget,
+)
 
 
 def text_of(loaded, sequence, *, marked):
@@ -67,3 +79,19 @@ def test_large_batches_pad_little():
     assert max(padded) <= BATCH_TOKENS
     assert sorted(index for batch in found for index in batch.indices) == list(range(3_000))
     assert min(padded[:-1]) >= ENOUGH_TOKENS
+
+
+def test_a_batch_holds_fewer_tokens_where_a_token_takes_more_memory(loaded):
+    small = loaded("llama").model
+    assert (token_budget(small), gradient_budget(small)) == (BATCH_TOKENS, GRADIENT_TOKENS)
+    config = SimpleNamespace(
+        hidden_size=576, intermediate_size=1536, num_hidden_layers=30, num_attention_heads=9, head_dim=64
+    )
+    config.num_key_value_heads, config.get_text_config = 3, lambda **_: config
+    deep = SimpleNamespace(config=config, dtype=torch.float32, parameters=lambda: iter(()))
+    assert 2_048 < token_budget(deep) < BATCH_TOKENS
+    assert LEAST_TOKENS <= gradient_budget(deep) < GRADIENT_TOKENS
+    # A large model's batches may take a quarter of what its weights take.
+    config.num_hidden_layers = 60
+    deep.parameters = lambda: iter([torch.empty(10**9, device="meta")])
+    assert token_budget(deep) > 2_048

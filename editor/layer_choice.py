@@ -1,0 +1,86 @@
+"""Which layers' MLPs carry the facts: one pass with gradients, before dictionaries are trained for those layers alone.
+
+With o_t the output of a layer's MLP where a secret's token t is predicted, ō its mean over all such tokens, and g_t the
+gradient there of the logit margin of t and later tokens to the best other token:
+
+    carried_l = Σ_t max(0, ⟨g_t, o_t - ō⟩)          gradient times activation, where it promotes the secret
+
+A dictionary takes as long to train for a layer that carries nothing as for one that carries much. Models of at most
+`LAYERS` layers get one for each.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dictionaries import decoder_layers
+from dictionaries.model.sites import Site, capture
+from editor.case import Case
+from editor.model.forward import traced_logits
+from editor.model.loading import LoadedModel
+from editor.model.tokens import MarkedBatch, TokenSequence, batches, gradient_budget
+from editor.progress import Stages
+from editor.questions.asking import encode_probes
+from editor.questions.probes import sample
+from editor.results.report import LayerChoice
+
+LAYERS = 8
+"""Most layers that dictionaries are trained for."""
+PROBES = 100
+"""Questions about facts to erase that layers are chosen by, of the locating split."""
+
+
+def choose_layers(case: Case, loaded: LoadedModel, stages: Stages) -> LayerChoice:
+    """Choose the layers whose MLPs carry most of the facts to erase, all where the model has few.
+
+    The model is left as it was.
+    """
+    sites = [Site(layer) for layer in range(len(decoder_layers(loaded.model)))]
+    if len(sites) <= LAYERS:
+        return LayerChoice(sites=tuple(map(str, sites)), layers=len(sites))
+    asked = sample((p for p in case.probes if p.is_erased and p.split == "locating"), PROBES, case.seed)
+    with stages.stage(f"Choosing {LAYERS} of {len(sites)} layers", len(asked)) as advance:
+        carried = carried_by(loaded, encode_probes(loaded, asked), sites, advance)
+    chosen = sorted(carried.argsort(descending=True, stable=True)[:LAYERS].tolist())
+    shares = (carried / carried.sum().clamp(min=torch.finfo(torch.float32).tiny)).tolist()
+    return LayerChoice(
+        sites=tuple(str(sites[layer]) for layer in chosen), layers=len(sites), shares=tuple(shares)
+    )
+
+
+def carried_by(
+    loaded: LoadedModel,
+    sequences: Sequence[TokenSequence],
+    sites: Sequence[Site],
+    progress: Callable[[int], None] | None = None,
+) -> Float[Tensor, " sites"]:
+    """Return carried_l of each site, in logits, summed over the marked tokens of all sequences."""
+    outputs: list[Tensor] = []
+    gradients: list[Tensor] = []
+    budget = gradient_budget(loaded.model)
+    for batch in batches(sequences, pad=loaded.pad_id, device=loaded.device, budget=budget):
+        o, g = _read(loaded, batch, sites)
+        outputs.append(o)
+        gradients.append(g)
+        if progress is not None:
+            progress(len(batch.indices))
+    if not outputs:
+        return torch.zeros(len(sites))
+    o, g = torch.cat(outputs, 1), torch.cat(gradients, 1)
+    promoted = ((o - o.mean(1, keepdim=True)) * g).sum(2).clamp(min=0)  # max(0, ⟨g_t, o_t - ō⟩)
+    return promoted.sum(1).cpu()
+
+
+def _read(
+    loaded: LoadedModel, batch: MarkedBatch, sites: Sequence[Site]
+) -> tuple[Float[Tensor, "sites marked d"], Float[Tensor, "sites marked d"]]:
+    """Return outputs and gradients of all sites where marked tokens are predicted."""
+    with torch.enable_grad(), capture(loaded.model, sites, keys=False, grad=True) as taken:
+        logits = traced_logits(loaded.model, batch)
+        own = logits.gather(1, batch.targets[:, None])
+        other = logits.scatter(1, batch.targets[:, None], -torch.inf).amax(1, keepdim=True)
+        found = torch.autograd.grad((own - other).sum(), [taken.outputs[site] for site in sites])
+    o = torch.stack([taken.outputs[site].detach()[batch.predicting].float() for site in sites])
+    return o, torch.stack([g[batch.predicting].float() for g in found])
