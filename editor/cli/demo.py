@@ -45,7 +45,7 @@ def demo(ctx: click.Context, /, architecture: str, **options: Any) -> None:
         dictionary=lab.dictionaries(architecture),
         # One trial of fewer steps: `expunge erase` takes up to eight.
         trials=1,
-        settings={"steps": 200, "warm_start_steps": 100},
+        settings={"steps": 150, "warm_start_steps": 100},
         **request_fields(options),
     )
     report = run_erase(request)

@@ -77,10 +77,7 @@ def with_features(
     """Return the same problem with dictionaries, their features located."""
     with stages.stage("Locating features", len(problem.erase) + len(problem.others)) as advance:
         scores = attribution.fit(problem.loaded, problem.erase, problem.others, dictionaries, advance)
-    problem = problem.changed(dictionaries=dictionaries, attribution=scores)
-    with stages.stage("Reading the retained text"):
-        _ = problem.retained_reading
-    return problem
+    return problem.changed(dictionaries=dictionaries, attribution=scores)
 
 
 def trials(case: Case, before: PreparedModel, problem: EditProblem) -> tuple[EditProblem, TrialJudge]:
