@@ -103,7 +103,7 @@ _NEXT_WORD = re.compile(r",?\s+(\w+)")
 _ENDS_NAME = re.compile(r"['’]|\s*[:(|\t\n]|\s*$|,?\s+[\d+]")
 
 _PART = r"[\p{Lu}\p{Lt}][\p{L}\p{M}]++(?:['’-][\p{L}\p{M}]++)*+"
-_MAY_BE_INVERTED = re.compile(r"[^\W\d_a-z](?<!\w.)[\w'’-]*+, {1,2}[^\W\d_a-z]")
+_MAY_BE_INVERTED = re.compile(r"[^\W\d_a-z](?<!\w.)[\w'’-]{0,40}+, {1,2}[^\W\d_a-z]")
 _INVERTED = regex.compile(
     r"(?:^|[|\t;:(>*•]|(?<=[.!?])[ ]|(?<=\b(?:of|for|von|für|de|di|to|by))[ ])[ ]*+"
     rf"(?P<name>{_PART}(?:[ ]{_PART})?+,[ ]{{1,2}}{_PART}(?:[ ](?:\p{{Lu}}\.|{_PART}))?+)(?![\w@])"
