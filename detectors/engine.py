@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from detectors.fact import Span
 from detectors.people import Register
 from detectors.people.sentences import Sentences, split_sentences
+from detectors.people.shapes import Shapes
 from detectors.presidio.imports import import_presidio
 from detectors.presidio.overlaps import GENERAL_TYPES, NAMED_ENTITIES, RIVAL_SCORE, RIVALS, resolve_overlaps
 from policies import EntityRule, Policy
@@ -60,6 +61,7 @@ class Engine:
     Attributes:
         coverage: names of the recognizers of each entity type of the policy.
         model: name of the named entity model at work, or None.
+        shapes: finder of names of people who are in no register, in the policy's language.
 
     Raises:
         PolicyError: the installed Presidio or spaCy lacks what the policy asks for.
@@ -68,9 +70,10 @@ class Engine:
     def __init__(self, policy: Policy, register: Register, pipeline: "Language | None" = None) -> None:
         self._thresholds = {entity_type: rule.score for entity_type, rule in policy.entities.items()}
         rivals = {rival for entity_type in policy.entities for rival in RIVALS.get(entity_type, ())}
-        self._analyzer, recognizers, self.model = _analyzer(
+        self._analyzer, recognizers, self.model, function_words = _analyzer(
             policy.entities, rivals - set(policy.entities), policy, register, pipeline, self._certain
         )
+        self.shapes = Shapes(policy.language, function_words)
         found: dict[str, list[str]] = {entity_type: [] for entity_type in policy.entities}
         for recognizer in recognizers:
             for entity_type in recognizer.supported_entities:
@@ -125,8 +128,8 @@ def _analyzer(
     register: Register,
     pipeline: "Language | None",
     certain: "Callable[[RecognizerResult], bool]",
-) -> "tuple[Analyzer, list[EntityRecognizer], str | None]":
-    """Build the analyzer; return it, the recognizers that run in it and the named entity model's name."""
+) -> "tuple[Analyzer, list[EntityRecognizer], str | None, frozenset[str]]":
+    """Build the analyzer; return it, its recognizers, the named entity model's name and the language's stop words."""
     import_presidio(policy.ner)
 
     from detectors.presidio.analyzer import Analyzer
@@ -144,7 +147,7 @@ def _analyzer(
         (wanted if "PERSON" in named else explaining).append(RegisterRecognizer(register, policy.language))
     wanted.extend(models)
     analyzer = Analyzer(wanted, explaining, nlp, certain)
-    return analyzer, [*wanted, *explaining], model
+    return analyzer, [*wanted, *explaining], model, nlp.stop_words
 
 
 def _models(

@@ -46,10 +46,11 @@ class Fields:
         found = _json_fields(text) if text.lstrip()[:1] in ("{", "[") else None
         self.fields = tuple(_labelled_fields(text) if found is None else found)
         self._starts = [field.start for field in self.fields]
-        self.begins: dict[Path, int] = {}
-        """Position of each record's first value."""
+        self.extents: dict[Path, tuple[int, int]] = {}
+        """Where each record's first value begins, and one past the position where its last one ends."""
         for field in self.fields:
-            self.begins.setdefault(field.record, field.start)
+            start, _ = self.extents.get(field.record, (field.start, field.end))
+            self.extents[field.record] = start, field.end
 
     def at(self, position: int) -> Field | None:
         """Return the field whose value holds the character at a position, or None."""

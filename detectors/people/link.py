@@ -2,15 +2,19 @@
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from operator import attrgetter
 from typing import Literal, NamedTuple
 
 from detectors.corpus.records import Field, Fields, Path
 from detectors.fact import NOBODY, PREFIX_CHARACTERS, Span
 from detectors.people.register import Mention, Register
 from detectors.people.sentences import Sentences
+from detectors.people.shapes import Shapes
+from detectors.people.strangers import Strangers
 
 LEAST_PARTIAL_CHARACTERS = 3
+_start_of = attrgetter("start")
 How = Literal["record", "sentence", "secret", "sentence of several", "earlier sentence", "document", "none"]
 CONFIDENCE: dict[How, float] = {
     "record": 0.95,
@@ -63,19 +67,30 @@ class Linker:
     A document's people are also found by a part of their name that no other of them has ("Ada", "Ms. Quill"),
     in sentences that name nobody in full.
 
+    Who has the shape of a name and is not known counts in rules 1 to 3 like everybody else: what would be theirs is
+    nobody's. Rules 3 and 4 say nothing at all where a stranger is named between the known name and the end of the
+    secret's sentence or record.
+
     Args:
         text: text of the document.
         sentences: the text's sentences.
         spans: spans of the text's secrets, by position, not overlapping. A name inside a secret names nobody.
         register: register of everybody known.
         about: names of the people whom the document says it is about.
+        shapes: finder of the names of people who are not known.
 
     Attributes:
         subjects: the people whom the document says it is about, or whom it names by a registered name.
     """
 
     def __init__(
-        self, text: str, sentences: Sentences, spans: Sequence[Span], register: Register, about: Sequence[str]
+        self,
+        text: str,
+        sentences: Sentences,
+        spans: Sequence[Span],
+        register: Register,
+        about: Sequence[str],
+        shapes: Shapes,
     ) -> None:
         self._text = text
         self._sentences = sentences
@@ -85,12 +100,11 @@ class Linker:
         if not spans:
             return
         self._fields = Fields(text)
+        self._strangers = Strangers(text, spans, mentions, self.subjects, shapes)
         self._named = self._by_sentence(mentions)
-        partial: list[Mention] = []
-        if self._fields.fields or any(sentences.index(span.start) not in self._named for span in spans):
-            partial = _outside(_partial_mentions(text, self.subjects), spans)
-            for index, named in self._by_sentence(partial).items():
-                self._named.setdefault(index, named)
+        partial = self._find_partial(spans) if self.subjects else []
+        if partial or self._strangers.mentions:
+            self._add_named(partial)
         eligible = (
             (index, [m for m in named if not self._about or m.subject in self._about])
             for index, named in sorted(self._named.items())
@@ -99,10 +113,29 @@ class Linker:
         self._first_secret: dict[int, int] = {}
         for span in spans:
             self._first_secret.setdefault(sentences.index(span.start), span.start)
-        self._mentions = sorted([*mentions, *partial], key=lambda mention: mention.start)
+        self._mentions = sorted([*mentions, *partial, *self._strangers.mentions], key=_start_of)
         self._owners = {
             record: self._owner(text, fields, register) for record, fields in self._fields.names().items()
         }
+
+    def _find_partial(self, spans: Sequence[Span]) -> list[Mention]:
+        """Return mentions by a part of a name, where they can matter."""
+        if not (
+            self._fields.fields
+            or self._strangers.mentions
+            or any(self._sentences.index(span.start) not in self._named for span in spans)
+        ):
+            return []
+        partial = _partial_mentions(self._text, self.subjects, self._strangers.words)
+        return self._strangers.outside(_outside(partial, spans))
+
+    def _add_named(self, partial: Sequence[Mention]) -> None:
+        """Add who is named by a part of a name, where a sentence names nobody in full, and the strangers."""
+        for index, named in self._by_sentence(m for m in partial if m.subject != NOBODY).items():
+            self._named.setdefault(index, named)
+        unknown = [*self._strangers.mentions, *(m for m in partial if m.subject == NOBODY)]
+        for index, named in self._by_sentence(unknown).items():
+            self._named[index] = sorted([*self._named.get(index, ()), *named], key=_start_of)
 
     def link(self, span: Span) -> Link:
         """Return the link to a secret's subject; to `NOBODY` where nothing tells."""
@@ -121,17 +154,41 @@ class Linker:
             mention = self._of_sentence(span, named, self._first_secret[index])
             several = len({mention.subject for mention in named}) > 1
             how: How = "sentence of several" if several else "sentence"
-            return Link(mention.subject, how, start, mention.start)
-        return self._of_earlier(index) or self._of_document(start)
+            return Link(mention.subject, how, start, mention.start) if mention.subject != NOBODY else None
+        link = self._of_earlier(index) or self._of_document(start)
+        return link if link and link.subject != NOBODY and not self._may_be_strangers(span, link) else None
+
+    def _may_be_strangers(self, span: Span, link: Link) -> bool:
+        """Return whether a stranger is named where a weak link reaches from a known name to a secret."""
+        start, end = self._bounds(span.start)
+        if self._strangers.named_between(start, end) or self._strangers.own_in(start, end):
+            return True
+        if self._about:
+            return False
+        if link.named_at is None:
+            return bool(self._strangers.mentions)
+        named_from, named_to = self._bounds(link.named_at)
+        may_speak = self._strangers.may_speak
+        return self._strangers.named_between(named_from, end) or (
+            may_speak(start, end) and not may_speak(named_from, named_to)
+        )
+
+    def _bounds(self, position: int) -> tuple[int, int]:
+        """Return where the sentence at a position begins and ends, or the record where that is longer."""
+        start, end = self._sentences.bounds(self._sentences.index(position))
+        if field := self._fields.at(position):
+            first, last = self._fields.extents[field.record]
+            start, end = min(start, first), max(end, last)
+        return start, end
 
     def _start(self, span: Span) -> int:
         """Return where a secret's record begins, its sentence, or the line where the secret begins the sentence."""
         field = self._fields.at(span.start)
-        begin = span.start if field is None else self._fields.begins[field.record]
+        begin = span.start if field is None else self._fields.extents[field.record][0]
         start = self._sentences.starts[self._sentences.index(begin)]
         return start if start < span.start else self._text.rfind("\n", 0, span.start) + 1
 
-    def _by_sentence(self, mentions: Sequence[Mention]) -> dict[int, list[Mention]]:
+    def _by_sentence(self, mentions: Iterable[Mention]) -> dict[int, list[Mention]]:
         grouped: dict[int, list[Mention]] = defaultdict(list)
         for mention in mentions:
             grouped[self._sentences.index(mention.start)].append(mention)
@@ -145,7 +202,7 @@ class Linker:
     def _owner(self, text: str, fields: Sequence[Field], register: Register) -> tuple[str, int] | None:
         """Return the subject whom naming fields name and where they begin; None where it is nobody known."""
         if len(fields) == 1 and (mentions := self._within(fields[0])):
-            return mentions[0].subject, mentions[0].start
+            return (mentions[0].subject, mentions[0].start) if mentions[0].subject != NOBODY else None
         subject = register.canonical(" ".join(text[field.start : field.end] for field in fields))
         return (subject, fields[0].start) if subject else None
 
@@ -214,12 +271,14 @@ def _outside(mentions: Sequence[Mention], spans: Sequence[Span]) -> list[Mention
     return outside
 
 
-def _partial_mentions(text: str, subjects: Sequence[str]) -> list[Mention]:
-    """Find mentions by a single word of a name that only one of `subjects` has."""
+def _partial_mentions(text: str, subjects: Sequence[str], strangers: Collection[str]) -> list[Mention]:
+    """Find mentions by a single word of a name that only one of `subjects`, or of the strangers, has."""
     owners: dict[str, set[str]] = defaultdict(set)
     for subject in subjects:
         for word in subject.split():
             owners[word].add(subject)
+    for word in strangers:
+        owners[word].add(NOBODY)
     partial = Register()
     for word, owning in owners.items():
         if len(owning) == 1 and len(word) >= LEAST_PARTIAL_CHARACTERS and word[0].isupper():

@@ -44,6 +44,11 @@ class LocalNlpEngine(SpacyNlpEngine):  # type: ignore[misc]
             return None
         return f"spaCy {pipeline.meta['lang']}_{pipeline.meta['name']} {pipeline.meta['version']}"
 
+    @property
+    def stop_words(self) -> frozenset[str]:
+        """The commonest words of the language, in lower case."""
+        return frozenset(self.nlp[self.language].Defaults.stop_words)
+
     def load(self) -> None:
         """Load the given pipeline, the policy's, an installed one, or a blank one."""
         self.nlp = {

@@ -160,6 +160,24 @@ def test_records_in_every_shape_link_to_their_own_subject(gdpr):
         }, shape
 
 
+def test_what_may_be_a_strangers_is_protected_and_counted(gdpr):
+    text = (
+        "In the pension files, Allison Freeman has SSN 945-15-6713. The cell phone of Colin Smith has the number "
+        "256-555-0155."
+    )
+    result = detect_facts([Document(id="1", text=text)], gdpr, ErasureRequest.from_names(["Allison Freeman"]))
+    assert [(fact.subject, fact.secret) for fact in result.facts] == [("Allison Freeman", "945-15-6713")]
+    assert [(fact.subject, fact.secret) for fact in result.unlinked_facts] == [(NOBODY, "256-555-0155")]
+    assert "whose they may be: 1." in "\n".join(result.coverage)
+
+
+def test_names_are_told_in_the_policys_language(gdpr):
+    text = "Ada Quill ist Kundin. Seine Private Nummer lautet 030 901820."
+    german = gdpr.model_copy(update={"language": "de"})
+    (fact,) = detect_facts([Document(id="1", text=text)], german, register=["Ada Quill"]).facts
+    assert fact.subject == "Ada Quill"
+
+
 def test_what_could_not_be_read_is_reported_like_what_could_not_be_scanned(gdpr):
     document = Document(id="odd", text="Fine.", problems=("incompletely scanned: x",), place="row 7")
     assert detect_facts([document], gdpr).skipped == (("row 7", "incompletely scanned: x"),)

@@ -37,6 +37,21 @@ def test_as_plain_text_everybody_but_who_asks_is_found_without_a_name():
     assert all(source.prefix for fact in result.unlinked_facts for source in fact.sources)
 
 
+def test_as_notes_of_several_people_nothing_of_anybody_else_is_linked():
+    """The notes without their lists of subjects, and nobody known but the five people of the request."""
+    plain = [Document(id=document.id, text=document.text) for document in read_corpus(LAB / "corpus.jsonl")]
+    request = load_request(LAB / "request.yaml")
+    result = detect_facts(plain, load_policy(LAB / "policy.yaml"), request)
+    probes = map(json.loads, (LAB / "probes.jsonl").read_text(encoding="utf-8").splitlines())
+    hidden = {(probe["subject"], probe["answer"]) for probe in probes if probe["entity_type"]}
+    found = {(fact.subject, fact.secret) for fact in result.facts}
+    names = {subject.name for subject in request.subjects}
+    theirs = {pair for pair in hidden if pair[0] in names}
+    assert (len(theirs), len(theirs - found), len(found - theirs)) == (25, 0, 0)
+    assert sum(len(fact.sources) for fact in result.facts) == 125
+    assert (len(result.unlinked_facts), result.unlinked.total()) == (475, 2_375)
+
+
 def test_the_preset_finds_the_same_as_the_labs_own_policy():
     documents = list(read_corpus(LAB / "corpus.jsonl"))[:200]
     own, preset = (detect_facts(documents, load_policy(name)).facts for name in (LAB / "policy.yaml", "gdpr"))

@@ -6,12 +6,13 @@ from growth import growth
 from detectors import NOBODY, PREFIX_CHARACTERS, Register, Span
 from detectors.people.link import CONFIDENCE, Linker, prefix_of
 from detectors.people.sentences import split_sentences
+from detectors.people.shapes import Shapes
 
 SECRET = re.compile(r"\d{3}-\d{4}")
 NAMES = ("Ada Quill", "Ben Ross", "Cy Dell", "Dora Quill")
 
 
-def links(text, about=(), names=NAMES):
+def links(text, about=(), names=NAMES, language="en"):
     register = Register()
     for name in names:
         register.add(name)
@@ -19,7 +20,7 @@ def links(text, about=(), names=NAMES):
         Span(start=m.start(), end=m.end(), entity_type="PHONE_NUMBER", score=0.5)
         for m in SECRET.finditer(text)
     ]
-    linker = Linker(text, split_sentences(text), spans, register, about)
+    linker = Linker(text, split_sentences(text), spans, register, about, Shapes(language))
     found = [linker.link(span) for span in spans]
     return [(link.subject, link.how) if link.subject != NOBODY else None for link in found]
 
@@ -96,6 +97,20 @@ def test_time_grows_with_length_only():
     assert growth(lambda: links(short), lambda: links(long)) < 60  # its square: 400
 
 
+def test_time_does_not_grow_with_strangers_times_people():
+    def text(count):
+        people = (
+            f"Ada{chr(97 + n % 26)}{chr(97 + n // 26 % 26)} Quill came. Eve Moss had 555-0101. "
+            for n in range(count)
+        )
+        return "".join(people), [
+            f"Ada{chr(97 + n % 26)}{chr(97 + n // 26 % 26)} Quill" for n in range(min(count, 676))
+        ]
+
+    (short, few), (long, many) = text(60), text(600)
+    assert growth(lambda: links(short, names=few), lambda: links(long, names=many)) < 30  # its square: 100
+
+
 def test_pronouns_refer_to_the_first_person_of_the_last_sentence_that_names_one():
     text = "Cy Dell left. Ada Quill met Ben Ross. It rained. Her number is 555-0101."
     assert links(text) == [("Ada Quill", "earlier sentence")]
@@ -116,12 +131,101 @@ def test_part_of_a_name_counts_where_only_one_person_of_the_document_has_it():
     assert links("Ada Quill met Dora Quill. Quill has 555-0101.") == [("Ada Quill", "earlier sentence")]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ada Quill left. The cell phone of Colin Smith is 555-0155.",
+        "Ada Quill left. The Phone Number Of Colin Smith Is 555-0155.",
+        "Ada Quill left. Colin Smith's phone is 555-0155.",
+        "Ada Quill left. Dr. Smith has 555-0155.",
+        "Ada Quill left. C. Smith has 555-0155.",
+        "Ada Quill left. Smith, Colin: 555-0155.",
+        "Ada Quill left. Jan van der Berg has 555-0155.",
+        "Ada Quill left. Иван Петров has 555-0155.",
+        "Ada Quill left. 王小明 has 555-0155.",
+        "Ada Quill left. Colin's phone is 555-0155.",
+        "Ada Quill told us that the phone of Colin Smith is 555-0155.",
+        "555-0155 is the number of Colin Smith, says Ada Quill.",
+        "The number is 555-0155. Ask Colin Smith or Ada Quill.",
+        "Ada Quill left. Colin Smith stayed. It rained. His number is 555-0155.",
+        "Ada Quill met Colin Smith. His number is 555-0155.",
+        "Colin Smith met Ada Quill. His number is 555-0155.",
+        "Ada Quill met Colin Smith. It rained. Colin has 555-0155.",
+        "Colin Smith | 555-0155\nName | Ada Quill",
+        "Ada Quill\n\nColin Smith\nPhone: 555-0155\nTown: Dover",
+        "Ada Quill called.\nPhone: 555-0155\nContact: Colin Smith",
+        "From: Colin Smith <c@x.org>\nTo: Ada Quill <a@x.org>\n\nRing 555-0155, please.",
+        "Dear Ada Quill,\n\nmy direct line is 555-0155.\n\nKind regards,\nColin Smith",
+        "Ada Quill: hello\nColin Smith: ring 555-0155",
+        "Name: Colin Smith, guardian of Ada Quill\nPhone: 555-0155",
+        "Name: Ada Quill\nNote: Colin Smith answers 555-0155",
+    ],
+)
+def test_what_may_be_a_strangers_is_nobodys(text):
+    assert links(text) == [None]
+
+
+def test_a_stranger_with_the_same_surname_is_somebody_else():
+    assert links("Ada Quill left. Eve Quill has 555-0155.") == [None]
+    assert links("Eve Quill came. Ada Quill left. It rained. Quill has 555-0155.") != [
+        ("Ada Quill", "sentence")
+    ]
+    assert links("Ada Quill left. Ms. Quill has 555-0101.") == [("Ada Quill", "sentence")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ada Quill was born in New York in May 1980. She lives at Salt Quay Lane and answers 555-0101.",
+        "Ada Quill works for Acme Corp. She moved to San Diego on Monday. Her number is 555-0101.",
+        "Ada Quill is Senior Vice President of Sales. Reach her at 555-0101.",
+        "Ada Quill\n\nEmployment History\nSocial Security: 555-0101",
+        "PERSONAL DETAILS\nAda Quill\nPHONE NUMBER 555-0101",
+        "Ada Quill called. The Phone Number Of The Customer Is 555-0101.",
+        "Ada Mary Quill came, said Ada Quill. Her number is 555-0101.",
+        "Quill, Ada: a patient. Ada Quill came. Her number is 555-0101.",
+        "My name is Ada Quill. My number is 555-0101.",
+        "Colin Smith came. Ada Quill left. She has 555-0101.",
+        "Ada Quill left. She has 555-0101. Colin Smith came.",
+    ],
+)
+def test_what_only_looks_like_a_name_changes_nothing(text):
+    assert links(text) == [("Ada Quill", "earlier sentence")]
+
+
+def test_beside_strangers_those_who_are_named_have_what_is_theirs():
+    assert links("Colin Smith told us that the phone of Ada Quill is 555-0101.") == [
+        ("Ada Quill", "sentence of several")
+    ]
+    assert links("Ada Quill\n555-0101\n\nColin Smith\n555-0155") == [("Ada Quill", "earlier sentence"), None]
+    assert links("Name: Ada Quill\nNote: Colin Smith answers 555-0155\nPhone: 555-0101") == [
+        None,
+        ("Ada Quill", "record"),
+    ]
+
+
+def test_where_the_document_says_whom_it_is_about_a_stranger_counts_in_the_secrets_sentence_alone():
+    text = "Ada Quill came with Colin Smith. Her number is 555-0101."
+    assert links(text) == [None]
+    assert links(text, about=("Ada Quill",)) == [("Ada Quill", "earlier sentence")]
+    assert links("Colin Smith has 555-0155.", about=("Ada Quill",)) == [None]
+
+
+def test_german_nouns_are_no_names():
+    known = "Ada Quill ist Kundin. "
+    assert links(known + "Ihre Private Handynummer ist 555-0101.", language="de") != [None]
+    assert links(known + "Adresse von Ada und Nummer: 555-0101.", language="de") == [
+        ("Ada Quill", "sentence")
+    ]
+    assert links(known + "Die Telefonnummer von Colin Schmidt ist 555-0155.", language="de") == [None]
+
+
 def test_a_name_inside_a_secret_names_nobody():
     register = Register()
     register.add("Ada Quill")
     text = "Send it to 4 Ada Quill Road now."
     span = Span(start=11, end=27, entity_type="STREET_ADDRESS", score=0.6)
-    assert Linker(text, split_sentences(text), [span], register, ()).link(span).subject == NOBODY
+    assert Linker(text, split_sentences(text), [span], register, (), Shapes()).link(span).subject == NOBODY
 
 
 def prefix(text, occurrence=0, anchor=None):
@@ -160,7 +264,7 @@ def test_prefix_is_the_text_from_the_anchor_to_the_secret():
 def test_what_leads_to_a_secret_of_nobody_begins_with_its_sentence_line_or_record(text, expected):
     (match,), sentences = SECRET.finditer(text), split_sentences(text)
     span = Span(start=match.start(), end=match.end(), entity_type="PHONE_NUMBER", score=0.5)
-    link = Linker(text, sentences, [span], Register(), ()).link(span)
+    link = Linker(text, sentences, [span], Register(), (), Shapes()).link(span)
     assert (link.subject, link.how, link.confidence) == (NOBODY, "none", 0)
     assert prefix_of(text, span, link.anchor, sentences) == expected
 

@@ -186,7 +186,7 @@ def test_countries_are_the_prefixes_of_the_table():
 
 
 def test_the_register_is_there_whatever_the_model(huggingface_folder):
-    document = Document(id="1", text="Ada Quill met Bo, phone 415-555-0132.", subjects=("Ada Quill",))
+    document = Document(id="1", text="Bo met Ada Quill, phone 415-555-0132.", subjects=("Ada Quill",))
     for ner in ("none", f"huggingface:{huggingface_folder}"):
         facts = detect_facts([document], policy_of(ner)).facts
         assert ("PHONE_NUMBER", "Ada Quill") in {(fact.entity_type, fact.subject) for fact in facts}
