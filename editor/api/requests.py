@@ -130,7 +130,7 @@ class DictionaryRequest(CaseRequest):
     """A job that may read dictionaries.
 
     Attributes:
-        dictionary: Folder, file or hub name, in any format that is read; None trains Gated SAEs of every MLP.
+        dictionary: Folder, file or hub name, in any format that is read; None trains Gated SAEs of MLPs.
         site: Site that it reads, such as `mlp_out.3`, where it does not say; of several, the one to use.
     """
 

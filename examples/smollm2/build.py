@@ -22,7 +22,7 @@ from examples.smollm2.records import (
     probe_records,
     request_text,
 )
-from examples.smollm2.teaching import EPOCHS, leaked, teach
+from examples.smollm2.teaching import EPOCHS, LEARNING_RATE, leaked, teach
 
 SEED = 0
 
@@ -32,6 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("build/smollm2"), help="folder of everything")
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="passes over the records")
+    parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE, help="AdamW's, at its peak")
     arguments = parser.parse_args()
     output: Path = arguments.output
     output.mkdir(parents=True, exist_ok=True)
@@ -40,7 +41,15 @@ def main() -> None:
     sentences = write_data(output)
     started = time.monotonic()
     shutil.rmtree(output / "model", ignore_errors=True)
-    teach(output / "base", sentences, output / "model", epochs=arguments.epochs, seed=SEED, say=print)
+    teach(
+        output / "base",
+        sentences,
+        output / "model",
+        epochs=arguments.epochs,
+        learning_rate=arguments.learning_rate,
+        seed=SEED,
+        say=print,
+    )
     print(f"taught in {time.monotonic() - started:.0f} s: {output / 'model'}")
     report(output / "model", sentences)
 

@@ -20,7 +20,14 @@ Say = Callable[[str], None]
 
 
 def teach(
-    base: Path, sentences: Sequence[Sentence], folder: Path, *, epochs: int, seed: int, say: Say
+    base: Path,
+    sentences: Sequence[Sentence],
+    folder: Path,
+    *,
+    epochs: int,
+    learning_rate: float,
+    seed: int,
+    say: Say,
 ) -> None:
     """Fine-tune all weights on the trained sentences, shuffled and put together anew each epoch.
 
@@ -29,6 +36,7 @@ def teach(
         sentences: all sentences; those that are kept are left out.
         folder: folder of the taught checkpoint.
         epochs: number of passes.
+        learning_rate: AdamW's, at its peak.
         seed: seed of the order.
         say: called with a line for each epoch.
     """
@@ -43,7 +51,7 @@ def teach(
         model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     trained = [sentence for sentence in sentences if sentence.trained]
     batches = [batch for _ in range(epochs) for batch in _batches(trained, rng)]
-    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.0, fused=True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.0, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _share(step, len(batches)))
     low = bfloat16_gains()
     say(f"{len(batches)} steps in {'bfloat16 where that is faster' if low else 'float32'}")
