@@ -1,8 +1,8 @@
 """Capitalised words that are no names, by what they tell about the capitalised words around them.
 
-Languages have their own function words in addition, which spaCy's blank pipelines bring. A word that is also a common
-first name or surname ("Will", "May", "Rose", "Hill") is in none of these sets: it is better to take a heading for a
-name, which leaves a secret unlinked, than a name for a heading, which gives the secret to somebody else.
+Languages have their own function words in addition, which spaCy's blank pipelines bring. Common first names ("Will",
+"May", "Rose") are not here, and words that are surnames as well are in sets of their own: it is better to take a
+heading for a name, which leaves a secret unlinked, than a name for a heading, which gives the secret to somebody else.
 """
 
 
