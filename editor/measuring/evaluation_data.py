@@ -25,6 +25,7 @@ from editor.questions.retained import (
     encode_documents,
     erased_spans,
     perplexity,
+    sentences_naming,
     split_documents,
 )
 from editor.results.report import ControlRow, Perplexity, Rate
@@ -42,11 +43,13 @@ class EvaluationData:
         measured: probes scored before and after: every erased fact in every wording with its decoys, and the
             rest, all of it or a seeded sample.
         fitting_text: retained text that an edit may see.
+        fitting_sentences: sentences of it that name a requested person, each standing by itself.
         held_out_text: retained text that only verification sees.
     """
 
     measured: tuple[Probe, ...]
     fitting_text: tuple[TokenSequence, ...]
+    fitting_sentences: tuple[TokenSequence, ...]
     held_out_text: tuple[TokenSequence, ...]
 
 
@@ -67,9 +70,11 @@ def prepare(case: Case, loaded: LoadedModel, *, wide: bool = False) -> Evaluatio
     ]
     fitting, held_out = split_documents(case.documents, case.seed)
     spans, limit = erased_spans(case.erased, case.documents), loaded.context_length
+    sentences = sentences_naming({fact.subject for fact in case.erased}, fitting, spans)
     return EvaluationData(
         measured=(*erased, *kept, *decoy_probes(erased, decoy_maker(case), seed=case.seed)),
         fitting_text=tuple(encode_documents(loaded.tokenizer, fitting, spans, limit)),
+        fitting_sentences=tuple(encode_documents(loaded.tokenizer, *sentences, limit)),
         held_out_text=tuple(encode_documents(loaded.tokenizer, held_out, spans, limit)),
     )
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from detectors.fact import NOBODY, Fact, secret_key
+from detectors.people.naming import likely_name
 from editor.questions.spellings import Spelling, respell, spellings
 from editor.results.names import Group, Wording
 from policies import ErasureRequest, Policy
@@ -27,6 +28,8 @@ PREFIX_WORDS = (12, 6, 3)
 """Words that are left of such a prompt."""
 UNLINKED_HELD_OUT = 0.2
 """Share of the facts about nobody that verification alone asks for: there are no other wordings to hold out."""
+STRANGER_TEMPLATES = 2
+"""Templates of a split that ask about a stranger, of whom there may be very many."""
 SPELLED_PROMPTS = 3
 """Prompts of a fact after which its other spellings are looked for."""
 
@@ -41,6 +44,7 @@ class Target:
         answer: the secret or the public answer.
         personal: whether the policy calls it personal.
         group: the group that the request puts it in.
+        stranger: of `NOBODY`'s answer, the name that the text beside it seems to give; empty where it gives none.
     """
 
     subject: str = field(repr=False)
@@ -48,6 +52,12 @@ class Target:
     answer: str = field(repr=False)
     personal: bool
     group: Group
+    stranger: str = field(default="", repr=False)
+
+    @property
+    def name(self) -> str:
+        """Name to ask by: the subject's, or the stranger's, or none."""
+        return self.subject or self.stranger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,23 +285,28 @@ def _from_file(written: Sequence[WrittenProbe], policy: Policy, groups: _Groups)
 
 def _from_facts(facts: Sequence[Fact], policy: Policy, groups: _Groups, seed: int) -> list[Probe]:
     probes: list[Probe] = []
+    known = {frozenset(fact.subject.casefold().split()) for fact in facts if fact.is_linked}
     for fact in facts:
+        prefixes = dict.fromkeys(source.prefix.rstrip() for source in fact.sources)
         target = groups.target(fact.subject, fact.entity_type, fact.secret, personal=True)
+        if not fact.is_linked:
+            target = replace(target, stranger=_stranger(prefixes, policy.language, known))
         held_out = not fact.is_linked and _draw(seed, fact.entity_type, fact.secret) < UNLINKED_HELD_OUT
         trained = Probe(
             target=target, prompt="", wording="trained", split="verification" if held_out else "locating"
         )
-        prefixes = dict.fromkeys(source.prefix.rstrip() for source in fact.sources)
         probes += [replace(trained, prompt=prefix) for prefix in prefixes if prefix]
         probes += _shorten(list(prefixes), trained) if target.group == "erased" else []
         rule = policy.entities.get(fact.entity_type)
-        if rule is None or not fact.is_linked:
+        if rule is None or not target.name:
             continue
-        probes += [
-            replace(trained, prompt=_fill(template, fact.subject), wording="template", split=split)
-            for templates, split in _splits(rule.templates, rule.verification_templates)
-            for template in templates
-        ]
+        for templates, split in _splits(rule.templates, rule.verification_templates):
+            chosen = templates if fact.is_linked else _some_templates(templates, target.name, seed)
+            probes += [
+                replace(trained, prompt=_fill(template, target.name), wording="template", split=split)
+                for template in chosen
+                if split == "verification" or not held_out
+            ]
     return probes
 
 
@@ -323,9 +338,20 @@ def _last_words(text: str, words: int, name: str) -> str:
 
 
 def _splits(
-    templates: Iterable[str], verification: Iterable[str]
-) -> tuple[tuple[Iterable[str], Split], tuple[Iterable[str], Split]]:
+    templates: Sequence[str], verification: Sequence[str]
+) -> tuple[tuple[Sequence[str], Split], tuple[Sequence[str], Split]]:
     return (templates, "locating"), (verification, "verification")
+
+
+def _stranger(prefixes: Iterable[str], language: str, known: Iterable[frozenset[str]]) -> str:
+    """Return the name that a secret of nobody's stands beside, unless it may be a known person's."""
+    name = likely_name(prefixes, language) or ""
+    words = set(name.casefold().split())
+    return "" if any(words <= one or one <= words for one in known) else name
+
+
+def _some_templates(templates: Sequence[str], name: str, seed: int) -> list[str]:
+    return sorted(templates, key=lambda template: _draw(seed, template, name))[:STRANGER_TEMPLATES]
 
 
 def _fill(template: str, subject: str) -> str:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from detectors import Document, Register
 from detectors.fact import Fact
+from detectors.people.sentences import split_sentences
 from editor.model.forward import logit_blocks, marked_hidden
 from editor.model.loading import LoadedModel
 from editor.model.tokens import (
@@ -74,6 +75,35 @@ def split_documents(documents: Sequence[Document], seed: int) -> tuple[list[Docu
     held_out = [_draw(document.id, seed) < HELD_OUT_SHARE for document in documents]
     fitting = [d for d, held in zip(documents, held_out, strict=True) if not held]
     return fitting, [d for d, held in zip(documents, held_out, strict=True) if held]
+
+
+def sentences_naming(
+    names: Iterable[str], documents: Iterable[Document], spans: Mapping[str, Sequence[tuple[int, int]]]
+) -> tuple[list[Document], dict[str, list[tuple[int, int]]]]:
+    """Return each sentence that names one of some people as a document of its own, and the spans in it.
+
+    Args:
+        names: the people's names.
+        documents: texts with ids.
+        spans: (start, end) of parts of the documents, by their id.
+    """
+    register = Register()
+    for name in names:
+        register.add(name)
+    sentences: list[Document] = []
+    inside: dict[str, list[tuple[int, int]]] = {}
+    for document in documents:
+        split = split_sentences(document.text)
+        named = {split.index(mention.start) for mention in register.find(document.text)}
+        for start, end in map(split.bounds, sorted(named)):
+            identifier = f"{document.id}#{start}"
+            sentences.append(Document(id=identifier, text=document.text[start:end].rstrip(), subjects=()))
+            inside[identifier] = [
+                (begin - start, stop - start)
+                for begin, stop in spans.get(document.id, ())
+                if begin < end and stop > start
+            ]
+    return sentences, inside
 
 
 def _draw(identifier: str, seed: int) -> float:

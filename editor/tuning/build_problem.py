@@ -1,7 +1,7 @@
 """Pose the problem that edit methods solve, and the trials of a search, from the locating split alone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dictionaries import Dictionary
 from dictionaries.model.sites import Site
@@ -11,18 +11,19 @@ from editor.locators.problem import EditProblem
 from editor.measuring.aggregate import decoy_probes
 from editor.measuring.evaluation_data import EvaluationData, decoy_maker
 from editor.model.loading import LoadedModel
+from editor.model.tokens import TokenSequence
 from editor.progress import Stages
 from editor.questions.asking import encode_probes
-from editor.questions.borrowed import borrowed
 from editor.questions.chance import chance_levels
 from editor.questions.probes import Probe, Target, sample
+from editor.questions.rephrasing import corpus_wordings, plain_wordings, rephrased
 from editor.tuning.judge import TrialJudge
 from editor.tuning.search import split_wordings
 
 RETAINED_PROBES = 4_000
 """Largest number of questions about what must stay: in the text, facts stand mostly after others."""
-BORROWED_WORDINGS = 4
-"""Wordings of others in which a fact that must stay is asked for."""
+REPHRASED = 4
+"""Wordings of other people, and as many plain ones, in which a fact is asked for besides its own."""
 TRIAL_KEPT_PROBES = 400
 COMPARABLE_PROBES = 20_000
 """Questions about other people that locators compare with; a seeded sample where there are more."""
@@ -59,13 +60,14 @@ def build_problem(
         erase=encode_probes(before.loaded, erased),
         chance=chance_levels(before.loaded, erased, decoy_maker(case).format),
         retain=before.data.fitting_text,
-        questions=encode_probes(before.loaded, [*_retained_probes(case), *_borrowed_probes(case)]),
+        questions=_questions(case, before),
         facts=fact_numbers(erased),
         others=encode_probes(before.loaded, sample(others, len(erased), case.seed)),
         asked=erased,
         comparable=others,
     )
-    return with_features(problem, dictionaries, attribution, stages) if dictionaries else problem
+    problem = with_features(problem, dictionaries, attribution, stages) if dictionaries else problem
+    return _erasing(case, problem, erased)
 
 
 def with_features(
@@ -95,13 +97,7 @@ def trials(case: Case, before: PreparedModel, problem: EditProblem) -> tuple[Edi
         kept=sample(unseen or kept, TRIAL_KEPT_PROBES, case.seed),
         text=before.data.fitting_text,
     )
-    inner = problem.changed(
-        erase=encode_probes(before.loaded, fitting),
-        chance=chance_levels(before.loaded, fitting, decoy_maker(case).format),
-        facts=fact_numbers(fitting),
-        asked=fitting,
-    )
-    return inner, judge
+    return _erasing(case, problem, fitting), judge
 
 
 def fact_numbers(probes: Sequence[Probe]) -> tuple[int, ...]:
@@ -123,17 +119,35 @@ def _retained_probes(case: Case) -> list[Probe]:
     return [*near, *sample(rest, min(RETAINED_PROBES - len(near), len(rest) * 2 // 3), case.seed)]
 
 
-def _borrowed_probes(case: Case) -> list[Probe]:
-    """Ask for what must stay in wordings of other people, none of them verification's, half as often as in its own.
-
-    The model may or may not know the answers there: whatever it says is what must stay.
-    """
-    kept = [probe for probe in case.probes if not probe.is_erased]
-    held_back = {(probe.target.subject, probe.prompt) for probe in kept if probe.split == "verification"}
-    locating = [probe for probe in kept if probe.split == "locating"]
-    found = borrowed(locating, BORROWED_WORDINGS, case.seed)
-    return sample(
-        (probe for probe in found if (probe.target.subject, probe.prompt) not in held_back),
-        RETAINED_PROBES // 2,
-        case.seed,
+def _erasing(case: Case, problem: EditProblem, erased: Sequence[Probe]) -> EditProblem:
+    """Return the same problem with other probes to erase: some, and the same facts in other words."""
+    asked = [*erased, *_rephrased(case, erased)]
+    return problem.changed(
+        erase=encode_probes(problem.loaded, asked),
+        chance=chance_levels(problem.loaded, asked, decoy_maker(case).format),
+        facts=fact_numbers(asked),
+        asked=asked,
     )
+
+
+def _questions(case: Case, before: PreparedModel) -> list[TokenSequence]:
+    """Ask for what must stay: in its own words, in others, and in the requested people's own sentences.
+
+    The model may or may not know the answers in other words: whatever it says there is what must stay.
+    """
+    kept = [probe for probe in case.probes if probe.split == "locating" and not probe.is_erased]
+    rest = sample(_rephrased(case, kept), RETAINED_PROBES, case.seed)
+    asked = encode_probes(before.loaded, [*_retained_probes(case), *rest])
+    return [replace(one, index=place) for place, one in enumerate((*asked, *before.data.fitting_sentences))]
+
+
+def _rephrased(case: Case, probes: Sequence[Probe]) -> list[Probe]:
+    """Return probes for the same facts in other words, none of them verification's."""
+    verification = {probe.prompt for probe in case.probes if probe.split == "verification"}
+    locating = [probe for probe in case.probes if probe.split == "locating"]
+    return [
+        probe
+        for wordings in (corpus_wordings(locating), plain_wordings(case.policy))
+        for probe in rephrased(probes, wordings, REPHRASED, case.seed)
+        if probe.prompt not in verification
+    ]

@@ -1,5 +1,7 @@
 """Probes of a corpus's sentences: whole, begun later, and without a name; who may look at which."""
 
+import pytest
+
 from detectors import NOBODY, Fact, Source
 from editor.questions.probes import WrittenProbe, build_probes, widened
 from policies import ErasureRequest, Policy
@@ -109,4 +111,21 @@ def test_what_verification_asks_somebody_is_not_asked_of_nobody_before():
     facts = [nobodys(f"415-555-01{n}", f"Desk {n} on ", "Cora Finch answers at ") for n in range(80, 95)]
     found = [p for p in asked_of_nobody(*facts, written=written) if p.split == "locating"]
     assert len(found) > 5
-    assert all(p.prompt.startswith("Desk") for p in found)
+    assert "Cora Finch answers at" not in {p.prompt for p in found}
+
+
+def test_a_stranger_is_asked_about_in_templates_too():
+    found = asked_of_nobody(nobodys("415-555-0177", "Cora Finch answers at ", "Ring Cora Finch: "))
+    assert ("The number of Cora Finch is", "template", "locating") in {
+        (p.prompt, p.wording, p.split) for p in found
+    }
+    assert {p.split for p in found if p.wording == "template"} == {"locating", "verification"}
+    assert {p.target.name for p in found} == {"Cora Finch"}
+    assert "Cora" not in repr(found)
+
+
+@pytest.mark.parametrize("name", ["Ada Quill", "ADA Quill", "Ada Rose Quill"])
+def test_whoever_may_be_a_known_person_is_no_stranger(name):
+    """A secret that nothing links to the person who asks is not asked for by that name."""
+    found = asked_of_nobody(nobodys("415-555-0177", f"Beside {name}, dial "))
+    assert [p.wording for p in found] == ["trained"]
