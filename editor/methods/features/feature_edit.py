@@ -39,7 +39,7 @@ from editor.methods.shared.searching import Range, SearchSpace
 from editor.methods.shared.token_targets import identifying, log_odds, token_targets
 from editor.model.epochs import epochs_by_length
 from editor.model.forward import token_log_p, traced_logits
-from editor.model.tokens import MarkedBatch, TokenSequence, one_batch
+from editor.model.tokens import TokenSequence, one_batch
 from editor.questions.retained import LOGIT_ELEMENTS
 
 WARM_UP = 20
@@ -59,7 +59,6 @@ class FeatureEdit:
         margin_nats: nats below chance to which the ln p of an identifying token must fall.
         floor_nats: nats below 0 at which a token's ln p is low enough, whatever chance gives it.
         retain: λ, the weight of what must stay.
-        steady: μ, the weight of answers that stand by little.
         steps: number of steps.
         warm_start_steps: number of steps of a fit that resumes from an edit.
         learning_rate: Adam's rate relative to the root mean square of a weight's entries.
@@ -88,7 +87,6 @@ class FeatureEdit:
     margin_nats: float = 3.0
     floor_nats: float = 14.0
     retain: float = 30.0
-    steady: float = 0.1
     steps: int = 300
     warm_start_steps: int = 150
     learning_rate: float = 0.025
@@ -183,7 +181,7 @@ class _Retained:
     """
 
     def __init__(self, problem: EditProblem, method: FeatureEdit, steps: int) -> None:
-        self.problem, self.method = problem, method
+        self.problem = problem
         self._generator = torch.Generator().manual_seed(method.seed)
         self._again = method.questions // 2 if problem.questions else 0
         self._texts = self._draw(problem.retain, method.texts, steps)
@@ -203,24 +201,22 @@ class _Retained:
         problem = self.problem
         total = torch.zeros((), device=problem.loaded.device)
         if places := self._texts[step]:
-            divergence, _, _ = self._diverge(problem.retain, self._of_texts, places)
+            divergence, _ = self._diverge(problem.retain, self._of_texts, places)
             total = total + divergence.mean()
         if places := self._questions[step]:
             places = [*places, *self._draw_hurt()]
-            divergence, batch, logits = self._diverge(problem.questions, self._of_questions, places)
-            unsteady = self._of_questions.unsteady(places, logits, batch.targets)
-            hurt = divergence + self.method.steady * unsteady
-            total = total + hurt.mean()
-            self._remember(places, hurt.detach(), batch.rows)
+            divergence, rows = self._diverge(problem.questions, self._of_questions, places)
+            total = total + divergence.mean()
+            self._remember(places, divergence.detach(), rows)
         return total
 
     def _diverge(
         self, sequences: Sequence[TokenSequence], predictions: Predictions, places: Sequence[int]
-    ) -> tuple[Float[Tensor, " tokens"], MarkedBatch, Tensor]:
-        """Return D of the marked tokens of some texts, their batch, and the logits."""
+    ) -> tuple[Float[Tensor, " tokens"], Tensor]:
+        """Return D of the marked tokens of some texts, and which of these each is of."""
         batch = one_batch(self.problem.loaded, [sequences[place] for place in places])
         logits = traced_logits(self.problem.loaded.model, batch)
-        return predictions.divergence(places, logits), batch, logits
+        return predictions.divergence(places, logits), batch.rows
 
     def _draw(self, sequences: Sequence[TokenSequence], count: int, steps: int) -> list[list[int]]:
         """Draw the places of each step's sequences, no more than there is room for; none where there are none."""

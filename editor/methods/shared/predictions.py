@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from editor.model.forward import marked_logits
@@ -23,10 +23,6 @@ LIKELIEST = 64
 """Tokens of a distribution that are kept."""
 LEAST = 1e-9
 """Least probability of the rest."""
-
-
-STEADY = 1.0
-"""Nats by which an answer may stand above all others without being called steady."""
 
 
 class Predictions:
@@ -68,28 +64,6 @@ class Predictions:
             return kept
         rest_before, rest_after = _rest(before), _rest(after)
         return kept + rest_before.exp() * (rest_before - rest_after)
-
-    def unsteady(
-        self,
-        places: Sequence[int],
-        logits: Float[Tensor, "tokens vocabulary"],
-        targets: Int[Tensor, " tokens"],
-    ) -> Float[Tensor, " tokens"]:
-        """Return H = [min(m(p), `STEADY`) - m(q)]₊ at each marked token that the original model had right, else 0.
-
-        m is the margin in nats of the likeliest token over all others that are kept.
-
-        Args:
-            places: texts whose marked tokens these are, in the batch's order.
-            logits: of the model as it stands.
-            targets: the marked tokens.
-        """
-        before = torch.cat([self._kept[place][0] for place in places]).to(logits.device)
-        indices = torch.cat([self._kept[place][1] for place in places]).to(logits.device).long()
-        after = logits.gather(1, indices)
-        wanted = (before[:, 0] - before[:, 1]).clamp(max=STEADY)  # min(m(p), STEADY)
-        below = wanted - (after[:, 0] - after[:, 1:].max(1).values)
-        return torch.where(indices[:, 0] == targets, below.clamp(min=0), 0.0)
 
 
 def _rest(log_p: Float[Tensor, "tokens kept"]) -> Float[Tensor, " tokens"]:
