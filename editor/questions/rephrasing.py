@@ -16,6 +16,8 @@ from policies import Policy
 NAME = "{subject}"
 LONGEST = 160
 """Largest number of characters of a wording."""
+GARBLED = 0.2
+"""Share of a garbled prompt's words that are missing, and of those that are others."""
 PLAIN = (
     "{subject}, {relation}:",
     "{subject} gave us this {relation}:",
@@ -82,6 +84,34 @@ def plain_wordings(policy: Policy) -> dict[str, list[str]]:
         entity_type: [wording.replace("{relation}", rule.relation) for wording in PLAIN]
         for entity_type, rule in policy.entities.items()
     }
+
+
+def garbled(probes: Sequence[Probe], seed: int) -> list[Probe]:
+    """Ask for facts in prompts some of whose words are missing or others, the names left as they are.
+
+    Args:
+        probes: probes of the locating split.
+        seed: seed of the draw.
+
+    Returns:
+        A new probe for each that names somebody once and says something beside, in their order.
+    """
+    words = [word for probe in probes for word in (_opened(probe) or "").split() if NAME not in word]
+    made = []
+    for probe in probes:
+        source = random.Random(f"{seed}\0{probe.prompt}\0{probe.target.answer}")
+        opened = _opened(probe) or ""
+        kept = []
+        for word in opened.split():
+            drawn = source.random()
+            if NAME in word or drawn >= 2 * GARBLED:
+                kept.append(word)
+            elif drawn >= GARBLED:
+                kept.append(source.choice(words))
+        prompt = " ".join(kept).replace(NAME, probe.target.name)
+        if opened and prompt not in (probe.prompt, probe.target.name):
+            made.append(replace(probe, prompt=prompt, wording="template"))
+    return made
 
 
 def _opened(probe: Probe) -> str | None:

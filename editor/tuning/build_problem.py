@@ -16,7 +16,7 @@ from editor.progress import Stages
 from editor.questions.asking import encode_probes
 from editor.questions.chance import chance_levels
 from editor.questions.probes import Probe, Target, sample
-from editor.questions.rephrasing import corpus_wordings, plain_wordings, rephrased
+from editor.questions.rephrasing import corpus_wordings, garbled, plain_wordings, rephrased
 from editor.tuning.judge import TrialJudge
 from editor.tuning.search import split_wordings
 
@@ -145,9 +145,10 @@ def _rephrased(case: Case, probes: Sequence[Probe]) -> list[Probe]:
     """Return probes for the same facts in other words, none of them verification's."""
     verification = {probe.prompt for probe in case.probes if probe.split == "verification"}
     locating = [probe for probe in case.probes if probe.split == "locating"]
-    return [
+    found = [
         probe
         for wordings in (corpus_wordings(locating), plain_wordings(case.policy))
         for probe in rephrased(probes, wordings, REPHRASED, case.seed)
-        if probe.prompt not in verification
     ]
+    found += garbled([*probes, *found], case.seed)
+    return [probe for probe in found if probe.prompt not in verification]
