@@ -129,7 +129,8 @@ def open_case(
             f"No personal fact linked to a data subject was found in {files.corpus or files.facts}",
             "Check the policy's entity types, and that subjects are named in the text, its `subjects` or the request",
         )
-    probes = build_probes(facts, policy, request, written, seed=seed)
+    documents = tuple(retained.documents())
+    probes = build_probes(facts, policy, request, written, documents, seed=seed)
     name = request.case if request else "everybody"
     scope = _scope(files, facts, probes, retained.seen, [*coverage, *measured], skipped)
     return Case(
@@ -138,7 +139,7 @@ def open_case(
         request=request,
         facts=facts,
         probes=probes,
-        documents=tuple(retained.documents()),
+        documents=documents,
         scope=scope,
         incomplete=bool(skipped),
         seed=seed,

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from detectors import Document
 from detectors.fact import NOBODY, Fact, secret_key
 from detectors.people.naming import likely_name
 from editor.questions.spellings import Spelling, respell, spellings
+from editor.questions.statements import RELATION, find_statements
 from editor.results.names import Group, Wording
 from policies import ErasureRequest, Policy
 from policies.errors import CorpusError, SubjectError
@@ -148,6 +150,7 @@ def build_probes(
     policy: Policy,
     request: ErasureRequest | None,
     written: Sequence[WrittenProbe] = (),
+    documents: Sequence[Document] = (),
     *,
     seed: int = 0,
 ) -> tuple[Probe, ...]:
@@ -158,7 +161,8 @@ def build_probes(
         policy: the policy, whose templates give wordings for each entity type.
         request: whose facts are in scope; None puts everybody's in scope.
         written: a probes file's lines.
-        seed: seed of the choice of facts about `NOBODY` that are held out.
+        documents: retained text, whose statements about the people in scope are asked for too.
+        seed: seed of what is held out: facts about `NOBODY`, and documents.
 
     Raises:
         SubjectError: the request names a subject about whom there is no fact in scope.
@@ -167,6 +171,7 @@ def build_probes(
     groups = _Groups(facts, names, request)
     probes: dict[tuple[str, str, str], Probe] = {}
     candidates = [*_from_file(written, policy, groups), *_from_facts(facts, policy, groups, seed)]
+    candidates += _from_documents(documents, facts, policy, groups, seed)
     verification = [probe for probe in candidates if probe.split == "verification"]
     asked = {(probe.target.subject, probe.prompt) for probe in verification}
     # Whoever is not named may be anybody who is.
@@ -308,6 +313,21 @@ def _from_facts(facts: Sequence[Fact], policy: Policy, groups: _Groups, seed: in
                 if split == "verification" or not held_out
             ]
     return probes
+
+
+def _from_documents(
+    documents: Sequence[Document], facts: Sequence[Fact], policy: Policy, groups: _Groups, seed: int
+) -> list[Probe]:
+    found = find_statements(documents, groups.names, facts, language=policy.language, seed=seed)
+    return [
+        Probe(
+            target=groups.target(one.subject, RELATION, one.answer, personal=False),
+            prompt=one.prompt,
+            wording="trained",
+            split="verification" if one.held_out else "locating",
+        )
+        for one in found
+    ]
 
 
 def _shorten(prefixes: Sequence[str], probe: Probe) -> list[Probe]:

@@ -107,14 +107,14 @@ def fact_numbers(probes: Sequence[Probe]) -> tuple[int, ...]:
 
 
 def _retained_probes(case: Case) -> list[Probe]:
-    """Choose questions about what must stay: two thirds of the namesakes' wordings, then of everyone's.
+    """Choose questions about what must stay: two thirds of the same people's and the namesakes', then of everyone's.
 
-    Namesakes are the likeliest to be hit. The search judges on what is left.
+    Those are the likeliest to be hit. The search judges on what is left.
     """
     kept = [p for p in case.probes if p.split == "locating" and p.target.group != "erased"]
-    namesakes = [p for p in kept if p.target.group == "neighbours"]
-    near = sample(namesakes, min(RETAINED_PROBES, len(namesakes) * 2 // 3), case.seed)
-    taken = {id(probe) for probe in namesakes}
+    likeliest = [p for p in kept if p.target.group in ("same_subject", "neighbours")]
+    near = sample(likeliest, min(RETAINED_PROBES, len(likeliest) * 2 // 3), case.seed)
+    taken = {id(probe) for probe in likeliest}
     rest = [p for p in kept if id(p) not in taken]
     return [*near, *sample(rest, min(RETAINED_PROBES - len(near), len(rest) * 2 // 3), case.seed)]
 
@@ -131,24 +131,29 @@ def _erasing(case: Case, problem: EditProblem, erased: Sequence[Probe]) -> EditP
 
 
 def _questions(case: Case, before: PreparedModel) -> list[TokenSequence]:
-    """Ask for what must stay: in its own words, in others, and in the requested people's own sentences.
+    """Ask for what must stay: in its own words, in others, in garbled ones, and the requested people's sentences.
 
     The model may or may not know the answers in other words: whatever it says there is what must stay.
     """
     kept = [probe for probe in case.probes if probe.split == "locating" and not probe.is_erased]
-    rest = sample(_rephrased(case, kept), RETAINED_PROBES, case.seed)
-    asked = encode_probes(before.loaded, [*_retained_probes(case), *rest])
-    return [replace(one, index=place) for place, one in enumerate((*asked, *before.data.fitting_sentences))]
+    found = _rephrased(case, kept)
+    found += _unasked(case, garbled([*kept, *found], case.seed))
+    asked = [*_retained_probes(case), *sample(found, RETAINED_PROBES, case.seed)]
+    sequences = (*encode_probes(before.loaded, asked), *before.data.fitting_sentences)
+    return [replace(sequence, index=place) for place, sequence in enumerate(sequences)]
 
 
 def _rephrased(case: Case, probes: Sequence[Probe]) -> list[Probe]:
-    """Return probes for the same facts in other words, none of them verification's."""
-    verification = {probe.prompt for probe in case.probes if probe.split == "verification"}
+    """Return probes for the same facts in other words."""
     locating = [probe for probe in case.probes if probe.split == "locating"]
-    found = [
+    return [
         probe
         for wordings in (corpus_wordings(locating), plain_wordings(case.policy))
-        for probe in rephrased(probes, wordings, REPHRASED, case.seed)
+        for probe in _unasked(case, rephrased(probes, wordings, REPHRASED, case.seed))
     ]
-    found += garbled([*probes, *found], case.seed)
-    return [probe for probe in found if probe.prompt not in verification]
+
+
+def _unasked(case: Case, probes: Sequence[Probe]) -> list[Probe]:
+    """Return the probes whose prompts verification does not use."""
+    verification = {probe.prompt for probe in case.probes if probe.split == "verification"}
+    return [probe for probe in probes if probe.prompt not in verification]
