@@ -1,0 +1,114 @@
+"""Statements about data subjects that hold no secret: what the model should go on saying of whoever asks.
+
+A sentence of the corpus that names a person, and no secret, is asked for by all of it but its last word. In a text
+about one person alone, such as a record or a letter, the sentence that names the person stands before. So what an
+erasure does to the same people's other facts is measured without anybody having written questions.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from detectors import Document, Mention, Register
+from detectors.fact import Fact
+from detectors.people.sentences import split_sentences
+from detectors.people.shapes import Shapes
+from editor.questions.retained import erased_spans, split_documents
+
+RELATION = "statement"
+"""Relation of a statement, whatever it says."""
+LONGEST = 300
+"""Largest number of characters of a prompt."""
+_LAST_WORD = re.compile(
+    r"(?P<prompt>.*\S)\s+(?P<answer>[^\W\d_][^\W\d_'’-]{2,})[.!?…,;:\"'”’)\]]*\s*", re.DOTALL
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """A sentence about a person, asked for by all of it but its last word.
+
+    Attributes:
+        subject: the person's name as the register has it.
+        prompt: the text before the last word.
+        answer: the last word.
+        held_out: whether its document is held out from edits.
+    """
+
+    subject: str = field(repr=False)
+    prompt: str = field(repr=False)
+    answer: str = field(repr=False)
+    held_out: bool
+
+
+def find_statements(
+    documents: Sequence[Document], names: Iterable[str], facts: Iterable[Fact], *, language: str, seed: int
+) -> list[Statement]:
+    """Find the statements about some people in the documents that name them.
+
+    Args:
+        documents: texts with ids, those of retained text.
+        names: the people's names.
+        facts: all known facts: no sentence that holds one's secret is a statement.
+        language: two-letter code of the texts' language.
+        seed: seed by which documents are held out, that of retained text.
+    """
+    register = Register()
+    for name in sorted(names):
+        register.add(name)
+    mentions = {document.id: register.find(document.text) for document in documents}
+    named = [document for document in documents if mentions[document.id]]
+    secrets, shapes = erased_spans(facts, named), Shapes(language)
+    _, held_out = split_documents(documents, seed)
+    apart = {document.id for document in held_out}
+    return [
+        Statement(subject=subject, prompt=prompt, answer=answer, held_out=document.id in apart)
+        for document in named
+        for subject, prompt, answer in _of_document(
+            document.text, mentions[document.id], sorted(secrets.get(document.id, ())), shapes
+        )
+    ]
+
+
+def _of_document(
+    text: str, mentions: Sequence[Mention], secrets: Sequence[tuple[int, int]], shapes: Shapes
+) -> Iterator[tuple[str, str, str]]:
+    """Yield the subject, the prompt and the answer of each statement of a text."""
+    sentences = split_sentences(text)
+    taken = sorted({*secrets, *((mention.start, mention.end) for mention in mentions)})
+    strangers = [(one.start, one.end) for one in shapes.find(text, _apart(taken)) if one.is_name]
+    subjects = {mention.subject for mention in mentions}
+    one = not strangers and len(subjects) == 1
+    naming = ""  # the first sentence that names the one person
+    for place in range(len(sentences)):
+        start, end = sentences.bounds(place)
+        inside = [mention for mention in mentions if start <= mention.start < end]
+        about = {mention.subject for mention in inside}
+        if any(begin < end and stop > start for begin, stop in secrets):
+            continue
+        sentence = text[start:end]
+        context = naming if one and not inside else ""
+        if one and inside and not naming:
+            naming = sentence
+        found = _LAST_WORD.fullmatch(sentence)
+        if found is None or not (len(about) == 1 or context):
+            continue
+        name_ends = max((mention.end for mention in inside), default=start) - start
+        prompt, answer = context + found["prompt"], found["answer"]
+        # What names people alone says nothing about them.
+        if name_ends < found.end("prompt") and not _within(start + found.start("answer"), strangers):
+            if len(prompt) <= LONGEST:
+                yield next(iter(about or subjects)), prompt, answer
+
+
+def _within(position: int, places: Iterable[tuple[int, int]]) -> bool:
+    return any(start <= position < end for start, end in places)
+
+
+def _apart(places: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return places without those that begin inside another."""
+    kept: list[tuple[int, int]] = []
+    for start, end in places:
+        if not kept or start >= kept[-1][1]:
+            kept.append((start, end))
+    return kept
