@@ -96,9 +96,9 @@ def _of_document(
         name_ends = max((mention.end for mention in inside), default=start) - start
         prompt, answer = context + found["prompt"], found["answer"]
         # What names people alone says nothing about them.
-        if name_ends < found.end("prompt") and not _within(start + found.start("answer"), strangers):
-            if len(prompt) <= LONGEST:
-                yield next(iter(about or subjects)), prompt, answer
+        says = name_ends < found.end("prompt") and not _within(start + found.start("answer"), strangers)
+        if says and len(prompt) <= LONGEST:
+            yield next(iter(about or subjects)), prompt, answer
 
 
 def _within(position: int, places: Iterable[tuple[int, int]]) -> bool:

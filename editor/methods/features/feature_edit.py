@@ -84,7 +84,7 @@ class FeatureEdit:
     )
 
     units: int = 800
-    margin_nats: float = 3.0
+    margin_nats: float = 4.0
     floor_nats: float = 14.0
     retain: float = 30.0
     steps: int = 300
