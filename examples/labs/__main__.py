@@ -7,9 +7,14 @@ names. The table also stands in `build/labs/results/`.
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 from examples.labs.named import GRIDS, GROUPS, LABS, chosen_labs, group_of
+from examples.labs.shapes import LabShape
+
+if TYPE_CHECKING:
+    from examples.labs.erasing import Outcome
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,18 +34,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     options = Options(method=asked.method, trials=asked.trials, labelled=asked.labelled)
     name = "-".join([*(asked.lab or []), *filter(None, (asked.grid, asked.group)), options.title])
+
+    def run(job: tuple[LabShape, int]) -> "Outcome | None":
+        shape, seed = job
+        lab = ensure_apart(shape, seed)
+        if asked.build_only:
+            print(f"{lab.folder}: {told(lab.figures)}", flush=True)
+            return None
+        output = FOLDER / "erasures" / f"{lab.folder.name}-{options.title}"
+        return erase_and_judge(lab, output, options, name=shape.name, seed=seed, group=group_of(shape.name))
+
     outcomes = []
-    for shape in chosen_labs(asked.lab or (), asked.group, asked.grid):
-        for seed in asked.seed or [1]:
-            lab = ensure_apart(shape, seed)
-            if asked.build_only:
-                print(f"{lab.folder}: {told(lab.figures)}", flush=True)
-                continue
-            output = FOLDER / "erasures" / f"{lab.folder.name}-{options.title}"
-            group = group_of(shape.name)
-            outcomes.append(erase_and_judge(lab, output, options, name=shape.name, seed=seed, group=group))
-            # After each, so that a grid that is stopped leaves what it has.
-            write_table(FOLDER / "results", name, outcomes)
+    labs = chosen_labs(asked.lab or (), asked.group, asked.grid)
+    jobs = [(shape, seed) for seed in asked.seed or [1] for shape in labs]
+    with ThreadPoolExecutor(asked.processes) as pool:
+        for outcome in pool.map(run, jobs):
+            if outcome is not None:
+                outcomes.append(outcome)
+                # After each, so that a grid that is stopped leaves what it has.
+                write_table(FOLDER / "results", name, outcomes)
     if outcomes:
         print(markdown(outcomes), end="")
     return int(any(outcome.judgement is None for outcome in outcomes))
@@ -76,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--trials", type=int, help="search trials, at most  [the product's default]")
     parser.add_argument(
         "--labelled", action="store_true", help="give the corpus that lists each text's people"
+    )
+    parser.add_argument(
+        "--processes", type=int, default=1, help="labs that are built and erased at once, a core each  [1]"
     )
     parser.add_argument("--build-only", action="store_true", help="build what is missing, erase nothing")
     parser.add_argument("--list", action="store_true", help="list the labs")

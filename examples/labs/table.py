@@ -1,11 +1,17 @@
 """Outcomes as one table, on the terminal, in Markdown and in JSON."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from examples.labs.erasing import Outcome
+from examples.labs.judge import Judgement
 
+KEPT = 0.99
+"""Least share of what must stay."""
+RISE = 0.01
+"""Largest relative rise of perplexity."""
 COLUMNS = (
     "lab",
     "seed",
@@ -21,7 +27,20 @@ COLUMNS = (
     "‖ΔW‖",
     "‖ΔW‖/‖W‖",
     "minutes",
+    "misses",
 )
+LIMITS: Mapping[str, tuple[str, Callable[[Judgement], bool]]] = MappingProxyType(
+    {
+        "leaked": ("leaked, trained", lambda judged: judged.leaked == 0),
+        "leaked_unseen": ("leaked, unseen", lambda judged: judged.leaked_unseen == 0),
+        "sampled": ("in 20 samples", lambda judged: judged.sampled == 0),
+        "others_kept": ("others' secrets", lambda judged: judged.others_kept >= KEPT),
+        "others_public_kept": ("others' public facts", lambda judged: judged.others_public_kept >= KEPT),
+        "same_people_kept": ("same people", lambda judged: judged.same_people_kept >= KEPT),
+        "perplexity_rise": ("perplexity", lambda judged: judged.perplexity_rise <= RISE),
+    }
+)
+"""What the judge asks of an erasure: by the figure's name, its name in the table and whether it is met."""
 
 
 def cells(outcome: Outcome) -> tuple[str, ...]:
@@ -29,7 +48,8 @@ def cells(outcome: Outcome) -> tuple[str, ...]:
     first = (outcome.lab, str(outcome.seed), outcome.group, outcome.verdict)
     judged = outcome.judgement
     if judged is None:
-        return (*first, *["–"] * (len(COLUMNS) - len(first) - 1), f"{outcome.minutes:.1f}")
+        nothing = ["–"] * (len(COLUMNS) - len(first) - 2)
+        return (*first, *nothing, f"{outcome.minutes:.1f}", "everything")
     return (
         *first,
         f"{_share(judged.leaked_before)} → {_share(judged.leaked)}",
@@ -42,7 +62,13 @@ def cells(outcome: Outcome) -> tuple[str, ...]:
         f"{judged.change:.3g}",
         f"{judged.relative_change:.3g}",
         f"{outcome.minutes:.1f}",
+        ", ".join(misses(judged)) or "nothing",
     )
+
+
+def misses(judged: Judgement) -> list[str]:
+    """Return what an erasure misses of the judge's limits."""
+    return [name for name, is_met in LIMITS.values() if not is_met(judged)]
 
 
 def markdown(outcomes: Sequence[Outcome]) -> str:
@@ -51,7 +77,12 @@ def markdown(outcomes: Sequence[Outcome]) -> str:
     widths = [max(len(row[place]) for row in rows) for place in range(len(COLUMNS))]
     lines = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
     lines.insert(1, ["-" * width for width in widths])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    judged = [outcome.judgement for outcome in outcomes if outcome.judgement is not None]
+    met = sum(not misses(judgement) for judgement in judged)
+    verdicts = sum(outcome.verdict == "met" for outcome in outcomes)
+    count = len(outcomes)
+    return f"{table}\n{met} of {count} miss nothing; {verdicts} of {count} say themselves that the policy is met.\n"
 
 
 def write_table(folder: Path, name: str, outcomes: Sequence[Outcome]) -> None:
