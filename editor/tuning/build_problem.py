@@ -121,7 +121,7 @@ def _retained_probes(case: Case) -> list[Probe]:
 
 def _erasing(case: Case, problem: EditProblem, erased: Sequence[Probe]) -> EditProblem:
     """Return the same problem with other probes to erase: some, and the same facts in other words."""
-    asked = [*erased, *_rephrased(case, erased)]
+    asked = _rephrased(case, erased)
     return problem.changed(
         erase=encode_probes(problem.loaded, asked),
         chance=chance_levels(problem.loaded, asked, decoy_maker(case).format),
@@ -136,24 +136,23 @@ def _questions(case: Case, before: PreparedModel) -> list[TokenSequence]:
     The model may or may not know the answers in other words: whatever it says there is what must stay.
     """
     kept = [probe for probe in case.probes if probe.split == "locating" and not probe.is_erased]
-    found = _rephrased(case, kept)
-    found += _unasked(case, garbled([*kept, *found], case.seed))
+    found = _rephrased(case, kept)[len(kept) :]
     asked = [*_retained_probes(case), *sample(found, RETAINED_PROBES, case.seed)]
     sequences = (*encode_probes(before.loaded, asked), *before.data.fitting_sentences)
     return [replace(sequence, index=place) for place, sequence in enumerate(sequences)]
 
 
 def _rephrased(case: Case, probes: Sequence[Probe]) -> list[Probe]:
-    """Return probes for the same facts in other words."""
+    """Return probes, then others for the same facts in other words and in garbled ones, none of them verification's.
+
+    An edit tells people apart in words in which it has seen some to erase and some to keep.
+    """
+    verification = {probe.prompt for probe in case.probes if probe.split == "verification"}
     locating = [probe for probe in case.probes if probe.split == "locating"]
-    return [
+    found = [
         probe
         for wordings in (corpus_wordings(locating), plain_wordings(case.policy))
-        for probe in _unasked(case, rephrased(probes, wordings, REPHRASED, case.seed))
+        for probe in rephrased(probes, wordings, REPHRASED, case.seed)
     ]
-
-
-def _unasked(case: Case, probes: Sequence[Probe]) -> list[Probe]:
-    """Return the probes whose prompts verification does not use."""
-    verification = {probe.prompt for probe in case.probes if probe.split == "verification"}
-    return [probe for probe in probes if probe.prompt not in verification]
+    found += garbled([*probes, *found], case.seed)
+    return [*probes, *(probe for probe in found if probe.prompt not in verification)]

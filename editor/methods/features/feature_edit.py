@@ -20,7 +20,7 @@ others take back what that cost.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -38,14 +38,18 @@ from editor.methods.shared.predictions import Predictions
 from editor.methods.shared.searching import Range, SearchSpace
 from editor.methods.shared.token_targets import identifying, log_odds, token_targets
 from editor.model.epochs import epochs_by_length
-from editor.model.forward import token_log_p, traced_logits
+from editor.model.forward import marked_logits, token_log_p, traced_logits
 from editor.model.tokens import TokenSequence, one_batch
-from editor.questions.retained import LOGIT_ELEMENTS
+from editor.questions.retained import LOGIT_ELEMENTS, text_batches
 
 WARM_UP = 20
 """Steps in which the rate rises."""
 LEAST_HURT = 1e-5
 """Nats: a question counts as hurt by this at least, so that each may be drawn."""
+EXAMINATIONS = 3
+"""Times in a fit at which many questions are asked to find those that are hurt."""
+EXAMINED = 2_000
+"""Questions that are asked each time, a sample where there are more."""
 STEP_ELEMENTS = LOGIT_ELEMENTS // 4
 """Most logits of retained text in a step."""
 
@@ -186,11 +190,12 @@ class _Retained:
         self._again = method.questions // 2 if problem.questions else 0
         self._texts = self._draw(problem.retain, method.texts, steps)
         self._questions = self._draw(problem.questions, method.questions - self._again, steps)
+        self._examined = self._draw_examined(steps)
         loaded = problem.loaded
         self._of_texts = Predictions(
             loaded, problem.retain, (place for step in self._texts for place in step)
         )
-        asked = sorted({place for step in self._questions for place in step})
+        asked = sorted({place for some in (*self._questions, *self._examined.values()) for place in some})
         self._of_questions = Predictions(loaded, problem.questions, asked)
         self._asked = torch.tensor(asked, dtype=torch.long)
         # D of each asked question, in nats/token, when it was last asked.
@@ -199,6 +204,7 @@ class _Retained:
     def loss(self, step: int) -> Float[Tensor, ""]:
         """Return mean D over a step's texts plus mean D over its questions, in nats/token."""
         problem = self.problem
+        self._examine(self._examined.get(step, ()))
         total = torch.zeros((), device=problem.loaded.device)
         if places := self._texts[step]:
             divergence, _ = self._diverge(problem.retain, self._of_texts, places)
@@ -209,6 +215,26 @@ class _Retained:
             total = total + divergence.mean()
             self._remember(places, divergence.detach(), rows)
         return total
+
+    def _draw_examined(self, steps: int) -> dict[int, list[int]]:
+        """Draw the questions that are asked at some steps only to see whether they are hurt."""
+        count = len(self.problem.questions)
+        if not self._again:
+            return {}
+        return {
+            steps * part // (EXAMINATIONS + 1): sorted(
+                torch.randperm(count, generator=self._generator)[:EXAMINED].tolist()
+            )
+            for part in range(1, EXAMINATIONS + 1)
+        }
+
+    @torch.no_grad()
+    def _examine(self, places: Sequence[int]) -> None:
+        """Measure how much some questions are hurt."""
+        loaded = self.problem.loaded
+        for batch in text_batches(loaded, [replace(self.problem.questions[p], index=p) for p in places]):
+            divergence = self._of_questions.divergence(batch.indices, marked_logits(loaded.model, batch))
+            self._remember(batch.indices, divergence, batch.rows)
 
     def _diverge(
         self, sequences: Sequence[TokenSequence], predictions: Predictions, places: Sequence[int]
