@@ -306,11 +306,15 @@ def _from_facts(facts: Sequence[Fact], policy: Policy, groups: _Groups, seed: in
         if rule is None or not target.name:
             continue
         for templates, split in _splits(rule.templates, rule.verification_templates):
-            chosen = templates if fact.is_linked else _some_templates(templates, target.name, seed)
+            if fact.is_linked:
+                chosen = templates
+            else:
+                # A name that is guessed may guide an edit; it judges none.
+                chosen = _some_templates(templates, target.name, seed) if split == "locating" else []
             probes += [
                 replace(trained, prompt=_fill(template, target.name), wording="template", split=split)
                 for template in chosen
-                if split == "verification" or not held_out
+                if not held_out
             ]
     return probes
 

@@ -63,14 +63,15 @@ class StrengthSearch:
 
     Attributes:
         trials: number of edits tried at most.
-        patience: number of trials without a gentler edit that meets the policy after which the search ends.
+        patience: number of trials without a gentler edit that meets the policy after which the search ends. None is 0
+            for a method that weighs what must stay, which is gentle by itself, and 1 for others.
         seed: seed of the sampler.
         start: method with the settings of the first trial.
         keep_edits: whether every trial's edit is kept in memory.
     """
 
     trials: int = 8
-    patience: int = 1
+    patience: int | None = None
     seed: int = 0
     start: Method = field(default_factory=FeatureEdit)
     keep_edits: bool = False
@@ -111,7 +112,10 @@ class StrengthSearch:
 
     def _stalled(self, results: Sequence[TrialResult]) -> bool:
         best = _best(results)
-        return _settled(results[best]) and len(results) - 1 - best >= self.patience
+        patience = self.patience
+        if patience is None:
+            patience = 0 if self.start.space.holding else 1
+        return _settled(results[best]) and len(results) - 1 - best >= patience
 
 
 def _answer(best: TrialResult) -> Method:

@@ -20,7 +20,7 @@ others take back what that cost.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import ClassVar
 
 import torch
@@ -38,18 +38,16 @@ from editor.methods.shared.predictions import Predictions
 from editor.methods.shared.searching import Range, SearchSpace
 from editor.methods.shared.token_targets import identifying, log_odds, token_targets
 from editor.model.epochs import epochs_by_length
-from editor.model.forward import marked_logits, token_log_p, traced_logits
+from editor.model.forward import token_log_p, traced_logits
 from editor.model.tokens import TokenSequence, one_batch
-from editor.questions.retained import LOGIT_ELEMENTS, text_batches
+from editor.questions.retained import LOGIT_ELEMENTS
 
 WARM_UP = 20
 """Steps in which the rate rises."""
+WARM_START_RATE = 0.4
+"""Share of the rate in a fit that resumes from an edit: it has less far to go."""
 LEAST_HURT = 1e-5
 """Nats: a question counts as hurt by this at least, so that each may be drawn."""
-EXAMINATIONS = 3
-"""Times in a fit at which many questions are asked to find those that are hurt."""
-EXAMINED = 2_000
-"""Questions that are asked each time, a sample where there are more."""
 STEP_ELEMENTS = LOGIT_ELEMENTS // 4
 """Most logits of retained text in a step."""
 
@@ -105,11 +103,11 @@ class FeatureEdit:
 
     def fit(self, problem: EditProblem) -> Edit:
         """Return the edit; the model is left as it was, bit for bit."""
-        return self._fit(problem, self.steps, None)
+        return self._fit(problem, self.steps, self.learning_rate, None)
 
     def fit_from(self, problem: EditProblem, start: Edit) -> Edit:
         """Return the edit, begun at another of the same model."""
-        return self._fit(problem, self.warm_start_steps, start)
+        return self._fit(problem, self.warm_start_steps, self.learning_rate * WARM_START_RATE, start)
 
     def controls(self, norm: float, seed: int) -> tuple[Control, ...]:
         """Return as many features a site drawn at random, and the paper's rule taken literally."""
@@ -122,21 +120,18 @@ class FeatureEdit:
             ),
         )
 
-    def _fit(self, problem: EditProblem, steps: int, start: Edit | None) -> Edit:
+    def _fit(self, problem: EditProblem, steps: int, rate: float, start: Edit | None) -> Edit:
         located = {site: units for site, units in problem.attribution.top(self.units).items() if len(units)}
         erase, retained = _Erase(problem, self), _Retained(problem, self, steps)
         with SpanChanges(problem, parts(problem, located), start) as changes:
-            rates = [
-                self.learning_rate * float(weight.detach().float().pow(2).mean().sqrt())
-                for weight in changes.weights
-            ]
+            rates = [rate * float(weight.detach().float().pow(2).mean().sqrt()) for weight in changes.weights]
             groups = [
                 {"params": [a], "lr": rate} for a, rate in zip(changes.coefficients, rates, strict=True)
             ]
             optimiser = torch.optim.Adam(groups)
             for step in range(steps if erase.is_open else 0):
-                for group, rate in zip(optimiser.param_groups, rates, strict=True):
-                    group["lr"] = rate * _schedule(step, steps)
+                for group, peak in zip(optimiser.param_groups, rates, strict=True):
+                    group["lr"] = peak * _schedule(step, steps)
                 with torch.enable_grad():
                     changes.gradients(erase.loss() + self.retain * retained.loss(step))
                 optimiser.step()
@@ -190,12 +185,11 @@ class _Retained:
         self._again = method.questions // 2 if problem.questions else 0
         self._texts = self._draw(problem.retain, method.texts, steps)
         self._questions = self._draw(problem.questions, method.questions - self._again, steps)
-        self._examined = self._draw_examined(steps)
         loaded = problem.loaded
         self._of_texts = Predictions(
             loaded, problem.retain, (place for step in self._texts for place in step)
         )
-        asked = sorted({place for some in (*self._questions, *self._examined.values()) for place in some})
+        asked = sorted({place for step in self._questions for place in step})
         self._of_questions = Predictions(loaded, problem.questions, asked)
         self._asked = torch.tensor(asked, dtype=torch.long)
         # D of each asked question, in nats/token, when it was last asked.
@@ -204,7 +198,6 @@ class _Retained:
     def loss(self, step: int) -> Float[Tensor, ""]:
         """Return mean D over a step's texts plus mean D over its questions, in nats/token."""
         problem = self.problem
-        self._examine(self._examined.get(step, ()))
         total = torch.zeros((), device=problem.loaded.device)
         if places := self._texts[step]:
             divergence, _ = self._diverge(problem.retain, self._of_texts, places)
@@ -215,26 +208,6 @@ class _Retained:
             total = total + divergence.mean()
             self._remember(places, divergence.detach(), rows)
         return total
-
-    def _draw_examined(self, steps: int) -> dict[int, list[int]]:
-        """Draw the questions that are asked at some steps only to see whether they are hurt."""
-        count = len(self.problem.questions)
-        if not self._again:
-            return {}
-        return {
-            steps * part // (EXAMINATIONS + 1): sorted(
-                torch.randperm(count, generator=self._generator)[:EXAMINED].tolist()
-            )
-            for part in range(1, EXAMINATIONS + 1)
-        }
-
-    @torch.no_grad()
-    def _examine(self, places: Sequence[int]) -> None:
-        """Measure how much some questions are hurt."""
-        loaded = self.problem.loaded
-        for batch in text_batches(loaded, [replace(self.problem.questions[p], index=p) for p in places]):
-            divergence = self._of_questions.divergence(batch.indices, marked_logits(loaded.model, batch))
-            self._remember(batch.indices, divergence, batch.rows)
 
     def _diverge(
         self, sequences: Sequence[TokenSequence], predictions: Predictions, places: Sequence[int]

@@ -36,7 +36,7 @@ class Judge:
 @pytest.mark.parametrize(("enough", "step"), [(3.0, -1.0), (4.5, 1.5)])
 def test_the_second_trial_answers_the_first(enough, step):
     judge = Judge(enough)
-    first, second = StrengthSearch(trials=2).fit(None, judge).trials
+    first, second = StrengthSearch(trials=2, patience=1).fit(None, judge).trials
     assert judge.starts[0] is None
     assert (judge.starts[1] is None) is first.erases  # a stronger one goes on from the first
     assert first.method == FeatureEdit()
@@ -54,11 +54,18 @@ class Costly(Judge):
 
 def test_what_costs_too_much_goes_on_with_what_must_stay_held_more_firmly():
     judge = Costly(100.0)
-    trials = StrengthSearch(trials=4).fit(None, judge).trials
+    trials = StrengthSearch(trials=4, patience=1).fit(None, judge).trials
     assert [trial.method.retain for trial in trials[:3]] == pytest.approx([30.0, 90.0, 270.0])
     assert [trial.feasible for trial in trials[:3]] == [False, False, True]
     assert [start is None for start in judge.starts] == [True, False, False, True]
     assert trials[3].method.margin_nats < trials[2].method.margin_nats  # settled: then gentler, from scratch
+
+
+def test_a_search_ends_with_the_first_that_meets_the_policy_where_the_method_weighs_what_must_stay():
+    assert len(StrengthSearch().fit(None, Judge(3.0)).trials) == 1
+    weighing = replace(FeatureEdit.space, holding=None)
+    method = type("Rough", (FeatureEdit,), {"space": weighing})()
+    assert len(StrengthSearch(start=method).fit(None, Judge(3.0)).trials) == 2
 
 
 def test_holding_more_firmly_stays_in_the_range_and_asks_nothing_of_a_method_that_holds_nothing():
