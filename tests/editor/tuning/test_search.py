@@ -62,10 +62,10 @@ def test_what_costs_too_much_goes_on_with_what_must_stay_held_more_firmly():
 
 
 def test_a_search_ends_with_the_first_that_meets_the_policy_where_the_method_weighs_what_must_stay():
-    assert len(StrengthSearch().fit(None, Judge(3.0)).trials) == 1
+    assert len(StrengthSearch().fit(None, Judge(4.0)).trials) == 1
     weighing = replace(FeatureEdit.space, holding=None)
     method = type("Rough", (FeatureEdit,), {"space": weighing})()
-    assert len(StrengthSearch(start=method).fit(None, Judge(3.0)).trials) == 2
+    assert len(StrengthSearch(start=method).fit(None, Judge(4.0)).trials) == 2
 
 
 def test_holding_more_firmly_stays_in_the_range_and_asks_nothing_of_a_method_that_holds_nothing():
