@@ -30,8 +30,6 @@ PREFIX_WORDS = (12, 6, 3)
 """Words that are left of such a prompt."""
 UNLINKED_HELD_OUT = 0.2
 """Share of the facts about nobody that verification alone asks for: there are no other wordings to hold out."""
-STRANGER_TEMPLATES = 2
-"""Templates of a split that ask about a stranger, of whom there may be very many."""
 SPELLED_PROMPTS = 3
 """Prompts of a fact after which its other spellings are looked for."""
 
@@ -46,7 +44,8 @@ class Target:
         answer: the secret or the public answer.
         personal: whether the policy calls it personal.
         group: the group that the request puts it in.
-        stranger: of `NOBODY`'s answer, the name that the text beside it seems to give; empty where it gives none.
+        stranger: of `NOBODY`'s answer, the name that the text beside it seems to give; empty where it gives none. It
+            is a guess, which an edit may ask by and verification does not.
     """
 
     subject: str = field(repr=False)
@@ -303,19 +302,13 @@ def _from_facts(facts: Sequence[Fact], policy: Policy, groups: _Groups, seed: in
         probes += [replace(trained, prompt=prefix) for prefix in prefixes if prefix]
         probes += _shorten(list(prefixes), trained) if target.group == "erased" else []
         rule = policy.entities.get(fact.entity_type)
-        if rule is None or not target.name:
+        if rule is None or not fact.is_linked:
             continue
-        for templates, split in _splits(rule.templates, rule.verification_templates):
-            if fact.is_linked:
-                chosen = templates
-            else:
-                # A name that is guessed may guide an edit; it judges none.
-                chosen = _some_templates(templates, target.name, seed) if split == "locating" else []
-            probes += [
-                replace(trained, prompt=_fill(template, target.name), wording="template", split=split)
-                for template in chosen
-                if not held_out
-            ]
+        probes += [
+            replace(trained, prompt=_fill(template, fact.subject), wording="template", split=split)
+            for templates, split in _splits(rule.templates, rule.verification_templates)
+            for template in templates
+        ]
     return probes
 
 
@@ -362,8 +355,8 @@ def _last_words(text: str, words: int, name: str) -> str:
 
 
 def _splits(
-    templates: Sequence[str], verification: Sequence[str]
-) -> tuple[tuple[Sequence[str], Split], tuple[Sequence[str], Split]]:
+    templates: Iterable[str], verification: Iterable[str]
+) -> tuple[tuple[Iterable[str], Split], tuple[Iterable[str], Split]]:
     return (templates, "locating"), (verification, "verification")
 
 
@@ -372,10 +365,6 @@ def _stranger(prefixes: Iterable[str], language: str, known: Iterable[frozenset[
     name = likely_name(prefixes, language) or ""
     words = set(name.casefold().split())
     return "" if any(words <= one or one <= words for one in known) else name
-
-
-def _some_templates(templates: Sequence[str], name: str, seed: int) -> list[str]:
-    return sorted(templates, key=lambda template: _draw(seed, template, name))[:STRANGER_TEMPLATES]
 
 
 def _fill(template: str, subject: str) -> str:

@@ -77,11 +77,13 @@ def corpus_wordings(probes: Sequence[Probe]) -> dict[str, list[str]]:
 
 
 def plain_wordings(policy: Policy) -> dict[str, list[str]]:
-    """Return plain wordings by entity type, the name left open; none where the policy's language is not English."""
-    if policy.language != "en":
-        return {}
+    """Return plain wordings by entity type, the name left open: the policy's, and English ones of our own."""
+    ours = PLAIN if policy.language == "en" else ()
     return {
-        entity_type: [wording.replace("{relation}", rule.relation) for wording in PLAIN]
+        entity_type: [
+            *(template.rstrip() for template in rule.templates),
+            *(wording.replace("{relation}", rule.relation) for wording in ours),
+        ]
         for entity_type, rule in policy.entities.items()
     }
 
