@@ -25,6 +25,8 @@ RETAINED_PROBES = 4_000
 REPHRASED = 4
 """Wordings of other people, and as many plain ones, in which a fact is asked for besides its own."""
 TRIAL_KEPT_PROBES = 400
+ATTRIBUTED_PROBES = 300
+"""Probes to erase, and of other people, over which attribution takes its mean."""
 COMPARABLE_PROBES = 20_000
 """Questions about other people that locators compare with; a seeded sample where there are more."""
 
@@ -77,9 +79,16 @@ def with_features(
     stages: Stages,
 ) -> EditProblem:
     """Return the same problem with dictionaries, their features located."""
-    with stages.stage("Locating features", len(problem.erase) + len(problem.others)) as advance:
-        scores = attribution.fit(problem.loaded, problem.erase, problem.others, dictionaries, advance)
+    mine, theirs = _spread(problem.erase), _spread(problem.others)
+    with stages.stage("Locating features", len(mine) + len(theirs)) as advance:
+        scores = attribution.fit(problem.loaded, mine, theirs, dictionaries, advance)
     return problem.changed(dictionaries=dictionaries, attribution=scores)
+
+
+def _spread(sequences: Sequence[TokenSequence]) -> list[TokenSequence]:
+    """Return sequences spread evenly over all: those of a fact stand together, so each fact keeps some."""
+    count = min(len(sequences), ATTRIBUTED_PROBES)
+    return [sequences[place * len(sequences) // count] for place in range(count)]
 
 
 def trials(case: Case, before: PreparedModel, problem: EditProblem) -> tuple[EditProblem, TrialJudge]:
