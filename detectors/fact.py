@@ -49,7 +49,8 @@ class Source:
             sentence that names the subject, or of the secret's own sentence where that names the subject or
             none does. At most `PREFIX_CHARACTERS` long, cut at a sentence start, at a word where one sentence
             is longer. Never holds the secret itself. Of a secret that is linked to nobody, from the start of its
-            record, its sentence, or the line where it begins the sentence. Masked in `repr`.
+            record, of the sentence that last names a stranger, of its own sentence where none does, or of the line
+            where it begins the sentence. Masked in `repr`.
         link: evidence that links the secret to its subject (`detectors.people.link.How`); "given" where a file does
             not say.
         confidence: confidence in the link, 0 to 1; ordinal, not a probability.

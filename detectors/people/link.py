@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from functools import cached_property, partial
 from operator import attrgetter
 from typing import Literal, NamedTuple
 
@@ -100,11 +101,13 @@ class Linker:
         if not spans:
             return
         self._fields = Fields(text)
-        self._strangers = Strangers(text, spans, mentions, self.subjects, shapes)
+        # Without anybody known nobody can be wrongly linked.
+        self._strangers = Strangers(text, spans, mentions, self.subjects, shapes, sought=bool(self.subjects))
+        self._anybody = partial(Strangers, text, spans, mentions, self.subjects, shapes)
         self._named = self._by_sentence(mentions)
-        partial = self._find_partial(spans) if self.subjects else []
-        if partial or self._strangers.mentions:
-            self._add_named(partial)
+        shortened = self._find_partial(spans) if self.subjects else []
+        if shortened or self._strangers.mentions:
+            self._add_named(shortened)
         eligible = (
             (index, [m for m in named if not self._about or m.subject in self._about])
             for index, named in sorted(self._named.items())
@@ -113,7 +116,7 @@ class Linker:
         self._first_secret: dict[int, int] = {}
         for span in spans:
             self._first_secret.setdefault(sentences.index(span.start), span.start)
-        self._mentions = sorted([*mentions, *partial, *self._strangers.mentions], key=_start_of)
+        self._mentions = sorted([*mentions, *shortened, *self._strangers.mentions], key=_start_of)
         self._owners = {
             record: self._owner(text, fields, register) for record, fields in self._fields.names().items()
         }
@@ -126,14 +129,14 @@ class Linker:
             or any(self._sentences.index(span.start) not in self._named for span in spans)
         ):
             return []
-        partial = _partial_mentions(self._text, self.subjects, self._strangers.words)
-        return self._strangers.outside(_outside(partial, spans))
+        found = _partial_mentions(self._text, self.subjects, self._strangers.words)
+        return self._strangers.outside(_outside(found, spans))
 
-    def _add_named(self, partial: Sequence[Mention]) -> None:
+    def _add_named(self, shortened: Sequence[Mention]) -> None:
         """Add who is named by a part of a name, where a sentence names nobody in full, and the strangers."""
-        for index, named in self._by_sentence(m for m in partial if m.subject != NOBODY).items():
+        for index, named in self._by_sentence(m for m in shortened if m.subject != NOBODY).items():
             self._named.setdefault(index, named)
-        unknown = [*self._strangers.mentions, *(m for m in partial if m.subject == NOBODY)]
+        unknown = [*self._strangers.mentions, *(m for m in shortened if m.subject == NOBODY)]
         for index, named in self._by_sentence(unknown).items():
             self._named[index] = sorted([*self._named.get(index, ()), *named], key=_start_of)
 
@@ -182,11 +185,26 @@ class Linker:
         return start, end
 
     def _start(self, span: Span) -> int:
-        """Return where a secret's record begins, its sentence, or the line where the secret begins the sentence."""
+        """Return where what a secret of nobody's is asked for by begins.
+
+        That is its record, or its sentence, or the line where the secret begins the sentence. Where no stranger is
+        named there, it is the sentence that last named one, unless somebody known is named since.
+        """
         field = self._fields.at(span.start)
         begin = span.start if field is None else self._fields.extents[field.record][0]
         start = self._sentences.starts[self._sentences.index(begin)]
-        return start if start < span.start else self._text.rfind("\n", 0, span.start) + 1
+        start = start if start < span.start else self._text.rfind("\n", 0, span.start) + 1
+        named_at = self._unknown.last_before(span.start) if field is None else None
+        if named_at is None or named_at >= start:
+            return start
+        earlier = self._sentences.starts[self._sentences.index(named_at)]
+        is_known = any(earlier <= m.start < span.start and m.subject != NOBODY for m in self._mentions)
+        return start if is_known else earlier
+
+    @cached_property
+    def _unknown(self) -> Strangers:
+        """The strangers, looked for where there is nobody known too."""
+        return self._strangers if self.subjects else self._anybody()
 
     def _by_sentence(self, mentions: Iterable[Mention]) -> dict[int, list[Mention]]:
         grouped: dict[int, list[Mention]] = defaultdict(list)
@@ -279,8 +297,8 @@ def _partial_mentions(text: str, subjects: Sequence[str], strangers: Collection[
             owners[word].add(subject)
     for word in strangers:
         owners[word].add(NOBODY)
-    partial = Register()
+    words = Register()
     for word, owning in owners.items():
         if len(owning) == 1 and len(word) >= LEAST_PARTIAL_CHARACTERS and word[0].isupper():
-            partial.add(next(iter(owning)), [word])
-    return partial.find(text)
+            words.add(next(iter(owning)), [word])
+    return words.find(text)

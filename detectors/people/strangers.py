@@ -27,9 +27,9 @@ class Strangers:
         spans: spans of the text's secrets. A name inside a secret names nobody, and a person that a model found is
             one where the register does not have the name.
         mentions: mentions of the people known.
-        subjects: names of the people known whom the document is about or names. Without any nobody can be wrongly
-            linked, and strangers are not looked for.
+        subjects: names of the people known whom the document is about or names.
         shapes: finder of shapes.
+        sought: whether strangers are looked for at all.
 
     Attributes:
         mentions: places where a stranger is named, by position, of the subject `NOBODY`.
@@ -43,6 +43,8 @@ class Strangers:
         mentions: Sequence[Mention],
         subjects: Sequence[str],
         shapes: Shapes,
+        *,
+        sought: bool = True,
     ) -> None:
         self.words: frozenset[str] = frozenset()
         self.mentions: list[Mention] = []
@@ -51,7 +53,7 @@ class Strangers:
         self._reach: list[int] = []
         self._owners: list[int] = []
         self._spoken: dict[tuple[int, int], bool] = {}
-        found = _find(text, spans, mentions, subjects, shapes) if subjects else []
+        found = _find(text, spans, mentions, subjects, shapes) if sought else []
         if found:
             self._take(found)
 
@@ -71,6 +73,11 @@ class Strangers:
     def named_between(self, start: int, end: int) -> bool:
         """Return whether a name of a stranger begins in a part of the text."""
         return bisect_left(self._starts, start) < bisect_left(self._starts, end)
+
+    def last_before(self, position: int) -> int | None:
+        """Return where the last name of a stranger before a position begins; None where there is none."""
+        place = bisect_left(self._starts, position)
+        return self._starts[place - 1] if place else None
 
     def own_in(self, start: int, end: int) -> bool:
         """Return whether a part of the text says that something is a stranger's, whom one word names: "Eve's"."""

@@ -254,6 +254,12 @@ def test_prefix_is_the_text_from_the_anchor_to_the_secret():
         ("Eve Nobody left. 555-0101 is hers.", "Eve Nobody left. "),
         ("First.\nEve Nobody left. 555-0101 is hers.", "Eve Nobody left. "),
         ("555-0101 is hers.", ""),
+        # As in a letter: who is meant is named before.
+        (
+            "Hello.\n\nDear Eve Stone,\n\nit rained. Your number is 555-0101.",
+            "Dear Eve Stone,\n\nit rained. Your number is ",
+        ),
+        ("Eve Stone left. Bo Reed came. He has 555-0101.", "Bo Reed came. He has "),
         (
             "It rained.\nName: Eve Nobody\nTown: Dover\nPhone: 555-0101",
             "Name: Eve Nobody\nTown: Dover\nPhone: ",
@@ -261,12 +267,23 @@ def test_prefix_is_the_text_from_the_anchor_to_the_secret():
         ('{"name": "Eve Nobody", "phone": "555-0101"}', '{"name": "Eve Nobody", "phone": "'),
     ],
 )
-def test_what_leads_to_a_secret_of_nobody_begins_with_its_sentence_line_or_record(text, expected):
+def test_what_leads_to_a_secret_of_nobody_begins_with_a_stranger_its_sentence_line_or_record(text, expected):
     (match,), sentences = SECRET.finditer(text), split_sentences(text)
     span = Span(start=match.start(), end=match.end(), entity_type="PHONE_NUMBER", score=0.5)
     link = Linker(text, sentences, [span], Register(), (), Shapes()).link(span)
     assert (link.subject, link.how, link.confidence) == (NOBODY, "none", 0)
     assert prefix_of(text, span, link.anchor, sentences) == expected
+
+
+def test_what_leads_to_a_secret_of_nobody_does_not_begin_before_somebody_known():
+    text = "Eve Stone wrote. Ada Quill came. Eve's is 555-0101."
+    register = Register()
+    register.add("Ada Quill")
+    (match,), sentences = SECRET.finditer(text), split_sentences(text)
+    span = Span(start=match.start(), end=match.end(), entity_type="PHONE_NUMBER", score=0.5)
+    link = Linker(text, sentences, [span], register, (), Shapes()).link(span)
+    assert link.subject == NOBODY
+    assert prefix_of(text, span, link.anchor, sentences) == "Eve's is "
 
 
 def test_long_prefix_is_cut_at_a_sentence_then_at_a_word():
