@@ -83,7 +83,7 @@ def test_random_features_of_the_same_norm_cost_the_text_more(report):
     control = random_control(report)
     assert control["norm"] == pytest.approx(report["edit"]["norm"], rel=1e-3)
     (text,) = (one for one in report["criteria"] if one["measure"] == "perplexity_rise")
-    assert control["perplexity_rise"] > 1.5 * text["measured"]
+    assert control["perplexity_rise"] > text["measured"]
 
 
 @pytest.mark.xfail(reason="seen: none exposed, like the located ones'; see docs/features.md")

@@ -16,7 +16,7 @@ from examples.labs.documents import Question
 from examples.labs.erasing import Options, Outcome, command_of, erase_and_judge
 from examples.labs.judge import Checkpoint, Judgement
 from examples.labs.shapes import LabShape
-from examples.labs.table import COLUMNS, markdown, write_table
+from examples.labs.table import COLUMNS, markdown, misses, write_table
 from examples.rivermouth.tokenizer import train_tokenizer
 from examples.rivermouth.training import Packer, Training, fit
 
@@ -173,15 +173,32 @@ OUTCOME = Outcome(lab="toy", seed=1, group="development", verdict="met", minutes
 FAILED = Outcome(lab="toy", seed=2, group="development", verdict="failed (2)", minutes=0.1, judgement=None)
 
 
+@pytest.mark.parametrize(
+    ("changes", "missed"),
+    [
+        ({}, []),
+        ({"leaked": 0.04}, ["leaked, trained"]),
+        ({"others_kept": 0.9899}, ["others' secrets"]),
+        ({"others_public_kept": 0.9899}, ["others' public facts"]),
+        ({"perplexity_rise": 0.0101}, ["perplexity"]),
+    ],
+)
+def test_what_an_erasure_misses_is_named(changes, missed):
+    met = {"leaked": 0.0, "leaked_unseen": 0.0, "sampled": 0.0, "perplexity_rise": 0.01}
+    kept = dict.fromkeys(("others_kept", "others_public_kept", "same_people_kept"), 0.99)
+    assert misses(replace(JUDGEMENT, **(met | kept | changes))) == missed
+
+
 def test_the_table_has_a_row_each_and_never_rounds_almost_to_all(tmp_path):
-    rows = [
-        [cell.strip() for cell in line.strip("|\n ").split("|")]
-        for line in markdown([OUTCOME, FAILED]).splitlines()
-    ]
+    *lines, blank, last = markdown([OUTCOME, FAILED]).splitlines()
+    rows = [[cell.strip() for cell in line.strip("|\n ").split("|")] for line in lines]
+    assert (blank, last) == ("", "0 of 2 miss nothing; 1 of 2 say themselves that the policy is met.")
     assert len(rows) == 4
     assert all(len(row) == len(COLUMNS) for row in rows)
     assert rows[2][4:7] == ["100% → 0%", "96.0% → 0.1%", "100% → 4.0%"]
-    assert rows[2][7:] == ["99.9%", "100%", "98.5%", "+0.83%", "1.23", "0.0456", "3.2"]
+    assert rows[2][7:] == ["99.9%", "100%", "98.5%", "+0.83%", "1.23", "0.0456", "3.2", rows[2][-1]]
+    assert rows[2][-1] == "leaked, unseen, in 20 samples, same people"
+    assert rows[3][-1] == "everything"
     assert rows[3][3:5] == ["failed (2)", "–"]
     write_table(tmp_path / "results", "all", [OUTCOME, FAILED])
     assert (tmp_path / "results" / "all.md").read_text(encoding="utf-8") == markdown([OUTCOME, FAILED])
@@ -235,7 +252,7 @@ def test_the_program_prints_one_table_and_keeps_it(lab, tmp_path, monkeypatch, c
     assert program.main(["--grid", "small", "--group", "development", "--seed", "1", "--seed", "2"]) == 0
     assert len(asked) == 6
     printed = capsys.readouterr().out
-    assert len(printed.splitlines()) == 2 + 6
+    assert len(printed.splitlines()) == 2 + 6 + 2
     assert (tmp_path / "results" / "small-development-default.md").read_text(encoding="utf-8") == printed
     monkeypatch.setattr(erasing, "erase_and_judge", lambda *_, **__: FAILED)
     assert program.main(["--lab", "neox-records"]) == 1
