@@ -256,7 +256,7 @@ def search(
 ) -> SearchResult:
     """Search the settings on an inner split of the locating wordings."""
     inner, judge = trials(case, before, problem)
-    with stages.stage("Searching the gentlest strength", strength.trials) as advance:
+    with stages.stage("Searching the strength", strength.trials) as advance:
         return strength.fit(inner, judge, lambda _: advance(1))
 
 

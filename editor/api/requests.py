@@ -145,7 +145,7 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
     Attributes:
         model: Checkpoint folder, hub name, or PEFT adapter folder.
         method: Name in `editor.methods.METHODS`.
-        strength: `auto` searches the gentlest edit that meets the policy, `default` takes the method's settings as
+        strength: `auto` searches for an edit that meets the policy, `default` takes the method's settings as
             they are, a number is the method's strength.
         trials: Number of search trials, at most.
         settings: Settings of the method other than its defaults, by name.

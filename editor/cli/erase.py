@@ -31,7 +31,7 @@ OFFERED = tuple(name for name, entry in METHODS.items() if entry.family != "rand
     "--strength",
     default="auto",
     show_default=True,
-    help="auto searches the gentlest edit that meets the policy; default takes the method's settings as they are; a "
+    help="auto searches for an edit that meets the policy; default takes the method's settings as they are; a "
     "number is its strength in an edit without search: for feature-edit and the circuits how many nats below chance "
     "they push what identifies, for neurons and feature-literal how many units they take, for pisces the overshoot, "
     "for memit the most that the residual stream moves, over its norm, for grad-ascent and npo-lora the learning rate.",

@@ -1,4 +1,4 @@
-"""`--strength auto`: search an edit's settings on the locating split; pick the gentlest that meets the policy.
+"""`--strength auto`: search an edit's settings on the locating split for one that meets the policy, gently.
 
 Each fact's locating wordings are split once more: an edit is fitted on two thirds and judged on all, so that the
 search rewards what carries over to wordings it has not seen. Verification's wordings and its held-out text take no
