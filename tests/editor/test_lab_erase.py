@@ -86,7 +86,7 @@ def test_random_features_of_the_same_norm_cost_the_text_more(report):
     assert control["perplexity_rise"] > text["measured"]
 
 
-@pytest.mark.xfail(reason="seen: none exposed, like the located ones'; see docs/features.md")
+@pytest.mark.xfail(reason="seen: two of 25 exposed, where three may be; see docs/features.md")
 def test_random_features_of_the_same_norm_do_not_reach_the_same_result(report):
     """They leave more facts more exposed than the policy allows."""
     control = random_control(report)
