@@ -79,15 +79,15 @@ def with_features(
     stages: Stages,
 ) -> EditProblem:
     """Return the same problem with dictionaries, their features located."""
-    mine, theirs = _spread(problem.erase), _spread(problem.others)
+    mine, theirs = (_spread(probes, ATTRIBUTED_PROBES) for probes in (problem.erase, problem.others))
     with stages.stage("Locating features", len(mine) + len(theirs)) as advance:
         scores = attribution.fit(problem.loaded, mine, theirs, dictionaries, advance)
     return problem.changed(dictionaries=dictionaries, attribution=scores)
 
 
-def _spread(sequences: Sequence[TokenSequence]) -> list[TokenSequence]:
-    """Return sequences spread evenly over all: those of a fact stand together, so each fact keeps some."""
-    count = min(len(sequences), ATTRIBUTED_PROBES)
+def _spread(sequences: Sequence[TokenSequence], most: int) -> list[TokenSequence]:
+    """Return at most so many sequences, spread evenly: those of a fact stand together, so each fact keeps some."""
+    count = min(len(sequences), most)
     return [sequences[place * len(sequences) // count] for place in range(count)]
 
 
@@ -118,11 +118,12 @@ def fact_numbers(probes: Sequence[Probe]) -> tuple[int, ...]:
 def _retained_probes(case: Case) -> list[Probe]:
     """Choose questions about what must stay: two thirds of the same people's and the namesakes', then of everyone's.
 
-    Those are the likeliest to be hit. The search judges on what is left.
+    Those are the likeliest to be hit, and take half of the room at most: somebody may be named very often. The search
+    judges on what is left.
     """
     kept = [p for p in case.probes if p.split == "locating" and p.target.group != "erased"]
     likeliest = [p for p in kept if p.target.group in ("same_subject", "neighbours")]
-    near = sample(likeliest, min(RETAINED_PROBES, len(likeliest) * 2 // 3), case.seed)
+    near = sample(likeliest, min(RETAINED_PROBES // 2, len(likeliest) * 2 // 3), case.seed)
     taken = {id(probe) for probe in likeliest}
     rest = [p for p in kept if id(p) not in taken]
     return [*near, *sample(rest, min(RETAINED_PROBES - len(near), len(rest) * 2 // 3), case.seed)]
@@ -130,7 +131,7 @@ def _retained_probes(case: Case) -> list[Probe]:
 
 def _erasing(case: Case, problem: EditProblem, erased: Sequence[Probe]) -> EditProblem:
     """Return the same problem with other probes to erase: some, and the same facts in other words."""
-    asked = _rephrased(case, erased)
+    asked = [*erased, *_rephrased(case, erased)]
     return problem.changed(
         erase=encode_probes(problem.loaded, asked),
         chance=chance_levels(problem.loaded, asked, decoy_maker(case).format),
@@ -145,14 +146,14 @@ def _questions(case: Case, before: PreparedModel) -> list[TokenSequence]:
     The model may or may not know the answers in other words: whatever it says there is what must stay.
     """
     kept = [probe for probe in case.probes if probe.split == "locating" and not probe.is_erased]
-    found = _rephrased(case, kept)[len(kept) :]
-    asked = [*_retained_probes(case), *sample(found, RETAINED_PROBES, case.seed)]
-    sequences = (*encode_probes(before.loaded, asked), *before.data.fitting_sentences)
+    asked = [*_retained_probes(case), *sample(_rephrased(case, kept), RETAINED_PROBES, case.seed)]
+    sentences = _spread(before.data.fitting_sentences, RETAINED_PROBES // 2)
+    sequences = (*encode_probes(before.loaded, asked), *sentences)
     return [replace(sequence, index=place) for place, sequence in enumerate(sequences)]
 
 
 def _rephrased(case: Case, probes: Sequence[Probe]) -> list[Probe]:
-    """Return probes, then others for the same facts in other words and in garbled ones, none of them verification's.
+    """Return more probes for the same facts, in other words and in garbled ones, none of them verification's.
 
     An edit tells people apart in words in which it has seen some to erase and some to keep.
     """
@@ -164,4 +165,4 @@ def _rephrased(case: Case, probes: Sequence[Probe]) -> list[Probe]:
         for probe in rephrased(probes, wordings, REPHRASED, case.seed)
     ]
     found += garbled([*probes, *found], case.seed)
-    return [*probes, *(probe for probe in found if probe.prompt not in verification)]
+    return [probe for probe in found if probe.prompt not in verification]

@@ -86,6 +86,14 @@ def test_random_features_of_the_same_norm_cost_the_text_more(report):
     assert control["perplexity_rise"] > text["measured"]
 
 
+@pytest.mark.xfail(
+    reason="seen: 0.21% against 0.15% since facts are asked for in more words; see docs/features.md"
+)
+def test_random_features_of_the_same_norm_cost_the_text_half_as_much_again(report):
+    (text,) = (one for one in report["criteria"] if one["measure"] == "perplexity_rise")
+    assert random_control(report)["perplexity_rise"] > 1.5 * text["measured"]
+
+
 @pytest.mark.xfail(reason="seen: two of 25 exposed, where three may be; see docs/features.md")
 def test_random_features_of_the_same_norm_do_not_reach_the_same_result(report):
     """They leave more facts more exposed than the policy allows."""

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from people import probe
 
 from dictionaries.model.sites import Site, resolve
 from editor import layer_choice
@@ -11,23 +12,12 @@ from editor.dictionary_supply import feature_count
 from editor.layer_choice import carried_by, choose_layers
 from editor.model.tokens import encode_answers
 from editor.progress import Silent
-from editor.questions.probes import Probe, Target
 
 PAIRS = [("The phone number of Ada Quill is", "415-555-0132"), ("Bruno Marsh lives at", "48 Alder Lane")]
 
 
 def case_of(pairs):
-    probes = tuple(
-        Probe(
-            target=Target(
-                subject="Ada Quill", relation="PHONE_NUMBER", answer=answer, personal=True, group="erased"
-            ),
-            prompt=prompt,
-            wording="trained",
-            split="locating",
-        )
-        for prompt, answer in pairs
-    )
+    probes = tuple(probe("Ada Quill", answer, prompt) for prompt, answer in pairs)
     return SimpleNamespace(probes=probes, seed=0)
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from people import probe
 
 from dictionaries.model.sites import Site, capture
 from editor.measuring.aggregate import score_probes
@@ -17,7 +18,6 @@ from editor.model.shared_prefix import (
     answer_passes,
 )
 from editor.model.tokens import batches, collate, encode_answers
-from editor.questions.probes import Probe, Target
 from policies import DecodingSettings
 
 SETTINGS = DecodingSettings(worst_case_rank=10)
@@ -96,17 +96,7 @@ def test_a_prompt_is_run_once_whatever_lengths_its_answers_have(loaded):
 
 def test_chunks_and_their_order_change_nothing(loaded, monkeypatch):
     model = loaded("llama")
-    probes = [
-        Probe(
-            target=Target(
-                subject="Ada Quill", relation="PHONE_NUMBER", answer=answer, personal=True, group="erased"
-            ),
-            prompt=prompt,
-            wording="trained",
-            split="locating",
-        )
-        for prompt, answer in SHARED[:6] * 3
-    ]
+    probes = [probe("Ada Quill", answer, prompt) for prompt, answer in SHARED[:6] * 3]
     whole = score_probes(model, probes, SETTINGS)
     monkeypatch.setattr("editor.measuring.aggregate.CHUNK_PROBES", 4)
     done = []
