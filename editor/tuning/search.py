@@ -2,10 +2,11 @@
 
 Each fact's locating wordings are split once more: an edit is fitted on two thirds and judged on all, so that the
 search rewards what carries over to wordings it has not seen. Verification's wordings and its held-out text take no
-part. Each of the next `ANSWERS` trials answers the one before if that is the best so far: stronger where it does not
-erase, holding what must stay more firmly where it costs too much, gentler where it does neither. From then on Optuna's
-TPE sampler (Bergstra et al. 2011) minimises leakage and collateral together. A trial goes on from the best edit as long
-as that one misses the policy, where the method can; a gentler one starts from scratch.
+part. A trial answers the best so far: stronger where that does not erase, holding what must stay more firmly where it
+costs too much, gentler where it does neither. It goes on from the best edit as long as that one misses the policy,
+where the method can; a gentler one starts from scratch. A method that weighs what must stay and can go on is asked for
+nothing else, and the search ends when no answer is left. Of other methods `ANSWERS` trials answer; from then on
+Optuna's TPE sampler (Bergstra et al. 2011) minimises leakage and collateral together.
 """
 
 from collections import defaultdict
@@ -15,13 +16,13 @@ from dataclasses import dataclass, field, replace
 from editor.locators.problem import EditProblem
 from editor.methods.features.feature_edit import FeatureEdit
 from editor.methods.method import Method
-from editor.methods.shared.searching import with_settings
+from editor.methods.shared.searching import WarmStart, with_settings
 from editor.questions.probes import Probe
 from editor.results.report import TrialRow
 from editor.tuning.judge import TrialJudge, TrialResult
 
 ANSWERS = 3
-"""Trials after the first that answer the best one."""
+"""Trials after the first that answer the best one, before the sampler draws."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,8 @@ class StrengthSearch:
     Attributes:
         trials: number of edits tried at most.
         patience: number of trials without a gentler edit that meets the policy after which the search ends. None is 0
-            for a method that weighs what must stay, which is gentle by itself, and 1 for others.
+            for a method that weighs what must stay, which is gentle by itself, and 1 for others. With None a method
+            that can go on from an edit as well has no trials but answers.
         seed: seed of the sampler.
         start: method with the settings of the first trial.
         keep_edits: whether every trial's edit is kept in memory.
@@ -92,23 +94,29 @@ class StrengthSearch:
         study.enqueue_trial(space.values(self.start))
         results: list[TrialResult] = []
         best: TrialResult | None = None
+        answers: list[Method] = []
         for number in range(self.trials):
-            # An answer that was no better is not given again.
-            if best is not None and number <= ANSWERS and _best(results) == number - 1:
-                study.enqueue_trial(space.values(_answer(best)))
+            if answers and (self._answers_only or number <= ANSWERS):
+                study.enqueue_trial(space.values(answers.pop(0)))
             start = best.edit if best is not None and not _settled(best) else None
             trial = study.ask()
             settings = {name: values.suggested(trial, name) for name, values in space.ranges.items()}
             result = judge.judge(problem, with_settings(self.start, settings), start)
             study.tell(trial, [result.leakage, result.collateral])
-            best = min(best or result, result, key=preference)
+            if best is None or preference(result) < preference(best):
+                best, answers = result, _answers(result)
             results.append(result if self.keep_edits else replace(result, edit=None))
             if progress is not None:
                 progress(result)
-            if self._stalled(results):
+            if self._stalled(results) or (self._answers_only and not answers):
                 break
         assert best is not None
         return SearchResult(best=best, trials=tuple(results))
+
+    @property
+    def _answers_only(self) -> bool:
+        holds = self.start.space.holding is not None
+        return self.patience is None and holds and isinstance(self.start, WarmStart)
 
     def _stalled(self, results: Sequence[TrialResult]) -> bool:
         best = _best(results)
@@ -118,12 +126,15 @@ class StrengthSearch:
         return _settled(results[best]) and len(results) - 1 - best >= patience
 
 
-def _answer(best: TrialResult) -> Method:
-    """Return the method that answers the best trial so far."""
-    space = best.method.space
-    if best.erases and not best.feasible and space.holding is not None:
-        return space.held(best.method)
-    return space.moved(best.method, stronger=not best.erases)
+def _answers(best: TrialResult) -> list[Method]:
+    """Return the methods that answer the best trial so far, the likeliest first; none is the same again."""
+    method, space = best.method, best.method.space
+    stronger, gentler = space.moved(method, stronger=True), space.moved(method, stronger=False)
+    if not best.erases:
+        answers = [stronger] if best.feasible else [stronger, space.held(method)]
+    else:
+        answers = [gentler] if best.feasible else [space.held(method), gentler]
+    return [answer for answer in answers if answer != method]
 
 
 def _settled(result: TrialResult) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from editor.edits.edit import Edit
+from editor.methods import METHODS
 from editor.methods.features.feature_edit import FeatureEdit
 from editor.tuning.judge import TrialResult
 from editor.tuning.search import SearchResult, StrengthSearch, split_wordings
@@ -66,6 +67,50 @@ def test_a_search_ends_with_the_first_that_meets_the_policy_where_the_method_wei
     weighing = replace(FeatureEdit.space, holding=None)
     method = type("Rough", (FeatureEdit,), {"space": weighing})()
     assert len(StrengthSearch(start=method).fit(None, Judge(4.0)).trials) == 2
+
+
+class Stubborn(Judge):
+    """Leaks less with each step of the margin, and never little enough; costs too much where told so."""
+
+    def __init__(self, feasible=True):
+        super().__init__(100.0)
+        self.feasible = feasible
+
+    def judge(self, problem, method, start=None):
+        result = super().judge(problem, method, start)
+        leakage = 1.0 / (1.0 + method.margin_nats + method.retain / 1000)
+        return replace(result, leakage=leakage, feasible=self.feasible)
+
+
+def test_a_method_that_can_go_on_is_asked_for_answers_alone_until_none_is_left():
+    judge = Stubborn()
+    trials = StrengthSearch(trials=50).fit(None, judge).trials
+    margins = [trial.method.margin_nats for trial in trials]
+    assert margins == pytest.approx([4.0, 5.5, 7.0, 8.0])  # the end of the range
+    assert {(trial.method.retain, trial.method.units) for trial in trials} == {(30.0, 800)}
+    assert [start is None for start in judge.starts] == [True, False, False, False]
+
+
+def test_where_the_first_answer_is_no_better_the_second_is_given():
+    trials = StrengthSearch(trials=50).fit(None, Stubborn(feasible=False)).trials
+    settings = [(trial.method.margin_nats, round(trial.method.retain)) for trial in trials]
+    assert settings == [(4.0, 30), (5.5, 30), (7.0, 30), (8.0, 30), (8.0, 90), (8.0, 270), (8.0, 300)]
+
+
+def test_a_method_that_cannot_go_on_is_searched_beyond_its_answers():
+    trials = StrengthSearch(trials=9, start=METHODS["circuit-mlp"].make()).fit(None, Unresumed()).trials
+    assert len(trials) == 9
+
+
+class Unresumed(Judge):
+    """Never erases, whatever the method."""
+
+    def __init__(self):
+        super().__init__(0.0)
+
+    def judge(self, problem, method, start=None):
+        result = super().judge(problem, FeatureEdit(), start)
+        return replace(result, method=method, leakage=1.0, erases=False)
 
 
 def test_holding_more_firmly_stays_in_the_range_and_asks_nothing_of_a_method_that_holds_nothing():
