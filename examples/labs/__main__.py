@@ -7,7 +7,7 @@ names. The table also stands in `build/labs/results/`.
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TYPE_CHECKING, Any
 
 from examples.labs.named import GRIDS, GROUPS, LABS, chosen_labs, group_of
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Here, because --list and --help need no torch.
     from examples.labs.building import FOLDER, ensure_apart
     from examples.labs.erasing import Options, erase_and_judge
-    from examples.labs.table import markdown, write_table
+    from examples.labs.table import markdown, read_table, write_table
 
     options = Options(method=asked.method, trials=asked.trials, labelled=asked.labelled)
     name = "-".join([*(asked.lab or []), *filter(None, (asked.grid, asked.group)), options.title])
@@ -44,15 +44,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output = FOLDER / "erasures" / f"{lab.folder.name}-{options.title}"
         return erase_and_judge(lab, output, options, name=shape.name, seed=seed, group=group_of(shape.name))
 
-    outcomes = []
     labs = chosen_labs(asked.lab or (), asked.group, asked.grid)
-    jobs = [(shape, seed) for seed in asked.seed or [1] for shape in labs]
+    jobs = {(shape.name, seed): (shape, seed) for seed in asked.seed or [1] for shape in labs}
+    known = read_table(FOLDER / "results", name) if asked.resume else []
+    done = {(outcome.lab, outcome.seed): outcome for outcome in known if outcome.judgement is not None}
     with ThreadPoolExecutor(asked.processes) as pool:
-        for outcome in pool.map(run, jobs):
-            if outcome is not None:
-                outcomes.append(outcome)
+        running = {pool.submit(run, job): key for key, job in jobs.items() if key not in done}
+        for ended in as_completed(running):
+            if outcome := ended.result():
+                done[running[ended]] = outcome
                 # After each, so that a grid that is stopped leaves what it has.
-                write_table(FOLDER / "results", name, outcomes)
+                write_table(FOLDER / "results", name, [done[key] for key in jobs if key in done])
+    outcomes = [done[key] for key in jobs if key in done]
     if outcomes:
         print(markdown(outcomes), end="")
     return int(any(outcome.judgement is None for outcome in outcomes))
@@ -91,6 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--processes", type=int, default=1, help="labs that are built and erased at once, a core each  [1]"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="keep the rows that the same table has; erase what is missing"
     )
     parser.add_argument("--build-only", action="store_true", help="build what is missing, erase nothing")
     parser.add_argument("--list", action="store_true", help="list the labs")

@@ -93,6 +93,18 @@ def write_table(folder: Path, name: str, outcomes: Sequence[Outcome]) -> None:
     (folder / f"{name}.md").write_text(markdown(outcomes), encoding="utf-8")
 
 
+def read_table(folder: Path, name: str) -> list[Outcome]:
+    """Return what NAME.json holds, nothing where there is none."""
+    path = folder / f"{name}.json"
+    if not path.is_file():
+        return []
+    return [
+        Outcome(**record | {"judgement": judged and Judgement(**judged)})
+        for record in json.loads(path.read_text(encoding="utf-8"))
+        for judged in (record["judgement"],)
+    ]
+
+
 def _share(value: float) -> str:
     """Return a share in percent, all and none only where it is all or none."""
     return f"{value:.0%}" if value in (0.0, 1.0) else f"{min(max(value, 0.001), 0.999):.1%}"

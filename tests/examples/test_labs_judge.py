@@ -10,13 +10,15 @@ import torch
 
 from examples.labs import __main__ as program
 from examples.labs import building, erasing, judge
+from examples.labs.__main__ import main
 from examples.labs.architectures import build_model
 from examples.labs.building import Lab
 from examples.labs.documents import Question
 from examples.labs.erasing import Options, Outcome, command_of, erase_and_judge
 from examples.labs.judge import Checkpoint, Judgement
+from examples.labs.named import LABS
 from examples.labs.shapes import LabShape
-from examples.labs.table import COLUMNS, markdown, misses, write_table
+from examples.labs.table import COLUMNS, markdown, misses, read_table, write_table
 from examples.rivermouth.tokenizer import train_tokenizer
 from examples.rivermouth.training import Packer, Training, fit
 
@@ -205,6 +207,31 @@ def test_the_table_has_a_row_each_and_never_rounds_almost_to_all(tmp_path):
     records = json.loads((tmp_path / "results" / "all.json").read_text(encoding="utf-8"))
     assert records[0]["judgement"] == JUDGEMENT.record()
     assert records[1]["judgement"] is None
+    assert read_table(tmp_path / "results", "all") == [OUTCOME, FAILED]
+    assert read_table(tmp_path / "results", "other") == []
+
+
+def test_a_grid_that_was_stopped_goes_on_with_what_is_missing(lab, tmp_path, monkeypatch):
+    shape = next(iter(LABS.values()))
+    rows = [replace(OUTCOME, lab=shape.name, seed=1), replace(FAILED, lab=shape.name, seed=2)]
+    name = f"{shape.name}-default"
+    monkeypatch.setattr("examples.labs.building.FOLDER", tmp_path)
+    write_table(tmp_path / "results", name, rows)
+    erased = []
+
+    def erase(_lab, _output, _options, *, name, seed, group):
+        erased.append(seed)
+        return replace(OUTCOME, lab=name, seed=seed, group=group)
+
+    monkeypatch.setattr("examples.labs.building.ensure_apart", lambda *_: lab)
+    monkeypatch.setattr("examples.labs.erasing.erase_and_judge", erase)
+    seeds = ["--seed", "1", "--seed", "2", "--seed", "3"]
+    assert main(["--lab", shape.name, *seeds, "--resume"]) == 0
+    assert sorted(erased) == [2, 3]  # what wrote no checkpoint is tried again
+    table = read_table(tmp_path / "results", name)
+    assert [(row.seed, row.verdict) for row in table] == [(1, "met"), (2, "met"), (3, "met")]
+    assert main(["--lab", shape.name, "--seed", "1"]) == 0
+    assert sorted(erased) == [1, 2, 3]
 
 
 @pytest.fixture
