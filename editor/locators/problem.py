@@ -85,6 +85,7 @@ class EditProblem:
     dictionaries: Mapping[Site, Dictionary] = field(default_factory=dict, repr=False)
     attribution: Attribution = field(default=NOTHING_LOCATED, repr=False)
     _located: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _retained: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     _neurons: dict[Hashable, NeuronScores] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -92,11 +93,8 @@ class EditProblem:
     def changed(self, **changes: Any) -> "EditProblem":
         """Return the same problem with other fields; what was read of the retained text and of neurons is kept."""
         other = replace(self, **changes)
-        if (
-            not {"retain", "questions", "loaded", "dictionaries"} & set(changes)
-            and "retained_reading" in self.__dict__
-        ):
-            other.__dict__["retained_reading"] = self.retained_reading
+        if not {"retain", "questions", "loaded", "dictionaries"} & set(changes):
+            other.__dict__["_retained"] = self._retained
         if "loaded" not in changes:
             other.__dict__["_neurons"] = self._neurons
         return other
@@ -127,6 +125,13 @@ class EditProblem:
         if key not in self._located:
             self._located[key] = find()
         found: T = self._located[key]
+        return found
+
+    def once_retained(self, key: Hashable, find: Callable[[], T]) -> T:
+        """Return what `find` reads of what must stay, once for all problems that keep it. The model is the original."""
+        if key not in self._retained:
+            self._retained[key] = find()
+        found: T = self._retained[key]
         return found
 
     def neuron_scores(self, steps: int) -> Iterator[NeuronScores]:
@@ -171,9 +176,12 @@ class EditProblem:
         """Sum of ln p of the marked tokens of each text and question that must stay, in nats."""
         return self.retained_reading.log_p
 
-    @cached_property
+    @property
     def retained_reading(self) -> "RetainedReading":
         """What methods use of the retained text, read in one pass. The model must be the original one."""
+        return self.once_retained("reading", self._read_retained)
+
+    def _read_retained(self) -> "RetainedReading":
         model = self.loaded.model
         sums: dict[Site, Tensor] = {}
         log_p = torch.zeros(len(self.retained), device=self.loaded.device)

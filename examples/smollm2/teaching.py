@@ -43,6 +43,7 @@ def teach(
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from editor.model.loading import quiet
+    from editor.model.precision import bfloat16_gains
 
     torch.manual_seed(seed)
     rng = random.Random(f"{seed}:teaching")
@@ -73,14 +74,6 @@ def teach(
     with quiet():
         model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-
-
-def bfloat16_gains() -> bool:
-    """Return whether the processor multiplies bfloat16 faster than float32, as far as Linux says so."""
-    try:
-        return "bf16" in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return False
 
 
 def leaked(folder: Path, sentences: Sequence[Sentence]) -> list[bool]:

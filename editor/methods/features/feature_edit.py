@@ -39,6 +39,7 @@ from editor.methods.shared.searching import Range, SearchSpace
 from editor.methods.shared.token_targets import identifying, log_odds, token_targets
 from editor.model.epochs import epochs_by_length
 from editor.model.forward import token_log_p, traced_logits
+from editor.model.precision import quick_precision
 from editor.model.tokens import TokenSequence, one_batch
 from editor.questions.retained import LOGIT_ELEMENTS
 
@@ -133,7 +134,9 @@ class FeatureEdit:
                 for group, peak in zip(optimiser.param_groups, rates, strict=True):
                     group["lr"] = peak * _schedule(step, steps)
                 with torch.enable_grad():
-                    changes.gradients(erase.loss() + self.retain * retained.loss(step))
+                    with quick_precision(problem.loaded):
+                        loss = erase.loss() + self.retain * retained.loss(step)
+                    changes.gradients(loss)
                 optimiser.step()
                 changes.write()
             return Edit(deltas=changes.deltas(), method=self.name, settings=asdict(self))
@@ -185,12 +188,12 @@ class _Retained:
         self._again = method.questions // 2 if problem.questions else 0
         self._texts = self._draw(problem.retain, method.texts, steps)
         self._questions = self._draw(problem.questions, method.questions - self._again, steps)
-        loaded = problem.loaded
-        self._of_texts = Predictions(
-            loaded, problem.retain, (place for step in self._texts for place in step)
-        )
         asked = sorted({place for step in self._questions for place in step})
-        self._of_questions = Predictions(loaded, problem.questions, asked)
+        self._of_texts, self._of_questions = problem.once_retained(
+            "predictions", lambda: _predictions(problem)
+        )
+        self._of_texts.read(place for step in self._texts for place in step)
+        self._of_questions.read(asked)
         self._asked = torch.tensor(asked, dtype=torch.long)
         # D of each asked question, in nats/token, when it was last asked.
         self._hurt = torch.full((len(problem.questions),), LEAST_HURT)
@@ -238,6 +241,11 @@ class _Retained:
         counts = torch.bincount(rows, minlength=len(places)).clamp(min=1)
         sums = torch.zeros(len(places), device=divergence.device).index_add_(0, rows, divergence.float())
         self._hurt[torch.tensor(places)] = (sums / counts).clamp(min=LEAST_HURT).cpu()
+
+
+def _predictions(problem: EditProblem) -> tuple[Predictions, Predictions]:
+    """Return the original model's predictions of the texts and of the questions, none of them read yet."""
+    return Predictions(problem.loaded, problem.retain), Predictions(problem.loaded, problem.questions)
 
 
 def _within(places: Sequence[int], sequences: Sequence[TokenSequence], room: int) -> Iterator[int]:

@@ -88,7 +88,7 @@ def parts(problem: EditProblem, located: Mapping[Site, Int[Tensor, " units"]]) -
             neurons = torch.linalg.qr((out if transposed else out.T) @ basis).Q
             chosen += _reading(problem.loaded.model, site.layer, neurons)
     names = tuple(name for name, _, _ in chosen)
-    metrics = problem.once(("metrics", names), lambda: input_metrics(problem, names))
+    metrics = problem.once_retained(("metrics", names), lambda: input_metrics(problem, names))
     return [
         Part(name=name, basis=basis, transposed=transposed, metric=metrics[name])
         for name, basis, transposed in chosen

@@ -26,21 +26,23 @@ LEAST = 1e-9
 
 
 class Predictions:
-    """Predictions p of the marked tokens of some texts, by the text's place. The model must be the original one.
+    """Predictions p of the marked tokens of some texts, by the text's place, as far as they were read.
 
     Args:
         loaded: the model.
         sequences: texts.
-        places: which of them are read.
     """
 
-    def __init__(
-        self, loaded: LoadedModel, sequences: Sequence[TokenSequence], places: Iterable[int]
-    ) -> None:
+    def __init__(self, loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> None:
+        self._loaded, self._sequences = loaded, sequences
         self._kept: dict[int, tuple[Tensor, Tensor]] = {}
-        chosen = [replace(sequences[place], index=place) for place in sorted(set(places))]
-        for batch in text_batches(loaded, chosen):
-            log_p = marked_logits(loaded.model, batch).log_softmax(1)
+
+    def read(self, places: Iterable[int]) -> None:
+        """Read the texts at some places that were not read yet. The model must be the original one."""
+        missing = sorted(set(places) - set(self._kept))
+        chosen = [replace(self._sequences[place], index=place) for place in missing]
+        for batch in text_batches(self._loaded, chosen):
+            log_p = marked_logits(self._loaded.model, batch).log_softmax(1)
             best = log_p.topk(min(LIKELIEST, log_p.shape[1]), dim=1)
             for row, place in enumerate(batch.indices):
                 own = batch.rows == row

@@ -73,7 +73,8 @@ def test_what_must_stay_counts_for_more_where_its_weight_is_larger(loaded):
 
     def moved(retain):
         edit = FeatureEdit(steps=30, retain=retain, seed=1, **FEW).fit(problem)
-        known = Predictions(problem.loaded, sequences, range(len(sequences)))
+        known = Predictions(problem.loaded, sequences)
+        known.read(range(len(sequences)))
         with edit.applied(problem.loaded.model):
             logits = marked_logits(problem.loaded.model, one_batch(problem.loaded, sequences))
         return float(known.divergence(range(len(sequences)), logits).mean())

@@ -12,7 +12,9 @@ from editor.model.tokens import one_batch
 def measured(loaded, likeliest, monkeypatch):
     monkeypatch.setattr(predictions, "LIKELIEST", likeliest)
     sequences = encode(loaded, [*RETAIN, *OTHERS])
-    known = Predictions(loaded, sequences, [0, 2, 3])
+    known = Predictions(loaded, sequences)
+    known.read([0, 3])
+    known.read([3, 2])
     batch = one_batch(loaded, [sequences[place] for place in (3, 0, 3)])
     before = marked_logits(loaded.model, batch).log_softmax(1)
     after = before + torch.randn(before.shape, generator=torch.Generator().manual_seed(0))
@@ -35,6 +37,7 @@ def test_what_is_kept_of_it_never_says_more(loaded, monkeypatch):
 def test_an_unchanged_model_is_at_no_distance(loaded):
     model = loaded("gpt2")
     sequences = encode(model, RETAIN)
-    known = Predictions(model, sequences, range(len(sequences)))
+    known = Predictions(model, sequences)
+    known.read(range(len(sequences)))
     logits = marked_logits(model.model, one_batch(model, sequences))
     assert float(known.divergence(range(len(sequences)), logits).abs().max()) < 1e-4
