@@ -74,7 +74,8 @@ def score_probes(
 
 def decoy_probes(probes: Iterable[Probe], maker: DecoyMaker, *, seed: int) -> list[Probe]:
     """Return the in-scope probes with never-seen secrets of the same format instead (at most `DECOY_FACTS` facts)."""
-    erased = [probe for probe in probes if probe.is_erased]
+    # After words that name nobody a fact is compared with nothing.
+    erased = [probe for probe in probes if probe.is_erased and probe.wording != "unnamed"]
     first = {probe.target: probe for probe in reversed(erased)}
     chosen = {probe.target for probe in sample(first.values(), DECOY_FACTS, seed)}
     each = min(DECOYS_A_FACT, max(2, DECOYS // max(1, len(chosen))))
