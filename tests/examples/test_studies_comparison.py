@@ -8,6 +8,8 @@ import pytest
 from made_arms import make_arms, make_comparison, make_costs
 
 from editor.lab import find_lab
+from editor.methods import METHODS
+from examples.labs.building import Lab
 from examples.studies.comparison import __main__ as study
 from examples.studies.comparison.people import other_people
 from examples.studies.comparison.readable import in_short, pages
@@ -70,7 +72,23 @@ def test_other_people_are_asked_for_instead_of_the_request_s():
     assert not asking & set(names)
     assert names == other_people(lab, 15, seed=0) != other_people(lab, 15, seed=1)
     said = study.command(
-        argparse.Namespace(others=15, seeds=1, trials=1, arms="memit", work=Path("build/others"))
+        argparse.Namespace(lab=None, others=15, seeds=1, trials=1, arms="memit", work=Path("build/others"))
     )
     assert [said[place + 1] for place, part in enumerate(said) if part == "--subject"] == names
     assert "--request" not in said
+
+
+def test_another_lab_is_compared_as_a_new_user_has_it(monkeypatch, tmp_path):
+    (tmp_path / "erased.json").write_text('["Ada Quill", "Cora Finch"]', encoding="utf-8")
+    monkeypatch.setattr("examples.labs.building.ensure_apart", lambda *_: Lab(folder=tmp_path))
+    asked = argparse.Namespace(
+        lab="qwen3-chat", others=0, seeds=1, trials=2, arms=None, work=Path("build/one")
+    )
+    said = study.command(asked)
+    assert [said[place + 1] for place, part in enumerate(said) if part == "--subject"] == [
+        "Ada Quill",
+        "Cora Finch",
+    ]
+    assert said[said.index("--arms") + 1] == ",".join(study.UNSEEN_ARMS)
+    assert set(study.UNSEEN_ARMS) <= set(METHODS)
+    assert not {"--probes", "--dictionary", "--request"} & set(said)
