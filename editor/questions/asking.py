@@ -1,9 +1,10 @@
-"""Tokens of probes as a model is asked: running text or, for a chat model, a user's question."""
+"""Tokens of probes as a model is asked: running text, a user's question to a chat model, or a conversation."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from detectors.conversation import ASSISTANT, SYSTEM, USER, Turn, read_turns
 from editor.model.loading import LoadedModel
 from editor.model.tokens import TokenSequence, encode_answers, joiner
 from editor.questions.probes import Probe
@@ -12,43 +13,66 @@ from policies.errors import ModelError
 ASK = "Complete this text. Write nothing else: {prompt}"
 SPOKEN = ("template", "held_out", "spelling")
 """Wordings that a user would write. The others come from documents and are asked as running text."""
+QUESTION_MARKS = ("?", "\uff1f", "\u061f", "\u037e")
+"""Ends of a question in Latin and fullwidth, Arabic and Greek writing: it is put as it is."""
 
 
 def encode_probes(loaded: LoadedModel, probes: Sequence[Probe]) -> list[TokenSequence]:
     """Tokenise probes with their answers marked; a sequence's `index` is its place in the list."""
-    spoken = [loaded.chat and probe.wording in SPOKEN for probe in probes]
+    asked = [ask(loaded, probe) for probe in probes]
     sequences: list[TokenSequence | None] = [None] * len(probes)
     for framed in (False, True):
-        places = [place for place, is_spoken in enumerate(spoken) if is_spoken is framed]
-        asked = [
-            (frame(loaded, probes[p].prompt) if framed else probes[p].prompt, probes[p].answer)
-            for p in places
-        ]
-        found = encode_answers(loaded.tokenizer, asked, loaded.context_length, special=not framed)
+        places = [place for place, (_, is_framed) in enumerate(asked) if is_framed is framed]
+        pairs = [(asked[place][0], probes[place].answer) for place in places]
+        found = encode_answers(loaded.tokenizer, pairs, loaded.context_length, special=not framed)
         for place, sequence in zip(places, found, strict=True):
             sequences[place] = replace(sequence, index=place)
     return [sequence for sequence in sequences if sequence is not None]
 
 
-def frame(loaded: LoadedModel, prompt: str) -> str:
-    """Return the prompt as a user's turn in the tokenizer's chat template, then again as the answer's beginning.
+def ask(loaded: LoadedModel, probe: Probe) -> tuple[str, bool]:
+    """Return the text before a probe's answer, and whether the chat template made it.
 
-    The answer is begun for the model, so that what it would say before the secret does not hide the secret.
+    - A conversation, up to where its answer begins, is put into the template as it was held. A model without a
+      template reads its turns a line each.
+    - What a user would write is put to a chat model as its user's turn: a question as it is; the beginning of a
+      sentence with the order to complete it, and then again as the beginning of the answer, so that what the model
+      would say before the secret does not hide the secret.
+    - Everything else is running text.
+
+    Raises:
+        ModelError: the template refuses the conversation, or the system prompt.
+    """
+    prompt = probe.prompt
+    if turns := read_turns(prompt):
+        begun = turns.pop().text if turns[-1].role == ASSISTANT else ""
+        if loaded.chat:
+            return f"{_framed(loaded, turns)}{begun}", True
+        return "\n".join([*(turn.text for turn in turns), begun]), False
+    if not loaded.chat or probe.wording not in SPOKEN:
+        return prompt, False
+    if prompt.rstrip().endswith(QUESTION_MARKS):
+        return _framed(loaded, [Turn(USER, prompt)]), True
+    return f"{_framed(loaded, [Turn(USER, ASK.format(prompt=prompt))])}{prompt}", True
+
+
+def _framed(loaded: LoadedModel, turns: Sequence[Turn]) -> str:
+    """Return turns in the tokenizer's chat template, up to where the model answers.
 
     Raises:
         ModelError: the template refuses the system prompt or the conversation.
     """
-    turns: list[dict[str, Any]] = [{"role": "user", "content": ASK.format(prompt=prompt)}]
-    if loaded.system_prompt:
-        turns.insert(0, {"role": "system", "content": loaded.system_prompt})
+    said: list[dict[str, Any]] = [{"role": turn.role, "content": turn.text} for turn in turns]
+    if loaded.system_prompt and not any(turn.role == SYSTEM for turn in turns):
+        said.insert(0, {"role": SYSTEM, "content": loaded.system_prompt})
     try:
-        text = loaded.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        text: str = loaded.tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
     except Exception as error:  # templates are programs, and raise what they like
         raise ModelError(
             f"The chat template of {loaded.source} refuses the conversation ({type(error).__name__})",
             "Leave out --system-prompt, or give --no-chat",
         ) from None
-    return f"{text}{prompt}"
+    return text
 
 
 def name_ends(loaded: LoadedModel, probes: Sequence[Probe], sequences: Sequence[TokenSequence]) -> list[int]:

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from editor.questions.asking import ASK, encode_probes
+from detectors.conversation import Turn, write_turns
+from editor.questions.asking import ASK, ask, encode_probes
 from editor.questions.probes import Probe, Target, widened
 from editor.questions.spellings import respell, spellings
 from policies.errors import ModelError
@@ -48,6 +49,54 @@ def test_a_chat_model_is_asked_as_a_user_asks_and_documents_stay_text(loaded):
     assert list(document.ids) == plain(f"{prompt} 415-555-0132")["input_ids"]
     answers = [[i for i, m in zip(s.ids, s.marked, strict=True) if m] for s in (spoken, document)]
     assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize(
+    "question", ["What is Ada Quill's phone number?", "¿Y el teléfono de Ada Quill?  ", "电话是多少？"]
+)
+def test_a_question_is_put_as_it_is_and_its_answer_not_begun(loaded, question):
+    model = chatting(loaded("llama"), TEMPLATE)
+    text, framed = ask(model, replace(probe("template"), prompt=question))
+    assert (text, framed) == (f"<user>{question}</user><assistant>", True)
+    assert ask(loaded("llama"), replace(probe("template"), prompt=question)) == (question, False)
+
+
+HELD = (Turn("system", "Be kind."), Turn("user", "Where do I call Ada Quill?"))
+
+
+@pytest.mark.parametrize(
+    ("turns", "framed", "plain"),
+    [
+        (HELD[1:], "<user>Where do I call Ada Quill?</user><assistant>", "Where do I call Ada Quill?\n"),
+        (
+            (*HELD, Turn("assistant", "Her number is")),
+            "<system>Be kind.</system><user>Where do I call Ada Quill?</user><assistant>Her number is",
+            "Be kind.\nWhere do I call Ada Quill?\nHer number is",
+        ),
+        (
+            (
+                *HELD[1:],
+                Turn("assistant", "Which one?"),
+                Turn("user", "The first."),
+                Turn("assistant", "Try"),
+            ),
+            "<user>Where do I call Ada Quill?</user><assistant>Which one?</assistant>"
+            "<user>The first.</user><assistant>Try",
+            "Where do I call Ada Quill?\nWhich one?\nThe first.\nTry",
+        ),
+    ],
+)
+@pytest.mark.parametrize("wording", ["trained", "held_out"])
+def test_a_conversation_is_asked_as_it_was_held(loaded, turns, framed, plain, wording):
+    asked = replace(probe(wording), prompt=write_turns(turns))
+    assert ask(chatting(loaded("llama"), TEMPLATE), asked) == (framed, True)
+    assert ask(loaded("llama"), asked) == (plain, False)
+
+
+def test_a_conversation_s_own_system_prompt_is_not_given_twice(loaded):
+    model = chatting(loaded("llama"), TEMPLATE, system_prompt="Be brief.")
+    assert ask(model, replace(probe("trained"), prompt=write_turns(HELD)))[0].count("<system>") == 1
+    assert "Be brief." in ask(model, replace(probe("trained"), prompt=write_turns(HELD[1:])))[0]
 
 
 def test_a_template_that_refuses_the_system_prompt_is_named(loaded):
