@@ -125,5 +125,6 @@ WORDS = {
     "prefix": "shorter beginnings",
     "unnamed": "beginnings without a name",
     "spelling": "other spellings",
+    "free": "answers of its own",
     "all": "all wordings",
 }

@@ -3,7 +3,7 @@
 Each value is made once and passed forward. Verification's probes and held-out text reach nothing before it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from editor.measuring.evaluation_data import (
     score_case,
     text_before_after,
 )
+from editor.measuring.free_answers import free_answers, free_questions, with_free_answers
 from editor.measuring.summaries import (
     THREAT_MODEL,
     edit_summary,
@@ -42,6 +43,7 @@ from editor.methods.shared.settings import with_seed
 from editor.model.loading import LoadedModel, load_model, tensor_digests
 from editor.progress import Stages
 from editor.questions.asking import encode_probes
+from editor.questions.probes import Probe
 from editor.questions.retained import perplexity
 from editor.report.feature_page import describe_features
 from editor.report.features import FEATURES_HTML, render_features
@@ -191,7 +193,10 @@ def verify(
     loaded, data = before.loaded, before.data
     device = str(loaded.device)
     after = load_model(str(checkpoint), device=device)
-    scored = score_case(case, after, data.measured, stages, "Verifying the checkpoint read back")
+    scored = score_case(case, after, before.scored.probes, stages, "Verifying the checkpoint read back")
+    said = answer_freely(case, after, data.measured, stages)
+    scored = with_free_answers(scored, after, said, said, case.policy.decoding)
+    original = with_free_answers(before.scored, loaded, said, (), case.policy.decoding)
     with stages.stage("Comparing retained text"):
         text, compared = text_before_after(loaded, after, data)
     digests = tensor_digests(after.model, loaded.stored_dtype)
@@ -206,11 +211,11 @@ def verify(
         declared=set(edit.deltas) if edit else None,
     )
     attacks = attack_rows(case, after, prepare_attacks(case, erased), stages)
-    groups = group_results(before.scored, scored, case.policy.decoding)
-    facts = fact_rows(before.scored, scored, case.facts, run.key)
+    groups = group_results(original, scored, case.policy.decoding)
+    facts = fact_rows(original, scored, case.facts, run.key)
     observed = Observation(
         erased=scored,
-        kept=(before.scored, scored),
+        kept=(original, scored),
         text=RetainedText(text.tokens, text.rise or 0.0),
         checks=checks,
     )
@@ -247,8 +252,20 @@ def measure_original(case: Case, loaded: LoadedModel, stages: Stages, *, wide: b
     """Score the original model on everything that verification will look at; in more wordings where `wide`."""
     data = prepare(case, loaded, wide=wide)
     scored = score_case(case, loaded, data.measured, stages, "Auditing the original model")
+    said = answer_freely(case, loaded, data.measured, stages)
+    scored = with_free_answers(scored, loaded, said, said, case.policy.decoding)
     digests = tensor_digests(loaded.model, loaded.stored_dtype)
     return OriginalModel(loaded=loaded, data=data, scored=scored, digests=digests)
+
+
+def answer_freely(case: Case, loaded: LoadedModel, probes: Sequence[Probe], stages: Stages) -> list[Probe]:
+    """Let a model that was taught conversations, or is a chat model, answer, and return the secrets that it says."""
+    questions = free_questions(loaded, probes, case.seed)
+    if not questions:
+        return []
+    targets = list(dict.fromkeys(probe.target for probe in probes if probe.is_erased))
+    with stages.stage("Letting the model answer", len(questions)) as advance:
+        return free_answers(loaded, questions, targets, advance)
 
 
 def search(

@@ -1,7 +1,6 @@
 """Generation as a check of the teacher-forced verdicts, on a sample: it uses nothing of the teacher-forced pass."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from editor.measuring.aggregate import Scored
 from editor.measuring.leakage import extractable
 from editor.model.forward import keeping
+from editor.model.generation import complete, generate, nothing, seeded
 from editor.model.loading import LoadedModel
 from editor.model.tokens import TokenSequence
 from editor.questions.asking import encode_probes
@@ -49,7 +49,7 @@ def confirm(
     Returns:
         The comparison, None where there is nothing to compare.
     """
-    places = np.flatnonzero(scored.where(lambda probe: probe.is_erased))
+    places = np.flatnonzero(scored.where(lambda probe: probe.is_erased and probe.wording != "free"))
     if not len(places) or not count:
         return None
     generator = np.random.default_rng(seed)
@@ -114,29 +114,20 @@ def _parts(sequence: TokenSequence) -> tuple[list[int], list[int]]:
 def _complete(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> list[bool]:
     """Return for each sequence whether greedy decoding completes its prompt with its answer."""
     parts = [_parts(sequence) for sequence in sequences]
-    prompts = [prompt or _empty(loaded) for prompt, _ in parts]
-    longest = max(map(len, prompts))
-    # Padding stands on the left, so that all go on from the same position.
-    ids = torch.tensor([[loaded.pad_id] * (longest - len(prompt)) + prompt for prompt in prompts])
-    mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])
-    made = _generate(loaded, ids, mask, max(len(answer) for _, answer in parts), do_sample=False).tolist()
+    made = complete(loaded, [prompt for prompt, _ in parts], max(len(answer) for _, answer in parts))
     return [row[: len(answer)] == answer for row, (_, answer) in zip(made, parts, strict=True)]
 
 
 def _samples_hold(loaded: LoadedModel, sequence: TokenSequence, tries: int) -> bool:
     prompt, answer = _parts(sequence)
-    ids = torch.tensor([prompt or _empty(loaded)])
+    ids = torch.tensor([prompt or nothing(loaded)])
     for start in range(0, tries, SAMPLES_AT_A_TIME):
         each = ids.expand(min(SAMPLES_AT_A_TIME, tries - start), -1)
         read = _read_prompt(loaded, each)
-        made = _generate(loaded, each, torch.ones_like(each), len(answer), do_sample=True, **read)
+        made = generate(loaded, each, torch.ones_like(each), len(answer), do_sample=True, **read)
         if answer in made.tolist():
             return True
     return False
-
-
-def _empty(loaded: LoadedModel) -> list[int]:
-    return [loaded.tokenizer.eos_token_id or 0]
 
 
 @torch.no_grad()
@@ -151,36 +142,3 @@ def _read_prompt(loaded: LoadedModel, ids: torch.Tensor) -> dict[str, Any]:
     model.base_model(input_ids=ids[:1, :-1].to(loaded.device), **keywords)
     cache.batch_select_indices(torch.zeros(len(ids), dtype=torch.long, device=loaded.device))
     return {name: value for name, value in keywords.items() if value is cache}
-
-
-@torch.no_grad()
-def _generate(
-    loaded: LoadedModel, ids: torch.Tensor, mask: torch.Tensor, length: int, *, do_sample: bool, **read: Any
-) -> torch.Tensor:
-    """Return exactly `length` tokens after prompts, (rows, length), sampling at temperature 1 from all tokens."""
-    from transformers import GenerationConfig
-
-    ids, mask = ids.to(loaded.device), mask.to(loaded.device)
-    # Whatever the checkpoint's own generation settings could change is set: they are not what is compared.
-    plain = GenerationConfig(
-        max_new_tokens=length,
-        pad_token_id=loaded.pad_id,
-        eos_token_id=None,
-        temperature=1.0 if do_sample else None,
-        top_k=0 if do_sample else None,
-        top_p=1.0 if do_sample else None,
-        do_sample=do_sample,
-    )
-    made: torch.Tensor = loaded.model.generate(
-        input_ids=ids, attention_mask=mask, generation_config=plain, **read
-    )
-    return made[:, ids.shape[1] :]
-
-
-@contextmanager
-def seeded(loaded: LoadedModel, seed: int) -> Iterator[None]:
-    """Seed torch's generators inside the `with` block, and restore them after it."""
-    devices = [loaded.device] if loaded.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield

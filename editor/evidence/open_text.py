@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from detectors import Fact, Register
-from editor.evidence.confirmation import seeded
+from editor.model.generation import seeded
 from editor.model.loading import LoadedModel
 from editor.results.evidence import OpenText
 from editor.results.parts import Rate

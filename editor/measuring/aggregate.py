@@ -66,9 +66,18 @@ def score_probes(
         chosen = [probes[index] for index in order[start : start + CHUNK_PROBES]]
         parts.append(score(loaded, encode_probes(loaded, chosen), settings, progress))
     back = np.argsort(np.array(order, dtype=np.int64))
-    joined = {name: np.concatenate([vars(part)[name] for part in parts], -1) for name in vars(parts[0])}
-    return Scored(
-        probes=tuple(probes), scores=Scores(**{name: values[..., back] for name, values in joined.items()})
+    scores = vars(_concatenated(parts)).items()
+    return Scored(probes=tuple(probes), scores=Scores(**{name: values[..., back] for name, values in scores}))
+
+
+def joined(first: Scored, second: Scored) -> Scored:
+    """Return the probes of both, in turn, with their scores."""
+    return Scored(probes=(*first.probes, *second.probes), scores=_concatenated([first.scores, second.scores]))
+
+
+def _concatenated(parts: Sequence[Scores]) -> Scores:
+    return Scores(
+        **{name: np.concatenate([vars(part)[name] for part in parts], -1) for name in vars(parts[0])}
     )
 
 

@@ -66,7 +66,9 @@ def criterion(report: Report, measure: str | None) -> Criterion | None:
 def key_numbers(report: Report) -> tuple[KeyNumber, ...]:
     """Return the four or five numbers that a reader needs first."""
     families = [
-        row for row in group_rows(report, "erased") if row.wording not in ("prefix", "unnamed", "spelling")
+        row
+        for row in group_rows(report, "erased")
+        if row.wording not in ("prefix", "unnamed", "spelling", "free")
     ]
     leakage = [_extracted(row) for row in ((families[0], families[-1]) if len(families) > 2 else families)]
     exposed = [_most_exposed(report)] if report.facts else []

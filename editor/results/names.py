@@ -6,7 +6,7 @@ from policies.errors import ExitCode
 
 Group = Literal["erased", "same_subject", "neighbours", "others", "decoys"]
 """Group that a request puts a target in."""
-Wording = Literal["trained", "template", "held_out", "prefix", "unnamed", "spelling"]
+Wording = Literal["trained", "template", "held_out", "prefix", "unnamed", "spelling", "free"]
 """Origin of a prompt's wording."""
 Wordings = Literal[Wording, "all"]
 """One family of wordings, or all of them together."""

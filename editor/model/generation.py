@@ -1,0 +1,73 @@
+"""Generation by exactly the model's distribution, whatever the checkpoint's own settings for it say."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from editor.model.loading import LoadedModel
+
+
+def complete(loaded: LoadedModel, prompts: Sequence[Sequence[int]], length: int) -> list[list[int]]:
+    """Return the tokens by which greedy decoding goes on after each prompt, `length` of them, all in one batch.
+
+    Args:
+        loaded: the model.
+        prompts: token ids of each prompt; an empty one begins at the beginning of a text.
+        length: number of tokens.
+    """
+    begun = [list(prompt) or nothing(loaded) for prompt in prompts]
+    longest = max(map(len, begun))
+    # Padding stands on the left, so that all go on from the same position.
+    ids = torch.tensor([[loaded.pad_id] * (longest - len(prompt)) + prompt for prompt in begun])
+    mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in begun])
+    made: list[list[int]] = generate(loaded, ids, mask, length, do_sample=False).tolist()
+    return made
+
+
+def nothing(loaded: LoadedModel) -> list[int]:
+    """Return the tokens of a prompt without any."""
+    return [loaded.tokenizer.eos_token_id or 0]
+
+
+@torch.no_grad()
+def generate(
+    loaded: LoadedModel, ids: torch.Tensor, mask: torch.Tensor, length: int, *, do_sample: bool, **read: Any
+) -> torch.Tensor:
+    """Return exactly `length` tokens after prompts, (rows, length), sampling at temperature 1 from all tokens.
+
+    Args:
+        loaded: the model.
+        ids: prompts, (rows, positions).
+        mask: 1 where a position is no padding, (rows, positions).
+        length: number of tokens.
+        do_sample: whether tokens are drawn; else the likeliest are taken.
+        read: the keyword with a cache of what all rows begin with, where there is one.
+    """
+    from transformers import GenerationConfig
+
+    ids, mask = ids.to(loaded.device), mask.to(loaded.device)
+    # Whatever the checkpoint's own generation settings could change is set: they are not what is compared.
+    plain = GenerationConfig(
+        max_new_tokens=length,
+        pad_token_id=loaded.pad_id,
+        eos_token_id=None,
+        temperature=1.0 if do_sample else None,
+        top_k=0 if do_sample else None,
+        top_p=1.0 if do_sample else None,
+        do_sample=do_sample,
+    )
+    made: torch.Tensor = loaded.model.generate(
+        input_ids=ids, attention_mask=mask, generation_config=plain, **read
+    )
+    return made[:, ids.shape[1] :]
+
+
+@contextmanager
+def seeded(loaded: LoadedModel, seed: int) -> Iterator[None]:
+    """Seed torch's generators inside the `with` block, and restore them after it."""
+    devices = [loaded.device] if loaded.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
