@@ -31,6 +31,7 @@ from dictionaries import Dictionary
 from dictionaries.model.sites import Site, capture, intercepted
 from editor.model.forward import traced_logits
 from editor.model.loading import LoadedModel
+from editor.model.precision import quick_precision
 from editor.model.tokens import MarkedBatch, TokenSequence, batches, gradient_budget
 
 
@@ -126,7 +127,7 @@ class FeatureAttribution:
         ):
             mask = batch.inputs["attention_mask"].bool()
             for group in together(dictionaries):
-                clean, objective, gradients = self._gradients(loaded.model, batch, group)
+                clean, objective, gradients = self._gradients(loaded, batch, group)
                 sums.total_effect += objective
                 for site in group:
                     x, g = clean[site][mask].float(), gradients[site][mask].float()
@@ -136,9 +137,10 @@ class FeatureAttribution:
         return sums.mean(len(sequences))
 
     def _gradients(
-        self, model: Any, batch: MarkedBatch, sites: list[Site]
+        self, loaded: LoadedModel, batch: MarkedBatch, sites: list[Site]
     ) -> tuple[dict[Site, Tensor], float, dict[Site, Tensor]]:
         """Return clean outputs o_clean, the objective's change from zeroed sites, and the mean gradients g_l."""
+        model = loaded.model
         with torch.no_grad(), capture(model, sites, keys=False) as taken:
             best = float(objective(model, batch))
         clean = dict(taken.outputs)
@@ -150,7 +152,8 @@ class FeatureAttribution:
             share = 1.0 if self.steps == 1 else (step + 0.5) / self.steps  # s_k
             leaves = {site: (x * share).requires_grad_() for site, x in clean.items()}
             with torch.enable_grad(), substituted(model, leaves):
-                value = objective(model, batch)
+                with quick_precision(loaded):
+                    value = objective(model, batch)
                 found = torch.autograd.grad(value, list(leaves.values()))
             for site, gradient in zip(leaves, found, strict=True):
                 gradients[site] += gradient / self.steps  # g_l

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from editor.model.tokens import MarkedBatch
 
-LOGITS_AT_A_TIME = 2**23
-"""Most logits that are computed together where only a figure of each row is kept: 32 MiB in float32."""
+LOGITS_AT_A_TIME = 2**22
+"""Most logits that are computed together where only a figure of each row is kept: 16 MiB in float32."""
 
 
 @torch.no_grad()

@@ -17,8 +17,8 @@ GRADIENT_TOKENS = 4_096
 """Most padded tokens in a batch whose backward pass is kept."""
 LEAST_TOKENS = 256
 """Padded tokens that a batch may have whatever memory they take."""
-BATCH_BYTES = 2**28
-"""Memory for a batch's activations, keys and values: 256 MiB, or a quarter of the weights' where that is more."""
+BATCH_BYTES = 2**27
+"""Memory for a batch's activations, keys and values: 128 MiB, or a quarter of the weights' where that is more."""
 GRADIENT_BYTES = 5 * 2**26
 """Memory for the activations of a batch whose backward pass is kept: 320 MiB, or half of the weights'."""
 ENOUGH_TOKENS = 2_048

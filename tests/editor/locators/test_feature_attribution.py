@@ -6,6 +6,7 @@ from problems import ERASE, OTHERS, encode, make_problem, random_dictionaries
 
 from dictionaries.model.sites import Site, capture
 from editor.locators.features import FeatureAttribution, objective, substituted
+from editor.model import precision
 from editor.model.tokens import batches
 
 FAMILIES = ("gpt2", "gpt_neox", "llama", "gemma2", "qwen2")
@@ -71,3 +72,15 @@ def test_the_model_is_left_without_hooks(loaded):
     model = loaded("gpt2")
     make_problem(model)
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.model.modules())
+
+
+def test_a_wide_model_s_gradients_in_bfloat16_rank_features_alike(loaded, monkeypatch):
+    model = loaded("llama")
+    dictionaries = random_dictionaries(model.model)
+    exact = FeatureAttribution().fit(model, encode(model, ERASE), [], dictionaries)
+    monkeypatch.setattr(precision, "WIDE", 8)
+    monkeypatch.setattr(precision, "bfloat16_gains", lambda: True)
+    quick = FeatureAttribution().fit(model, encode(model, ERASE), [], dictionaries)
+    for site, scores in exact.scores.items():
+        assert not torch.equal(quick.scores[site], scores)
+        assert float(torch.corrcoef(torch.stack([quick.scores[site], scores]))[0, 1]) > 0.99

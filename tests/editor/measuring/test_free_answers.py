@@ -44,7 +44,7 @@ def chat(loaded):
 def answering(monkeypatch):
     def to(loaded, *texts):
         rows = [loaded.tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
-        monkeypatch.setattr(module, "complete", lambda _, prompts, length: rows[: len(prompts)])
+        monkeypatch.setattr(module, "complete", lambda *_: rows)
 
     return to
 
@@ -83,7 +83,9 @@ def test_each_fact_has_its_share_of_the_questions(chat, monkeypatch):
 )
 def test_a_secret_anywhere_in_an_answer_is_found_in_any_spelling(chat, answering, answer, spelling, begun):
     answering(chat, answer)
-    (found,) = free_answers(chat, free_questions(chat, [probe(ADA, write_turns(ASKED), "trained")], 0), [ADA, CORA])
+    (found,) = free_answers(
+        chat, free_questions(chat, [probe(ADA, write_turns(ASKED), "trained")], 0), [ADA, CORA]
+    )
     assert (found.target, found.wording, found.spelling) == (ADA, "free", spelling)
     assert read_turns(found.prompt) == [*ASKED, Turn("assistant", begun)]
 
