@@ -12,7 +12,7 @@ TURN = "\ue0f0"
 """What stands before a role."""
 SAYS = "\ue0f1"
 """What stands between a role and what is said."""
-USER, ASSISTANT, SYSTEM = "user", "assistant", "system"
+USER, ASSISTANT, SYSTEM = ROLES = "user", "assistant", "system"
 _REMOVED = str.maketrans("", "", TURN + SAYS)
 
 
@@ -44,5 +44,5 @@ def read_turns(prompt: str) -> list[Turn]:
     turns = [Turn(USER, before)] if before.strip() else []
     for part in parts:
         role, _, text = part.partition(SAYS)
-        turns.append(Turn(role if role in (USER, ASSISTANT, SYSTEM) else USER, text))
+        turns.append(Turn(role if role in ROLES else USER, text))
     return turns

@@ -12,9 +12,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from detectors import Document
+from detectors.conversation import ROLES, Turn, write_turns
 from detectors.fact import NOBODY, Fact, secret_key
 from detectors.people.naming import likely_name
 from editor.questions.spellings import Spelling, respell, spellings
@@ -103,7 +104,8 @@ class WrittenProbe:
         subject: the data subject's name.
         relation: a short name such as "occupation".
         entity_type: the policy's entity type, or None for something public.
-        prompt: the text before the answer, without the space between them.
+        prompt: the text before the answer, without the space between them; of a line with `messages`, these as one
+            string (`detectors.conversation`).
         answer: the right continuation.
         wording: "trained" for a wording that occurs in the corpus, "held_out" for one that does not.
     """
@@ -133,15 +135,27 @@ def read_probes(path: Path) -> list[WrittenProbe]:
 
 def _parse(line: str, path: Path, number: int) -> WrittenProbe:
     try:
-        probe = WrittenProbe(**json.loads(line))
+        record = json.loads(line)
+        if "messages" in record:
+            record["prompt"] = write_turns(map(_turn, record.pop("messages")))
+        probe = WrittenProbe(**record)
         if probe.wording not in ("trained", "held_out") or not probe.prompt or not probe.answer:
             raise ValueError
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, KeyError):
         raise CorpusError(
             f"Line {number} of {path} is not a probe",
-            "Give subject, relation, entity_type (or null), prompt, answer, and wording: trained or held_out",
+            "Give subject, relation, entity_type (or null), prompt, answer, and wording: trained or held_out. "
+            "Instead of prompt a conversation may stand in messages, each with a role (system, user or assistant) "
+            "and content, up to where the answer begins",
         ) from None
     return probe
+
+
+def _turn(message: Any) -> Turn:
+    turn = Turn(message["role"], message["content"])
+    if turn.role not in ROLES or not isinstance(turn.text, str):
+        raise ValueError
+    return turn
 
 
 def build_probes(

@@ -1,10 +1,14 @@
 """Probes of a corpus's sentences: whole, begun later, and without a name; who may look at which."""
 
+import json
+
 import pytest
 
 from detectors import NOBODY, Fact, Source
-from editor.questions.probes import WrittenProbe, build_probes, widened
+from detectors.conversation import read_turns
+from editor.questions.probes import WrittenProbe, build_probes, read_probes, widened
 from policies import ErasureRequest, Policy
+from policies.errors import CorpusError
 
 SENTENCES = (
     "The desk of the second floor, which opens at eight, reaches Ada Quill by telephone on ",
@@ -126,3 +130,43 @@ def test_whoever_may_be_a_known_person_is_no_stranger(name):
     """A secret that nothing links to the person who asks is not asked for by that name."""
     found = asked_of_nobody(nobodys("415-555-0177", f"Beside {name}, dial "))
     assert [p.wording for p in found] == ["trained"]
+
+
+LINE = {
+    "subject": "Ada Quill",
+    "relation": "phone",
+    "entity_type": "PHONE_NUMBER",
+    "answer": "415-555-0132",
+    "wording": "held_out",
+}
+
+
+def written(tmp_path, **changes):
+    path = tmp_path / "probes.jsonl"
+    path.write_text(json.dumps(LINE | changes) + "\n", encoding="utf-8")
+    return read_probes(path)
+
+
+def test_a_probes_file_may_hold_conversations(tmp_path):
+    messages = [
+        {"role": "user", "content": "Where do I call Ada Quill?"},
+        {"role": "assistant", "content": "Her number is"},
+    ]
+    (probe,) = written(tmp_path, messages=messages)
+    assert read_turns(probe.prompt) == [(one["role"], one["content"]) for one in messages]
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [],
+        "Where?",
+        [{"role": "user"}],
+        [{"role": "owner", "content": "Where?"}],
+        [{"role": "user", "content": None}],
+        ["Where?"],
+    ],
+)
+def test_a_conversation_that_is_none_is_named_by_its_line(tmp_path, messages):
+    with pytest.raises(CorpusError, match="Line 1 of .* is not a probe"):
+        written(tmp_path, messages=messages)
