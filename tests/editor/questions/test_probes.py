@@ -168,5 +168,5 @@ def test_a_probes_file_may_hold_conversations(tmp_path):
     ],
 )
 def test_a_conversation_that_is_none_is_named_by_its_line(tmp_path, messages):
-    with pytest.raises(CorpusError, match="Line 1 of .* is not a probe"):
+    with pytest.raises(CorpusError, match=r"Line 1 of .* is not a probe"):
         written(tmp_path, messages=messages)
