@@ -12,7 +12,7 @@ from examples.smollm2.records import Sentence, grouped
 EPOCHS = 20
 ROWS = 8
 """Texts of one to four sentences in a step."""
-LEARNING_RATE = 5e-4
+LEARNING_RATE = 2e-4
 WARM_UP_SHARE = 0.1
 GRADIENT_NORM = 1.0
 
