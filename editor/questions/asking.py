@@ -88,11 +88,12 @@ def name_ends(loaded: LoadedModel, probes: Sequence[Probe], sequences: Sequence[
     """
     if not probes:
         return []
-    texts = [f"{probe.prompt}{joiner(probe.prompt)}{probe.answer}" for probe in probes]
+    asked = [ask(loaded, probe)[0] for probe in probes]
+    texts = [f"{prompt}{joiner(prompt)}{probe.answer}" for prompt, probe in zip(asked, probes, strict=True)]
     encoded = loaded.tokenizer(texts, return_offsets_mapping=True)["offset_mapping"]
     places = []
-    for probe, sequence, offsets in zip(probes, sequences, encoded, strict=True):
-        end = probe.prompt.rindex(probe.target.subject) + len(probe.target.subject)
+    for prompt, probe, sequence, offsets in zip(asked, probes, sequences, encoded, strict=True):
+        end = prompt.rindex(probe.target.subject) + len(probe.target.subject)
         # Counted from the end, because beginnings are framed and cut.
         after = sum(start >= end for start, _ in offsets)
         places.append(max(0, len(sequence.ids) - after - 1))

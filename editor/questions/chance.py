@@ -13,6 +13,7 @@ from torch import Tensor
 
 from editor.model.loading import LoadedModel
 from editor.model.tokens import answer_spans
+from editor.questions.asking import ask
 from editor.questions.probes import Probe
 from editor.questions.secret_format import SecretFormat
 
@@ -33,7 +34,7 @@ def chance_levels(
     levels = []
     for probe in probes:
         shares = known.shares(probe.target.relation, probe.target.answer)
-        spans = answer_spans(loaded.tokenizer, probe.prompt, probe.target.answer)
+        spans = answer_spans(loaded.tokenizer, ask(loaded, probe)[0], probe.target.answer)
         values = [sum(math.log(share) for share in shares[start:end]) for start, end in spans]
         levels.append(torch.tensor(values, device=loaded.device))
     return levels

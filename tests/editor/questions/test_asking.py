@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from detectors.conversation import Turn, write_turns
-from editor.questions.asking import ASK, ask, encode_probes
+from editor.questions.asking import ASK, ask, encode_probes, name_ends
+from editor.questions.chance import chance_levels
 from editor.questions.probes import Probe, Target, widened
+from editor.questions.secret_format import SecretFormat
 from editor.questions.spellings import respell, spellings
 from policies.errors import ModelError
 
@@ -131,3 +133,24 @@ def test_a_spelled_probe_answers_in_its_spelling():
     assert probe("spelling", "digits alone").answer == "4155550132"
     found = widened([probe("template")])
     assert {one.answer for one in found} == {"4155550132", "415 555 0132", "415.555.0132"}
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "The phone number of Ada Quill is",
+        "Where do I call Ada Quill?",
+        write_turns([Turn("user", "Where do I call Ada Quill?")]),
+        write_turns([*HELD, Turn("assistant", "You reach Ada Quill at")]),
+    ],
+)
+@pytest.mark.parametrize("wording", ["trained", "template"])
+def test_chance_and_the_name_s_place_are_of_the_text_that_is_asked(loaded, prompt, wording):
+    for model in (loaded("llama"), chatting(loaded("llama"), TEMPLATE)):
+        asked = [replace(probe(wording), prompt=prompt)]
+        (sequence,) = encode_probes(model, asked)
+        (levels,) = chance_levels(model, asked, SecretFormat({"PHONE_NUMBER": ["415-555-0133"]}))
+        assert len(levels) == sum(sequence.marked)
+        (place,) = name_ends(model, asked, [sequence])
+        before = model.tokenizer.decode(sequence.ids[: place + 1])
+        assert before.endswith(("Quill", "Quill?")), before
