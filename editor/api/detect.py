@@ -29,9 +29,14 @@ class Detected:
         return self.result.unlinked_facts if self.everybody else ()
 
     @property
+    def nobodys(self) -> bool:
+        """Whether secrets were found and not one of them could be linked to a person."""
+        return not self.result.facts and bool(self.result.unlinked)
+
+    @property
     def incomplete(self) -> bool:
-        """Whether something was skipped."""
-        return bool(self.result.skipped)
+        """Whether something was skipped, or all that was found is nobody's."""
+        return bool(self.result.skipped) or self.nobodys
 
 
 def run_detect(request: DetectRequest) -> Detected:

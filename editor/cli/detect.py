@@ -125,7 +125,12 @@ def _show(detected: "Detected", output: Path) -> None:
     console.print("Coverage:")
     for note in result.coverage:
         console.print(f"  {note}", markup=False)
-    if not facts:
+    if detected.nobodys:
+        console.print(
+            f"{result.unlinked.total():,} secrets were found, and nothing tells whose they are. Name the people with "
+            "--subject or --request, in a column or field such as `name`, or in `subjects` of each document."
+        )
+    elif not facts:
         console.print(
             "No fact was found: check the policy, and that the corpus or the request names the people."
         )

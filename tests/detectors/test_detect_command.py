@@ -86,6 +86,26 @@ def test_what_is_of_nobody_known_is_written_apart_from_everybodys_facts_and_not_
     assert all(fact.is_linked for fact in read_facts(tmp_path / "facts.jsonl"))
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["Call (415) 555-0132 before noon.", "ada@rivermouth.example wrote", "It was sent to 7 Oak Lane."],
+)
+def test_secrets_of_nobody_known_are_not_called_complete(run, tmp_path, text):
+    path = tmp_path / "nobody.jsonl"
+    path.write_text(json.dumps({"text": text}) + "\n")
+    result = run(path)
+    assert result.exit_code == ExitCode.INCOMPLETE
+    told = " ".join(result.output.split())
+    assert "1 secrets were found, and nothing tells whose they are" in told
+    assert "--subject" in told
+
+
+def test_a_corpus_without_secrets_is_complete(run, tmp_path):
+    path = tmp_path / "nothing.jsonl"
+    path.write_text(json.dumps({"text": "The ferry leaves at noon."}) + "\n")
+    assert run(path).exit_code == ExitCode.MET
+
+
 def test_existing_file_is_refused_and_replaced_on_demand(run, corpus, tmp_path):
     (tmp_path / "facts.jsonl").write_text("mine")
     assert isinstance(run(corpus).exception, OutputError)
