@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from editor.model.forward import keeping, marked_hidden
+from editor.model.forward import keeping, marked_hidden, output_logits, traced_logits
 from editor.model.loading import LoadedModel
 from editor.model.tokens import (
     MarkedBatch,
@@ -25,6 +25,7 @@ from editor.model.tokens import (
     collate,
     gradient_budget,
     is_full,
+    one_batch,
     token_budget,
 )
 
@@ -32,6 +33,8 @@ ROOT_TOKENS = 16
 """Fewest tokens of a root."""
 ROOT_PROMPTS = 16
 """Fewest prompts that a root pays off for."""
+TRACED_PROMPTS = 4
+"""The same where gradients are kept: a part costs a pass over the root forth and back."""
 ENOUGH_ANSWERS = 128
 """Padded tokens of answers after which a batch with a root takes no longer one."""
 PROMPTED = 3
@@ -143,6 +146,49 @@ def answer_batches(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> l
     ]
 
 
+@dataclass(frozen=True, kw_only=True)
+class TracedPart:
+    """Some of several sequences, with gradients where they are enabled.
+
+    Attributes:
+        places: which of the sequences these are; a row each.
+        batch: the sequences, without what was run before them.
+        logits: logits that predict their marked tokens.
+    """
+
+    places: list[int]
+    batch: MarkedBatch
+    logits: Float[Tensor, "marked vocabulary"]
+
+
+def traced_parts(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> Iterator[TracedPart]:
+    """Yield all sequences in a few parts. What many begin with is run once a part, its gradients kept too.
+
+    Of a chat model's prompts that beginning, the template's, is most. The result is that of whole sequences.
+    """
+    prompts = [_before_answer(sequence) for sequence in sequences]
+    roots = _find_roots(prompts, fewest=TRACED_PROMPTS)
+    by_root: dict[Prefix, list[int]] = defaultdict(list)
+    for place, prompt in enumerate(prompts):
+        by_root[_root_of(prompt, roots)].append(place)
+    for root, places in by_root.items():
+        cut = [
+            TokenSequence(ids=one.ids[len(root) :], marked=one.marked[len(root) :], index=one.index)
+            for one in (sequences[place] for place in places)
+        ]
+        batch = one_batch(loaded, cut)
+        if root:
+            row = torch.tensor([root], device=loaded.device)
+            before = SharedBatch(
+                prefixes=row, root=len(root), prefix_of=row.new_zeros(len(places)), answers=batch
+            )
+            hidden = _after_prefixes(loaded.model, before, batch, _keys_and_values(loaded.model, before))
+            logits = output_logits(loaded.model, hidden[batch.predicting])
+        else:
+            logits = traced_logits(loaded.model, batch)
+        yield TracedPart(places=places, batch=batch, logits=logits)
+
+
 @torch.no_grad()
 def shared_hidden(loaded: LoadedModel, batch: SharedBatch) -> Float[Tensor, "marked width"]:
     """Return the hidden states that predict the marked tokens: root, prefixes and answers in a pass each."""
@@ -153,6 +199,11 @@ def shared_hidden(loaded: LoadedModel, batch: SharedBatch) -> Float[Tensor, "mar
 
 @torch.no_grad()
 def _read_prefixes(model: Any, batch: SharedBatch) -> Any:
+    """Return the same as `_keys_and_values`, without gradients."""
+    return _keys_and_values(model, batch)
+
+
+def _keys_and_values(model: Any, batch: SharedBatch) -> Any:
     """Return keys and values of the prefix before each row of the answers."""
     from transformers import DynamicCache
 
@@ -206,13 +257,18 @@ def _by_prefix(
     return shared, [s for prefix, group in groups.items() if prefix not in shared for s in group]
 
 
-def _find_roots(prefixes: Sequence[Prefix]) -> list[Prefix]:
-    """Return what many prefixes begin with, as far as they agree: longest first, none the beginning of another."""
+def _find_roots(prefixes: Sequence[Prefix], fewest: int = ROOT_PROMPTS) -> list[Prefix]:
+    """Return what many prefixes begin with, as far as they agree: longest first, none the beginning of another.
+
+    Args:
+        prefixes: tokens of prompts.
+        fewest: fewest different ones that a root pays off for.
+    """
     long = sorted({prefix for prefix in prefixes if len(prefix) >= ROOT_TOKENS})
     roots = []
     for _, group in groupby(long, key=lambda prefix: prefix[:ROOT_TOKENS]):
         alike = list(group)
-        if len(alike) >= ROOT_PROMPTS:
+        if len(alike) >= fewest:
             first, last = alike[0], alike[-1]  # in order, so what these two share all share
             length = next(
                 (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first)

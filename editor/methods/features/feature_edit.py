@@ -38,9 +38,9 @@ from editor.methods.shared.predictions import Predictions
 from editor.methods.shared.searching import Range, SearchSpace
 from editor.methods.shared.token_targets import identifying, log_odds, token_targets
 from editor.model.epochs import epochs_by_length
-from editor.model.forward import token_log_p, traced_logits
 from editor.model.precision import quick_precision
-from editor.model.tokens import TokenSequence, one_batch
+from editor.model.shared_prefix import traced_parts
+from editor.model.tokens import TokenSequence
 from editor.questions.retained import LOGIT_ELEMENTS
 
 WARM_UP = 20
@@ -168,12 +168,18 @@ class _Erase:
         return self._mean(next(self._draws))
 
     def _mean(self, places: Sequence[int]) -> Float[Tensor, ""]:
-        batch = one_batch(self.problem.loaded, [self.problem.erase[place] for place in places])
-        chance = torch.cat([self.problem.chance[place] for place in places]).to(batch.targets.device)
-        counts = identifying(chance)
-        target = token_targets(chance, margin_nats=self.method.margin_nats, floor_nats=self.method.floor_nats)
-        above = log_odds(token_log_p(self.problem.loaded.model, batch)) - log_odds(target)
-        return torch.where(counts, above.clamp(min=0), 0.0).sum() / counts.sum().clamp(min=1)
+        method, problem = self.method, self.problem
+        total, count = torch.zeros((), device=problem.loaded.device), 0
+        for part in traced_parts(problem.loaded, [problem.erase[place] for place in places]):
+            chance = torch.cat([problem.chance[places[place]] for place in part.places])
+            chance = chance.to(part.logits.device)
+            counts = identifying(chance)
+            target = token_targets(chance, margin_nats=method.margin_nats, floor_nats=method.floor_nats)
+            log_p = part.logits.log_softmax(1).gather(1, part.batch.targets[:, None])[:, 0]
+            above = log_odds(log_p) - log_odds(target)
+            total = total + torch.where(counts, above.clamp(min=0), 0.0).sum()
+            count += int(counts.sum())
+        return total / max(1, count)
 
 
 class _Retained:
@@ -216,9 +222,12 @@ class _Retained:
         self, sequences: Sequence[TokenSequence], predictions: Predictions, places: Sequence[int]
     ) -> tuple[Float[Tensor, " tokens"], Tensor]:
         """Return D of the marked tokens of some texts, and which of these each is of."""
-        batch = one_batch(self.problem.loaded, [sequences[place] for place in places])
-        logits = traced_logits(self.problem.loaded.model, batch)
-        return predictions.divergence(places, logits), batch.rows
+        found, rows = [], []
+        for part in traced_parts(self.problem.loaded, [sequences[place] for place in places]):
+            mine = [places[place] for place in part.places]
+            found.append(predictions.divergence(mine, part.logits))
+            rows.append(torch.tensor(part.places, device=part.batch.rows.device)[part.batch.rows])
+        return torch.cat(found), torch.cat(rows)
 
     def _draw(self, sequences: Sequence[TokenSequence], count: int, steps: int) -> list[list[int]]:
         """Draw the places of each step's sequences, no more than there is room for; none where there are none."""

@@ -16,8 +16,9 @@ from editor.model.shared_prefix import (
     _shared_batches,
     answer_batches,
     answer_passes,
+    traced_parts,
 )
-from editor.model.tokens import batches, collate, encode_answers
+from editor.model.tokens import batches, collate, encode_answers, one_batch
 from policies import DecodingSettings
 
 SETTINGS = DecodingSettings(worst_case_rank=10)
@@ -169,3 +170,26 @@ def test_gradients_at_the_answers_are_those_of_whole_sequences(loaded, family):
             own = token_log_p(model.model, whole).sum()
             (gradient,) = torch.autograd.grad(own, [taken.outputs[site]])
         torch.testing.assert_close(gradients, gradient[whole.predicting], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "llama", "gemma2", "qwen2"])
+def test_a_weight_s_gradient_in_parts_is_that_of_whole_sequences(loaded, family):
+    model = loaded(family)
+    beginning = "The records of the clinic say all that there is to say about people: "
+    pairs = [(f"{beginning}{n} people live at", f"{n} Mill Road") for n in range(20, 26)] + SHARED
+    sequences = encode_answers(model.tokenizer, pairs, 96)
+    weight = next(iter(model.model.parameters())).requires_grad_(True)
+    with torch.enable_grad():
+        parts = list(traced_parts(model, sequences))
+        log_p = [part.logits.log_softmax(1).gather(1, part.batch.targets[:, None]) for part in parts]
+        (found,) = torch.autograd.grad(torch.cat(log_p).sum(), [weight])
+        whole = token_log_p(model.model, one_batch(model, sequences))
+        (expected,) = torch.autograd.grad(whole.sum(), [weight])
+    weight.requires_grad_(False)
+    assert len(parts) == 2
+    assert sorted(place for part in parts for place in part.places) == list(range(len(sequences)))
+    assert max(part.batch.inputs["input_ids"].shape[1] for part in parts) < max(len(s.ids) for s in sequences)
+    for part, values in zip(parts, log_p, strict=True):
+        rows = one_batch(model, [sequences[place] for place in part.places])
+        torch.testing.assert_close(values[:, 0], token_log_p(model.model, rows), rtol=2e-4, atol=2e-4)
+    torch.testing.assert_close(found, expected, rtol=2e-3, atol=2e-4)
