@@ -93,8 +93,9 @@ class _Text:
         self._advance(self._position + 1)
         return True
 
-    def value(self, parser: JsonParser, longest: int = _LONGEST_VALUE) -> Any:
+    def value(self, parser: JsonParser, longest: int | None = None) -> Any:
         """Return the next value. A longer or damaged one is left where it is, and an error says which it is."""
+        longest = _LONGEST_VALUE if longest is None else longest
         self.peek()
         self._began = self._line
         needed = 0

@@ -107,6 +107,8 @@ class _Blocks(io.RawIOBase):
     def __init__(self, stream: Any, packed: bool, problems: list[str]) -> None:
         self._problems = problems
         self._stream = stream
+        # A read of as much as there is: what comes before damage is not lost with it.
+        self._take = getattr(stream, "read1", stream.read)
         self._packed = packed
         self._torn = False
         self._waiting = b""
@@ -144,7 +146,7 @@ class _Blocks(io.RawIOBase):
 
     def _read(self, count: int) -> bytes:
         try:
-            return bytes(self._stream.read(count) or b"")
+            return bytes(self._take(count) or b"")
         except (EOFError, zlib.error, lzma.LZMAError, OSError):
             if not self._packed:
                 raise

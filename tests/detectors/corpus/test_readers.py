@@ -9,16 +9,6 @@ from detectors.corpus.tables import OPEN_QUOTE
 from policies.errors import CorpusError
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write_corpus(content, name="corpus.jsonl"):
-        path = tmp_path / name
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return path
-
-    return write_corpus
-
-
 def test_jsonl(write):
     corpus = read_corpus(
         write(
