@@ -34,7 +34,7 @@ class DetectionResult:
         unlinked: number of occurrences of secrets whose subject is unknown, by entity type.
         unlinked_facts: facts about nobody (`NOBODY`), whose subject is unknown: other people's, who are not named. A
             seeded sample where there are more than `detectors.unlinked.UNLINKED_SECRETS`.
-        mentions: number of documents in which each data subject of the register occurs.
+        mentions: number of documents in which each data subject of the register occurs, or whom a chat asks about.
     """
 
     facts: tuple[Fact, ...] = field(repr=False)
@@ -137,7 +137,7 @@ class _Collector:
             place = findings.place or f"document {self._documents}"
             self._skipped.append((place, "; ".join(findings.problems)))
         for subject in findings.subjects:
-            self._mentions[subject] += 1
+            self._mentions[subject] = self._mentions.get(subject, 0) + 1
         beside = not self._requested.isdisjoint(findings.subjects)
         for entity_type, subject, secret, source in findings.found:
             if subject == NOBODY:
@@ -187,7 +187,7 @@ class _Collector:
                 f"PERSON and LOCATION come only from the register of {len(self._register)} names "
                 "and the policy's own patterns"
             )
-        if not len(self._register):
+        if not len(self._register) and not self._sources:
             yield "The register of names is empty: nothing can be linked to anybody"
         if self._links:
             ways = ", ".join(f"{count} by {how}" for how, count in sorted(self._links.items()))

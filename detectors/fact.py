@@ -1,5 +1,6 @@
 """Facts: what is personal, about whom, and where it was found."""
 
+import contextlib
 import json
 import os
 import re
@@ -115,7 +116,8 @@ def secret_key(entity_type: str, secret: str) -> tuple[str, str]:
 def write_facts(path: Path, facts: Iterable[Fact]) -> int:
     """Write facts as JSON lines, readable by their owner alone (mode 0600), and return how many.
 
-    The file appears whole or not at all: it is written beside its place and then moved there.
+    The file appears whole or not at all: it is written beside its place and then moved there. What runs that were
+    killed have left beside it is removed.
 
     Raises:
         OutputError: the folder is missing or cannot be written.
@@ -123,14 +125,19 @@ def write_facts(path: Path, facts: Iterable[Fact]) -> int:
     count = 0
     try:
         # mkstemp creates a file of mode 0600 under a name that nobody else has open.
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+        prefix, suffix = f".{path.name}.", ".partial"
+        _remove_unlocked(path.parent, prefix, suffix)
+        descriptor, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
         temporary = Path(name)
+        _lock(descriptor)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
                 for fact in facts:
                     record = {"version": FACTS_VERSION, **asdict(fact)}
                     stream.write(json.dumps(record, ensure_ascii=False) + "\n")
                     count += 1
+                stream.flush()
+                os.fsync(descriptor)  # or a power cut could leave the file's name without its lines
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -140,6 +147,26 @@ def write_facts(path: Path, facts: Iterable[Fact]) -> int:
             "Give a path in a folder that you may write",
         ) from None
     return count
+
+
+def _remove_unlocked(folder: Path, prefix: str, suffix: str) -> None:
+    """Remove files that nobody writes to any more: they hold personal data."""
+    for entry in folder.iterdir():
+        if entry.name.startswith(prefix) and entry.name.endswith(suffix):
+            with contextlib.suppress(OSError), entry.open("rb+") as stream:
+                if _lock(stream.fileno()):
+                    entry.unlink()
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock an open file until it is closed; return whether nobody else has, as far as the system can tell."""
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 def read_facts(path: Path) -> Iterator[Fact]:

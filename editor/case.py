@@ -2,6 +2,7 @@
 
 import hashlib
 import heapq
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ from policies.errors import CorpusError
 RETAINED_DOCUMENTS = 20_000
 """Documents kept in memory as retained text; a seeded sample of a larger corpus."""
 
+LEAST_PERSONAL_CHARACTERS = 4
+"""Letters and digits from which on a name or a secret is looked for in the names of files."""
+_PLACE = re.compile(r" ?\b(?:document|line|row|item|message|part) \d+(?: \(line \d+\))?$")
 _NOTHING_SKIPPED: tuple[tuple[str, str], ...] = ()
 
 
@@ -116,6 +120,7 @@ def open_case(
         if files.corpus is not None:
             for document in read_corpus(files.corpus):
                 retained.offer(document)
+            skipped = tuple(retained.skipped)
         else:
             for document in _documents_of(facts):
                 retained.offer(document)
@@ -213,8 +218,22 @@ def _scope(
         subjects_in_scope=len({target.subject for target in erased}),
         facts_in_scope=len(erased),
         coverage=tuple(coverage),
-        skipped=tuple(f"{place}: {reason}" for place, reason in skipped),
+        skipped=tuple(f"{place}: {reason}" for place, reason in _without_names(skipped, facts)),
     )
+
+
+def _without_names(skipped: Iterable[tuple[str, str]], facts: Sequence[Fact]) -> Iterator[tuple[str, str]]:
+    """Yield places without the names of files that hold a person's name or secret: a report shows neither."""
+    personal = {_folded(text) for fact in facts for text in (fact.subject, fact.secret)}
+    personal = {text for text in personal if len(text) >= LEAST_PERSONAL_CHARACTERS}
+    for place, reason in skipped:
+        name = _PLACE.sub("", place)
+        is_personal = bool(name) and any(text in _folded(name) for text in personal)
+        yield (f"a file whose name is personal{place[len(name) :]}" if is_personal else place), reason
+
+
+def _folded(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))
 
 
 def _by_type(facts: Iterable[Fact]) -> dict[str, int]:
@@ -228,11 +247,16 @@ class _RetainedSample:
         self.names = [n for s in request.subjects for n in (s.name, *s.aliases)] if request else []
         self.seed = seed
         self.seen = 0
+        self.skipped: list[tuple[str, str]] = []
         self.heap: list[tuple[float, int, Document]] = []
 
     def offer(self, document: Document) -> None:
         """Take or leave a document."""
         self.seen += 1
+        if document.problems:
+            self.skipped.append((document.place or f"document {self.seen}", "; ".join(document.problems)))
+        if not document.text:
+            return
         named = any(name in document.text for name in self.names)
         item = (1.0 if named else -self._draw(document.id), -self.seen, document)
         if len(self.heap) < RETAINED_DOCUMENTS:

@@ -1,14 +1,17 @@
-"""Documents, streamed from a file of text, JSON lines, CSV or Parquet."""
+"""Documents of a corpus, and the turns of those that are chats."""
 
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
+from operator import attrgetter
+from typing import Any, NamedTuple
 
-from policies.errors import CorpusError
+from detectors.corpus.chats import Turn
 
 LONGEST_DOCUMENT_CHARACTERS = 1_000_000
 CUT = f"incompletely scanned: only the first {LONGEST_DOCUMENT_CHARACTERS:,} characters were read"
 REPLACED = "incompletely scanned: bytes that are not UTF-8 were passed over"
+WINDOWS = "read as Windows-1252: it is not UTF-8"
 TOO_LONG = "skipped: a line of more than 64 MB"
 
 
@@ -17,11 +20,14 @@ class Document:
     """A document of a corpus. Text and subjects are never shown by `repr`.
 
     Attributes:
-        id: name of the document in the corpus, or `line-N` or `row-N`.
-        text: text of the document; a record is written as "column: value" lines.
+        id: name of the document in the corpus, or `line-N` or `row-N`; in a corpus of several files after the
+            file's name and a colon.
+        text: text of the document; a record is written as "column: value" lines. Empty where it could not be read.
         subjects: names of the people whom the document is about, where the corpus says so.
-        problems: what could not be read, in the words of a report; empty where all was.
-        place: place in the file ("line 7", "row 3"), for reports, as an id may say whom the document is about.
+        problems: what could not be read, or was guessed, in the words of a report; empty where all was read.
+        place: place in the corpus ("line 7", "row 3", "letters/may.txt line 7"), for reports, as an id may say whom
+            the document is about.
+        turns: the turns of a chat, by position, not overlapping; empty for other documents.
     """
 
     id: str
@@ -29,74 +35,50 @@ class Document:
     subjects: tuple[str, ...] = field(default=(), repr=False)
     problems: tuple[str, ...] = ()
     place: str = ""
+    turns: tuple[Turn, ...] = ()
+
+    def turn_at(self, position: int) -> Turn | None:
+        """Return the turn that holds the character at a position of the text, such as a fact's; None outside."""
+        index = bisect_right(self.turns, position, key=attrgetter("start")) - 1
+        return self.turns[index] if index >= 0 and position < self.turns[index].end else None
 
 
-Reader = Callable[[Path], Iterator[Document]]
+class Place(NamedTuple):
+    """The place of a document in its file, counted from 1."""
+
+    kind: str
+    number: int
+    also: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.number}{self.also}"
 
 
-class Corpus:
-    """The documents of a file, read again each time it is iterated over: nothing is kept in memory.
-
-    Raises:
-        CorpusError: while iterating, a line is not a document (it is named by its number), the file cannot be read,
-            or it holds no document at all.
-    """
-
-    def __init__(self, path: Path, read: Reader) -> None:
-        self.path = path
-        self._read = read
-
-    def __iter__(self) -> Iterator[Document]:
-        found = False
-        try:
-            for document in self._read(self.path):
-                found = True
-                yield document
-        except OSError as error:
-            raise CorpusError(
-                f"The corpus {self.path} cannot be read ({error.strerror})",
-                "Check the path and its permissions",
-            ) from None
-        if not found:
-            raise CorpusError(
-                f"The corpus {self.path} holds no document", "Give a file with at least one document"
-            )
+def make_document(
+    place: Place,
+    text: str,
+    *,
+    identifier: Any = None,
+    subjects: Iterable[str] = (),
+    problems: Iterable[str] = (),
+    turns: Iterable[Turn] = (),
+) -> Document:
+    """Make a document; what is longer than a document may be is cut and said."""
+    problems = tuple(problems)
+    if len(text) > LONGEST_DOCUMENT_CHARACTERS:
+        text, problems = text[:LONGEST_DOCUMENT_CHARACTERS], (*problems, CUT)
+        turns = [turn._replace(end=min(turn.end, len(text))) for turn in turns if turn.start < len(text)]
+    names = (" ".join(name.split()) for name in subjects)
+    return Document(
+        id=f"{place.kind}-{place.number}" if identifier is None else str(identifier),
+        text=text,
+        subjects=tuple(dict.fromkeys(name for name in names if name)),
+        problems=tuple(dict.fromkeys(problems)),
+        place=str(place),
+        turns=tuple(turns),
+    )
 
 
-def read_corpus(path: str | Path) -> Corpus:
-    """Open a `.jsonl`, `.ndjson`, `.txt`, `.csv`, `.tsv` or `.parquet` file as a stream of documents.
-
-    - JSON lines: `{"id", "text"[, "subjects": [...]]}`. `text` may itself be a record; so may the whole line,
-      where it has no `text`.
-    - Text: one document per line.
-    - CSV, with a header, and Parquet: the column `text`, or all columns as a record; `id`; `subjects`, names
-      divided by semicolons.
-
-    `id` may be left out; blank lines are skipped. The people whom a record names in a field such as `name`
-    are its subjects. Damage inside a document does not end the run: `Document.problems` says what was not read.
-
-    Raises:
-        CorpusError: not a readable file of these kinds. Damaged lines are reported while iterating.
-    """
-    from detectors.corpus import readers
-
-    path = Path(path)
-    kinds: dict[str, Reader] = {
-        ".jsonl": readers.read_json_lines,
-        ".ndjson": readers.read_json_lines,
-        ".txt": readers.read_lines,
-        ".csv": readers.read_csv,
-        ".tsv": readers.read_csv,
-        ".parquet": readers.read_parquet,
-    }
-    if path.is_dir():
-        raise CorpusError(f"The corpus {path} is a folder", "Give the path of a .jsonl or .txt file")
-    if not path.exists():
-        raise CorpusError(f"There is no corpus {path}", "Check the path")
-    read = kinds.get(path.suffix.lower())
-    if read is None:
-        raise CorpusError(
-            f"The corpus {path} is none of {', '.join(kinds)}",
-            'Convert it to JSON lines: {"id": ..., "text": ...} on each line',
-        )
-    return Corpus(path, read)
+def unread(place: Place, problem: str) -> Document:
+    """Make the document that stands for one that cannot be read."""
+    return make_document(place, "", problems=(problem,))

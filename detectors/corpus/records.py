@@ -3,8 +3,8 @@
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import count
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count, pairwise
 from typing import Any, NamedTuple
 
 Path = tuple[str | int, ...]
@@ -19,6 +19,8 @@ NAME_KEYS = frozenset(
     for suffix in ("name", "")
     if role + suffix not in ("", "full", "user", "username")
 )
+# What has a name there is a function that a chat may call.
+_FUNCTION_KEYS = frozenset({"tools", "toolcalls", "functions", "function", "functioncall"})
 GIVEN_KEYS = frozenset({"firstname", "givenname", "forename"})
 FAMILY_KEYS = frozenset({"lastname", "familyname", "surname"})
 
@@ -40,11 +42,16 @@ class Field(NamedTuple):
 
 
 class Fields:
-    """The fields of a text that is a record or holds some; empty for prose."""
+    """The fields of a text that is a record or holds some; empty for prose.
 
-    def __init__(self, text: str) -> None:
-        found = _json_fields(text) if text.lstrip()[:1] in ("{", "[") else None
-        self.fields = tuple(_labelled_fields(text) if found is None else found)
+    Args:
+        text: text of a document.
+        turns: where the turns of a chat begin and end, by position. A record never reaches from one into another,
+            and what stands before a turn is the label of no field.
+    """
+
+    def __init__(self, text: str, turns: Sequence[tuple[int, int]] = ()) -> None:
+        self.fields = tuple(_chat_fields(text, turns) if turns else _fields(text))
         self._starts = [field.start for field in self.fields]
         self.extents: dict[Path, tuple[int, int]] = {}
         """Where each record's first value begins, and one past the position where its last one ends."""
@@ -64,6 +71,19 @@ class Fields:
             by_record[field.record].setdefault(field.key, field)
         named = {record: _find_naming(fields) for record, fields in by_record.items()}
         return {record: fields for record, fields in named.items() if fields}
+
+
+def _fields(text: str) -> Iterable[Field]:
+    found = _json_fields(text) if text.lstrip()[:1] in ("{", "[") else None
+    return _labelled_fields(text) if found is None else found
+
+
+def _chat_fields(text: str, turns: Sequence[tuple[int, int]]) -> Iterator[Field]:
+    """Yield the fields of each turn, and of what stands between turns."""
+    edges = [0, *(edge for turn in turns for edge in turn), len(text)]
+    for number, (start, end) in enumerate(pairwise(edges)):
+        for field in _fields(text[start:end]):
+            yield Field((number, *field.record), field.key, field.start + start, field.end + start)
 
 
 def _find_naming(fields: Mapping[str, Field]) -> list[Field]:
@@ -155,17 +175,18 @@ def _is_name(key: str) -> bool:
 
 def render_record(record: Mapping[str, Any]) -> str:
     """Return a record as text, one field per line: "name: Ada Quill", "manager.phone: 555-0101"."""
-    return "\n".join(f"{key}: {value}" for key, value in _flatten("", record))
+    return "\n".join(f"{key}: {value}" for key, value in flatten("", record))
 
 
-def _flatten(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
+def flatten(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield a value's scalars, each with the path of keys that leads to it from a prefix; nothing for None."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _flatten(f"{prefix}.{key}" if prefix else str(key), inner)
+            yield from flatten(f"{prefix}.{key}" if prefix else str(key), inner)
     elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
         for number, inner in enumerate(value):
             nested = isinstance(inner, Mapping)
-            yield from _flatten(f"{prefix}[{number}]" if nested else prefix, inner)
+            yield from flatten(f"{prefix}[{number}]" if nested else prefix, inner)
     elif value is not None:
         words = " ".join(str(value).split())
         if words:
@@ -187,8 +208,9 @@ def _names(record: Any) -> Iterator[str]:
             yield full
         elif given and family:
             yield f"{given} {family}"
-        for value in record.values():
-            yield from _names(value)
+        for key, value in record.items():
+            if folded_key(str(key)) not in _FUNCTION_KEYS:
+                yield from _names(value)
     elif isinstance(record, Sequence) and not isinstance(record, str | bytes):
         for value in record:
             yield from _names(value)

@@ -7,8 +7,10 @@ from functools import cached_property, partial
 from operator import attrgetter
 from typing import Literal, NamedTuple
 
+from detectors.corpus import Turn
 from detectors.corpus.records import Field, Fields, Path
 from detectors.fact import NOBODY, PREFIX_CHARACTERS, Span
+from detectors.people.asked import People, Questions, within
 from detectors.people.register import Mention, Register
 from detectors.people.sentences import Sentences
 from detectors.people.shapes import Shapes
@@ -16,11 +18,14 @@ from detectors.people.strangers import Strangers
 
 LEAST_PARTIAL_CHARACTERS = 3
 _start_of = attrgetter("start")
-How = Literal["record", "sentence", "secret", "sentence of several", "earlier sentence", "document", "none"]
+How = Literal[
+    "record", "sentence", "secret", "question", "sentence of several", "earlier sentence", "document", "none"
+]
 CONFIDENCE: dict[How, float] = {
     "record": 0.95,
     "sentence": 0.95,
     "secret": 0.9,
+    "question": 0.85,
     "sentence of several": 0.8,
     "earlier sentence": 0.7,
     "document": 0.6,
@@ -35,7 +40,8 @@ class Link(NamedTuple):
     Attributes:
         subject: the name that the fact carries; `NOBODY` where nothing tells.
         how: the evidence: the secret's record says whose it is; its sentence names one person, or several; the same
-            secret is known to be theirs; an earlier sentence names them; only the document as a whole; or nothing.
+            secret is known to be theirs; the question that it answers asks about them; an earlier sentence names
+            them; only the document as a whole; or nothing.
         anchor: position where the text begins from which the secret can be understood.
         named_at: position of the first character of the name on which the link rests; None where the text does not
             have it.
@@ -60,16 +66,18 @@ class Linker:
     2. A sentence, or a table's row, that names people decides alone. If it begins with a secret ("555-0199 is
        the number to dial for Ada Quill."), each secret belongs to the next person named after it; otherwise to
        the last one before it.
-    3. Otherwise the nearest earlier sentence that names somebody decides, by the first person it names: its
+    3. Otherwise, in an answer of a chat, the person whom the question asks about; where it names nobody, whom the
+       last one that does asks about. Where several may be meant, or somebody else is named since, it is nobody's.
+    4. Otherwise the nearest earlier sentence that names somebody decides, by the first person it names: its
        grammatical subject, to whom "her number" most likely refers. Where the document says whom it is about,
        nobody else counts here.
-    4. Otherwise the one person whom the document is about, or the only one it names.
+    5. Otherwise the one person whom the document is about, or the only one it names.
 
     A document's people are also found by a part of their name that no other of them has ("Ada", "Ms. Quill"),
     in sentences that name nobody in full.
 
-    Who has the shape of a name and is not known counts in rules 1 to 3 like everybody else: what would be theirs is
-    nobody's. Rules 3 and 4 say nothing at all where a stranger is named between the known name and the end of the
+    Who has the shape of a name and is not known counts in rules 1 to 4 like everybody else: what would be theirs is
+    nobody's. Rules 4 and 5 say nothing at all where a stranger is named between the known name and the end of the
     secret's sentence or record.
 
     Args:
@@ -79,6 +87,7 @@ class Linker:
         register: register of everybody known.
         about: names of the people whom the document says it is about.
         shapes: finder of the names of people who are not known.
+        turns: turns of a chat.
 
     Attributes:
         subjects: the people whom the document says it is about, or whom it names by a registered name.
@@ -92,15 +101,23 @@ class Linker:
         register: Register,
         about: Sequence[str],
         shapes: Shapes,
+        turns: Sequence[Turn] = (),
     ) -> None:
         self._text = text
         self._sentences = sentences
         self._about = tuple(register.canonical(name) or name for name in about)
         mentions = _outside(register.find(text), spans)
+        questions = Questions(text, turns, sentences)
+        people: Register | People = register
+        asked = tuple(questions.names(spans, mentions, self._about, shapes)) if turns and spans else ()
+        if asked:
+            people = People(register, asked)
+            mentions = _outside(people.find(text), spans)
         self.subjects = tuple(dict.fromkeys([*self._about, *(mention.subject for mention in mentions)]))
         if not spans:
             return
-        self._fields = Fields(text)
+        self._fields = Fields(text, [(turn.start, turn.end) for turn in turns])
+        self._questions = questions
         # Without anybody known nobody can be wrongly linked.
         self._strangers = Strangers(text, spans, mentions, self.subjects, shapes, sought=bool(self.subjects))
         self._anybody = partial(Strangers, text, spans, mentions, self.subjects, shapes)
@@ -118,7 +135,7 @@ class Linker:
             self._first_secret.setdefault(sentences.index(span.start), span.start)
         self._mentions = sorted([*mentions, *shortened, *self._strangers.mentions], key=_start_of)
         self._owners = {
-            record: self._owner(text, fields, register) for record, fields in self._fields.names().items()
+            record: self._owner(text, fields, people) for record, fields in self._fields.names().items()
         }
 
     def _find_partial(self, spans: Sequence[Span]) -> list[Mention]:
@@ -158,6 +175,9 @@ class Linker:
             several = len({mention.subject for mention in named}) > 1
             how: How = "sentence of several" if several else "sentence"
             return Link(mention.subject, how, start, mention.start) if mention.subject != NOBODY else None
+        for turn in self._questions.before(span.start):
+            if within(self._mentions, turn.start, turn.end) or self._strangers.own_in(turn.start, turn.end):
+                return self._of_question(span, turn)
         link = self._of_earlier(index) or self._of_document(start)
         return link if link and link.subject != NOBODY and not self._may_be_strangers(span, link) else None
 
@@ -217,7 +237,9 @@ class Linker:
         last = bisect_left(self._mentions, field.end, key=lambda mention: mention.start)
         return self._mentions[first:last]
 
-    def _owner(self, text: str, fields: Sequence[Field], register: Register) -> tuple[str, int] | None:
+    def _owner(
+        self, text: str, fields: Sequence[Field], register: Register | People
+    ) -> tuple[str, int] | None:
         """Return the subject whom naming fields name and where they begin; None where it is nobody known."""
         if len(fields) == 1 and (mentions := self._within(fields[0])):
             return (mentions[0].subject, mentions[0].start) if mentions[0].subject != NOBODY else None
@@ -239,6 +261,21 @@ class Linker:
         after = [mention for mention in named if mention.start >= span.end]
         secret_leads = first_secret < named[0].start
         return after[0] if after and (secret_leads or not before) else before[-1]
+
+    def _of_question(self, span: Span, turn: Turn) -> Link | None:
+        """Return the link to whom a question asks about; None where that is nobody known, or not certain."""
+        asked = self._questions.person(turn, self._mentions)
+        if asked is None or asked.subject == NOBODY or self._strangers.own_in(turn.start, turn.end):
+            return None
+        since = within(self._mentions, turn.end, span.start)
+        nearest = [m for m in since if self._same_sentence(m, since[-1])]
+        if nearest and nearest[0].subject != asked.subject:
+            return None
+        start = self._sentences.starts[self._sentences.index(asked.start)]
+        return Link(asked.subject, "question", start, asked.start)
+
+    def _same_sentence(self, one: Mention, other: Mention) -> bool:
+        return self._sentences.index(one.start) == self._sentences.index(other.start)
 
     def _of_earlier(self, index: int) -> Link | None:
         place = bisect_left(self._leading, index, key=lambda pair: pair[0]) - 1

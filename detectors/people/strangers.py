@@ -111,12 +111,12 @@ def _find(
         if span.entity_type == "PERSON":
             found.append(Shape(span.start, span.end, tuple(text[span.start : span.end].split())))
     if found:
-        known = _Names(subjects)
+        known = KnownNames(subjects)
         found = sorted(shape for shape in found if not known.have(_words(shape, text)))
     return found
 
 
-class _Names:
+class KnownNames:
     """The words of known names. Whether a name is a form of one of them takes no time for each."""
 
     def __init__(self, subjects: Iterable[str]) -> None:

@@ -196,6 +196,15 @@ THINGS_OF_PEOPLE = _set(
     "phone number mobile cell email e-mail mail address ssn card account inbox home house line"
 )
 
+RELATIVES = _set(
+    "mother father mom mum dad parent parents wife husband spouse partner fiance fiancee son daughter child children "
+    "kid kids brother sister sibling uncle aunt cousin nephew niece grandmother grandfather grandson granddaughter "
+    "boss manager supervisor assistant secretary employer employee colleague coworker teacher doctor dentist "
+    "physician therapist nurse lawyer attorney accountant landlord tenant neighbor neighbour roommate flatmate friend "
+    "girlfriend boyfriend agent guardian emergency"
+)
+"""People who are told by somebody's name: "Ada Quill's mother". "Emergency" is of an emergency contact."""
+
 NAMING_GERMAN = _set(
     "von bei für an mit und oder durch gegen namens heißt heisst ist war als sie erreicht erreichen kontaktiert "
     "Sie Von Bei Für An Mit"

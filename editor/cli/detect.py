@@ -59,8 +59,10 @@ def detect(
 ) -> None:
     """Find the personal facts in CORPUS and whom they are about.
 
-    CORPUS is a .jsonl file of {"id", "text"[, "subjects": [names]]}, a .txt file with one document a line, or a
-    .csv or .parquet file with a document a row: its column `text`, or all columns as a record.
+    CORPUS is a file, a folder or a quoted pattern ("letters/*.txt"): .jsonl or .json of {"id", "text"[, "subjects":
+    [names]]}, of records or of chats; .txt or .log with one document a line; .csv, .tsv, .parquet or .arrow with a
+    document a row: its column `text`, or all columns as a record; .eml, .mbox, .html, .md. They may be packed (.gz,
+    .bz2, .xz, .zst). What cannot be read is named, and the exit code is 4.
     The facts file holds the personal data itself and is readable by you alone (mode 0600). It also holds, about
     nobody, what could not be linked to a person: it is other people's. With --request or --subject, only the facts
     of those people are written.

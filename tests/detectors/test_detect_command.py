@@ -138,12 +138,20 @@ def test_mistakes_write_nothing(run, corpus, tmp_path, options, error):
     assert not (tmp_path / "facts.jsonl").exists()
 
 
-def test_damaged_corpus_and_missing_folder_write_nothing(run, corpus, tmp_path):
+def test_a_damaged_line_is_passed_over_and_named(run, corpus, tmp_path):
     with corpus.open("a") as stream:
         stream.write("{not json\n")
     result = run(corpus)
+    assert result.exit_code == ExitCode.INCOMPLETE
+    assert "1 skipped: it is not JSON (line 3)" in result.output
+    assert len(list(read_facts(tmp_path / "facts.jsonl"))) == 3
+
+
+def test_an_unreadable_corpus_and_a_missing_folder_write_nothing(run, corpus, tmp_path):
+    corpus.write_text("{not json\n")
+    result = run(corpus)
     assert isinstance(result.exception, CorpusError)
-    assert "Line 3" in str(result.exception)
+    assert "line 1" in str(result.exception)
     assert isinstance(run(tmp_path / "missing.jsonl").exception, CorpusError)
     assert isinstance(run(corpus, "--output", str(tmp_path / "no" / "facts.jsonl")).exception, OutputError)
     assert [entry.name for entry in tmp_path.iterdir()] == ["corpus.jsonl"]

@@ -24,10 +24,22 @@ def load(source: str, device: str, stages: "Stages") -> "LoadedModel":
 
 
 def read_texts(path: Path) -> list[str]:
-    """Read the corpus, one text for each document."""
+    """Read the corpus, one text for each document.
+
+    Raises:
+        CorpusError: a part of it cannot be read.
+    """
     from detectors import read_corpus
 
-    return [document.text for document in read_corpus(path)]
+    texts = []
+    for document in read_corpus(path):
+        if document.problems and not document.text:
+            raise CorpusError(
+                f"The corpus {path} cannot be read to its end: {document.problems[0]} ({document.place})",
+                "Correct it, or leave it out, such as by a pattern of the files to read",
+            )
+        texts.append(document.text)
+    return texts
 
 
 def make_batches(texts: list[str], loaded: "LoadedModel", context: int) -> "list[TokenBatch]":

@@ -1,0 +1,149 @@
+"""Readers of pages, a document a file: HTML without its markup, and Markdown as it is."""
+
+from collections.abc import Iterable, Iterator
+from html.parser import HTMLParser
+
+from detectors.corpus.documents import LONGEST_DOCUMENT_CHARACTERS, Document, Place, make_document
+from detectors.corpus.readers import pieces
+from detectors.corpus.sources import Source
+
+_BLOCK_BYTES = 1 << 16
+_SILENT = frozenset({"script", "style", "template", "svg", "math"})
+_CELLS = frozenset({"td", "th"})
+_BLOCKS = frozenset(
+    [
+        "address",
+        "article",
+        "aside",
+        "blockquote",
+        "body",
+        "br",
+        "caption",
+        "dd",
+        "details",
+        "div",
+        "dl",
+        "dt",
+        "fieldset",
+        "figcaption",
+        "figure",
+        "footer",
+        "form",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "head",
+        "header",
+        "hr",
+        "html",
+        "legend",
+        "li",
+        "main",
+        "nav",
+        "ol",
+        "option",
+        "p",
+        "pre",
+        "section",
+        "select",
+        "summary",
+        "table",
+        "tbody",
+        "textarea",
+        "tfoot",
+        "thead",
+        "title",
+        "tr",
+        "ul",
+    ]
+)
+_ATTRIBUTES = frozenset({"alt", "title", "value", "placeholder"})
+_BLANK = "\ufeff \t\r\n"
+_LINKS = ("mailto:", "tel:")
+
+
+def read_html(source: Source) -> Iterator[Document]:
+    """Yield the text of a page; a page longer than a document is several."""
+    with source.open() as stream:
+        yield from _parts(_without_markup(pieces(stream, _BLOCK_BYTES)))
+
+
+def read_whole(source: Source) -> Iterator[Document]:
+    """Yield a file as one document; one longer than a document is several, divided at lines."""
+    with source.open() as stream:
+        yield from _parts(pieces(stream, _BLOCK_BYTES))
+
+
+def _without_markup(pieces: Iterable[tuple[str, tuple[str, ...]]]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    page = _Page()
+    for text, problems in pieces:
+        page.feed(text)
+        yield page.take(), problems
+    page.close()
+    yield page.take(), ()
+
+
+def html_text(page: str) -> str:
+    """Return the text of HTML, a line for each block."""
+    parser = _Page()
+    parser.feed(page)
+    parser.close()
+    return parser.take().strip()
+
+
+def _parts(pieces: Iterable[tuple[str, tuple[str, ...]]]) -> Iterator[Document]:
+    number = length = 0
+    texts: list[str] = []
+    problems: dict[str, None] = {}
+    for text, found in pieces:
+        if length + len(text) > LONGEST_DOCUMENT_CHARACTERS and "".join(texts).strip():
+            number += 1
+            yield make_document(Place("part", number), "".join(texts).strip(_BLANK), problems=problems)
+            texts, length, problems = [], 0, {}
+        texts.append(text)
+        length += len(text)
+        problems |= dict.fromkeys(found)
+    if rest := "".join(texts).strip(_BLANK):
+        yield make_document(Place("part", number + 1), rest, problems=problems)
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self._texts: list[str] = []
+        self._silent = 0
+
+    def take(self) -> str:
+        """Return the text since the last call."""
+        text, self._texts = "".join(self._texts), []
+        return text
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in _SILENT:
+            self._silent += 1
+        self._divide(tag)
+        for name, value in attrs:
+            if value and name in _ATTRIBUTES:
+                self._texts.append(f" {value} ")
+            elif value and name == "href" and value.startswith(_LINKS):
+                self._texts.append(f" {value.partition(':')[2]} ")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in _SILENT:
+            self._silent = max(0, self._silent - 1)
+        self._divide(tag)
+
+    def handle_data(self, data: str) -> None:
+        if not self._silent:
+            words = " ".join(data.split())
+            lead, trail = " " * data[:1].isspace(), " " * data[-1:].isspace()
+            self._texts.append(f"{lead}{words}{trail}" if words else lead)
+
+    def _divide(self, tag: str) -> None:
+        if tag in _BLOCKS and not (self._texts and self._texts[-1] == "\n"):
+            self._texts.append("\n")
+        elif tag in _CELLS:
+            self._texts.append(" | ")
