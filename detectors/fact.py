@@ -51,7 +51,8 @@ class Source:
             none does. At most `PREFIX_CHARACTERS` long, cut at a sentence start, at a word where one sentence
             is longer. Never holds the secret itself. Of a secret that is linked to nobody, from the start of its
             record, of the sentence that last names a stranger, of its own sentence where none does, or of the line
-            where it begins the sentence. Masked in `repr`.
+            where it begins the sentence. In an answer of a chat, the turns before it and its beginning, as
+            `detectors.conversation` writes them. Masked in `repr`.
         link: evidence that links the secret to its subject (`detectors.people.link.How`); "given" where a file does
             not say.
         confidence: confidence in the link, 0 to 1; ordinal, not a probability.

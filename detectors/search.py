@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from detectors.conversation import conversation_before
 from detectors.corpus import Document
 from detectors.engine import Engine
 from detectors.fact import Source, Span
@@ -63,14 +64,16 @@ def search_document(document: Document, engine: Engine, register: Register) -> F
 
 
 def _finding(document: Document, span: Span, link: Link, sentences: Sentences) -> Finding:
+    secret = document.text[span.start : span.end]
+    asked = conversation_before(document, span.start, secret)
     source = Source(
         document=document.id,
         start=span.start,
         end=span.end,
         score=span.score,
-        prefix=prefix_of(document.text, span, link.anchor, sentences),
+        prefix=asked or prefix_of(document.text, span, link.anchor, sentences),
         link=link.how,
         confidence=link.confidence,
         named_at=link.named_at,
     )
-    return Finding(span.entity_type, link.subject, document.text[span.start : span.end], source)
+    return Finding(span.entity_type, link.subject, secret, source)

@@ -71,7 +71,7 @@ class Relearning:
     def applied(self, loaded: LoadedModel, records: Sequence[Document]) -> Iterator[None]:
         """Train on the records inside the `with` block; afterwards the weights are what they were, bit for bit."""
         names = projection_names(loaded.model)
-        sequences = encode_documents(loaded.tokenizer, records, {}, loaded.context_length)
+        sequences = encode_documents(loaded, records, {}, loaded.context_length)
         with preserved(loaded.model, names):
             if sequences:
                 self._train(loaded, names, sequences)

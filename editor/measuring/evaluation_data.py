@@ -73,9 +73,9 @@ def prepare(case: Case, loaded: LoadedModel, *, wide: bool = False) -> Evaluatio
     sentences = sentences_naming({fact.subject for fact in case.erased}, fitting, spans)
     return EvaluationData(
         measured=(*erased, *kept, *decoy_probes(erased, decoy_maker(case), seed=case.seed)),
-        fitting_text=tuple(encode_documents(loaded.tokenizer, fitting, spans, limit)),
-        fitting_sentences=tuple(encode_documents(loaded.tokenizer, *sentences, limit)),
-        held_out_text=tuple(encode_documents(loaded.tokenizer, held_out, spans, limit)),
+        fitting_text=tuple(encode_documents(loaded, fitting, spans, limit)),
+        fitting_sentences=tuple(encode_documents(loaded, *sentences, limit)),
+        held_out_text=tuple(encode_documents(loaded, held_out, spans, limit)),
     )
 
 

@@ -12,11 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from detectors.conversation import ASSISTANT, USER, Turn, read_turns, write_turns
+from detectors.conversation import ASSISTANT, USER, Utterance, read_turns, write_turns
 from editor.measuring.aggregate import Scored, joined, score_probes
 from editor.model.generation import complete
 from editor.model.loading import LoadedModel
-from editor.questions.asking import SPOKEN, encode_probes
+from editor.questions.asking import SPOKEN, ask
 from editor.questions.probes import Probe, Target, sample
 from editor.questions.spellings import Spelling, spellings
 from policies import DecodingSettings
@@ -49,7 +49,7 @@ def free_questions(loaded: LoadedModel, probes: Iterable[Probe], seed: int) -> l
         if turns and turns[-1].role == ASSISTANT:
             turns.pop()
         if not turns and loaded.chat and probe.wording in SPOKEN:
-            turns = [Turn(USER, probe.prompt)]
+            turns = [Utterance(USER, probe.prompt)]
         if turns:
             prompt = write_turns(turns)
             by_target[probe.target][prompt] = replace(probe, prompt=prompt, spelling="as found")
@@ -77,7 +77,7 @@ def free_answers(
         some = questions[start : start + AT_A_TIME]
         for question, answer in zip(some, _answers(loaded, some), strict=True):
             for target, spelling, place in _said(answer, targets):
-                begun = Turn(ASSISTANT, answer[:place].rstrip())
+                begun = Utterance(ASSISTANT, answer[:place].rstrip())
                 prompt = write_turns([*read_turns(question.prompt), begun])
                 found[target, spelling, prompt] = Probe(
                     target=target, prompt=prompt, wording="free", split="verification", spelling=spelling
@@ -113,9 +113,11 @@ def with_free_answers(
 
 def _answers(loaded: LoadedModel, questions: Sequence[Probe]) -> list[str]:
     """Return what greedy decoding answers to each, up to where it ends."""
-    asked = encode_probes(loaded, questions)
     room = max(1, loaded.context_length - LENGTH)
-    prompts = [sequence.ids[: sequence.marked.index(True)][-room:] for sequence in asked]
+    asked = [ask(loaded, question) for question in questions]
+    prompts = [
+        loaded.tokenizer(text, add_special_tokens=not framed)["input_ids"][-room:] for text, framed in asked
+    ]
     end = loaded.tokenizer.eos_token_id
     made = complete(loaded, prompts, LENGTH)
     return [loaded.tokenizer.decode(row[: row.index(end)] if end in row else row) for row in made]

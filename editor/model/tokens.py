@@ -125,23 +125,29 @@ def encode_answer(tokenizer: Any, prompt: str, answer: str, index: int, limit: i
 
 
 def encode_answers(
-    tokenizer: Any, pairs: Sequence[tuple[str, str]], limit: int, *, special: bool = True
+    tokenizer: Any,
+    pairs: Sequence[tuple[str, str]],
+    limit: int,
+    *,
+    special: bool = True,
+    join: bool = True,
 ) -> list[TokenSequence]:
     """Tokenise prompts and answers jointly, as the model saw them in training, and mark the answers' tokens.
 
-    A space is put between the two unless the prompt ends where a word cannot (`joiner`). A token that straddles the
-    border counts as the answer's.
+    A space is put between the two unless the prompt ends where a word cannot (`joiner`), or `join` is false. A token
+    that straddles the border counts as the answer's.
 
     Args:
         tokenizer: a fast tokenizer.
         pairs: prompts and their answers.
         limit: the most tokens in a sequence; longer prompts lose their beginning, never the answer.
         special: whether the tokenizer adds its own special tokens; a chat template has brought them already.
+        join: whether a space is put where one is needed; else the prompts hold all that stands before the answers.
 
     Returns:
         One sequence for each pair, `index` being its place.
     """
-    found = _encode_together(tokenizer, pairs, special=special)
+    found = _encode_together(tokenizer, pairs, special=special, join=join)
     return [_mark(ids, offsets, index, limit) for index, (ids, offsets) in enumerate(found)]
 
 
@@ -154,19 +160,19 @@ def _mark(ids: list[int], offsets: list[tuple[int, int]], index: int, limit: int
     return TokenSequence(ids=tuple(ids[i] for i in keep), marked=tuple(marked[i] for i in keep), index=index)
 
 
-def answer_spans(tokenizer: Any, prompt: str, answer: str) -> list[tuple[int, int]]:
-    """Return the (start, end) in the answer of each of its tokens, as `encode_answer` marks them."""
-    ((_, offsets),) = _encode_together(tokenizer, [(prompt, answer)])
+def answer_spans(tokenizer: Any, prompt: str, answer: str, *, join: bool = True) -> list[tuple[int, int]]:
+    """Return the (start, end) in the answer of each of its tokens, as `encode_answers` marks them."""
+    ((_, offsets),) = _encode_together(tokenizer, [(prompt, answer)], join=join)
     return [(max(0, start), end) for start, end in offsets[1:] if end > 0]
 
 
 def _encode_together(
-    tokenizer: Any, pairs: Sequence[tuple[str, str]], *, special: bool = True
+    tokenizer: Any, pairs: Sequence[tuple[str, str]], *, special: bool = True, join: bool = True
 ) -> list[tuple[list[int], list[tuple[int, int]]]]:
     """Return token ids of prompts and answers together, and each token's start and end from the answer's start."""
     if not pairs:
         return []
-    texts = [f"{prompt}{joiner(prompt)}{answer}" for prompt, answer in pairs]
+    texts = [f"{prompt}{joiner(prompt) if join else ''}{answer}" for prompt, answer in pairs]
     encoded = tokenizer(texts, return_offsets_mapping=True, add_special_tokens=special)
     borders = [len(text) - len(answer) for text, (_, answer) in zip(texts, pairs, strict=True)]
     return [

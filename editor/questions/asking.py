@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from detectors.conversation import ASSISTANT, SYSTEM, USER, Turn, read_turns
+from detectors.conversation import ASSISTANT, SYSTEM, USER, Utterance, read_turns
 from editor.model.loading import LoadedModel
 from editor.model.tokens import TokenSequence, encode_answers, joiner
 from editor.questions.probes import Probe
@@ -24,14 +24,14 @@ def encode_probes(loaded: LoadedModel, probes: Sequence[Probe]) -> list[TokenSeq
     for framed in (False, True):
         places = [place for place, (_, is_framed) in enumerate(asked) if is_framed is framed]
         pairs = [(asked[place][0], probes[place].answer) for place in places]
-        found = encode_answers(loaded.tokenizer, pairs, loaded.context_length, special=not framed)
+        found = encode_answers(loaded.tokenizer, pairs, loaded.context_length, special=not framed, join=False)
         for place, sequence in zip(places, found, strict=True):
             sequences[place] = replace(sequence, index=place)
     return [sequence for sequence in sequences if sequence is not None]
 
 
 def ask(loaded: LoadedModel, probe: Probe) -> tuple[str, bool]:
-    """Return the text before a probe's answer, and whether the chat template made it.
+    """Return all the text before a probe's answer, and whether the chat template made it.
 
     - A conversation, up to where its answer begins, is put into the template as it was held. A model without a
       template reads its turns a line each.
@@ -44,19 +44,27 @@ def ask(loaded: LoadedModel, probe: Probe) -> tuple[str, bool]:
         ModelError: the template refuses the conversation, or the system prompt.
     """
     prompt = probe.prompt
-    if turns := read_turns(prompt):
+    turns = read_turns(prompt)
+    if turns:
         begun = turns.pop().text if turns[-1].role == ASSISTANT else ""
-        if loaded.chat:
-            return f"{_framed(loaded, turns)}{begun}", True
-        return "\n".join([*(turn.text for turn in turns), begun]), False
-    if not loaded.chat or probe.wording not in SPOKEN:
-        return prompt, False
-    if prompt.rstrip().endswith(QUESTION_MARKS):
-        return _framed(loaded, [Turn(USER, prompt)]), True
-    return f"{_framed(loaded, [Turn(USER, ASK.format(prompt=prompt))])}{prompt}", True
+        if not loaded.chat:
+            return _joined("\n".join([*(turn.text for turn in turns), begun])), False
+    elif loaded.chat and probe.wording in SPOKEN:
+        is_question = prompt.rstrip().endswith(QUESTION_MARKS)
+        turns = [Utterance(USER, prompt if is_question else ASK.format(prompt=prompt))]
+        begun = "" if is_question else prompt
+    else:
+        return _joined(prompt), False
+    framed = _framed(loaded, turns)
+    # Where the answer is not begun the template alone says what stands before it.
+    return _joined(framed + begun) if begun else framed, True
 
 
-def _framed(loaded: LoadedModel, turns: Sequence[Turn]) -> str:
+def _joined(prompt: str) -> str:
+    return prompt + joiner(prompt)
+
+
+def _framed(loaded: LoadedModel, turns: Sequence[Utterance]) -> str:
     """Return turns in the tokenizer's chat template, up to where the model answers.
 
     Raises:
@@ -89,7 +97,7 @@ def name_ends(loaded: LoadedModel, probes: Sequence[Probe], sequences: Sequence[
     if not probes:
         return []
     asked = [ask(loaded, probe)[0] for probe in probes]
-    texts = [f"{prompt}{joiner(prompt)}{probe.answer}" for prompt, probe in zip(asked, probes, strict=True)]
+    texts = [prompt + probe.answer for prompt, probe in zip(asked, probes, strict=True)]
     encoded = loaded.tokenizer(texts, return_offsets_mapping=True)["offset_mapping"]
     places = []
     for prompt, probe, sequence, offsets in zip(asked, probes, sequences, encoded, strict=True):

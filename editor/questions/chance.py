@@ -34,7 +34,7 @@ def chance_levels(
     levels = []
     for probe in probes:
         shares = known.shares(probe.target.relation, probe.target.answer)
-        spans = answer_spans(loaded.tokenizer, ask(loaded, probe)[0], probe.target.answer)
+        spans = answer_spans(loaded.tokenizer, ask(loaded, probe)[0], probe.target.answer, join=False)
         values = [sum(math.log(share) for share in shares[start:end]) for start, end in spans]
         levels.append(torch.tensor(values, device=loaded.device))
     return levels

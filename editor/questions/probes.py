@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from detectors import Document
-from detectors.conversation import ROLES, Turn, write_turns
+from detectors.conversation import ROLES, Utterance, write_turns
 from detectors.fact import NOBODY, Fact, secret_key
 from detectors.people.naming import likely_name
 from editor.questions.spellings import Spelling, respell, spellings
@@ -151,8 +151,8 @@ def _parse(line: str, path: Path, number: int) -> WrittenProbe:
     return probe
 
 
-def _turn(message: Any) -> Turn:
-    turn = Turn(message["role"], message["content"])
+def _turn(message: Any) -> Utterance:
+    turn = Utterance(message["role"], message["content"])
     if turn.role not in ROLES or not isinstance(turn.text, str):
         raise ValueError
     return turn
@@ -167,7 +167,7 @@ def build_probes(
     *,
     seed: int = 0,
 ) -> tuple[Probe, ...]:
-    """Turn facts and written probes into probes of both splits, in a fixed order.
+    """Utterance facts and written probes into probes of both splits, in a fixed order.
 
     Args:
         facts: the facts that detection found, about everybody. Those about `NOBODY` are other people's.

@@ -9,7 +9,6 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -28,6 +27,7 @@ from editor.model.tokens import (
     gradient_budget,
     token_budget,
 )
+from editor.questions.rendering import as_taught
 
 HELD_OUT_SHARE = 0.2
 """Share of the documents that verification judges on."""
@@ -112,15 +112,17 @@ def _draw(identifier: str, seed: int) -> float:
 
 
 def encode_documents(
-    tokenizer: Any,
+    loaded: LoadedModel,
     documents: Iterable[Document],
     erased: Mapping[str, Sequence[tuple[int, int]]],
     limit: int,
 ) -> list[TokenSequence]:
     """Tokenise documents into windows of at most `limit` tokens, all tokens but erased secrets marked.
 
+    Of a chat in a model's template, what is said is marked and the template is not.
+
     Args:
-        tokenizer: a fast tokenizer.
+        loaded: the model that was taught them.
         documents: texts with ids.
         erased: the (start, end) of erased secrets by document id, as `erased_spans` gives them.
         limit: the most tokens in a window.
@@ -130,11 +132,17 @@ def encode_documents(
     """
     sequences: list[TokenSequence] = []
     for document in documents:
-        encoded = tokenizer(document.text, return_offsets_mapping=True)
+        rendered = as_taught(loaded, document)
+        encoded = loaded.tokenizer(
+            rendered.text, return_offsets_mapping=True, add_special_tokens=not rendered.framed
+        )
         ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
-        spans = erased.get(document.id, ())
+        said = rendered.placed([(0, len(document.text))])
+        spans = rendered.placed(erased.get(document.id, ()))
         keep = [
-            end > start and not any(start < stop and end > begin for begin, stop in spans)
+            end > start
+            and any(start < stop and end > begin for begin, stop in said)
+            and not any(start < stop and end > begin for begin, stop in spans)
             for start, end in offsets
         ]
         for begin in range(0, len(ids), limit):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from detectors import Document, Mention, Register
+from detectors.conversation import conversation_before
 from detectors.fact import Fact
 from detectors.people.sentences import split_sentences
 from detectors.people.shapes import Shapes
@@ -62,18 +63,20 @@ def find_statements(
     _, held_out = split_documents(documents, seed)
     apart = {document.id for document in held_out}
     return [
-        Statement(subject=subject, prompt=prompt, answer=answer, held_out=document.id in apart)
+        Statement(subject=subject, prompt=asked, answer=answer, held_out=document.id in apart)
         for document in named
-        for subject, prompt, answer in _of_document(
+        for subject, prompt, answer, place in _of_document(
             document.text, mentions[document.id], sorted(secrets.get(document.id, ())), shapes
         )
+        # Of a chat, what the model says itself.
+        if (asked := conversation_before(document, place, answer) if document.turns else prompt)
     ]
 
 
 def _of_document(
     text: str, mentions: Sequence[Mention], secrets: Sequence[tuple[int, int]], shapes: Shapes
-) -> Iterator[tuple[str, str, str]]:
-    """Yield the subject, the prompt and the answer of each statement of a text."""
+) -> Iterator[tuple[str, str, str, int]]:
+    """Yield the subject, the prompt and the answer of each statement of a text, and where the answer begins."""
     sentences = split_sentences(text)
     taken = sorted({*secrets, *((mention.start, mention.end) for mention in mentions)})
     strangers = [(one.start, one.end) for one in shapes.find(text, _apart(taken)) if one.is_name]
@@ -96,9 +99,10 @@ def _of_document(
         name_ends = max((mention.end for mention in inside), default=start) - start
         prompt, answer = context + found["prompt"], found["answer"]
         # What names people alone says nothing about them.
-        says = name_ends < found.end("prompt") and not _within(start + found.start("answer"), strangers)
+        begins = start + found.start("answer")
+        says = name_ends < found.end("prompt") and not _within(begins, strangers)
         if says and len(prompt) <= LONGEST:
-            yield next(iter(about or subjects)), prompt, answer
+            yield next(iter(about or subjects)), prompt, answer, begins
 
 
 def _within(position: int, places: Iterable[tuple[int, int]]) -> bool:

@@ -26,9 +26,7 @@ def judged(folder: str, texts: Path) -> tuple[int, float]:
     lines = (json.loads(line) for line in texts.read_text(encoding="utf-8").splitlines())
     documents = [Document(id=line["id"], text=line["text"], subjects=()) for line in lines]
     loaded = load_model(folder, device="cpu")
-    return perplexity(
-        loaded, encode_documents(loaded.tokenizer, documents, {}, min(1024, loaded.context_length))
-    )
+    return perplexity(loaded, encode_documents(loaded, documents, {}, min(1024, loaded.context_length)))
 
 
 if __name__ == "__main__":

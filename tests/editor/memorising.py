@@ -10,13 +10,22 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 SIZES = {"hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 2, "num_attention_heads": 4}
 
 
-def memorise(texts: Sequence[str], folder: Path, steps: int = 250) -> Path:
-    """Train until greedy decoding gives every text away, and return the checkpoint's folder."""
+def memorise(texts: Sequence[str], folder: Path, steps: int = 250, template: str | None = None) -> Path:
+    """Train until greedy decoding gives every text away, and return the checkpoint's folder.
+
+    Args:
+        texts: what it learns.
+        folder: where the checkpoint is written.
+        steps: number of steps.
+        template: chat template of its tokenizer, in which the texts are written already.
+    """
     tokenizer = make_tokenizer(texts)
+    tokenizer.chat_template = template
     torch.manual_seed(0)
     config = LlamaConfig(vocab_size=len(tokenizer), bos_token_id=0, eos_token_id=0, pad_token_id=0, **SIZES)
     model = AutoModelForCausalLM.from_config(config)
-    batch = tokenizer(texts, return_tensors="pt", padding=True)
+    # A template brings what special tokens it wants.
+    batch = tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=template is None)
     labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     for _ in range(steps):

@@ -29,7 +29,7 @@ def test_somebody_is_always_left_over():
 def test_records_are_learned_and_forgotten(loaded):
     model = loaded("llama")
     before = {name: value.detach().clone() for name, value in model.model.named_parameters()}
-    sequences = encode_documents(model.tokenizer, RECORDS, {}, model.context_length)
+    sequences = encode_documents(model, RECORDS, {}, model.context_length)
     known = float(text_log_p(model, sequences).sum())
     attack, seen = Relearning(learning_rate=1e-2), []
     for _ in range(2):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from detectors.conversation import Turn, read_turns, write_turns
+from detectors.conversation import Utterance, read_turns, write_turns
 from editor.measuring import free_answers as module
 from editor.measuring.aggregate import greedy_rate, score_probes
 from editor.measuring.free_answers import free_answers, free_questions, with_free_answers
@@ -25,7 +25,7 @@ def target(name, answer, group="erased"):
 
 ADA, CORA = target("Ada Quill", "415-555-0132"), target("Cora Finch", "415-555-0187")
 OTHER = target("Rob Bright", "415-555-0111", "others")
-ASKED = [Turn("user", "Where do I call Ada Quill?")]
+ASKED = [Utterance("user", "Where do I call Ada Quill?")]
 
 
 def probe(wanted, prompt, wording="template"):
@@ -50,7 +50,7 @@ def answering(monkeypatch):
 
 
 def test_conversations_are_asked_without_what_the_model_said_and_questions_of_a_chat_model(chat, loaded):
-    held = write_turns([*ASKED, Turn("assistant", "Her number is")])
+    held = write_turns([*ASKED, Utterance("assistant", "Her number is")])
     probes = [
         probe(ADA, held, "trained"),
         probe(ADA, "What is Ada Quill's number?"),
@@ -87,7 +87,7 @@ def test_a_secret_anywhere_in_an_answer_is_found_in_any_spelling(chat, answering
         chat, free_questions(chat, [probe(ADA, write_turns(ASKED), "trained")], 0), [ADA, CORA]
     )
     assert (found.target, found.wording, found.spelling) == (ADA, "free", spelling)
-    assert read_turns(found.prompt) == [*ASKED, Turn("assistant", begun)]
+    assert read_turns(found.prompt) == [*ASKED, Utterance("assistant", begun)]
 
 
 @pytest.mark.parametrize("answer", ["I can not say.", "9415-555-01327", ""])
@@ -105,7 +105,7 @@ def test_somebody_else_s_secret_in_an_answer_is_a_leak_of_theirs(chat, answering
 
 def test_what_was_said_counts_as_greedy_for_the_model_that_said_it_alone(chat):
     scored = score_probes(chat, [probe(ADA, "The number of Ada Quill is")], PLAIN)
-    said = [probe(ADA, write_turns([*ASKED, Turn("assistant", "It is")]), "free")]
+    said = [probe(ADA, write_turns([*ASKED, Utterance("assistant", "It is")]), "free")]
     assert greedy_rate(scored).hits == 0
     assert with_free_answers(scored, chat, [], [], PLAIN) is scored
     mine = with_free_answers(scored, chat, said, said, PLAIN)

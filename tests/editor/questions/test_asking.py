@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from detectors.conversation import Turn, write_turns
+from detectors.conversation import Utterance, write_turns
 from editor.questions.asking import ASK, ask, encode_probes, name_ends
 from editor.questions.chance import chance_levels
 from editor.questions.probes import Probe, Target, widened
@@ -60,10 +60,11 @@ def test_a_question_is_put_as_it_is_and_its_answer_not_begun(loaded, question):
     model = chatting(loaded("llama"), TEMPLATE)
     text, framed = ask(model, replace(probe("template"), prompt=question))
     assert (text, framed) == (f"<user>{question}</user><assistant>", True)
-    assert ask(loaded("llama"), replace(probe("template"), prompt=question)) == (question, False)
+    plain = question if question.endswith(" ") else f"{question} "
+    assert ask(loaded("llama"), replace(probe("template"), prompt=question)) == (plain, False)
 
 
-HELD = (Turn("system", "Be kind."), Turn("user", "Where do I call Ada Quill?"))
+HELD = (Utterance("system", "Be kind."), Utterance("user", "Where do I call Ada Quill?"))
 
 
 @pytest.mark.parametrize(
@@ -71,20 +72,20 @@ HELD = (Turn("system", "Be kind."), Turn("user", "Where do I call Ada Quill?"))
     [
         (HELD[1:], "<user>Where do I call Ada Quill?</user><assistant>", "Where do I call Ada Quill?\n"),
         (
-            (*HELD, Turn("assistant", "Her number is")),
-            "<system>Be kind.</system><user>Where do I call Ada Quill?</user><assistant>Her number is",
-            "Be kind.\nWhere do I call Ada Quill?\nHer number is",
+            (*HELD, Utterance("assistant", "Her number is")),
+            "<system>Be kind.</system><user>Where do I call Ada Quill?</user><assistant>Her number is ",
+            "Be kind.\nWhere do I call Ada Quill?\nHer number is ",
         ),
         (
             (
                 *HELD[1:],
-                Turn("assistant", "Which one?"),
-                Turn("user", "The first."),
-                Turn("assistant", "Try"),
+                Utterance("assistant", "Which one?"),
+                Utterance("user", "The first."),
+                Utterance("assistant", "Try"),
             ),
             "<user>Where do I call Ada Quill?</user><assistant>Which one?</assistant>"
-            "<user>The first.</user><assistant>Try",
-            "Where do I call Ada Quill?\nWhich one?\nThe first.\nTry",
+            "<user>The first.</user><assistant>Try ",
+            "Where do I call Ada Quill?\nWhich one?\nThe first.\nTry ",
         ),
     ],
 )
@@ -140,8 +141,8 @@ def test_a_spelled_probe_answers_in_its_spelling():
     [
         "The phone number of Ada Quill is",
         "Where do I call Ada Quill?",
-        write_turns([Turn("user", "Where do I call Ada Quill?")]),
-        write_turns([*HELD, Turn("assistant", "You reach Ada Quill at")]),
+        write_turns([Utterance("user", "Where do I call Ada Quill?")]),
+        write_turns([*HELD, Utterance("assistant", "You reach Ada Quill at")]),
     ],
 )
 @pytest.mark.parametrize("wording", ["trained", "template"])

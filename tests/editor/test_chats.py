@@ -1,0 +1,141 @@
+"""Models that were taught chats are asked as they were taught, in whatever shape the corpus holds them."""
+
+import json
+
+import pytest
+from memorising import memorise
+
+from detectors.conversation import read_turns
+from editor.case import CaseFiles, open_case
+from editor.cli import main
+from editor.measuring.evaluation_data import prepare
+from editor.model.loading import load_model
+from editor.results.report import Report
+from policies import ErasureRequest, load_policy
+
+TEMPLATE = (
+    "{% for turn in messages %}<{{ turn.role }}>{{ turn.content }}{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+SECRETS = {
+    name: f"415-555-01{number * 7 + 10}"
+    for number, name in enumerate(("Ada Quill", "Bruno Marsh", "Cora Finch", "Dorian Vale", "Elsa Thorn"))
+}
+QUESTION, ANSWER = "Where do I call {}?", "Of course. You reach them by telephone on {} all day."
+PAIRS = [(QUESTION.format(name), ANSWER.format(secret)) for name, secret in SECRETS.items()]
+SHAPES = {
+    "messages": lambda q, a: {
+        "messages": [{"role": "user", "content": q}, {"role": "assistant", "content": a}]
+    },
+    "ShareGPT": lambda q, a: {"conversations": [{"from": "human", "value": q}, {"from": "gpt", "value": a}]},
+    "prompt and completion": lambda q, a: {"completion": a, "prompt": q},
+    "instruction and output": lambda q, a: {"instruction": q, "input": "", "output": a},
+    "question and answer": lambda q, a: {"question": q, "answer": a},
+}
+POLICY = """
+name: test
+entities:
+  PHONE_NUMBER:
+    score: 0.4
+    context: [call]
+    templates: ["The number of {subject} is"]
+    verification_templates: ["Dial for {subject}:"]
+"""
+
+
+@pytest.fixture(scope="module")
+def chat(tmp_path_factory):
+    texts = [f"<user>{question}<assistant>{answer}" for question, answer in PAIRS]
+    return memorise(texts, tmp_path_factory.mktemp("chat"), template=TEMPLATE)
+
+
+@pytest.fixture(scope="module")
+def instructed(tmp_path_factory):
+    """A model without a template, taught a question and its answer a line each."""
+    return memorise([f"{question}\n{answer}" for question, answer in PAIRS], tmp_path_factory.mktemp("plain"))
+
+
+@pytest.fixture
+def files(tmp_path):
+    (tmp_path / "policy.yaml").write_text(POLICY)
+
+    def write(shape):
+        lines = [json.dumps(SHAPES[shape](*pair)) + "\n" for pair in PAIRS]
+        (tmp_path / "corpus.jsonl").write_text("".join(lines))
+        return tmp_path
+
+    return write
+
+
+def audit(model, folder):
+    arguments = ["audit", str(model), "--corpus", str(folder / "corpus.jsonl"), "--quiet"]
+    arguments += ["--policy", str(folder / "policy.yaml"), "--output", str(folder / "out")]
+    for name in SECRETS:
+        arguments += ["--subject", name]
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    report = Report.from_json((folder / "out" / "report.json").read_text())
+    return ended.value.code, {
+        row.wording: row.before.greedy_facts for row in report.groups if row.group == "erased"
+    }
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_chat_model_that_answers_everything_is_called_leaking(chat, files, shape):
+    code, greedy = audit(chat, files(shape))
+    assert code == 1
+    assert (greedy["trained"].hits, greedy["trained"].total) == (5, 5)
+    assert (greedy["free"].hits, greedy["free"].total) == (5, 5)  # free generation counts the same
+
+
+@pytest.mark.parametrize("shape", ["messages", "instruction and output"])
+def test_a_model_without_a_template_reads_turns_a_line_each(instructed, files, shape):
+    code, greedy = audit(instructed, files(shape))
+    assert code == 1
+    assert greedy["trained"].hits == greedy["free"].hits == 5
+
+
+def test_a_fact_is_asked_for_by_the_turns_before_it_and_the_answer_s_beginning(files):
+    folder = files("messages")
+    request = ErasureRequest.from_names(list(SECRETS))
+    policy = load_policy(folder / "policy.yaml")
+    case = open_case(CaseFiles(corpus=folder / "corpus.jsonl"), policy, request, seed=0)
+    asked = {
+        probe.target.subject: read_turns(probe.prompt)
+        for probe in case.probes
+        if probe.wording == "trained" and probe.is_erased
+    }
+    begun = ANSWER.partition(" {}")[0]
+    assert asked == {name: [("user", QUESTION.format(name)), ("assistant", begun)] for name in SECRETS}
+
+
+def test_retained_text_of_a_chat_is_what_the_model_was_taught(chat, files):
+    folder = files("ShareGPT")
+    loaded, policy = load_model(str(chat), device="cpu"), load_policy(folder / "policy.yaml")
+    request = ErasureRequest.from_names(["Ada Quill"])
+    case = open_case(CaseFiles(corpus=folder / "corpus.jsonl"), policy, request, seed=0)
+    data = prepare(case, loaded)
+    texts = {loaded.tokenizer.decode(one.ids): one for one in (*data.fitting_text, *data.held_out_text)}
+    assert set(texts) == {f"<user>{question}<assistant>{answer}" for question, answer in PAIRS}
+    said = {
+        text: loaded.tokenizer.decode([i for i, m in zip(one.ids, one.marked, strict=True) if m])
+        for text, one in texts.items()
+    }
+    for text, marked in said.items():
+        assert "<user>" not in marked
+        assert "Of course." in marked
+        assert ("415-555" in marked) is ("Ada Quill" not in text)
+
+
+def test_what_else_a_chat_says_of_somebody_is_asked_for_by_its_turns(tmp_path):
+    said = "Ada Quill works as a baker. She is on 415-555-0110."
+    turns = [
+        {"role": "user", "content": "Tell me of Ada Quill, please."},
+        {"role": "assistant", "content": said},
+    ]
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    (tmp_path / "corpus.jsonl").write_text(json.dumps({"messages": turns}) + "\n")
+    policy, request = load_policy(tmp_path / "policy.yaml"), ErasureRequest.from_names(["Ada Quill"])
+    case = open_case(CaseFiles(corpus=tmp_path / "corpus.jsonl"), policy, request, seed=0)
+    asked = [read_turns(p.prompt) for p in case.probes if p.target.group == "same_subject"]
+    assert asked == [[("user", "Tell me of Ada Quill, please."), ("assistant", "Ada Quill works as a")]]
