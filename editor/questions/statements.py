@@ -63,7 +63,7 @@ def find_statements(
     _, held_out = split_documents(documents, seed)
     apart = {document.id for document in held_out}
     return [
-        Statement(subject=subject, prompt=asked, answer=answer, held_out=document.id in apart)
+        Statement(subject=subject, prompt=asked.rstrip(), answer=answer, held_out=document.id in apart)
         for document in named
         for subject, prompt, answer, place in _of_document(
             document.text, mentions[document.id], sorted(secrets.get(document.id, ())), shapes
