@@ -8,6 +8,7 @@ from detectors.fact import Source, Span
 from detectors.people import Register
 from detectors.people.link import Link, Linker, prefix_of
 from detectors.people.sentences import Sentences
+from detectors.reading import read_secret
 
 
 class Finding(NamedTuple):
@@ -16,7 +17,7 @@ class Finding(NamedTuple):
     Attributes:
         entity_type: entity type of the secret.
         subject: name of the person whom the secret is about; `NOBODY` where nothing tells.
-        secret: text of the secret.
+        secret: text of the secret, as a person would copy it.
         source: place of the secret.
     """
 
@@ -61,14 +62,15 @@ def search_document(document: Document, engine: Engine, register: Register) -> F
 
 
 def _finding(document: Document, span: Span, link: Link, sentences: Sentences) -> Finding:
+    secret = read_secret(span.entity_type, document.text[span.start : span.end])
     source = Source(
         document=document.id,
         start=span.start,
         end=span.end,
         score=span.score,
-        prefix=prefix_of(document.text, span, link.anchor, sentences),
+        prefix=prefix_of(document.text, span, link.anchor, sentences, secret),
         link=link.how,
         confidence=link.confidence,
         named_at=link.named_at,
     )
-    return Finding(span.entity_type, link.subject, document.text[span.start : span.end], source)
+    return Finding(span.entity_type, link.subject, secret, source)
