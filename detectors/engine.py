@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detectors.corpus.tables import Tables
 from detectors.fact import Span
 from detectors.people import Register
 from detectors.people.sentences import Sentences, split_sentences
@@ -97,17 +98,18 @@ class Engine:
 
     def _scan(self, reading: Reading, sentences: Sentences, problems: dict[str, None]) -> Iterator[Span]:
         """Yield the spans of one reading, at their places in the document; add to the problems."""
-        quiet = _ORNAMENT.sub(lambda match: " " * len(match[0]), reading.text)
+        tables = Tables(reading.text)
+        quiet = tables.parted(_ORNAMENT.sub(lambda match: " " * len(match[0]), reading.text))
         for start, end, cut in _chunks(quiet, sentences):
-            found, problem = self._analyze(quiet[start:end])
+            found, problem = self._analyze(quiet[start:end], tables, start)
             problems |= dict.fromkeys([_CUT] if cut else ())
             problems |= dict.fromkeys([problem] if problem else ())
             yield from _placed(found, start, reading)
 
-    def _analyze(self, text: str) -> tuple[list[Span], str | None]:
+    def _analyze(self, text: str, tables: Tables, offset: int) -> tuple[list[Span], str | None]:
         """Return the spans above their thresholds in one chunk, and what kept others from being found."""
         try:
-            results, timed_out = self._analyzer.analyze(text)
+            results, timed_out = self._analyzer.analyze(text, tables, offset)
         except (
             Exception
         ) as error:  # one document that upsets a recognizer must not lose the others: it is reported

@@ -15,6 +15,7 @@ _INVISIBLE = "\u200b"
 # Compatible forms that read as the plain character; a superscript or a circled digit is something else.
 _SAME = ("<wide>", "<font>", "<small>", "<narrow>", "<noBreak>")
 _HYPHENS = frozenset("\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d")
+_SIGN = re.compile(f"[\\\\%&{_INVISIBLE}]")
 _ESCAPE = re.compile(
     r"""
     \\(?P<markdown>[!-/:-@\[-`{-~])                           # goldi\_aqua
@@ -62,7 +63,7 @@ class Reading:
 def readings(text: str) -> Iterator[Reading]:
     """Yield the readings of a text: one, or a second where invisible characters may part words or may not."""
     plain = text if text.isascii() else text.translate(_PLAIN)
-    if not any(sign in plain for sign in ("\\", "%", "&", _INVISIBLE)):
+    if not _SIGN.search(plain):
         yield Reading(plain)
         return
     yield _unescaped(plain, "")
