@@ -15,6 +15,7 @@ from presidio_analyzer.predefined_recognizers import SpacyRecognizer
 
 from detectors.corpus.tables import Tables
 from detectors.presidio.context import Context, ContextWords
+from detectors.presidio.lookalikes import LOOKED_AT, is_called_otherwise, looks_otherwise
 from detectors.presidio.nlp import LocalNlpEngine
 from detectors.presidio.overlaps import GENERAL_TYPES
 from detectors.presidio.recognizers import QuickPhoneRecognizer
@@ -44,12 +45,14 @@ class _Part(NamedTuple):
         recognizer: a recognizer of Presidio or of this package.
         may_find: condition on which the recognizer is worth running on a text.
         words: the recognizer's context words.
+        own_words: those of them that no other number is called by.
         patterns: compiled patterns with their scores; none where the recognizer has its own way.
     """
 
     recognizer: EntityRecognizer
     may_find: Condition
     words: ContextWords
+    own_words: ContextWords
     patterns: tuple[tuple[Any, float], ...]
 
 
@@ -131,7 +134,9 @@ class Analyzer:
                 found = part.recognizer.analyze(text, entities, artifacts) or []
             for result in found:
                 result.score = context.raised(result, part.words)
-            results += found
+            results += [
+                result for result in found if not _is_lookalike(result, text, context, part.own_words)
+            ]
         return results
 
 
@@ -144,14 +149,27 @@ def _without(text: str, results: Sequence[RecognizerResult]) -> str:
 
 def _part(recognizer: EntityRecognizer) -> _Part:
     necessary = _NECESSARY.get(recognizer.name, lambda _text, _digits: True)
-    words = ContextWords.of(recognizer.context or ())
+    context = recognizer.context or ()
     patterns: tuple[tuple[Any, float], ...] = ()
     if isinstance(recognizer, PatternRecognizer) and type(recognizer).analyze is PatternRecognizer.analyze:
         patterns = tuple(
             (regex.compile(pattern.regex, flags=recognizer.global_regex_flags), pattern.score)
             for pattern in recognizer.patterns
         )
-    return _Part(recognizer, necessary, words, patterns)
+    own_words = ContextWords.of(word for word in context if word.lower() != "number")
+    return _Part(recognizer, necessary, ContextWords.of(context), own_words, patterns)
+
+
+def _is_lookalike(result: RecognizerResult, text: str, context: Context, words: ContextWords) -> bool:
+    """Return whether a result is something else that looks like it."""
+    entity_type, end = result.entity_type, result.end
+    if entity_type not in LOOKED_AT:
+        return False
+    found = text[result.start : end]
+    start = end - len(found.lstrip("([<{ "))
+    if is_called_otherwise(entity_type, text, start, end, context.header(result, words)):
+        return True
+    return looks_otherwise(entity_type, text, start, end) and not context.is_near(result, words)
 
 
 def _matches(part: _Part, text: str, timed_out: list[str]) -> list[RecognizerResult]:

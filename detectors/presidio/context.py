@@ -75,8 +75,12 @@ class Context:
         """Presidio's tokens, lemmas and named entities."""
         return self._nlp.process_text(self._text, self._nlp.language)
 
-    def cell(self, result: RecognizerResult) -> Cell | None:
-        """Return the cell of a table in which a result stands, at its place in the whole text; None in prose."""
+    def header(self, result: RecognizerResult, words: ContextWords) -> str:
+        """Return the header of a result's column; empty where there is none, or one of `words` is in it."""
+        cell = self._cell(result)
+        return "" if cell is None or _holds(cell.header, words) else cell.header
+
+    def _cell(self, result: RecognizerResult) -> Cell | None:
         return self._tables.at(result.start + self._offset) if self._tables else None
 
     def raised(self, result: RecognizerResult, words: ContextWords) -> float:
@@ -88,10 +92,8 @@ class Context:
 
     def is_near(self, result: RecognizerResult, words: ContextWords) -> bool:
         """Return whether one of `words` is near a result, or in the header of its column."""
-        cell = self.cell(result)
-        if cell is not None and any(
-            not words.words.isdisjoint(words_of(word)) for word in cell.header.split()
-        ):
+        cell = self._cell(result)
+        if cell is not None and _holds(cell.header, words):
             return True
         if not any(root in self._lowered for root in words.roots):
             return False
@@ -121,6 +123,10 @@ class Context:
         first, last = bisect_right(ends, start), bisect_right(ends, end - 1)
         yield from _first(reversed(tokens[first : here + 1]), counted)
         yield from _first(tokens[here : last + 1], counted)
+
+
+def _holds(header: str, words: ContextWords) -> bool:
+    return any(not words.words.isdisjoint(words_of(word)) for word in header.split())
 
 
 def _first(tokens: Iterable[str], counted: set[str]) -> Iterable[frozenset[str]]:
