@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import pytest
 
-from detectors import Document, detect_facts
-from detectors.people.register import Register
+from detectors import Document, Register, detect_facts
 from detectors.reading import read_secret, readings
+from detectors.search import search_document
 
 NORA = "nora@example.org"
 IBAN = "DE89 3704 0044 0532 0130 00"
@@ -14,18 +14,13 @@ CARD = "4111 1111 1111 1111"
 PHONE = "415-555-0139"
 
 
-def facts_of(text, gdpr):
-    result = detect_facts([Document(id="1", text=text)], gdpr)
-    return [*result.facts, *result.unlinked_facts]
+def findings(engine, text):
+    return search_document(Document(id="1", text=text), engine, Register()).found
 
 
-def found(text, gdpr):
+def found(engine, text):
     """Return the (secret, what stands in the text) of each place."""
-    return [
-        (fact.secret, text[source.start : source.end])
-        for fact in facts_of(text, gdpr)
-        for source in fact.sources
-    ]
+    return [(one.secret, text[one.source.start : one.source.end]) for one in findings(engine, text)]
 
 
 @pytest.mark.parametrize(
@@ -68,8 +63,8 @@ def found(text, gdpr):
         *("@/x", "@.", "@,", "@!", "@?subject=Hi", "@'s box", "@|Berlin", "@.Call me.", "@.She left", "50%@"),
     ],
 )
-def test_an_address_is_found_without_what_is_beside_it(gdpr, text):
-    assert found(text.replace("@", NORA), gdpr) == [(NORA, NORA)]
+def test_an_address_is_found_without_what_is_beside_it(engine, text):
+    assert found(engine, text.replace("@", NORA)) == [(NORA, NORA)]
 
 
 @pytest.mark.parametrize(
@@ -86,14 +81,14 @@ def test_an_address_is_found_without_what_is_beside_it(gdpr, text):
         *("1st.floor@example.org", "nora@xn--80ak6aa92e.com", "x_y_z@example.org"),
     ],
 )
-def test_an_address_keeps_the_signs_that_are_its_own(gdpr, address):
+def test_an_address_keeps_the_signs_that_are_its_own(engine, address):
     for text in (address, f"Write to {address}.", f"mail={address}"):
-        assert found(text, gdpr) == [(address, address)]
+        assert found(engine, text) == [(address, address)]
 
 
-def test_two_addresses_side_by_side_are_two(gdpr):
+def test_two_addresses_side_by_side_are_two(engine):
     for sign in "/|;,=":
-        assert [secret for secret, _ in found(f"{NORA}{sign}ben@example.org", gdpr)] == [
+        assert [secret for secret, _ in found(engine, f"{NORA}{sign}ben@example.org")] == [
             NORA,
             "ben@example.org",
         ]
@@ -107,8 +102,8 @@ def test_two_addresses_side_by_side_are_two(gdpr):
     ],
 )
 @pytest.mark.parametrize("phone", [PHONE, "(415) 555-0139", "+1 415-555-0139", "4155550139", "01 23 45 67"])
-def test_a_number_is_found_without_the_brackets_around_it(gdpr, text, phone):
-    assert found(f"Phone: {text.replace('#', phone)}", gdpr) == [(phone, phone)]
+def test_a_number_is_found_without_the_brackets_around_it(engine, text, phone):
+    assert found(engine, f"Phone: {text.replace('#', phone)}") == [(phone, phone)]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +141,7 @@ def test_a_number_is_found_without_the_brackets_around_it(gdpr, text, phone):
         (r"\+1 415\-555\-0139", "+1 415-555-0139"),
     ],
 )
-def test_a_secret_is_read_and_its_place_is_that_of_what_is_written(gdpr, written, secret):
+def test_a_secret_is_read_and_its_place_is_that_of_what_is_written(engine, written, secret):
     for text in (
         written,
         f"See {written} there.",
@@ -154,31 +149,31 @@ def test_a_secret_is_read_and_its_place_is_that_of_what_is_written(gdpr, written
         f"a: {written}; b",
         f"\u200b{written}\u200b",
     ):
-        pairs = found(text, gdpr)
+        pairs = found(engine, text)
         assert [read for read, _ in pairs][:1] == [secret]
         assert pairs[0][1].strip("\u200b") == written
 
 
 @pytest.mark.parametrize("gap", ["\u200b", "\ufeff", "\u200e", "\u2060", "&ZeroWidthSpace;"])
-def test_invisible_characters_beside_a_secret_are_no_part_of_it(gdpr, gap):
+def test_invisible_characters_beside_a_secret_are_no_part_of_it(engine, gap):
     for text in (f"{gap}{NORA}{gap}", f"Nora{gap} {NORA} {gap}!", f"({gap}{NORA}{gap})"):
-        assert found(text, gdpr) == [(NORA, NORA)]
+        assert found(engine, text) == [(NORA, NORA)]
 
 
-def test_invisible_characters_may_part_words_too(gdpr):
-    assert found(f"{NORA}\u200bcall \u200bTel\u200b{PHONE}", gdpr) == [(NORA, NORA), (PHONE, PHONE)]
+def test_invisible_characters_may_part_words_too(engine):
+    assert found(engine, f"{NORA}\u200bcall \u200bTel\u200b{PHONE}") == [(NORA, NORA), (PHONE, PHONE)]
 
 
 def test_one_secret_in_many_forms_is_one_key(gdpr):
     forms = [NORA, "nora%40example.org", "nora＠example.org", "NORA@example.org", "no\u200bra@example.org"]
-    facts = facts_of(" and ".join(forms), gdpr)
+    facts = detect_facts([Document(id="1", text=" and ".join(forms))], gdpr).unlinked_facts
     assert sum(len(fact.sources) for fact in facts) == len(forms)
     assert {fact.secret for fact in facts} == {NORA, "NORA@example.org"}
 
 
 def test_the_words_that_lead_to_an_escaped_secret_do_not_hold_it(gdpr):
     text = f"Ask {NORA} or open https://x.org/?u=nora%40example.org now, or nora%40example.org again."
-    (fact,) = facts_of(text, gdpr)
+    (fact,) = detect_facts([Document(id="1", text=text)], gdpr).unlinked_facts
     assert len(fact.sources) == 3
     assert not any(NORA in source.prefix or "%40" in source.prefix for source in fact.sources)
     assert all(text[: source.start].endswith(source.prefix) for source in fact.sources)

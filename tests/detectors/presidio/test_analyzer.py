@@ -88,7 +88,10 @@ def plain_recognizer(recognizer):
 
 
 def plain_spans(engine, policy, text):
+    from detectors.presidio.lookalikes import looks_otherwise
+
     results = engine.analyze(text, "en", score_threshold=0)
+    read = text.translate({0xFF10 + digit: str(digit) for digit in range(10)})
     spans = {
         Span(start=r.start, end=r.end, entity_type=r.entity_type, score=round(float(r.score), 6))
         for r in results
@@ -99,6 +102,7 @@ def plain_spans(engine, policy, text):
         if span.score
         >= (policy.entities[span.entity_type].score if span.entity_type in policy.entities else RIVAL_SCORE)
         - 1e-9
+        and not looks_otherwise(span.entity_type, read, span.start, span.end)  # 1234567890 is a Unix time
     ]
     return tuple(span for span in resolve_overlaps(counted) if span.entity_type in policy.entities)
 
