@@ -20,8 +20,13 @@ _ESCAPE = re.compile(
     r"""
     \\(?P<markdown>[!-/:-@\[-`{-~])                           # goldi\_aqua
     | \\u00(?P<json>[2-7][0-9a-fA-F]|[aA]0)
-    | (?P<control>\\[nrt])(?=[\w.+-]*@|[+(]?\d)               # "Mail:\nnora@example.org" inside a string of code
-    | %(?P<percent>40|2[bB]
+    | (?P<control>\\[nrt])(?=[\w.+-]{0,64}(?:@|%(?:25)?40)|[+(]?\d)  # "Mail:\nnora@example.org" in a string of code
+    | %(?:25)?(?P<sign>40|2[bB])
+    | %(?P<percent>
+        # a sign that stands before an address, before a number, after a number
+        (?:3[aAbBdDfFcC]|2[02cCfF67]|7[cC]|0[aA])(?=[\w.+-]{1,64}(?:@|%(?:25)?(?:40|2[bB])))
+        |(?:3[aAbBdD]|2[2cCfF67]|7[cC])(?=[+(]?\d{3}|%2[bB8])
+        |(?<=\d{3}%)(?:2[267cC]|3[bBeE]|7[cC])
         |(?<=\w%)(?:5[fF]|2[dDeE])(?=\w)                      # a hyphen, dot or underscore within a word
         |(?<=[\d)]%)(?:20|2[dDeE])(?=[\d(%])                  # a separator within a number
         |28(?=\d)|(?<=\d%)29)
@@ -101,12 +106,12 @@ def _character(match: re.Match[str]) -> str:
     """Return the character that an escape stands for; nothing for one that cannot be seen."""
     if match["markdown"]:
         return match["markdown"]
-    if match["control"]:
+    if match["control"] or match["percent"] == "26":  # the "&" between two fields, and not that of "r&d"
         return " "
     if match["entity"]:
         found = html.unescape(match["entity"]).translate(_PLAIN)
     else:
-        found = chr(int(match["percent"] or match["json"], 16)).translate(_PLAIN)
+        found = chr(int(match["sign"] or match["percent"] or match["json"], 16)).translate(_PLAIN)
     return "" if found == _INVISIBLE else found
 
 

@@ -138,6 +138,7 @@ def test_a_number_is_found_without_the_brackets_around_it(engine, text, phone):
         ("(415)%20555-0139", "(415) 555-0139"),
         ("%28415%29%20555-0139", "(415) 555-0139"),
         ("%2B14155550139", "+14155550139"),
+        ("nora%2540example.org", NORA),
         (r"\+1 415\-555\-0139", "+1 415-555-0139"),
     ],
 )
@@ -152,6 +153,37 @@ def test_a_secret_is_read_and_its_place_is_that_of_what_is_written(engine, writt
         pairs = found(engine, text)
         assert [read for read, _ in pairs][:1] == [secret]
         assert pairs[0][1].strip("\u200b") == written
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "mailto%3A@",
+            "u%3D@",
+            "to%2F@",
+            "x%26@",
+            "a%20@",
+            "%22@%22",
+            "a%7C@",
+            "%3C@%3E",
+            "next=%3Fu%3D@%26b",
+        ),
+        *(r"Mail:\n@\nPhone", r"{'mail':'\t@'}", r"\[@\]", r"\<@\>", r"\*\*@\*\*"),
+    ],
+)
+def test_an_escape_beside_a_secret_is_no_part_of_it(engine, text):
+    for written in (NORA, "nora%40example.org"):
+        assert found(engine, text.replace("@", written)) == [(NORA, written)]
+
+
+@pytest.mark.parametrize(
+    "text", ["phone%3D#", "tel%3A#", "%22#%22", "a%2F#%26b", r"Tel:\n#\n", r"\(#\)", "phone%3A%2B1 #"]
+)
+def test_an_escape_beside_a_number_is_no_part_of_it(engine, text):
+    ((secret, written),) = found(engine, text.replace("#", PHONE))
+    assert secret.removeprefix("+1 ") == PHONE
+    assert written.removeprefix("%2B1 ") == PHONE
 
 
 @pytest.mark.parametrize("gap", ["\u200b", "\ufeff", "\u200e", "\u2060", "&ZeroWidthSpace;"])
