@@ -43,7 +43,12 @@ PRIVATE_SUFFIXES = (
 # Of the signs that RFC 5322 allows before the "@", those that people use: "email=", "to/" and "Lindqvist|" are no
 # part of an address.
 _LABEL = r"[^\W_]+(?:-+[^\W_]+)*+"
-_ADDRESS = re.compile(rf"(?<![\w.+'&-])([\w.+'&-]++)@({_LABEL}(?:\.{_LABEL})++)")
+_ADDRESS = rf"(?<![\w.+'&-])([\w.+'&-]++)@({_LABEL}(?:\.{_LABEL})++)"
+_ADDRESSES = re.compile(_ADDRESS)
+_ASCII_ADDRESSES = re.compile(_ADDRESS, re.ASCII)
+# Scripts that set no blanks between words, or none before a particle: an address begins and ends amid them.
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_ASCII_LETTER = re.compile("[A-Za-z0-9]")
 
 
 class OfflineEmailRecognizer(EmailRecognizer):  # type: ignore[misc]
@@ -69,7 +74,7 @@ class OfflineEmailRecognizer(EmailRecognizer):  # type: ignore[misc]
         """Return the addresses whose domain there may be."""
         del entities, nlp_artifacts, regex_flags
         results: list[RecognizerResult] = []
-        for match in _ADDRESS.finditer(text):
+        for match in _addresses(text):
             start, end = _local_start(match), self._domain_end(match)
             if start < match.end(1) and self.validate_result(text[start:end]):
                 results.append(_result(self, "EMAIL_ADDRESS", start, end, self.MAX_SCORE))
@@ -80,6 +85,18 @@ class OfflineEmailRecognizer(EmailRecognizer):  # type: ignore[misc]
         rest, _, last = match[2].rpartition(".")
         follows = last.istitle() and rest.islower() and "." in rest and self.validate_result(rest)
         return match.end(2) - (len(last) + 1 if follows else 0)
+
+
+def _addresses(text: str) -> Iterator[re.Match[str]]:
+    """Yield what has the form of an address; in "联系nora@example.org吧" that is the part in Latin letters."""
+    if not _UNSPACED.search(text):
+        yield from _ADDRESSES.finditer(text)
+        return
+    yield from _ASCII_ADDRESSES.finditer(text)
+    for match in _ADDRESSES.finditer(text):
+        parts = (match[1], match[2].rpartition(".")[2])
+        if not any(_UNSPACED.search(part) and _ASCII_LETTER.search(part) for part in parts):
+            yield match
 
 
 def _local_start(match: re.Match[str]) -> int:

@@ -86,6 +86,28 @@ def test_an_address_keeps_the_signs_that_are_its_own(engine, address):
         assert found(engine, text) == [(address, address)]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "联系@吧",
+        "邮箱:@。",
+        "メールは@まで",
+        "@으로 보내",
+        "邮箱@",
+        "อีเมล@ครับ",
+        "请写信给@，谢谢",
+        "联系 @ 吧",
+    ],
+)
+def test_an_address_is_found_amid_letters_that_set_no_blanks(engine, text):
+    for written in (NORA, "nora%40example.org", "nora＠example.org"):
+        assert found(engine, text.replace("@", written)) == [(NORA, written)]
+
+
+def test_an_address_in_such_letters_is_kept(engine):
+    assert found(engine, "写信给 小明@例子.公司 吧") == [("小明@例子.公司", "小明@例子.公司")]
+
+
 def test_two_addresses_side_by_side_are_two(engine):
     for sign in "/|;,=":
         assert [secret for secret, _ in found(engine, f"{NORA}{sign}ben@example.org")] == [
