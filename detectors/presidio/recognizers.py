@@ -44,6 +44,8 @@ PRIVATE_SUFFIXES = (
 # part of an address.
 _LABEL = r"[^\W_]+(?:-+[^\W_]+)*+"
 _ADDRESS = rf"(?<![\w.+'&-])([\w.+'&-]++)@({_LABEL}(?:\.{_LABEL})++)"
+# A mailing list writes the member's address into its own: "bounce+nora=example.org@lists.example.org".
+_RETURN_PATH = re.compile(r"(?<![\w.+-])\w[\w.-]{0,32}\+[\w.+-]{1,64}=$")
 _ADDRESSES = re.compile(_ADDRESS)
 _ASCII_ADDRESSES = re.compile(_ADDRESS, re.ASCII)
 # Scripts that set no blanks between words, or none before a particle: an address begins and ends amid them.
@@ -101,7 +103,10 @@ def _addresses(text: str) -> Iterator[re.Match[str]]:
 
 def _local_start(match: re.Match[str]) -> int:
     """Return where an address begins: after quotes, dashes and the underscore of "_emphasis_"."""
-    after = match.string[match.end() : match.end() + 1]
+    text, start = match.string, match.start()
+    if text[start - 1 : start] == "=" and (path := _RETURN_PATH.search(text, max(0, start - 100), start)):
+        return path.start()
+    after = text[match.end() : match.end() + 1]
     return match.end(1) - len(match[1].lstrip("_.+'&-" if after == "_" else ".+'&-"))
 
 

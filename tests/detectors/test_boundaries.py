@@ -79,6 +79,7 @@ def test_an_address_is_found_without_what_is_beside_it(engine, text):
             "nora@bücher.example",
         ),
         *("1st.floor@example.org", "nora@xn--80ak6aa92e.com", "x_y_z@example.org"),
+        *("bounce+nora=example.org@lists.example.org", "list-return+7-nora=x.org@example.org"),
     ],
 )
 def test_an_address_keeps_the_signs_that_are_its_own(engine, address):
