@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detectors.corpus.headers import Tables
 from detectors.fact import Span
 from detectors.people import Register
 from detectors.people.sentences import Sentences, split_sentences
 from detectors.people.shapes import Shapes
 from detectors.presidio.imports import import_presidio
 from detectors.presidio.overlaps import GENERAL_TYPES, NAMED_ENTITIES, RIVAL_SCORE, RIVALS, resolve_overlaps
+from detectors.reading import Reading, readings
 from policies import EntityRule, Policy
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ _TIMED_OUT = "incompletely scanned: a pattern ran out of time"
 _FAILED = "incompletely scanned: a recognizer failed with "
 # Dot leaders, rules and table borders: 4 kB of them keep Presidio's URL pattern busy for seven seconds.
 _ORNAMENT = re.compile(r"(?:[^\w\s]\s?){24,}")
+_CLOSING = {"(": ")", "[": "]", "<": ">", "{": "}"}
+_OPENING = {closing: opening for opening, closing in _CLOSING.items()}
 # Presidio's scores are sums of two-digit decimals in binary.
 _TOLERANCE = 1e-9
 
@@ -83,21 +87,29 @@ class Engine:
     def scan(self, text: str) -> Scan:
         """Find the policy's entity types in a text of any length."""
         sentences = split_sentences(text)
-        quiet = _ORNAMENT.sub(lambda match: " " * len(match[0]), text)
         spans: set[Span] = set()
         problems: dict[str, None] = {}
-        for start, end, cut in _chunks(quiet, sentences):
-            found, problem = self._analyze(quiet[start:end])
-            spans.update(_shift(found, start, text))
-            problems |= dict.fromkeys([_CUT] if cut else ())
-            problems |= dict.fromkeys([problem] if problem else ())
+        for reading in readings(text):
+            same = len(reading.text) == len(text)
+            found = self._scan(reading, sentences if same else split_sentences(reading.text), problems)
+            spans.update(found)
         personal = (span for span in resolve_overlaps(spans) if span.entity_type in self._thresholds)
         return Scan(spans=tuple(personal), sentences=sentences, problems=tuple(problems))
 
-    def _analyze(self, text: str) -> tuple[list[Span], str | None]:
+    def _scan(self, reading: Reading, sentences: Sentences, problems: dict[str, None]) -> Iterator[Span]:
+        """Yield the spans of one reading, at their places in the document; add to the problems."""
+        tables = Tables(reading.text)
+        quiet = tables.parted(_ORNAMENT.sub(lambda match: " " * len(match[0]), reading.text))
+        for start, end, cut in _chunks(quiet, sentences):
+            found, problem = self._analyze(quiet[start:end], tables, start)
+            problems |= dict.fromkeys([_CUT] if cut else ())
+            problems |= dict.fromkeys([problem] if problem else ())
+            yield from _placed(found, start, reading)
+
+    def _analyze(self, text: str, tables: Tables, offset: int) -> tuple[list[Span], str | None]:
         """Return the spans above their thresholds in one chunk, and what kept others from being found."""
         try:
-            results, timed_out = self._analyzer.analyze(text)
+            results, timed_out = self._analyzer.analyze(text, tables, offset)
         except (
             Exception
         ) as error:  # one document that upsets a recognizer must not lose the others: it is reported
@@ -199,12 +211,36 @@ def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
     yield start, end, False
 
 
-def _shift(spans: list[Span], offset: int, text: str) -> Iterator[Span]:
-    """Yield the spans in the whole text, without white space at their ends."""
+def _placed(spans: Iterable[Span], offset: int, reading: Reading) -> Iterator[Span]:
+    """Yield the spans in the whole document, without what is around a secret."""
     for span in spans:
-        start, end = span.start + offset, span.end + offset
-        secret = text[start:end]
-        start += len(secret) - len(secret.lstrip())
-        end -= len(secret) - len(secret.rstrip())
+        start, end = _bare(reading.text, span.start + offset, span.end + offset)
         if start < end:
+            start, end = reading.place(start, end)
             yield Span(start=start, end=end, entity_type=span.entity_type, score=span.score)
+
+
+def _bare(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return the bounds of a secret without white space at its ends, and without brackets around or beside it."""
+    while start < end:
+        first, last = text[start], text[end - 1]
+        if _is_around(text[start:end]):
+            start, end = start + 1, end - 1
+        elif first.isspace() or (first in _CLOSING and _is_open(text[start:end], first)):
+            start += 1
+        elif last.isspace() or (last in _OPENING and _is_open(text[start:end], _OPENING[last])):
+            end -= 1
+        else:
+            break
+    return start, end
+
+
+def _is_open(text: str, opening: str) -> bool:
+    """Return whether brackets of a kind do not come in pairs."""
+    return text.count(opening) != text.count(_CLOSING[opening])
+
+
+def _is_around(text: str) -> bool:
+    """Return whether the first bracket closes with the last character, as in "(415-555-0132)"."""
+    closing = _CLOSING.get(text[0])
+    return closing == text[-1] and text.find(closing) >= text.rfind(text[0]) and text.count(closing) == 1

@@ -11,6 +11,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from detectors.reading import read_secret
 from policies.errors import CorpusError, OutputError
 
 FACTS_VERSION = 1
@@ -89,7 +90,8 @@ class Fact:
     Attributes:
         subject: the data subject's full name as the register has it; `NOBODY` where nothing tells whose it is.
         entity_type: entity type of the secret.
-        secret: text of the secret, as it stands in the corpus.
+        secret: text of the secret, as a person would copy it: where the corpus has it with escapes, invisible
+            characters or fullwidth letters, without them. A source's place is that of what stands in the corpus.
         sources: every place where the secret was found, in corpus order; some of them where it is `NOBODY`'s.
     """
 
@@ -107,11 +109,13 @@ class Fact:
 def secret_key(entity_type: str, secret: str) -> tuple[str, str]:
     """Return what the spellings of one secret have in common.
 
-    Numbers are the same whatever stands between their groups of digits, other texts whatever their case and spacing.
+    Numbers are the same whatever stands between their groups of digits, other texts whatever their case, spacing and
+    escapes.
     """
-    words = secret.casefold().split()
-    number = not any(map(str.isalpha, secret))
-    return entity_type, " ".join(_DIGITS.findall(secret) if number else words)
+    plain = read_secret(entity_type, secret)
+    words = plain.casefold().split()
+    number = not any(map(str.isalpha, plain))
+    return entity_type, " ".join(_DIGITS.findall(plain) if number else words)
 
 
 def write_facts(path: Path, facts: Iterable[Fact]) -> int:

@@ -9,6 +9,7 @@ from detectors.fact import Source, Span
 from detectors.people import Register
 from detectors.people.link import Link, Linker, prefix_of
 from detectors.people.sentences import Sentences
+from detectors.reading import read_secret
 
 
 class Finding(NamedTuple):
@@ -17,7 +18,7 @@ class Finding(NamedTuple):
     Attributes:
         entity_type: entity type of the secret.
         subject: name of the person whom the secret is about; `NOBODY` where nothing tells.
-        secret: text of the secret.
+        secret: text of the secret, as a person would copy it.
         source: place of the secret.
     """
 
@@ -64,14 +65,14 @@ def search_document(document: Document, engine: Engine, register: Register) -> F
 
 
 def _finding(document: Document, span: Span, link: Link, sentences: Sentences) -> Finding:
-    secret = document.text[span.start : span.end]
+    secret = read_secret(span.entity_type, document.text[span.start : span.end])
     asked = conversation_before(document, span.start, secret)
     source = Source(
         document=document.id,
         start=span.start,
         end=span.end,
         score=span.score,
-        prefix=asked or prefix_of(document.text, span, link.anchor, sentences),
+        prefix=asked or prefix_of(document.text, span, link.anchor, sentences, secret),
         link=link.how,
         confidence=link.confidence,
         named_at=link.named_at,

@@ -289,17 +289,17 @@ class Linker:
         return Link(candidates[0], "document", start, None) if len(candidates) == 1 else None
 
 
-def prefix_of(text: str, span: Span, anchor: int, sentences: Sentences) -> str:
+def prefix_of(text: str, span: Span, anchor: int, sentences: Sentences, secret: str = "") -> str:
     """Return the text from `anchor` up to the secret, at most `PREFIX_CHARACTERS` long and without the secret.
 
     A longer one is cut at the first sentence start, or within a long sentence at the first word, that fits.
     An earlier occurrence of the secret is cut off too: a prompt that holds its own answer tests copying, not
-    memory.
+    memory. That goes for `secret` as for what stands in the text, where the two differ by an escape.
     """
     start = max(anchor, span.start - PREFIX_CHARACTERS)
-    repeated = text.rfind(text[span.start : span.end], start, span.start)
-    if repeated >= 0:
-        start = repeated + span.end - span.start
+    for spelled in dict.fromkeys(filter(None, (text[span.start : span.end], secret))):
+        repeated = text.rfind(spelled, start, span.start)
+        start = start if repeated < 0 else repeated + len(spelled)
     if start == anchor:
         return text[start : span.start]
     for sentence_start in sentences.starts[sentences.index(start) :]:

@@ -7,9 +7,11 @@ time depends on the text alone.
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
+
+from detectors.reading import readings
 
 # A word with its combining accents, or a single other character.
 _TOKEN = re.compile(r"[\w\u0300-\u036f]+|[^\w\s]")
@@ -92,6 +94,15 @@ class Register:
                     free_from = after
                     break
         return mentions
+
+    def find_read(self, text: str) -> list[Mention]:
+        """Return the mentions in a text as a person reads it: under escapes and in fullwidth letters too."""
+        found = {
+            reading.place(mention.start, mention.end): mention
+            for reading in readings(text)
+            for mention in self.find(reading.text)
+        }
+        return [replace(found[start, end], start=start, end=end) for start, end in sorted(found)]
 
     def _names_at(self, words: list[str], first: int) -> Sequence[tuple[int, _Entry]]:
         """Return the names that begin at token `first`, shortest first: (one past the last token, entry)."""

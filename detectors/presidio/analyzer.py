@@ -13,7 +13,9 @@ import regex  # type: ignore[import-untyped]
 from presidio_analyzer import EntityRecognizer, PatternRecognizer, RecognizerResult
 from presidio_analyzer.predefined_recognizers import SpacyRecognizer
 
-from detectors.presidio.context import Context
+from detectors.corpus.headers import Tables
+from detectors.presidio.context import Context, ContextWords
+from detectors.presidio.lookalikes import LOOKED_AT, is_called_otherwise, looks_otherwise
 from detectors.presidio.nlp import LocalNlpEngine
 from detectors.presidio.overlaps import GENERAL_TYPES
 from detectors.presidio.recognizers import QuickPhoneRecognizer
@@ -42,13 +44,15 @@ class _Part(NamedTuple):
     Attributes:
         recognizer: a recognizer of Presidio or of this package.
         may_find: condition on which the recognizer is worth running on a text.
-        words: the recognizer's context words in lower case.
+        words: the recognizer's context words.
+        own_words: those of them that no other number is called by.
         patterns: compiled patterns with their scores; none where the recognizer has its own way.
     """
 
     recognizer: EntityRecognizer
     may_find: Condition
-    words: tuple[str, ...]
+    words: ContextWords
+    own_words: ContextWords
     patterns: tuple[tuple[Any, float], ...]
 
 
@@ -88,11 +92,19 @@ class Analyzer:
         self._late_rivals = [_part(r) for r, late in zip(rivals, general, strict=True) if late]
         self._nlp = nlp
         self._certain = certain
+        parts = (*self._first, *self._phones, *self._rivals, *self._late_rivals)
+        nlp.context_words = frozenset().union(*(part.words.words for part in parts))
 
-    def analyze(self, text: str) -> Analysis:
-        """Return everything the recognizers find, scored with context, without what lies in a find of its type."""
+    def analyze(self, text: str, tables: Tables | None = None, offset: int = 0) -> Analysis:
+        """Return everything the recognizers find, scored with context, without what lies in a find of its type.
+
+        Args:
+            text: a short text.
+            tables: the tables of the document that the text is a piece of.
+            offset: position in that document where the text begins.
+        """
         timed_out: list[str] = []
-        context = Context(text, self._nlp)
+        context = Context(text, self._nlp, tables, offset)
         digits = len(_DIGIT.findall(text))
         results = self._run(self._first, text, digits, context, timed_out)
         phones = [part for part in self._phones if part.may_find(text, digits)]
@@ -122,7 +134,9 @@ class Analyzer:
                 found = part.recognizer.analyze(text, entities, artifacts) or []
             for result in found:
                 result.score = context.raised(result, part.words)
-            results += found
+            results += [
+                result for result in found if not _is_lookalike(result, text, context, part.own_words)
+            ]
         return results
 
 
@@ -135,14 +149,27 @@ def _without(text: str, results: Sequence[RecognizerResult]) -> str:
 
 def _part(recognizer: EntityRecognizer) -> _Part:
     necessary = _NECESSARY.get(recognizer.name, lambda _text, _digits: True)
-    words = tuple(word.lower() for word in recognizer.context or ())
+    context = recognizer.context or ()
     patterns: tuple[tuple[Any, float], ...] = ()
     if isinstance(recognizer, PatternRecognizer) and type(recognizer).analyze is PatternRecognizer.analyze:
         patterns = tuple(
             (regex.compile(pattern.regex, flags=recognizer.global_regex_flags), pattern.score)
             for pattern in recognizer.patterns
         )
-    return _Part(recognizer, necessary, words, patterns)
+    own_words = ContextWords.of(word for word in context if word.lower() != "number")
+    return _Part(recognizer, necessary, ContextWords.of(context), own_words, patterns)
+
+
+def _is_lookalike(result: RecognizerResult, text: str, context: Context, words: ContextWords) -> bool:
+    """Return whether a result is something else that looks like it."""
+    entity_type, end = result.entity_type, result.end
+    if entity_type not in LOOKED_AT:
+        return False
+    found = text[result.start : end]
+    start = end - len(found.lstrip("([<{ "))
+    if is_called_otherwise(entity_type, text, start, end, context.header(result, words)):
+        return True
+    return looks_otherwise(entity_type, text, start, end) and not context.is_near(result, words)
 
 
 def _matches(part: _Part, text: str, timed_out: list[str]) -> list[RecognizerResult]:

@@ -7,6 +7,7 @@ from presidio_analyzer.nlp_engine import NerModelConfiguration, NlpArtifacts, Sp
 from spacy.attrs import IS_PUNCT, IS_STOP
 from spacy.language import Language
 
+from detectors.presidio.words import uninflected
 from policies.errors import PolicyError
 
 
@@ -14,8 +15,8 @@ class LocalNlpEngine(SpacyNlpEngine):  # type: ignore[misc]
     """A spaCy engine on whatever is on this machine; nothing is ever downloaded.
 
     Where a spaCy model of the language is installed, it is used, and finds PERSON, LOCATION, NRP and
-    ORGANIZATION. Otherwise a blank pipeline only splits tokens. Presidio raises scores by comparing context
-    words with lemmas, which a blank pipeline leaves empty: the lower-cased token stands in for them.
+    ORGANIZATION. Otherwise a blank pipeline only splits tokens, and the lower-cased token stands in for Presidio's
+    lemmas. Context words are compared with neither (`detectors.presidio.words`).
 
     Args:
         language: two-letter code of the language.
@@ -35,6 +36,8 @@ class LocalNlpEngine(SpacyNlpEngine):  # type: ignore[misc]
         self._ner = ner
         self._pipeline = pipeline
         self._keywords: dict[str, bool] = {}
+        self.context_words: frozenset[str] = frozenset()
+        """Words, uninflected, that count as words of the context though they are among the language's commonest."""
 
     @property
     def model(self) -> str | None:
@@ -64,20 +67,21 @@ class LocalNlpEngine(SpacyNlpEngine):  # type: ignore[misc]
         return super().process_text(text, language)
 
     def tokens(self, text: str) -> tuple[list[int], list[str]]:
-        """Return where the tokens of a text end, and their lower-case forms; no model runs."""
+        """Return where the tokens of a text end, and the tokens; no model runs."""
         self._forget_words()
         doc = list(self.nlp[self.language].make_doc(text))
-        return [token.idx + len(token) for token in doc], [token.lower_ for token in doc]
+        return [token.idx + len(token) for token in doc], [token.text for token in doc]
 
-    def is_keyword(self, form: str) -> bool:
+    def is_keyword(self, token: str) -> bool:
         """Return whether a token counts as a word of the context: Presidio omits punctuation and the commonest."""
-        known = self._keywords.get(form)
+        known = self._keywords.get(token)
         if known is None:
             if len(self._keywords) >= _KEYWORDS_REMEMBERED:
                 self._keywords.clear()
-            flags = self.nlp[self.language].vocab.lex_attr_getters
-            known = not (flags[IS_STOP](form) or flags[IS_PUNCT](form) or form in ("-PRON-", "be"))
-            self._keywords[form] = known
+            flags, form = self.nlp[self.language].vocab.lex_attr_getters, token.lower()
+            common = flags[IS_STOP](form) or flags[IS_PUNCT](form) or form in ("-PRON-", "be")
+            known = not common or uninflected(form) in self.context_words
+            self._keywords[token] = known
         return known
 
     def _forget_words(self) -> None:

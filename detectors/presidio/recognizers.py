@@ -40,8 +40,21 @@ PRIVATE_SUFFIXES = (
 )
 
 
+# Of the signs that RFC 5322 allows before the "@", those that people use: "email=", "to/" and "Lindqvist|" are no
+# part of an address.
+_LABEL = r"[^\W_]+(?:-+[^\W_]+)*+"
+_ADDRESS = rf"(?<![\w.+'&-])([\w.+'&-]++)@({_LABEL}(?:\.{_LABEL})++)"
+# A mailing list writes the member's address into its own: "bounce+nora=example.org@lists.example.org".
+_RETURN_PATH = re.compile(r"(?<![\w.+-])\w[\w.-]{0,32}\+[\w.+-]{1,64}=$")
+_ADDRESSES = re.compile(_ADDRESS)
+_ASCII_ADDRESSES = re.compile(_ADDRESS, re.ASCII)
+# Scripts that set no blanks between words, or none before a particle: an address begins and ends amid them.
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_ASCII_LETTER = re.compile("[A-Za-z0-9]")
+
+
 class OfflineEmailRecognizer(EmailRecognizer):  # type: ignore[misc]
-    """Presidio's recognizer with the public suffix list that tldextract ships: nothing is fetched or cached."""
+    """Addresses that people use, on the public suffix list that tldextract ships: nothing is fetched or cached."""
 
     def __init__(self, supported_language: str) -> None:
         super().__init__(supported_language=supported_language, name="EmailRecognizer")
@@ -52,6 +65,49 @@ class OfflineEmailRecognizer(EmailRecognizer):  # type: ignore[misc]
     def validate_result(self, pattern_text: str) -> bool:
         """Return whether the domain ends in a public suffix or in a private one."""
         return bool(self._extract(pattern_text).suffix)
+
+    def analyze(
+        self,
+        text: str,
+        entities: list[str],
+        nlp_artifacts: NlpArtifacts | None = None,
+        regex_flags: int | None = None,
+    ) -> list[RecognizerResult]:
+        """Return the addresses whose domain there may be."""
+        del entities, nlp_artifacts, regex_flags
+        results: list[RecognizerResult] = []
+        for match in _addresses(text):
+            start, end = _local_start(match), self._domain_end(match)
+            if start < match.end(1) and self.validate_result(text[start:end]):
+                results.append(_result(self, "EMAIL_ADDRESS", start, end, self.MAX_SCORE))
+        return results
+
+    def _domain_end(self, match: re.Match[str]) -> int:
+        """Return where the domain ends: before "Call" in "nora@example.org.Call me"."""
+        rest, _, last = match[2].rpartition(".")
+        follows = last.istitle() and rest.islower() and "." in rest and self.validate_result(rest)
+        return match.end(2) - (len(last) + 1 if follows else 0)
+
+
+def _addresses(text: str) -> Iterator[re.Match[str]]:
+    """Yield what has the form of an address; in "联系nora@example.org吧" that is the part in Latin letters."""
+    if not _UNSPACED.search(text):
+        yield from _ADDRESSES.finditer(text)
+        return
+    yield from _ASCII_ADDRESSES.finditer(text)
+    for match in _ADDRESSES.finditer(text):
+        parts = (match[1], match[2].rpartition(".")[2])
+        if not any(_UNSPACED.search(part) and _ASCII_LETTER.search(part) for part in parts):
+            yield match
+
+
+def _local_start(match: re.Match[str]) -> int:
+    """Return where an address begins: after quotes, dashes and the underscore of "_emphasis_"."""
+    text, start = match.string, match.start()
+    if text[start - 1 : start] == "=" and (path := _RETURN_PATH.search(text, max(0, start - 100), start)):
+        return path.start()
+    after = text[match.end() : match.end() + 1]
+    return match.end(1) - len(match[1].lstrip("_.+'&-" if after == "_" else ".+'&-"))
 
 
 class QuickPhoneRecognizer(PhoneRecognizer):  # type: ignore[misc]
@@ -76,21 +132,22 @@ class QuickPhoneRecognizer(PhoneRecognizer):  # type: ignore[misc]
                 break
             covered = remaining
             for match in PhoneNumberMatcher(remaining, region, leniency=self.leniency):
-                results.append(self._result(match.start, match.end, region))
+                results.append(_result(self, "PHONE_NUMBER", match.start, match.end, self.SCORE))
                 covered = covered[: match.start] + " " * (match.end - match.start) + covered[match.end :]
             if covered != remaining:
                 remaining = _without_covered(remaining, covered)
         return results
 
-    def _result(self, start: int, end: int, region: str) -> RecognizerResult:
-        explanation = AnalysisExplanation(
-            recognizer=self.name, original_score=self.SCORE, textual_explanation=f"Valid in region {region}"
-        )
-        metadata = {
-            RecognizerResult.RECOGNIZER_NAME_KEY: self.name,
-            RecognizerResult.RECOGNIZER_IDENTIFIER_KEY: self.id,
-        }
-        return RecognizerResult("PHONE_NUMBER", start, end, self.SCORE, explanation, metadata)
+
+def _result(
+    recognizer: EntityRecognizer, entity_type: str, start: int, end: int, score: float
+) -> RecognizerResult:
+    explanation = AnalysisExplanation(recognizer=recognizer.name, original_score=score)
+    metadata = {
+        RecognizerResult.RECOGNIZER_NAME_KEY: recognizer.name,
+        RecognizerResult.RECOGNIZER_IDENTIFIER_KEY: recognizer.id,
+    }
+    return RecognizerResult(entity_type, start, end, score, explanation, metadata)
 
 
 # Digits with at most five characters between them, letters only as in "x12": longer than any separator in a number.
@@ -132,13 +189,8 @@ class RegisterRecognizer(EntityRecognizer):  # type: ignore[misc]
     ) -> list[RecognizerResult]:
         """Return every mention of a registered name."""
         del entities, nlp_artifacts
-        metadata = {
-            RecognizerResult.RECOGNIZER_NAME_KEY: self.name,
-            RecognizerResult.RECOGNIZER_IDENTIFIER_KEY: self.id,
-        }
         return [
-            RecognizerResult("PERSON", mention.start, mention.end, 1.0, None, metadata)
-            for mention in self.register.find(text)
+            _result(self, "PERSON", mention.start, mention.end, 1.0) for mention in self.register.find(text)
         ]
 
 

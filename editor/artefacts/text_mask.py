@@ -7,8 +7,9 @@ no fact, stays: a quotation is no more anonymous than detection is complete.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from detectors.reading import readings
 from dictionaries.evaluation.interpret import MASK, mask_text
 from editor.case import Case
 from editor.questions.retained import erased_spans
@@ -59,16 +60,22 @@ class TextMask:
         hidden = list(mask_text(text))
         for start, end in self._spans.get(document, ()) if document is not None else ():
             _hide(hidden, start, end)
+        for reading in readings(text):
+            for start, end in self._known(reading.text):
+                _hide(hidden, *reading.place(start, end))
+        return "".join(hidden)
+
+    def _known(self, text: str) -> Iterator[tuple[int, int]]:
+        """Yield where known secrets and parts of known names stand."""
         folded = text.casefold() if len(text.casefold()) == len(text) else text.lower()
         for word in _WORD.finditer(text):
             plain = word.group().casefold()
             if plain in self._parts and word.group()[0].isupper():
-                _hide(hidden, word.start(), word.end())
+                yield word.span()
             for offset, phrase in self._phrases.get(plain, ()):
                 start = word.start() - offset
                 if start >= 0 and folded.startswith(phrase, start):
-                    _hide(hidden, start, start + len(phrase))
-        return "".join(hidden)
+                    yield start, start + len(phrase)
 
     def token(self, text: str) -> str:
         """Return an output token, masked: a part of a known name is hidden as a whole word is."""

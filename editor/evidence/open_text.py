@@ -54,7 +54,7 @@ def sample_open_text(
     with seeded(loaded, seed):
         for text, length in _generate(loaded, texts, progress):
             tokens += length
-            mentions = secrets.find(text)
+            mentions = secrets.find_read(text)
             here = {fact for mention in mentions for fact in owners[mention.subject]}
             named = {mention.subject for mention in names.find(text)}
             found |= here

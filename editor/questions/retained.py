@@ -66,7 +66,7 @@ def erased_spans(
         for source in fact.sources:
             spans[source.document].append((source.start, source.end))
     for document in documents:
-        spans[document.id] += [(found.start, found.end) for found in secrets.find(document.text)]
+        spans[document.id] += [(found.start, found.end) for found in secrets.find_read(document.text)]
     return dict(spans)
 
 

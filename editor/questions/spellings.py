@@ -1,10 +1,21 @@
 """A secret in other spellings: whoever asks a model takes 4155550132 for 415-555-0132."""
 
 import re
+from collections.abc import Callable
 from typing import Literal
+from urllib.parse import quote
 
 Spelling = Literal[
-    "as found", "digits alone", "with spaces", "with dots", "with dashes", "lower case", "upper case"
+    "as found",
+    "digits alone",
+    "with spaces",
+    "with dots",
+    "with dashes",
+    "lower case",
+    "upper case",
+    "percent escape",
+    "Markdown escape",
+    "fullwidth",
 ]
 SEPARATED = re.compile(r"(?<=\d)[\s().-]+(?=\d)")
 EDGES = re.compile(r"^\(|(?<=\d)\)$")
@@ -14,14 +25,20 @@ _BETWEEN: dict[Spelling, str] = {
     "with dots": ".",
     "with dashes": "-",
 }
+# As documents have a secret that is found in its own form, and as a model learns it from them.
+_WRITTEN: dict[Spelling, Callable[[str], str]] = {
+    "lower case": str.lower,
+    "upper case": str.upper,
+    "percent escape": lambda secret: quote(secret, safe="/:?=&# ()") if set(secret) & {"@", "+"} else secret,
+    "Markdown escape": lambda secret: re.sub(r"([_*])", r"\\\1", secret),
+    "fullwidth": lambda secret: secret.replace("@", "\uff20"),
+}
 
 
 def respell(secret: str, spelling: Spelling) -> str:
     """Return the secret in a spelling; as it is where the spelling does not apply to it."""
-    if spelling == "lower case":
-        return secret.lower()
-    if spelling == "upper case":
-        return secret.upper()
+    if spelling in _WRITTEN:
+        return _WRITTEN[spelling](secret)
     between = _BETWEEN.get(spelling)
     if between is None or any(map(str.isalpha, secret)):
         return secret
@@ -31,6 +48,6 @@ def respell(secret: str, spelling: Spelling) -> str:
 def spellings(secret: str) -> dict[Spelling, str]:
     """Return the other spellings of a secret, each text once."""
     found: dict[str, Spelling] = {secret: "as found"}
-    for spelling in (*_BETWEEN, "lower case", "upper case"):
+    for spelling in (*_BETWEEN, *_WRITTEN):
         found.setdefault(respell(secret, spelling), spelling)
     return {spelling: text for text, spelling in found.items() if text != secret}

@@ -31,16 +31,32 @@ ODD = (
 def plain_engine(policy):
     """Presidio's engine, with its own phone recognizer, and every recognizer on every text."""
     from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
-    from presidio_analyzer.context_aware_enhancers import LemmaContextAwareEnhancer
 
+    from detectors.presidio.context import ContextRule, ContextWords
     from detectors.presidio.nlp import LocalNlpEngine
     from detectors.presidio.recognizers import recognizers_for
+    from detectors.presidio.words import uninflected, words_of
+
+    class UninflectedWords(ContextRule):
+        """Presidio's rule, where a word of the context is the same in all its forms."""
+
+        @staticmethod
+        def _find_supportive_word_in_context(context_list, words, _mode="whole_word"):
+            ours = ContextWords.of(words).words
+            return next((word for word in context_list if not ours.isdisjoint(words_of(word))), "")
+
+    class Tokens(LocalNlpEngine):
+        """Presidio leaves out the language's commonest words, "call" among them."""
+
+        def is_stopword(self, word, language):
+            return super().is_stopword(word, language) and uninflected(word.lower()) not in self.context_words
 
     rivals = {rival for name in policy.entities for rival in RIVALS.get(name, ())} - set(policy.entities)
     rules = {**policy.entities, **{rival: EntityRule() for rival in sorted(rivals)}}
     recognizers = [r for name, rule in rules.items() for r in recognizers_for(name, rule, "en")]
-    nlp = LocalNlpEngine("en", "none")
+    nlp = Tokens("en", "none")
     nlp.load()
+    nlp.context_words = ContextWords.of(word for r in recognizers for word in r.context or ()).words
     return AnalyzerEngine(
         registry=RecognizerRegistry(
             recognizers=[plain_recognizer(recognizer) for recognizer in recognizers],
@@ -48,9 +64,7 @@ def plain_engine(policy):
         ),
         nlp_engine=nlp,
         supported_languages=["en"],
-        context_aware_enhancer=LemmaContextAwareEnhancer(
-            context_prefix_count=5, context_suffix_count=5, context_matching_mode="whole_word"
-        ),
+        context_aware_enhancer=UninflectedWords(),
     )
 
 
@@ -74,7 +88,10 @@ def plain_recognizer(recognizer):
 
 
 def plain_spans(engine, policy, text):
+    from detectors.presidio.lookalikes import looks_otherwise
+
     results = engine.analyze(text, "en", score_threshold=0)
+    read = text.translate({0xFF10 + digit: str(digit) for digit in range(10)})
     spans = {
         Span(start=r.start, end=r.end, entity_type=r.entity_type, score=round(float(r.score), 6))
         for r in results
@@ -85,6 +102,7 @@ def plain_spans(engine, policy, text):
         if span.score
         >= (policy.entities[span.entity_type].score if span.entity_type in policy.entities else RIVAL_SCORE)
         - 1e-9
+        and not looks_otherwise(span.entity_type, read, span.start, span.end)  # 1234567890 is a Unix time
     ]
     return tuple(span for span in resolve_overlaps(counted) if span.entity_type in policy.entities)
 

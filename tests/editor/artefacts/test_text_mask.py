@@ -40,3 +40,12 @@ def test_text_whose_case_changes_its_length_keeps_its_length():
     text = "ẞtraße of Ada Quill, İzmir"
     assert len(MASK.mask(text)) == len(text)
     assert "Quill" not in MASK.mask(text)
+
+
+@pytest.mark.parametrize(
+    "written", ["ada%40quill.example", "ada＠quill.example", "a\u200bda@quill\u200b.example"]
+)
+def test_what_is_known_is_masked_under_escapes(written):
+    masked = MASK.mask(f"write to {written} now")
+    assert len(masked) == len(f"write to {written} now")
+    assert not any(word in masked for word in ("ada", "quill", "da@", "example"))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from detectors.conversation import Utterance, write_turns
+from detectors.fact import secret_key
 from editor.questions.asking import ASK, ask, encode_probes, name_ends
 from editor.questions.chance import chance_levels
 from editor.questions.probes import Probe, Target, widened
@@ -117,6 +118,13 @@ def test_a_template_that_refuses_the_system_prompt_is_named(loaded):
         ("ada@quill.example", "upper case", "ADA@QUILL.EXAMPLE"),
         ("48 Alder Lane", "digits alone", "48 Alder Lane"),
         ("48 Alder Lane", "lower case", "48 alder lane"),
+        ("ada@quill.example", "percent escape", "ada%40quill.example"),
+        ("+1 415-555-0132", "percent escape", "%2B1 415-555-0132"),
+        ("415-555-0132", "percent escape", "415-555-0132"),
+        ("ada_m_quill@x.example", "Markdown escape", r"ada\_m\_quill@x.example"),
+        ("ada@quill.example", "Markdown escape", "ada@quill.example"),
+        ("ada@quill.example", "fullwidth", "ada＠quill.example"),
+        ("415-555-0132", "fullwidth", "415-555-0132"),
     ],
 )
 def test_respell(secret, spelling, expected):
@@ -126,8 +134,18 @@ def test_respell(secret, spelling, expected):
 def test_every_other_spelling_is_there_once():
     found = spellings("415-555-0132")
     assert set(found) == {"digits alone", "with spaces", "with dots"}
-    assert spellings("ADA@QUILL.EXAMPLE") == {"lower case": "ada@quill.example"}
+    assert spellings("ADA@QUILL.EXAMPLE") == {
+        "lower case": "ada@quill.example",
+        "percent escape": "ADA%40QUILL.EXAMPLE",
+        "fullwidth": "ADA＠QUILL.EXAMPLE",
+    }
     assert spellings("0132") == {}
+
+
+@pytest.mark.parametrize("secret", ["ada_quill@x.example", "+1 415-555-0132", "ADA@QUILL.EXAMPLE"])
+def test_an_escaped_spelling_is_the_same_secret_for_detection(secret):
+    written = [respell(secret, spelling) for spelling in ("percent escape", "Markdown escape", "fullwidth")]
+    assert {secret_key("T", spelled) for spelled in written} == {secret_key("T", secret)}
 
 
 def test_a_spelled_probe_answers_in_its_spelling():
