@@ -28,13 +28,15 @@ def read_csv(source: Source) -> Iterator[Document]:
     csv.field_size_limit(_LONGEST_CELL)
     with source.open() as stream:
         lines = _Lines(stream)
-        first = lines.take_header()
-        delimiter = max(_DELIMITERS, key=first.count)
-        header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
-        for number, (row, line, problems) in enumerate(_rows(lines, delimiter, len(header)), start=1):
+        delimiter = max(_DELIMITERS, key=lines.peek_first().count)
+        names, _, header_problems = next(_rows(lines, delimiter, 0), ([], 0, ()))
+        header = [name.strip() for name in names]
+        for number, (row, line, found) in enumerate(_rows(lines, delimiter, len(header)), start=1):
+            problems = (*header_problems, *found)
+            header_problems = ()
             if any(cell.strip() for cell in row):
                 names = [*header, *(f"column {i}" for i in range(len(header) + 1, len(row) + 1))]
-                also = f" (line {line})" if OPEN_QUOTE in problems else ""
+                also = f" (line {line})" if OPEN_QUOTE in found else ""
                 yield from_row(names, row, Place("row", number, also), problems)
 
 
@@ -54,10 +56,11 @@ class _Lines:
         self._waiting: deque[tuple[str, tuple[str, ...]]] = deque()
         self._characters = 0
 
-    def take_header(self) -> str:
-        """Return the first line, without a byte order mark."""
+    def peek_first(self) -> str:
+        """Return the first line, without a byte order mark, which is taken again."""
         first = next(self, "").removeprefix("\ufeff")
-        self.done()
+        self.taken = [(first, problems) for _, problems in self.taken]
+        self.done(0)
         return first
 
     def __iter__(self) -> "_Lines":
