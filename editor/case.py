@@ -130,8 +130,9 @@ def open_case(
         raise CorpusError("Neither a corpus nor a facts file was given", "Give --corpus or --facts")
     facts = attribute_unlinked(facts, _written_facts(written, policy))
     if not any(fact.is_linked for fact in facts):
+        unread = f"; not all of it was read ({skipped[0][0]}: {skipped[0][1]})" if skipped else ""
         raise CorpusError(
-            f"No personal fact linked to a data subject was found in {files.corpus or files.facts}",
+            f"No personal fact linked to a data subject was found in {files.corpus or files.facts}{unread}",
             "Check the policy's entity types, and that subjects are named in the text, its `subjects` or the request",
         )
     documents = tuple(retained.documents())

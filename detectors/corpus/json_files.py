@@ -191,12 +191,19 @@ def _of_object(text: _Text, parser: JsonParser) -> Iterator[Any]:
     except _LongError:
         yield from _of_long_object(text, parser)
         return
-    lists = [items for key, items in value.items() if _holds_documents(key, items, value)]
-    if lists:
-        for items in lists:
-            yield from items
-    else:
+    lists = list(_lists_of_documents(value))
+    for items in lists:
+        yield from items
+    if not lists:
         yield value
+
+
+def _lists_of_documents(container: Mapping[str, Any]) -> Iterator[list[Any]]:
+    for key, value in container.items():
+        if _holds_documents(key, value, container):
+            yield value
+        elif isinstance(value, dict) and folded_key(key) in CONTAINERS:
+            yield from _lists_of_documents(value)
 
 
 def _holds_documents(key: str, items: Any, container: Mapping[str, Any]) -> bool:
@@ -210,20 +217,30 @@ def _holds_documents(key: str, items: Any, container: Mapping[str, Any]) -> bool
 
 
 def _of_long_object(text: _Text, parser: JsonParser) -> Iterator[Any]:
-    """Yield the items of the lists in an object that is too long to be held; the object where it holds none."""
+    """Yield the documents in an object that is too long to be held: list items, objects, and its other values."""
     text.take("{")
     record: dict[str, Any] = {}
-    found = False
+    length = 0
     while not text.take("}"):
         key = text.value(parser)
         if not isinstance(key, str) or not text.take(":"):
             raise _DamagedError
-        if text.peek() == "[" and folded_key(key) not in LIST_KEYS:
-            found = True
+        begins = text.peek()
+        if begins == "[" and folded_key(key) not in LIST_KEYS:
             yield from _items(text, parser)
+        elif begins == "{":
+            yield from _of_object(text, parser)
         else:
             record[key] = text.value(parser)
+            length += len(str(record[key]))
         if not text.take(",") and text.peek() != "}":
             raise _DamagedError
-    if not found:
+        if length > LONGEST_DOCUMENT_CHARACTERS:
+            yield record
+            record, length = {}, 0
+    if any(map(_is_text, record.values())):
         yield record
+
+
+def _is_text(value: Any) -> bool:
+    return not isinstance(value, int | float | None)

@@ -107,17 +107,15 @@ class Linker:
         self._sentences = sentences
         self._about = tuple(register.canonical(name) or name for name in about)
         mentions = _outside(register.find(text), spans)
-        questions = Questions(text, turns, sentences)
         people: Register | People = register
-        asked = tuple(questions.names(spans, mentions, self._about, shapes)) if turns and spans else ()
-        if asked:
+        self._questions = Questions(text, turns, sentences) if turns and spans else None
+        if self._questions and (asked := tuple(self._questions.names(spans, mentions, self._about, shapes))):
             people = People(register, asked)
             mentions = _outside(people.find(text), spans)
         self.subjects = tuple(dict.fromkeys([*self._about, *(mention.subject for mention in mentions)]))
         if not spans:
             return
-        self._fields = Fields(text, [(turn.start, turn.end) for turn in turns])
-        self._questions = questions
+        self._fields = Fields(text, [(turn.start, turn.end) for turn in turns] if turns else ())
         # Without anybody known nobody can be wrongly linked.
         self._strangers = Strangers(text, spans, mentions, self.subjects, shapes, sought=bool(self.subjects))
         self._anybody = partial(Strangers, text, spans, mentions, self.subjects, shapes)
@@ -175,9 +173,12 @@ class Linker:
             several = len({mention.subject for mention in named}) > 1
             how: How = "sentence of several" if several else "sentence"
             return Link(mention.subject, how, start, mention.start) if mention.subject != NOBODY else None
-        for turn in self._questions.before(span.start):
-            if within(self._mentions, turn.start, turn.end) or self._strangers.own_in(turn.start, turn.end):
-                return self._of_question(span, turn)
+        if self._questions:
+            for turn in self._questions.before(span.start):
+                if within(self._mentions, turn.start, turn.end) or self._strangers.own_in(
+                    turn.start, turn.end
+                ):
+                    return self._of_question(span, turn, self._questions.person(turn, self._mentions))
         link = self._of_earlier(index) or self._of_document(start)
         return link if link and link.subject != NOBODY and not self._may_be_strangers(span, link) else None
 
@@ -262,9 +263,8 @@ class Linker:
         secret_leads = first_secret < named[0].start
         return after[0] if after and (secret_leads or not before) else before[-1]
 
-    def _of_question(self, span: Span, turn: Turn) -> Link | None:
+    def _of_question(self, span: Span, turn: Turn, asked: Mention | None) -> Link | None:
         """Return the link to whom a question asks about; None where that is nobody known, or not certain."""
-        asked = self._questions.person(turn, self._mentions)
         if asked is None or asked.subject == NOBODY or self._strangers.own_in(turn.start, turn.end):
             return None
         since = within(self._mentions, turn.end, span.start)

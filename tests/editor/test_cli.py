@@ -127,7 +127,8 @@ def test_empty_model_folder(here, capsys):
 @pytest.mark.parametrize(
     ("text", "cause"),
     [
-        ('{"id": "a", "text": "x"}\nnot json\n', "Line 2 of"),
+        ('{"id": "a", "text": "x"}\nnot json\n', "not all of it was read (line 2: skipped: it is not JSON)"),
+        ("not json\n", "it is not JSON (line 1)"),
         ("", "holds no document"),
         ('{"id": "a", "text": "Nothing personal here."}\n', "No personal fact"),
     ],

@@ -81,6 +81,16 @@ def test_an_open_quote_makes_no_people_one(write, rows, damaged):
     assert all(reasons == (OPEN_QUOTE,) for _, reasons in found)
 
 
+@pytest.mark.parametrize("header", ['n,"name,phone', '"n,name,phone', 'n,name,"phone'])
+def test_an_open_quote_in_the_header_costs_no_column(write, header):
+    documents = list(read_corpus(write(f"{header}\n1,Ada,01\n2,Ben,02\n", "corpus.csv")))
+    assert [document.text for document in documents] == [
+        "n: 1\nname: Ada\nphone: 01",
+        "n: 2\nname: Ben\nphone: 02",
+    ]
+    assert problems(documents) == [("row 1", (OPEN_QUOTE,))]
+
+
 def test_cells_of_several_lines_stay_whole(write):
     rows = 'n,name,note\n1,Ada,"one, two\nthree\nfour, five"\n2,"Ben\nRoss",x\n3,Cy,"""quoted"""\n'
     documents = list(read_corpus(write(rows, "corpus.csv")))

@@ -33,6 +33,7 @@ def texts(path):
         {"people": PEOPLE},
         {"train": PEOPLE[:1], "test": PEOPLE[1:]},
         {"features": [], "rows": PEOPLE},
+        {"data": {"train": PEOPLE[:1], "test": PEOPLE[1:]}},
     ],
 )
 @pytest.mark.parametrize("indent", [None, 2])
@@ -54,6 +55,13 @@ def test_a_json_object_that_is_a_record_is_one_document(write, record):
     assert len(texts(write("\n".join([json.dumps(record)] * 3), "a.json"))) == 3, (
         "JSON lines under another name"
     )
+
+
+def test_an_object_too_long_to_be_held_is_its_objects_lists_and_values(write, monkeypatch):
+    monkeypatch.setattr("detectors.corpus.json_files._LONGEST_OBJECT", 1_000)
+    long = {"note": "x" * 600_000, "a": PEOPLE[0], "b": PEOPLE[1:], "version": 1}
+    found = texts(write(json.dumps(long), "a.json"))
+    assert [text[:25] for text in found] == [*(text[:25] for text in TEXTS), "note: xxxxxxxxxxxxxxxxxxx"]
 
 
 @pytest.mark.parametrize("shape", ["[%s]", '{"data": [%s]}', "%s"])
