@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detectors.fact import Span
+from detectors.languages.knowledge import Knowledge, knowledge_of, known_languages
 from detectors.people import Register
 from detectors.people.sentences import Sentences, split_sentences
 from detectors.people.shapes import Shapes
 from detectors.presidio.imports import import_presidio
 from detectors.presidio.overlaps import GENERAL_TYPES, NAMED_ENTITIES, RIVAL_SCORE, RIVALS, resolve_overlaps
 from policies import EntityRule, Policy
+from policies.errors import PolicyError
 
 if TYPE_CHECKING:
     from presidio_analyzer import EntityRecognizer, RecognizerResult
@@ -31,6 +33,7 @@ _TIMED_OUT = "incompletely scanned: a pattern ran out of time"
 _FAILED = "incompletely scanned: a recognizer failed with "
 # Dot leaders, rules and table borders: 4 kB of them keep Presidio's URL pattern busy for seven seconds.
 _ORNAMENT = re.compile(r"(?:[^\w\s]\s?){24,}")
+_BETWEEN_IDEOGRAPHS = re.compile(r"[぀-ヿ㐀-鿿、-〃，；：](?=[぀-ヿ㐀-鿿])")
 # Presidio's scores are sums of two-digit decimals in binary.
 _TOLERANCE = 1e-9
 
@@ -73,7 +76,7 @@ class Engine:
         self._analyzer, recognizers, self.model, function_words = _analyzer(
             policy.entities, rivals - set(policy.entities), policy, register, pipeline, self._certain
         )
-        self.shapes = Shapes(policy.language, function_words)
+        self.shapes = Shapes(policy.main_language, function_words)
         found: dict[str, list[str]] = {entity_type: [] for entity_type in policy.entities}
         for recognizer in recognizers:
             for entity_type in recognizer.supported_entities:
@@ -133,21 +136,40 @@ def _analyzer(
     import_presidio(policy.ner)
 
     from detectors.presidio.analyzer import Analyzer
+    from detectors.presidio.languages import language_recognizers
     from detectors.presidio.nlp import LocalNlpEngine
     from detectors.presidio.recognizers import RegisterRecognizer, recognizers_for
 
-    nlp = LocalNlpEngine(policy.language, policy.ner, pipeline)
+    language = policy.main_language
+    nlp = LocalNlpEngine(language, policy.ner, pipeline, policy.languages)
     nlp.load()
-    wanted = [r for name, rule in rules.items() for r in recognizers_for(name, rule, policy.language)]
-    explaining = [r for name in sorted(rivals) for r in recognizers_for(name, EntityRule(), policy.language)]
+    wanted = [r for name, rule in rules.items() for r in recognizers_for(name, rule, language)]
+    wanted += language_recognizers(rules, _knowledge(policy), language)
+    explaining = [r for name in sorted(rivals) for r in recognizers_for(name, EntityRule(), language)]
     named = set(rules) & set(NAMED_ENTITIES)
     models, model = _models(sorted({*named, "PERSON"}), policy, nlp) if named else ([], nlp.model)
     # A registered name only matters to the engine where something else might be taken for one.
     if model or "PERSON" in named:
-        (wanted if "PERSON" in named else explaining).append(RegisterRecognizer(register, policy.language))
+        (wanted if "PERSON" in named else explaining).append(RegisterRecognizer(register, language))
     wanted.extend(models)
     analyzer = Analyzer(wanted, explaining, nlp, certain)
     return analyzer, [*wanted, *explaining], model, nlp.stop_words
+
+
+def _knowledge(policy: Policy) -> Knowledge:
+    """Return what is known of the policy's languages.
+
+    Raises:
+        PolicyError: nothing is known of one of several languages.
+    """
+    known = known_languages()
+    languages = known if policy.languages is None else policy.languages
+    unknown = [code for code in languages if code not in known]
+    if unknown and len(languages) > 1:
+        raise PolicyError(
+            f"`language`: nothing is known of {', '.join(unknown)}", f"Use {', '.join(known)}, or remove it"
+        )
+    return knowledge_of(languages)
 
 
 def _models(
@@ -158,13 +180,13 @@ def _models(
         from detectors.presidio.huggingface import LocalHuggingFaceRecognizer
 
         folder = policy.ner.removeprefix("huggingface:")
-        model = LocalHuggingFaceRecognizer(folder, policy.language, entity_types)
+        model = LocalHuggingFaceRecognizer(folder, policy.main_language, entity_types)
         return [model], f"Hugging Face {Path(folder).name}"
     if nlp.model is None:
         return [], None
     from detectors.presidio.recognizers import named_entity_recognizer
 
-    return [named_entity_recognizer(policy.language, entity_types)], nlp.model
+    return [named_entity_recognizer(policy.main_language, entity_types)], nlp.model
 
 
 def _chunks(text: str, sentences: Sentences) -> Iterator[tuple[int, int, bool]]:
@@ -192,6 +214,11 @@ def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
     while end - start > CHUNK_CHARACTERS:
         limit = start + CHUNK_CHARACTERS
         space = text.rfind(" ", start + OVERLAP_CHARACTERS, limit)
+        between = [] if space >= 0 else list(_BETWEEN_IDEOGRAPHS.finditer(text, limit - OVERLAP_CHARACTERS, limit))
+        if between:  # a language without blanks: the pieces overlap as well
+            yield start, between[-1].end(), False
+            start = max(between[-1].end() - OVERLAP_CHARACTERS, start + 1)
+            continue
         stop = limit if space < 0 else space
         yield start, stop, space < 0
         back = text.find(" ", stop - OVERLAP_CHARACTERS, stop)

@@ -13,16 +13,18 @@ import regex  # type: ignore[import-untyped]
 from presidio_analyzer import EntityRecognizer, PatternRecognizer, RecognizerResult
 from presidio_analyzer.predefined_recognizers import SpacyRecognizer
 
+from detectors.languages.knowledge import has_ideographs
 from detectors.presidio.context import Context
+from detectors.presidio.languages import BIRTH_DATES, IDENTITIES, PHONES, STREETS
 from detectors.presidio.nlp import LocalNlpEngine
 from detectors.presidio.overlaps import GENERAL_TYPES
-from detectors.presidio.recognizers import QuickPhoneRecognizer
 
 REGEX_TIMEOUT_SECONDS = 5
 _DIGIT = regex.compile(r"\d")
 Condition = Callable[[str, int], bool]
 """A condition on a text and the number of its digits."""
 
+_PHONES = ("PhoneRecognizer", PHONES)
 # What a text must have for Presidio's patterns to match at all, by the recognizer's name.
 _NECESSARY: dict[str, Condition] = {
     "CreditCardRecognizer": lambda _, digits: digits >= 13,
@@ -33,6 +35,10 @@ _NECESSARY: dict[str, Condition] = {
     "PhoneRecognizer": lambda _, digits: digits >= 7,
     "UrlRecognizer": lambda text, _: "." in text,
     "UsSsnRecognizer": lambda _, digits: digits >= 9,
+    BIRTH_DATES: lambda _, digits: digits >= 3,
+    IDENTITIES: lambda _, digits: digits >= 5,
+    PHONES: lambda _, digits: digits >= 7,
+    STREETS: lambda _, digits: digits >= 1,
 }
 
 
@@ -44,12 +50,14 @@ class _Part(NamedTuple):
         may_find: condition on which the recognizer is worth running on a text.
         words: the recognizer's context words in lower case.
         patterns: compiled patterns with their scores; none where the recognizer has its own way.
+        ascii_patterns: the same, for which words are of ASCII letters alone.
     """
 
     recognizer: EntityRecognizer
     may_find: Condition
     words: tuple[str, ...]
     patterns: tuple[tuple[Any, float], ...]
+    ascii_patterns: tuple[tuple[Any, float], ...]
 
 
 class Analysis(NamedTuple):
@@ -81,8 +89,10 @@ class Analyzer:
         nlp: LocalNlpEngine,
         certain: Callable[[RecognizerResult], bool],
     ) -> None:
-        self._first = [_part(r) for r in wanted if not isinstance(r, QuickPhoneRecognizer)]
-        self._phones = [_part(r) for r in wanted if isinstance(r, QuickPhoneRecognizer)]
+        self._first = [_part(r) for r in wanted if r.name not in _PHONES]
+        self._phones = sorted(
+            (_part(r) for r in wanted if r.name in _PHONES), key=lambda part: _PHONES.index(part.recognizer.name)
+        )
         general = [set(r.supported_entities) <= GENERAL_TYPES for r in rivals]
         self._rivals = [_part(r) for r, late in zip(rivals, general, strict=True) if not late]
         self._late_rivals = [_part(r) for r, late in zip(rivals, general, strict=True) if late]
@@ -101,7 +111,10 @@ class Analyzer:
         if phones:
             # Eight regions are tried on digits that are no phone number: a card number found is not offered.
             rest = _without(text, [result for result in results if self._certain(result)])
-            results += self._run(phones, rest, len(_DIGIT.findall(rest)), context, timed_out)
+            for part in phones:  # nor is what one of them has found to the next
+                found = self._run([part], rest, len(_DIGIT.findall(rest)), context, timed_out)
+                results += found
+                rest = _without(rest, found)
         if any(result.entity_type in GENERAL_TYPES for result in results):  # they win over nothing else
             results += self._run(self._late_rivals, text, digits, context, timed_out)
         unique = EntityRecognizer.remove_duplicates(results) if len(results) > 1 else results
@@ -136,20 +149,26 @@ def _without(text: str, results: Sequence[RecognizerResult]) -> str:
 def _part(recognizer: EntityRecognizer) -> _Part:
     necessary = _NECESSARY.get(recognizer.name, lambda _text, _digits: True)
     words = tuple(word.lower() for word in recognizer.context or ())
-    patterns: tuple[tuple[Any, float], ...] = ()
-    if isinstance(recognizer, PatternRecognizer) and type(recognizer).analyze is PatternRecognizer.analyze:
-        patterns = tuple(
-            (regex.compile(pattern.regex, flags=recognizer.global_regex_flags), pattern.score)
+    own_way = type(recognizer).analyze is not PatternRecognizer.analyze
+    if not isinstance(recognizer, PatternRecognizer) or own_way:
+        return _Part(recognizer, necessary, words, (), ())
+    patterns, ascii_patterns = (
+        tuple(
+            (regex.compile(pattern.regex, flags=recognizer.global_regex_flags | flag), pattern.score)
             for pattern in recognizer.patterns
         )
-    return _Part(recognizer, necessary, words, patterns)
+        for flag in (0, regex.ASCII)
+    )
+    return _Part(recognizer, necessary, words, patterns, ascii_patterns)
 
 
 def _matches(part: _Part, text: str, timed_out: list[str]) -> list[RecognizerResult]:
     """Return what Presidio's pattern recognizer finds, without an explanation of each find."""
     recognizer, (entity_type, *_) = part.recognizer, part.recognizer.supported_entities
     results: list[RecognizerResult] = []
-    for expression, pattern_score in part.patterns:
+    # Chinese has no blanks: "联系nora@example.org吧" is one word unless its letters are none.
+    more = part.ascii_patterns if has_ideographs(text) else ()
+    for expression, pattern_score in (*part.patterns, *more):
         try:
             for match in expression.finditer(text, timeout=REGEX_TIMEOUT_SECONDS):
                 score = _check_score(recognizer, match[0], pattern_score) if match[0] else 0.0

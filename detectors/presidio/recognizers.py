@@ -18,13 +18,16 @@ from presidio_analyzer import (
 from presidio_analyzer.nlp_engine import NlpArtifacts
 from presidio_analyzer.predefined_recognizers import EmailRecognizer, PhoneRecognizer, SpacyRecognizer
 
+from detectors.languages.phones import CLUSTER
+from detectors.languages.phones import LEAST_DIGITS as LEAST_PHONE_DIGITS
 from detectors.people.register import Register
 from policies import EntityRule
 from policies.entities import KNOWN_ENTITIES
 from policies.errors import PolicyError
 
-LEAST_PHONE_DIGITS = 7
 _DIGIT = re.compile(r"\d")
+# "06.12.34" is no date where ".56.78" follows: that is a phone number.
+_NOT_IN_PAIRS = r"(?<!\b\d\d[.-])(?:{})(?![.-]\d\d[.-]\d\d(?!\d))"
 # Not in the public suffix list, and common in the text of organisations (RFC 2606, RFC 6762, RFC 9476).
 PRIVATE_SUFFIXES = (
     "example",
@@ -69,7 +72,7 @@ class QuickPhoneRecognizer(PhoneRecognizer):  # type: ignore[misc]
     ) -> list[RecognizerResult]:
         """Return the numbers that are valid in one of the regions, each once."""
         del entities, nlp_artifacts
-        remaining = _DIGIT_CLUSTER.sub(_blank_short, text)
+        remaining = CLUSTER.sub(_blank_short, text)
         results: list[RecognizerResult] = []
         for region in self.supported_regions:
             if _digits(remaining) < LEAST_PHONE_DIGITS:
@@ -93,8 +96,6 @@ class QuickPhoneRecognizer(PhoneRecognizer):  # type: ignore[misc]
         return RecognizerResult("PHONE_NUMBER", start, end, self.SCORE, explanation, metadata)
 
 
-# Digits with at most five characters between them, letters only as in "x12": longer than any separator in a number.
-_DIGIT_CLUSTER = re.compile(r"\d(?:[\W_xX]{0,5}\d)*+")
 
 
 def _without_covered(text: str, covered: str) -> str:
@@ -104,7 +105,7 @@ def _without_covered(text: str, covered: str) -> str:
         left = _DIGIT.search(covered, cluster.start(), cluster.end())
         return cluster[0] if left else " " * len(cluster[0])
 
-    return _DIGIT_CLUSTER.sub(rest, text)
+    return CLUSTER.sub(rest, text)
 
 
 def _blank_short(cluster: re.Match[str]) -> str:
@@ -196,4 +197,7 @@ def _build_predefined(entity_type: str, name: str, language: str) -> EntityRecog
             f"`entities.{entity_type}`: the {version} presidio-analyzer has no {name}",
             "Upgrade presidio-analyzer, or remove the entity type",
         )
-    return recognizer(supported_language=language)
+    built = recognizer(supported_language=language)
+    if name == "DateRecognizer":
+        built.patterns = [Pattern(p.name, _NOT_IN_PAIRS.format(p.regex), p.score) for p in built.patterns]
+    return built
