@@ -143,8 +143,9 @@ def _analyzer(
     language = policy.main_language
     nlp = LocalNlpEngine(language, policy.ner, pipeline, policy.languages)
     nlp.load()
-    wanted = [r for name, rule in rules.items() for r in recognizers_for(name, rule, language)]
-    wanted += language_recognizers(rules, _knowledge(policy), language)
+    knowledge = _knowledge(policy)
+    wanted = [r for name, rule in rules.items() for r in recognizers_for(name, rule, language, knowledge)]
+    wanted += language_recognizers(rules, knowledge, language)
     explaining = [r for name in sorted(rivals) for r in recognizers_for(name, EntityRule(), language)]
     named = set(rules) & set(NAMED_ENTITIES)
     models, model = _models(sorted({*named, "PERSON"}), policy, nlp) if named else ([], nlp.model)

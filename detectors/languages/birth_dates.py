@@ -8,18 +8,17 @@ from detectors.languages.knowledge import Knowledge
 
 _MONTH = r"[^\W\d_]{3,}"
 _DATE = re.compile(
-    r"(?<![\w.,/-])(?:"
-    r"(?P<ideographs>(?:\d{4}|(?:昭和|平成|令和|大正)\s?(?:\d{1,2}|元))\s?年\s?\d{1,2}\s?月\s?\d{1,2}\s?日)"
-    r"|(?P<year_first>\d{4})(?P<mark>\s?[./-]\s?)(?P<month_2>\d{1,2})(?P=mark)(?P<day_2>\d{1,2})"
+    # Ideographs are letters: what stands between them has no edge of a word.
+    r"(?:(?<!\d)\d{4}|(?:昭和|平成|令和|大正)\s?(?:\d{1,2}|元))\s?年\s?\d{1,2}\s?月\s?\d{1,2}\s?日"
+    r"|(?<![\w.,/])(?<!\d-)(?:"
+    r"(?P<year_first>\d{4})(?P<mark>\s?[./-]\s?)(?P<month_2>\d{1,2})(?P=mark)(?P<day_2>\d{1,2})"
     r"|(?P<one>\d{1,2})(?P<sign>\s?[./-]\s?)(?P<two>\d{1,2})(?P=sign)(?:\d{4}|\d{2})"
-    rf"|\d{{4}}(?:\.|\s?m\.)?\s(?:gada\s)?(?P<after_year>{_MONTH})\s\d{{1,2}}"
     rf"|\d{{4}}\.\s?gada\s\d{{1,2}}\.\s?(?P<latvian>{_MONTH})"
+    rf"|\d{{4}}(?:\.|\s?m\.)?\s(?P<after_year>{_MONTH})\s\d{{1,2}}"
     rf"|\d{{1,2}}(?:er|st|nd|rd|th|[.ºª°]|-?(?:го|ого))?\s?(?:de\s|d['’]|ta['’]\s?|of\s)?(?P<after_day>{_MONTH})\.?,?"
     r"(?:\sde|\sdel|\sof)?\s\d{4}"
     rf"|(?P<before_day>{_MONTH})\.?\s\d{{1,2}}(?:st|nd|rd|th)?,?\s\d{{4}}"
     r")(?!\w|[./-]\d)"
-    # Ideographs are letters: what stands between them has no edge of a word.
-    r"|(?:\d{4})\s?年\s?\d{1,2}\s?月\s?\d{1,2}\s?日",
 )
 _MONTH_GROUPS = ("after_year", "latvian", "after_day", "before_day")
 _BREAK = re.compile(r"[;()\[\]†]|\d{4}")
@@ -57,7 +56,9 @@ def _is_birth(text: str, date: re.Match[str], knowledge: Knowledge) -> bool:
     words = list(WORD.finditer(head))[-BEFORE:]
     for word in reversed(words):
         if knowledge.born.of(word[0].lower()):
-            return not _BREAK.search(head, word.end())
+            name_follows = head[word.end() + 1 : word.end() + 2].isupper()
+            maiden = word[0].lower() in knowledge.maiden and name_follows
+            return not maiden and not _BREAK.search(head, word.end())
     return _follows(after(text, date.end()), knowledge)
 
 

@@ -90,7 +90,7 @@ def _weighted_letter(number: str, check: Check) -> bool:
     count = len(check.weights)
     total = sum(weight * int(digit) for weight, digit in zip(check.weights, number[:count], strict=True))
     more = number[count + 1 :]
-    if more and more != "W":
+    if "A" <= more <= "I":
         total += check.extra * (ord(more) - ord("A") + 1)
     return check.alphabet[total % check.modulus] == number[count]
 

@@ -10,15 +10,18 @@ _REACH = 80
 _REACH_AFTER = 40
 # Abbreviations are short; a longer word before a full stop ends a sentence.
 _END_BEFORE = re.compile(r"[^\W\d_]{5,}[.]\s+(?=\S)|\d[.]\s+(?=[A-Z])|[!?。！？；]|\n\s*\n")
+_MAY_END = re.compile(r"[.!?。！？；\n]")
 _END_AFTER = re.compile(r"[.!?]\s|[。！？；\n]")
 _NEAR_IDEOGRAPHS = 14
+_HEAD = 2
+_NOTHING = frozenset[str]()
 
 
 def before(text: str, position: int) -> str:
     """Return what stands before a position in its sentence, at most 80 characters."""
     piece = text[max(0, position - _REACH) : position]
     start = 0
-    for end in _END_BEFORE.finditer(piece):
+    for end in _END_BEFORE.finditer(piece) if _MAY_END.search(piece) else ():
         start = end.end()
     return piece[start:]
 
@@ -51,14 +54,17 @@ class Cues:
                     index = self._stems
                 index[word.rstrip("*")] = index.get(word.rstrip("*"), frozenset()) | {code}
         self._lengths = sorted({len(stem) for stem in self._stems})
+        self._heads = {stem[:_HEAD] for stem in self._stems}
 
     def of(self, word: str) -> frozenset[str]:
         """Return the languages in which a word, in lower case, is a context word."""
-        found = self._whole.get(word, frozenset())
+        found = self._whole.get(word, _NOTHING)
+        if word[:_HEAD] not in self._heads:
+            return found
         for length in self._lengths:
             if length > len(word):
                 break
-            found |= self._stems.get(word[:length], frozenset())
+            found |= self._stems.get(word[:length], _NOTHING)
         return found
 
     def near(
@@ -67,7 +73,7 @@ class Cues:
         """Return the languages of the context words near `text[start:end]`, within its sentence."""
         head, tail = before(text, start), after(text, end)
         words = WORD.findall(head.lower())[-words_before:] + WORD.findall(tail.lower())[:words_after]
-        found = frozenset[str]()
+        found = _NOTHING
         for word in words:
             found |= self.of(word)
         return found | self.parts_in(head[-_NEAR_IDEOGRAPHS:] + "\n" + tail[:_NEAR_IDEOGRAPHS])
@@ -80,6 +86,6 @@ class Cues:
 
     def parts_in(self, text: str) -> frozenset[str]:
         """Return the languages of the context words that are parts of a text without blanks."""
-        if not self._parts or not IDEOGRAPH.search(text):
+        if not self._parts or text.isascii() or not IDEOGRAPH.search(text):
             return frozenset()
         return frozenset(code for part, codes in self._parts.items() if part in text for code in codes)

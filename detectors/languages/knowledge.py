@@ -69,11 +69,13 @@ class Language(StrictModel):
         common: commonest words, by which the language of a text is told.
         months: names and short forms of each month, with blanks between.
         born: words that make a date near them a date of birth.
+        maiden: those of them that stand before a name at birth as well, where they say nothing of a date.
         born_marks: abbreviations that do so directly before a date.
         phone: context words of phone numbers.
+        number: words for a number of any kind, which may be a phone's.
         address: context words of street addresses.
         identity: context words of identity numbers.
-        numbers: words before numbers of other kinds: an order, an account.
+        numbers: words before numbers of other kinds, an order or an account, that are no words of English.
         streets: words of street addresses.
         phone_shapes: forms of national phone numbers that are known by themselves.
         address_shapes: forms of addresses as regular expressions.
@@ -86,11 +88,13 @@ class Language(StrictModel):
     common: Words = ()
     months: Annotated[Words, Field(max_length=12)] = ()
     born: Words
+    maiden: Words = ()
     born_marks: Words = ()
     phone: Words
+    number: Words = ()
     address: Words
     identity: Words
-    numbers: Words
+    numbers: Words = ()
     streets: Streets = Streets()
     phone_shapes: Words = ()
     address_shapes: Words = ()
@@ -108,10 +112,12 @@ class Knowledge:
         self.languages = dict(languages)
         self.born = self._cues(lambda language: language.born)
         self.phone = self._cues(lambda language: language.phone)
+        self.number = self._cues(lambda language: language.number)
         self.address = self._cues(lambda language: language.address)
         self.identity = self._cues(lambda language: language.identity)
         self.numbers = self._cues(lambda language: language.numbers)
         self.born_marks = frozenset(mark for one in languages.values() for mark in one.born_marks)
+        self.maiden = frozenset(word for one in languages.values() for word in one.maiden)
         self.before = self._index(lambda language: language.streets.before)
         self.after = self._index(lambda language: language.streets.after)
         self.endings = self._index(lambda language: language.streets.endings)
@@ -120,6 +126,11 @@ class Knowledge:
         self.excluded = frozenset(word for one in languages.values() for word in one.streets.excluded)
         self._common = self._index(lambda language: language.common)
         self._scripts = [(code, _SCRIPTS[one.script]) for code, one in languages.items() if one.script]
+
+    @cached_property
+    def last_letters(self) -> frozenset[str]:
+        """The last three letters of the words that may stand directly before a house number by their kind."""
+        return frozenset(word[-3:] for word in (*self.endings, *self.after))
 
     @cached_property
     def months(self) -> dict[str, int]:
@@ -138,15 +149,16 @@ class Knowledge:
     def vote(self, text: str) -> frozenset[str]:
         """Return the languages that a text is likely to be in; none where nothing tells.
 
-        Its commonest words and its script decide. Languages that are one word behind count as well, since texts are
+        Its commonest words, of two letters or more, and its script decide. Languages that are one word behind count as well, since texts are
         short and neighbours share words.
         """
-        by_script = {code for code, script in self._scripts if script.search(text)}
+        scripts = [] if text.isascii() else self._scripts
+        by_script = {code for code, script in scripts if script.search(text)}
         if {"ja", "zh"} <= by_script:
             by_script.remove("zh")  # Japanese is written in Han as well
         counts: dict[str, int] = {}
         for word in WORD.findall(text.lower()):
-            for code in self._common.get(word, ()):
+            for code in self._common.get(word, ()) if len(word) > 1 else ():
                 counts[code] = counts.get(code, 0) + 1
         best = max(counts.values(), default=0)
         return frozenset(by_script | {code for code, count in counts.items() if count >= max(best - 1, 1)})
@@ -184,10 +196,11 @@ def _read(code: str) -> Language:
 
 def has_ideographs(text: str) -> bool:
     """Return whether a text has Chinese or Japanese letters."""
-    return IDEOGRAPH.search(text) is not None
+    return not text.isascii() and IDEOGRAPH.search(text) is not None
 
 
 def bounded(shapes: Iterable[str]) -> re.Pattern[str]:
     """Return a pattern of any of some shapes, in ASCII digits, that is part of no longer number or word."""
     alternatives = "|".join(f"(?:{shape})" for shape in sorted(shapes, key=len, reverse=True))
-    return re.compile(rf"(?<![0-9A-Za-z_.,/+-])(?:{alternatives})(?![0-9A-Za-z_]|[-/.,]\d)")
+    # The look-ahead passes over words without a digit near their start, before every shape is tried there.
+    return re.compile(rf"(?<![0-9A-Za-z_.,/+-])(?=[A-Za-z(]{{0,6}}[0-9])(?:{alternatives})(?![0-9A-Za-z_]|[-/.,]\d)")

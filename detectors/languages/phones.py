@@ -14,6 +14,11 @@ CLUSTER = re.compile(r"\d(?:[\W_xX]{0,5}\d)*+")
 _LETTER = re.compile(r"[^\W\d_]")
 
 
+def is_other_number(text: str, start: int, knowledge: Knowledge) -> bool:
+    """Return whether a word before a number says that it is an order's or an account's."""
+    return bool(knowledge.numbers.near(text, start, len(text), words_before=3))
+
+
 class NationalPhones:
     """A finder of national phone numbers.
 
@@ -42,8 +47,9 @@ class NationalPhones:
             if sum(sign.isdigit() for sign in cluster[0]) < LEAST_DIGITS:
                 continue
             cued = self._known.phone.near(text, *cluster.span())
-            if not cued and self._is_other(text, cluster.start()):
+            if not cued and is_other_number(text, cluster.start(), self._known):
                 continue
+            cued = cued or self._known.number.near(text, *cluster.span(), words_before=3, words_after=0)
             if voted is None:
                 voted = self._known.vote(text)
             alone = not cued and not voted and not _LETTER.search(text)
@@ -53,10 +59,6 @@ class NationalPhones:
             yield from self._of_shape(text, cluster, languages, cued=bool(cued))
             if not alone:
                 yield from self._valid(text, cluster, languages, cued=bool(cued))
-
-    def _is_other(self, text: str, start: int) -> bool:
-        """Return whether a word before a number says that it is an order's or an account's."""
-        return bool(self._known.numbers.near(text, start, len(text), words_before=3))
 
     def _of_shape(
         self, text: str, cluster: re.Match[str], languages: frozenset[str], *, cued: bool

@@ -17,7 +17,8 @@ _NUMBER = re.compile(
     r"(?<![\w.:+%€$£-])(?<![\d],)\d{1,5}[a-zA-Z]?(?:[/-]\d{1,4}[a-zA-Z]?)?(?![\w%€$£])(?![.,:/-]\d)"
 )
 _TO_NUMBER = re.compile(
-    r"(?:,\s?|\s)(?:(?:n[.º°]|nr\.?|no\.|n[º°]|č\.(?:\s?p\.)?|αρ\.?|№|núm\.?|br\.)\s?)?$", re.IGNORECASE
+    r"(?:,[ \u00a0]?|[ \u00a0])(?:(?:n[.º°]|nr\.?|no\.|n[º°]|č\.(?:\s?p\.)?|αρ\.?|№|núm\.?|br\.)\s?)?$",
+    re.IGNORECASE,
 )
 _TOKEN = re.compile(r"[^\W_](?:[\w’'/-]|\.(?=\w))*\.?")
 _AFTER_NUMBER = re.compile(r"(?:\s?(?:bis|ter|quater)\b)?,?\s", re.IGNORECASE)
@@ -31,7 +32,7 @@ _NO_STREET = frozenset(
 )
 _TAIL = regex.compile(
     r"(?:,?\s\d{1,2}\.?[ºª°](?:\s?\p{Lu}\b)?)?"
-    r"(?:,?\s(?:\p{Lu}{1,3}[- ])?\d{3,5}(?:[ -]?(?:\d{2,3}|\p{Lu}{2}))?\s\p{Lu}[\w’'-]+(?:[ -]\p{Lu}[\w’'-]+){0,2})?"
+    r"(?:,?\s(?:\p{Lu}{1,3}[- ])?(?:\d{2}-\d{3}|\d{3,5}(?:[ -]?(?:\d{2,3}|\p{Lu}{2}))?)\s\p{Lu}[\w’'-]+(?:[ -]\p{Lu}[\w’'-]+){0,2})?"
 )
 _US_TAIL = (
     r"(?P<unit>,?\s(?:(?:apt|apartment|suite|ste|unit|flat|floor)\b\.?\s?#?|#\s?)\w{1,6}\b)?"
@@ -79,14 +80,16 @@ class _Place:
         self._cue: bool | None = None
 
     def find(self) -> Iterator[Street]:
-        start = self._before()
+        head = self._text[max(0, self._number.start() - 3) : self._number.start()].rstrip(" ,\u00a0")
+        start = self._before() if head and not head[-1].isdigit() else None
         if start is not None:
             tail = _TAIL.match(self._text, self._number.end())
             yield self._street(start, tail.end())
-        end = self._behind()
+        words = self._following()
+        end = self._behind(words)
         if end is not None:
             yield self._street(self._number.start(), _TAIL.match(self._text, end).end())
-        yield from self._numbered()
+        yield from self._numbered(words)
 
     def _street(self, start: int, end: int) -> Street:
         return Street(start, end, SURE if self._has_cue() else LIKELY)
@@ -109,6 +112,8 @@ class _Place:
         """Return where an address begins that ends with this number."""
         begin = max(0, self._number.start() - _REACH)
         head = self._text[begin : self._number.start()]
+        if not self._may_end_here(head):
+            return None
         gap = _TO_NUMBER.search(head)
         if gap is None:
             return None
@@ -123,6 +128,16 @@ class _Place:
         if at is None:
             at = self._by_weak_word(words)
         return None if at is None else begin + words[at].start()
+
+    def _may_end_here(self, head: str) -> bool:
+        """Return whether one of the last words is known at all: most numbers are passed over here."""
+        known = self._known
+        keys = [word.strip("., ") for word in head.lower().split(" ")[-_MOST_WORDS - 3 :]]
+        return (
+            not known.before.keys().isdisjoint(keys)
+            or not known.weak.keys().isdisjoint(keys)
+            or any(key[-3:] in known.last_letters for key in keys[-3:])
+        )
 
     def _by_ending(self, words: list[re.Match[str]]) -> int | None:
         last, key = words[-1][0], _key(words[-1][0])
@@ -177,9 +192,8 @@ class _Place:
                 return at if self._has_cue() and self._fits(languages) and not month else None
         return None
 
-    def _behind(self) -> int | None:
+    def _behind(self, words: list[re.Match[str]]) -> int | None:
         """Return where an address ends that begins with this number and a kind of street."""
-        words = self._following()
         if len(words) < 2:
             return None
         kind = _key(words[0][0])
@@ -197,21 +211,24 @@ class _Place:
         return end
 
     def _following(self) -> list[re.Match[str]]:
-        gap = _AFTER_NUMBER.match(self._text, self._number.end())
+        end, known = self._number.end(), self._known
+        keys = [word.strip("., ") for word in self._text[end : end + _REACH].lower().split(" ")[: _MOST_WORDS + 3]]
+        if known.before.keys().isdisjoint(keys) and known.numbered.keys().isdisjoint(keys):
+            return []
+        gap = _AFTER_NUMBER.match(self._text, end)
         if gap is None:
             return []
         found: list[re.Match[str]] = []
         for word in _TOKEN.finditer(self._text, gap.end(), gap.end() + _REACH):
             if word.start() != (found[-1].end() + 1 if found else gap.end()) or len(found) > _MOST_WORDS:
                 break
-            if found and self._text[found[-1].end()] not in " \u00a0":
+            if self._text[word.start() - 1] not in " \u00a0":
                 break
             found.append(word)
         return found
 
-    def _numbered(self) -> Iterator[Street]:
+    def _numbered(self, words: list[re.Match[str]]) -> Iterator[Street]:
         """Yield an address of number, name and kind: "350 5th Ave", in capitals or in small letters too."""
-        words = self._following() if self._known.numbered else []
         for at in range(min(len(words) - 1, 4), 0, -1):
             if _key(words[at][0]) not in self._known.numbered:
                 continue

@@ -124,11 +124,12 @@ class Analyzer:
         self, parts: Sequence[_Part], text: str, digits: int, context: Context, timed_out: list[str]
     ) -> list[RecognizerResult]:
         results: list[RecognizerResult] = []
+        ideographs = has_ideographs(text)
         for part in parts:
             if not part.may_find(text, digits):
                 continue
             if part.patterns:
-                found = _matches(part, text, timed_out)
+                found = _matches(part, text, timed_out, ideographs=ideographs)
             else:
                 entities = part.recognizer.supported_entities
                 artifacts = context.artifacts if isinstance(part.recognizer, SpacyRecognizer) else None
@@ -162,13 +163,13 @@ def _part(recognizer: EntityRecognizer) -> _Part:
     return _Part(recognizer, necessary, words, patterns, ascii_patterns)
 
 
-def _matches(part: _Part, text: str, timed_out: list[str]) -> list[RecognizerResult]:
+def _matches(part: _Part, text: str, timed_out: list[str], *, ideographs: bool) -> list[RecognizerResult]:
     """Return what Presidio's pattern recognizer finds, without an explanation of each find."""
     recognizer, (entity_type, *_) = part.recognizer, part.recognizer.supported_entities
     results: list[RecognizerResult] = []
     # Chinese has no blanks: "联系nora@example.org吧" is one word unless its letters are none.
-    more = part.ascii_patterns if has_ideographs(text) else ()
-    for expression, pattern_score in (*part.patterns, *more):
+    patterns = part.patterns + part.ascii_patterns if ideographs else part.patterns
+    for expression, pattern_score in patterns:
         try:
             for match in expression.finditer(text, timeout=REGEX_TIMEOUT_SECONDS):
                 score = _check_score(recognizer, match[0], pattern_score) if match[0] else 0.0
