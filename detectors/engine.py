@@ -215,7 +215,9 @@ def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
     while end - start > CHUNK_CHARACTERS:
         limit = start + CHUNK_CHARACTERS
         space = text.rfind(" ", start + OVERLAP_CHARACTERS, limit)
-        between = [] if space >= 0 else list(_BETWEEN_IDEOGRAPHS.finditer(text, limit - OVERLAP_CHARACTERS, limit))
+        between = (
+            [] if space >= 0 else list(_BETWEEN_IDEOGRAPHS.finditer(text, limit - OVERLAP_CHARACTERS, limit))
+        )
         if between:  # a language without blanks: the pieces overlap as well
             yield start, between[-1].end(), False
             start = max(between[-1].end() - OVERLAP_CHARACTERS, start + 1)

@@ -233,7 +233,9 @@ class Policy(StrictModel):
         codes = list(language) if isinstance(language, list | tuple) else [language]
         well_formed = [isinstance(code, str) and bool(_LANGUAGE.fullmatch(code)) for code in codes]
         if language != AUTO and not (well_formed and all(well_formed)):
-            raise _refuse("neither a two-letter code, a list of them, nor `auto`", "Write for example [de, fr]")
+            raise _refuse(
+                "neither a two-letter code, a list of them, nor `auto`", "Write for example [de, fr]"
+            )
         if len(set(codes)) < len(codes):
             raise _refuse("a language is named twice", "Name each once")
         return tuple(codes) if isinstance(language, list | tuple) else language

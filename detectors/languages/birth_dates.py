@@ -28,7 +28,7 @@ _STAR = re.compile(r"[\w(,]\s?[*°]\s?$")
 
 def find_birth_dates(text: str, knowledge: Knowledge) -> Iterator[tuple[int, int]]:
     """Yield (start, end) of the dates that a word near them makes dates of birth."""
-    for date in _DATE.finditer(text):
+    for date in _DATE.finditer(text) if knowledge.may_have_birth(text) else ():
         if _is_date(date, knowledge) and _is_birth(text, date, knowledge):
             yield date.span()
 

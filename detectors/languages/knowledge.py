@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from importlib import resources
 from typing import Annotated, Literal
 
@@ -13,6 +13,7 @@ from detectors.languages.cues import IDEOGRAPH, WORD, Cues
 from policies.reading import StrictModel, build, parse_yaml
 
 Words = tuple[str, ...]
+_AROUND_WORDS = ".,;:!?()[]\"'“”„«»"
 # What one of these scripts writes is in these languages; no words need to be counted.
 _SCRIPTS = {
     "Han": re.compile(r"[一-龥]"),
@@ -127,10 +128,35 @@ class Knowledge:
         self._common = self._index(lambda language: language.common)
         self._scripts = [(code, _SCRIPTS[one.script]) for code, one in languages.items() if one.script]
 
+    def may_have_street(self, text: str) -> bool:
+        """Return whether a word of a text is one of street addresses: most texts are passed over here."""
+        words = _words(text)
+        if not self._street_words.isdisjoint(text.split()) or not self._street_words.isdisjoint(words):
+            return True
+        ends = self._street_ends
+        return any(word[-3:] in ends or word[-4:] in ends for word in words)
+
+    def may_have_birth(self, text: str) -> bool:
+        """Return whether a word of a text may make a date one of birth: most texts are passed over here."""
+        heads = self._born_heads
+        return any(word[:3] in heads for word in _words(text)) or "*" in text or has_ideographs(text)
+
     @cached_property
-    def last_letters(self) -> frozenset[str]:
-        """The last three letters of the words that may stand directly before a house number by their kind."""
-        return frozenset(word[-3:] for word in (*self.endings, *self.after))
+    def _born_heads(self) -> frozenset[str]:
+        words = (word for one in self.languages.values() for word in (*one.born, *one.born_marks))
+        return frozenset(word.rstrip("*")[:3] for word in words)
+
+    @cached_property
+    def _street_words(self) -> frozenset[str]:
+        """Kinds of streets, one-letter abbreviations with their full stop, and weak words with their capital."""
+        kinds = {*self.before, *self.after, *self.numbered}
+        dotted = {f"{kind}{end}" for kind in kinds if len(kind) == 1 for end in (".", ".,")}
+        capitals = {kind.upper() for kind in dotted} | {word.capitalize() for word in self.weak}
+        return frozenset({kind for kind in kinds if len(kind) > 1} | dotted | capitals)
+
+    @cached_property
+    def _street_ends(self) -> frozenset[str]:
+        return frozenset(word[-4:] for word in self.endings)
 
     @cached_property
     def months(self) -> dict[str, int]:
@@ -149,8 +175,8 @@ class Knowledge:
     def vote(self, text: str) -> frozenset[str]:
         """Return the languages that a text is likely to be in; none where nothing tells.
 
-        Its commonest words, of two letters or more, and its script decide. Languages that are one word behind count as well, since texts are
-        short and neighbours share words.
+        Its commonest words, of two letters or more, and its script decide. Languages that are one word behind count
+        as well, since texts are short and neighbours share words.
         """
         scripts = [] if text.isascii() else self._scripts
         by_script = {code for code, script in scripts if script.search(text)}
@@ -194,6 +220,14 @@ def _read(code: str) -> Language:
     return build(Language, parse_yaml(text, name, "language"), name, "language")
 
 
+@lru_cache(maxsize=4)
+def _words(text: str) -> tuple[str, ...]:
+    """Return the words of a text between blanks, in lower case and without signs around them."""
+    return tuple(
+        word.strip(_AROUND_WORDS) for word in text.lower().replace("-", " ").replace(":", " ").split()
+    )
+
+
 def has_ideographs(text: str) -> bool:
     """Return whether a text has Chinese or Japanese letters."""
     return not text.isascii() and IDEOGRAPH.search(text) is not None
@@ -203,4 +237,6 @@ def bounded(shapes: Iterable[str]) -> re.Pattern[str]:
     """Return a pattern of any of some shapes, in ASCII digits, that is part of no longer number or word."""
     alternatives = "|".join(f"(?:{shape})" for shape in sorted(shapes, key=len, reverse=True))
     # The look-ahead passes over words without a digit near their start, before every shape is tried there.
-    return re.compile(rf"(?<![0-9A-Za-z_.,/+-])(?=[A-Za-z(]{{0,6}}[0-9])(?:{alternatives})(?![0-9A-Za-z_]|[-/.,]\d)")
+    return re.compile(
+        rf"(?<![0-9A-Za-z_.,/+-])(?=[A-Za-z(]{{0,6}}[0-9])(?:{alternatives})(?![0-9A-Za-z_]|[-/.,]\d)"
+    )

@@ -83,4 +83,3 @@ class NationalPhones:
             for match in PhoneNumberMatcher(piece, region, leniency=Leniency.VALID):
                 if sum(sign.isdigit() for sign in match.raw_string) >= LEAST_DIGITS:
                     yield begin + match.start, begin + match.end, SURE if cued else 0.4
-

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import regex  # type: ignore[import-untyped]
 
-from detectors.languages.cues import WORD
 from detectors.languages.knowledge import Knowledge, has_ideographs
 
 SURE, LIKELY = 0.95, 0.6
@@ -24,15 +23,87 @@ _TOKEN = re.compile(r"[^\W_](?:[\w’'/-]|\.(?=\w))*\.?")
 _AFTER_NUMBER = re.compile(r"(?:\s?(?:bis|ter|quater)\b)?,?\s", re.IGNORECASE)
 _ORDINAL = re.compile(r"\d{1,3}(?:st|nd|rd|th)$", re.IGNORECASE)
 _CONNECTORS = frozenset(
-    "de del della delle dei degli dell des du da do das dos di la le les las los el lo l d al of y e i"
-    " von van der den dem zu zur zum het 't ta tal il na nad pod św dr gen ks prof gróf sv sf".split()
+    [
+        "de",
+        "del",
+        "della",
+        "delle",
+        "dei",
+        "degli",
+        "dell",
+        "des",
+        "du",
+        "da",
+        "do",
+        "das",
+        "dos",
+        "di",
+        "la",
+        "le",
+        "les",
+        "las",
+        "los",
+        "el",
+        "lo",
+        "l",
+        "d",
+        "al",
+        "of",
+        "y",
+        "e",
+        "i",
+        "von",
+        "van",
+        "der",
+        "den",
+        "dem",
+        "zu",
+        "zur",
+        "zum",
+        "het",
+        "'t",
+        "ta",
+        "tal",
+        "il",
+        "na",
+        "nad",
+        "pod",
+        "św",
+        "dr",
+        "gen",
+        "ks",
+        "prof",
+        "gróf",
+        "sv",
+        "sf",
+    ]
 )
 _NO_STREET = frozenset(
-    "mile miles minute minutes min hour hours day days km block blocks lane man way bedroom more other".split()
+    [
+        "mile",
+        "miles",
+        "minute",
+        "minutes",
+        "min",
+        "hour",
+        "hours",
+        "day",
+        "days",
+        "km",
+        "block",
+        "blocks",
+        "lane",
+        "man",
+        "way",
+        "bedroom",
+        "more",
+        "other",
+    ]
 )
 _TAIL = regex.compile(
     r"(?:,?\s\d{1,2}\.?[ºª°](?:\s?\p{Lu}\b)?)?"
-    r"(?:,?\s(?:\p{Lu}{1,3}[- ])?(?:\d{2}-\d{3}|\d{3,5}(?:[ -]?(?:\d{2,3}|\p{Lu}{2}))?)\s\p{Lu}[\w’'-]+(?:[ -]\p{Lu}[\w’'-]+){0,2})?"
+    r"(?:,?\s(?:\p{Lu}{1,3}[- ])?(?:\d{2}-\d{3}|\d{3,5}(?:[ -]?(?:\d{2,3}|\p{Lu}{2}))?)"
+    r"\s\p{Lu}[\w’'-]+(?:[ -]\p{Lu}[\w’'-]+){0,2})?"
 )
 _US_TAIL = (
     r"(?P<unit>,?\s(?:(?:apt|apartment|suite|ste|unit|flat|floor)\b\.?\s?#?|#\s?)\w{1,6}\b)?"
@@ -59,7 +130,7 @@ def find_streets(text: str, knowledge: Knowledge) -> Iterator[Street]:
     """Yield the street addresses of a text, some of them perhaps twice."""
     if has_ideographs(text):
         yield from _by_shape(text, knowledge)
-    for number in _NUMBER.finditer(text):
+    for number in _NUMBER.finditer(text) if knowledge.may_have_street(text) else ():
         yield from _Place(text, number, knowledge).find()
 
 
@@ -112,8 +183,6 @@ class _Place:
         """Return where an address begins that ends with this number."""
         begin = max(0, self._number.start() - _REACH)
         head = self._text[begin : self._number.start()]
-        if not self._may_end_here(head):
-            return None
         gap = _TO_NUMBER.search(head)
         if gap is None:
             return None
@@ -128,16 +197,6 @@ class _Place:
         if at is None:
             at = self._by_weak_word(words)
         return None if at is None else begin + words[at].start()
-
-    def _may_end_here(self, head: str) -> bool:
-        """Return whether one of the last words is known at all: most numbers are passed over here."""
-        known = self._known
-        keys = [word.strip("., ") for word in head.lower().split(" ")[-_MOST_WORDS - 3 :]]
-        return (
-            not known.before.keys().isdisjoint(keys)
-            or not known.weak.keys().isdisjoint(keys)
-            or any(key[-3:] in known.last_letters for key in keys[-3:])
-        )
 
     def _by_ending(self, words: list[re.Match[str]]) -> int | None:
         last, key = words[-1][0], _key(words[-1][0])
@@ -211,12 +270,8 @@ class _Place:
         return end
 
     def _following(self) -> list[re.Match[str]]:
-        end, known = self._number.end(), self._known
-        keys = [word.strip("., ") for word in self._text[end : end + _REACH].lower().split(" ")[: _MOST_WORDS + 3]]
-        if known.before.keys().isdisjoint(keys) and known.numbered.keys().isdisjoint(keys):
-            return []
-        gap = _AFTER_NUMBER.match(self._text, end)
-        if gap is None:
+        gap = _AFTER_NUMBER.match(self._text, self._number.end())
+        if gap is None or not self._text[gap.end() : gap.end() + 1].isalnum():
             return []
         found: list[re.Match[str]] = []
         for word in _TOKEN.finditer(self._text, gap.end(), gap.end() + _REACH):

@@ -32,8 +32,15 @@ _NECESSARY: dict[str, Condition] = {
     "EmailRecognizer": lambda text, _: "@" in text,
     "IbanRecognizer": lambda _, digits: digits >= 2,
     "IpRecognizer": lambda text, _: text.count(":") >= 2 or text.count(".") >= 3,
+    "MacAddressRecognizer": lambda text, _: (
+        max(text.count(":"), text.count("-")) >= 5 or text.count(".") >= 2
+    ),
     "PhoneRecognizer": lambda _, digits: digits >= 7,
+    "UkNinoRecognizer": lambda _, digits: digits >= 6,
     "UrlRecognizer": lambda text, _: "." in text,
+    "UsItinRecognizer": lambda _, digits: digits >= 9,
+    "UsLicenseRecognizer": lambda _, digits: digits >= 1,
+    "UsPassportRecognizer": lambda _, digits: digits >= 8,
     "UsSsnRecognizer": lambda _, digits: digits >= 9,
     BIRTH_DATES: lambda _, digits: digits >= 3,
     IDENTITIES: lambda _, digits: digits >= 5,
@@ -91,7 +98,8 @@ class Analyzer:
     ) -> None:
         self._first = [_part(r) for r in wanted if r.name not in _PHONES]
         self._phones = sorted(
-            (_part(r) for r in wanted if r.name in _PHONES), key=lambda part: _PHONES.index(part.recognizer.name)
+            (_part(r) for r in wanted if r.name in _PHONES),
+            key=lambda part: _PHONES.index(part.recognizer.name),
         )
         general = [set(r.supported_entities) <= GENERAL_TYPES for r in rivals]
         self._rivals = [_part(r) for r, late in zip(rivals, general, strict=True) if not late]

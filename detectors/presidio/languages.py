@@ -24,9 +24,7 @@ class LanguageRecognizer(EntityRecognizer):  # type: ignore[misc]
 
     def __init__(self, name: str, entity_type: str, supported_language: str, find: Finder) -> None:
         self._find = find
-        super().__init__(
-            supported_entities=[entity_type], supported_language=supported_language, name=name
-        )
+        super().__init__(supported_entities=[entity_type], supported_language=supported_language, name=name)
 
     def load(self) -> None:
         """Do nothing: there is nothing to load."""

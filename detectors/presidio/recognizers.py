@@ -104,8 +104,6 @@ class QuickPhoneRecognizer(PhoneRecognizer):  # type: ignore[misc]
         return RecognizerResult("PHONE_NUMBER", start, end, self.SCORE, explanation, metadata)
 
 
-
-
 def _without_covered(text: str, covered: str) -> str:
     """Return the text without the digits of numbers found; another region may add to "(027) 0336-972"."""
 

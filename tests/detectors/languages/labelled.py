@@ -28,8 +28,6 @@ def parse(line: str) -> LabelledText:
     text, labels, at = "", [], 0
     for match in _MARKED.finditer(line):
         text += line[at : match.start()]
-        labels.append(
-            Label(start=len(text), end=len(text) + len(match[2]), entity_type=TYPES[match[1]])
-        )
+        labels.append(Label(start=len(text), end=len(text) + len(match[2]), entity_type=TYPES[match[1]]))
         text, at = text + match[2], match.end()
     return LabelledText(text=text + line[at:], labels=tuple(labels), template=line)
