@@ -58,7 +58,9 @@ def _is_birth(text: str, date: re.Match[str], knowledge: Knowledge) -> bool:
         if knowledge.born.of(word[0].lower()):
             name_follows = head[word.end() + 1 : word.end() + 2].isupper()
             maiden = word[0].lower() in knowledge.maiden and name_follows
-            return not maiden and not _BREAK.search(head, word.end())
+            if not maiden and not _BREAK.search(head, word.end()):
+                return True
+            break
     return _follows(after(text, date.end()), knowledge)
 
 

@@ -74,6 +74,7 @@ class Check(StrictModel):
         length: number of digits that the rule is about, from the first; all by default.
         last: number of digits that the rule is about, from the last; all by default.
         without: position of a sign that is no digit of the number.
+        then: a second rule that must hold as well.
     """
 
     kind: Literal[
@@ -100,10 +101,13 @@ class Check(StrictModel):
     length: int | None = None
     last: int = 0
     without: int | None = None
+    then: "Check | None" = None
 
     def holds(self, number: str) -> bool:
         """Return whether the number's check digit is right."""
-        return _RULES[self.kind](number[-self.last :][: self.length], self)
+        if not _RULES[self.kind](number[-self.last :][: self.length], self):
+            return False
+        return self.then is None or self.then.holds(number)
 
 
 def _weighted(number: str, check: Check) -> bool:

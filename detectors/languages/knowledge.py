@@ -13,6 +13,7 @@ from detectors.languages.cues import IDEOGRAPH, WORD, Cues
 from policies.reading import StrictModel, build, parse_yaml
 
 Words = tuple[str, ...]
+_WORDS_FOR_A_LEAD = 3
 _AROUND_WORDS = ".,;:!?()[]\"'“”„«»"
 # What one of these scripts writes is in these languages; no words need to be counted.
 _SCRIPTS = {
@@ -168,15 +169,15 @@ class Knowledge:
             for form in forms.split()
         }
 
-    def is_common(self, word: str) -> bool:
-        """Return whether a word in lower case is one of the commonest of a language."""
-        return word in self._common
+    def is_common(self, word: str, language: str = "") -> bool:
+        """Return whether a word in lower case is one of the commonest of a language, of any by default."""
+        return word in self._common and (not language or language in self._common[word])
 
     def vote(self, text: str) -> frozenset[str]:
         """Return the languages that a text is likely to be in; none where nothing tells.
 
-        Its commonest words, of two letters or more, and its script decide. Languages that are one word behind count
-        as well, since texts are short and neighbours share words.
+        Its commonest words, of two letters or more, and its script decide. Languages that are one word behind
+        the best, which has three or more, count as well, since neighbours share words.
         """
         scripts = [] if text.isascii() else self._scripts
         by_script = {code for code, script in scripts if script.search(text)}
@@ -187,7 +188,8 @@ class Knowledge:
             for code in self._common.get(word, ()) if len(word) > 1 else ():
                 counts[code] = counts.get(code, 0) + 1
         best = max(counts.values(), default=0)
-        return frozenset(by_script | {code for code, count in counts.items() if count >= max(best - 1, 1)})
+        least = best - 1 if best >= _WORDS_FOR_A_LEAD else best
+        return frozenset(by_script | {code for code, count in counts.items() if count >= least})
 
     def _cues(self, words: Callable[[Language], Words]) -> Cues:
         return Cues({code: words(language) for code, language in self.languages.items()})

@@ -12,6 +12,7 @@ SURE, LIKELY = 0.95, 0.6
 _REACH = 70
 _MOST_WORDS = 6
 _SHORT = 4
+_LONGEST_ABBREVIATION = 5
 _NUMBER = re.compile(
     r"(?<![\w.:+%€$£-])(?<![\d],)\d{1,5}[a-zA-Z]?(?:[/-]\d{1,4}[a-zA-Z]?)?(?![\w%€$£])(?![.,:/-]\d)"
 )
@@ -280,6 +281,8 @@ class _Place:
             if self._text[word.start() - 1] not in " \u00a0":
                 break
             found.append(word)
+            if _ends_sentence(word[0]):
+                break
         return found
 
     def _numbered(self, words: list[re.Match[str]]) -> Iterator[Street]:
@@ -288,7 +291,8 @@ class _Place:
             if _key(words[at][0]) not in self._known.numbered:
                 continue
             names = [word[0] for word in words[:at]]
-            small = words[at][0].islower() or all(name.islower() for name in names)
+            spelt = [name for name in names if not _ORDINAL.match(name)]
+            small = words[at][0].islower() or (bool(spelt) and all(name.islower() for name in spelt))
             end = words[at].end() - words[at][0].endswith(".")
             tail = _US_TAILS[small].match(self._text, end)
             if all(self._may_name(name) for name in names) and (
@@ -303,16 +307,22 @@ class _Place:
             return True
         if key in _NO_STREET or not word[0].isalpha():
             return False
-        return not word.islower() or not self._known.is_common(key)
+        return not self._known.is_common(key, "en")
 
 
 def _chain(tokens: list[re.Match[str]], text: str, end: int) -> list[re.Match[str]]:
     """Return the last tokens that nothing but single blanks stands between."""
     for at in range(len(tokens) - 1, -1, -1):
         stop = tokens[at + 1].start() - 1 if at + 1 < len(tokens) else end
-        if tokens[at].end() != stop or (at + 1 < len(tokens) and text[stop] not in " \u00a0"):
+        apart = at + 1 < len(tokens) and (text[stop] not in " \u00a0" or _ends_sentence(tokens[at][0]))
+        if tokens[at].end() != stop or apart:
             return tokens[at + 1 :]
     return tokens
+
+
+def _ends_sentence(word: str) -> bool:
+    """Return whether a word ends in a full stop and is too long for an abbreviation."""
+    return word.endswith(".") and len(word) > _LONGEST_ABBREVIATION
 
 
 def _key(word: str) -> str:

@@ -7,6 +7,7 @@ from presidio_analyzer.nlp_engine import NerModelConfiguration, NlpArtifacts, Sp
 from spacy.attrs import IS_PUNCT, IS_STOP
 from spacy.language import Language
 
+from detectors.languages.knowledge import known_languages
 from policies.errors import PolicyError
 
 
@@ -159,6 +160,8 @@ def _make_blank(language: str) -> Language:
     try:
         return spacy.blank(language)
     except ImportError:
+        if language in known_languages():
+            return spacy.blank("xx")  # spaCy's rules for any language
         raise PolicyError(
             f"`language`: spaCy cannot split {language!r} into words", "Give a two-letter code such as en"
         ) from None

@@ -33,12 +33,16 @@ def plain_engine(policy):
     from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
     from presidio_analyzer.context_aware_enhancers import LemmaContextAwareEnhancer
 
+    from detectors.languages.knowledge import knowledge_of, known_languages
+    from detectors.presidio.languages import language_recognizers
     from detectors.presidio.nlp import LocalNlpEngine
     from detectors.presidio.recognizers import recognizers_for
 
     rivals = {rival for name in policy.entities for rival in RIVALS.get(name, ())} - set(policy.entities)
     rules = {**policy.entities, **{rival: EntityRule() for rival in sorted(rivals)}}
     recognizers = [r for name, rule in rules.items() for r in recognizers_for(name, rule, "en")]
+    knowledge = knowledge_of(known_languages() if policy.languages is None else policy.languages)
+    recognizers += language_recognizers(policy.entities, knowledge, "en")
     nlp = LocalNlpEngine("en", "none")
     nlp.load()
     return AnalyzerEngine(
