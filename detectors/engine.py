@@ -13,7 +13,7 @@ from detectors.fact import Span
 from detectors.languages.knowledge import Knowledge, knowledge_of, known_languages
 from detectors.people import Register
 from detectors.people.sentences import Sentences, split_sentences
-from detectors.people.shapes import Shapes
+from detectors.people.shapes import NOUNS_CAPITALISED, Shapes
 from detectors.presidio.imports import import_presidio
 from detectors.presidio.overlaps import GENERAL_TYPES, NAMED_ENTITIES, RIVAL_SCORE, RIVALS, resolve_overlaps
 from policies import EntityRule, Policy
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 CHUNK_CHARACTERS = 1_000
 OVERLAP_CHARACTERS = 128
+VOTING_CHARACTERS = 2_000
 _CUT = "incompletely scanned: more than 1,000 characters without a space"
 _TIMED_OUT = "incompletely scanned: a pattern ran out of time"
 _FAILED = "incompletely scanned: a recognizer failed with "
@@ -64,7 +65,6 @@ class Engine:
     Attributes:
         coverage: names of the recognizers of each entity type of the policy.
         model: name of the named entity model at work, or None.
-        shapes: finder of names of people who are in no register, in the policy's language.
 
     Raises:
         PolicyError: the installed Presidio or spaCy lacks what the policy asks for.
@@ -76,12 +76,27 @@ class Engine:
         self._analyzer, recognizers, self.model, function_words = _analyzer(
             policy.entities, rivals - set(policy.entities), policy, register, pipeline, self._certain
         )
-        self.shapes = Shapes(policy.main_language, function_words)
+        self._shapes = {policy.main_language: Shapes(policy.main_language, function_words)}
+        self._main, self._knowledge = policy.main_language, _knowledge(policy)
         found: dict[str, list[str]] = {entity_type: [] for entity_type in policy.entities}
         for recognizer in recognizers:
             for entity_type in recognizer.supported_entities:
                 found.setdefault(entity_type, []).append(recognizer.name)
         self.coverage = {entity_type: tuple(sorted(found[entity_type])) for entity_type in policy.entities}
+
+    def shapes(self, text: str) -> Shapes:
+        """Return the finder of names of people who are in no register, in the language of a text.
+
+        That is the policy's main language, but where the policy has others and the text is in one that capitalises
+        every noun, as German does.
+        """
+        for code in sorted(NOUNS_CAPITALISED & self._knowledge.languages.keys() - {self._main}):
+            voted = self._knowledge.vote(text[:VOTING_CHARACTERS])
+            if code in voted and self._main not in voted:
+                if code not in self._shapes:
+                    self._shapes[code] = Shapes(code, self._knowledge.languages[code].common)
+                return self._shapes[code]
+        return self._shapes[self._main]
 
     def scan(self, text: str) -> Scan:
         """Find the policy's entity types in a text of any length."""

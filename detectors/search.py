@@ -51,7 +51,9 @@ def search_document(document: Document, engine: Engine, register: Register) -> F
         for span in scan.spans
         if span.entity_type != "PERSON" or not register.find(document.text[span.start : span.end])
     ]
-    linker = Linker(document.text, scan.sentences, secrets, register, document.subjects, engine.shapes)
+    linker = Linker(
+        document.text, scan.sentences, secrets, register, document.subjects, engine.shapes(document.text)
+    )
     return Findings(
         place=document.place,
         problems=tuple(dict.fromkeys((*document.problems, *scan.problems))),

@@ -53,6 +53,7 @@ def _is_birth(text: str, date: re.Match[str], knowledge: Knowledge) -> bool:
         return True
     if knowledge.born.parts_in(head[-12:]) or knowledge.born.parts_in(text[date.end() : date.end() + 8]):
         return True
+    head = head.rstrip().removesuffix("(")
     words = list(WORD.finditer(head))[-BEFORE:]
     for word in reversed(words):
         if knowledge.born.of(word[0].lower()):

@@ -209,3 +209,17 @@ def test_a_language_that_nothing_is_known_of(gdpr):
 def test_a_social_security_number_however_it_is_written(engine, number):
     assert found(engine, f"Her SSN is {number}.") == [("US_SSN", number)]
     assert "US_SSN" not in dict(found(engine, "Crate 212456789 was sent."))
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "strangers"),
+    [
+        ("auto", "Die Alte Brücke ist für die Stadt wichtig und wird erneuert.", []),
+        ("de", "Die Alte Brücke ist für die Stadt wichtig und wird erneuert.", []),
+        ("auto", "She met Colin Smith at the harbour and they were glad.", ["Colin Smith"]),
+        (("en", "fr"), "She met Colin Smith at the harbour and they were glad.", ["Colin Smith"]),
+    ],
+)
+def test_names_are_told_by_the_language_of_each_text(language_engine, language, text, strangers):
+    shapes = language_engine(language).shapes(text)
+    assert [text[shape.start : shape.end] for shape in shapes.find(text)] == strangers
