@@ -34,7 +34,7 @@ def plain_engine(policy):
     from presidio_analyzer.context_aware_enhancers import LemmaContextAwareEnhancer
 
     from detectors.languages.knowledge import knowledge_of, known_languages
-    from detectors.presidio.languages import language_recognizers
+    from detectors.presidio.languages import PHONES, language_recognizers
     from detectors.presidio.nlp import LocalNlpEngine
     from detectors.presidio.recognizers import recognizers_for
 
@@ -42,7 +42,7 @@ def plain_engine(policy):
     rules = {**policy.entities, **{rival: EntityRule() for rival in sorted(rivals)}}
     recognizers = [r for name, rule in rules.items() for r in recognizers_for(name, rule, "en")]
     knowledge = knowledge_of(known_languages() if policy.languages is None else policy.languages)
-    recognizers += language_recognizers(policy.entities, knowledge, "en")
+    recognizers += [r for r in language_recognizers(policy.entities, knowledge, "en") if r.name != PHONES]
     nlp = LocalNlpEngine("en", "none")
     nlp.load()
     return AnalyzerEngine(
@@ -131,6 +131,8 @@ def policy(request):
 )
 def test_shortcuts_change_no_result(policy, texts):
     engine, plain = Engine(policy, Register()), plain_engine(policy)
+    # National numbers are looked for in what Presidio leaves, which its own engine cannot do.
+    engine._analyzer._phones = [p for p in engine._analyzer._phones if p.recognizer.name == "PhoneRecognizer"]
     different = [
         number
         for number, text in enumerate(texts())
