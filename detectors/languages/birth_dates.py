@@ -22,6 +22,7 @@ _DATE = re.compile(
 )
 _MONTH_GROUPS = ("after_year", "latvian", "after_day", "before_day")
 _BREAK = re.compile(r"[;()\[\]†]|\d{4}")
+_NAME = re.compile(r"\s[^\W\d_a-zß-ÿ][^\W\d_A-ZÀ-Þ]")
 _MARK = re.compile(r"(?:^|(?<=[\s(\[,;/]))([^\W\d_]+)[.:]\s?(?:[^\W\d_]{2,3}\s)?$")
 _STAR = re.compile(r"[\w(,]\s?[*°]\s?$")
 
@@ -57,12 +58,18 @@ def _is_birth(text: str, date: re.Match[str], knowledge: Knowledge) -> bool:
     words = list(WORD.finditer(head))[-BEFORE:]
     for word in reversed(words):
         if knowledge.born.of(word[0].lower()):
-            name_follows = head[word.end() + 1 : word.end() + 2].isupper()
-            maiden = word[0].lower() in knowledge.maiden and name_follows
-            if not maiden and not _BREAK.search(head, word.end()):
+            if _speaks_of_date(word, head, knowledge):
                 return True
             break
     return _follows(after(text, date.end()), knowledge)
+
+
+def _speaks_of_date(word: re.Match[str], head: str, knowledge: Knowledge) -> bool:
+    """Return whether nothing between a context word and the date says that the date is of something else."""
+    rest = head[word.end() :]
+    if word[0].lower() in knowledge.maiden and _NAME.match(rest):
+        return False
+    return not _BREAK.search(rest) and not any(knowledge.events.of(w) for w in WORD.findall(rest.lower()))
 
 
 def _follows(tail: str, knowledge: Knowledge) -> bool:

@@ -19,7 +19,7 @@ class Identities:
     def __init__(self, knowledge: Knowledge) -> None:
         self._known = knowledge
         self._kinds = [
-            (code, kind, re.compile(kind.shape))
+            (code, kind, re.compile(kind.shape, re.ASCII))
             for code, language in knowledge.languages.items()
             for kind in language.identities
         ]

@@ -72,6 +72,7 @@ class Language(StrictModel):
         months: names and short forms of each month, with blanks between.
         born: words that make a date near them a date of birth.
         maiden: those of them that stand before a name at birth as well, where they say nothing of a date.
+        events: words of what else happens to people on a date: they die, they marry.
         born_marks: abbreviations that do so directly before a date.
         phone: context words of phone numbers.
         number: words for a number of any kind, which may be a phone's.
@@ -91,6 +92,7 @@ class Language(StrictModel):
     months: Annotated[Words, Field(max_length=12)] = ()
     born: Words
     maiden: Words = ()
+    events: Words = ()
     born_marks: Words = ()
     phone: Words
     number: Words = ()
@@ -119,6 +121,7 @@ class Knowledge:
         self.identity = self._cues(lambda language: language.identity)
         self.numbers = self._cues(lambda language: language.numbers)
         self.born_marks = frozenset(mark for one in languages.values() for mark in one.born_marks)
+        self.events = self._cues(lambda language: language.events)
         self.maiden = frozenset(word for one in languages.values() for word in one.maiden)
         self.before = self._index(lambda language: language.streets.before)
         self.after = self._index(lambda language: language.streets.after)
@@ -240,5 +243,6 @@ def bounded(shapes: Iterable[str]) -> re.Pattern[str]:
     alternatives = "|".join(f"(?:{shape})" for shape in sorted(shapes, key=len, reverse=True))
     # The look-ahead passes over words without a digit near their start, before every shape is tried there.
     return re.compile(
-        rf"(?<![0-9A-Za-z_.,/+-])(?=[A-Za-z(]{{0,6}}[0-9])(?:{alternatives})(?![0-9A-Za-z_]|[-/.,]\d)"
+        rf"(?<![0-9A-Za-z_.,/+-])(?=[A-Za-z(]{{0,6}}[0-9])(?:{alternatives})(?![0-9A-Za-z_]|[-/.,]\d)",
+        re.ASCII,
     )

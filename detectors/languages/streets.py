@@ -221,7 +221,7 @@ class _Place:
 
     def _is_name(self, word: str) -> bool:
         key = _key(word)
-        if not word[0].isupper() or self._known.address.of(key):
+        if not (word[0].isupper() or self._has_cue()) or self._known.address.of(key):
             return False
         return not self._known.is_common(key) and key not in self._known.weak
 
@@ -293,8 +293,9 @@ class _Place:
             names = [word[0] for word in words[:at]]
             spelt = [name for name in names if not _ORDINAL.match(name)]
             small = words[at][0].islower() or (bool(spelt) and all(name.islower() for name in spelt))
-            end = words[at].end() - words[at][0].endswith(".")
-            tail = _US_TAILS[small].match(self._text, end)
+            tail = _US_TAILS[small].match(self._text, words[at].end())
+            if words[at][0].endswith(".") and tail.end() == words[at].end():
+                tail = _US_TAILS[small].match(self._text, words[at].end() - 1)
             if all(self._may_name(name) for name in names) and (
                 not small or tail["unit"] or tail["town"] or self._has_cue()
             ):

@@ -63,3 +63,9 @@ def test_a_number_that_fits_by_chance_needs_a_context_word(everything):
     assert not list(identities.find("The parcel 111222333 was sent to Leeds."))
     assert not list(identities.find("Lot 36574261809 was sold, they say."))
     assert list(identities.find("Haar BSN is 111222333."))
+
+
+def test_digits_of_other_scripts_upset_nothing(everything):
+    identities = Identities(everything)
+    for text in ("RCCMNL٨٣S١٨D٩٦٩H", "PESEL ٤٤٠٥١٤٠١٣٥٩", "BSN １１１２２２３３３"):
+        assert not list(identities.find(text))
