@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 
 from detectors.corpus.headers import Tables
 from detectors.fact import Span
+from detectors.languages.knowledge import Knowledge, knowledge_of, known_languages
 from detectors.people import Register
 from detectors.people.sentences import Sentences, split_sentences
-from detectors.people.shapes import Shapes
+from detectors.people.shapes import NOUNS_CAPITALISED, Shapes
 from detectors.presidio.imports import import_presidio
 from detectors.presidio.overlaps import GENERAL_TYPES, NAMED_ENTITIES, RIVAL_SCORE, RIVALS, resolve_overlaps
 from detectors.reading import Reading, readings
 from policies import EntityRule, Policy
+from policies.errors import PolicyError
 
 if TYPE_CHECKING:
     from presidio_analyzer import EntityRecognizer, RecognizerResult
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 CHUNK_CHARACTERS = 1_000
 OVERLAP_CHARACTERS = 128
+VOTING_CHARACTERS = 2_000
 _CUT = "incompletely scanned: more than 1,000 characters without a space"
 _TIMED_OUT = "incompletely scanned: a pattern ran out of time"
 _FAILED = "incompletely scanned: a recognizer failed with "
@@ -35,6 +38,7 @@ _FAILED = "incompletely scanned: a recognizer failed with "
 _ORNAMENT = re.compile(r"(?:[^\w\s]\s?){24,}")
 _CLOSING = {"(": ")", "[": "]", "<": ">", "{": "}"}
 _OPENING = {closing: opening for opening, closing in _CLOSING.items()}
+_BETWEEN_IDEOGRAPHS = re.compile(r"[぀-ヿ㐀-鿿、-〃，；：](?=[぀-ヿ㐀-鿿])")
 # Presidio's scores are sums of two-digit decimals in binary.
 _TOLERANCE = 1e-9
 
@@ -65,7 +69,6 @@ class Engine:
     Attributes:
         coverage: names of the recognizers of each entity type of the policy.
         model: name of the named entity model at work, or None.
-        shapes: finder of names of people who are in no register, in the policy's language.
 
     Raises:
         PolicyError: the installed Presidio or spaCy lacks what the policy asks for.
@@ -77,12 +80,27 @@ class Engine:
         self._analyzer, recognizers, self.model, function_words = _analyzer(
             policy.entities, rivals - set(policy.entities), policy, register, pipeline, self._certain
         )
-        self.shapes = Shapes(policy.language, function_words)
+        self._shapes = {policy.main_language: Shapes(policy.main_language, function_words)}
+        self._main, self._knowledge = policy.main_language, _knowledge(policy)
         found: dict[str, list[str]] = {entity_type: [] for entity_type in policy.entities}
         for recognizer in recognizers:
             for entity_type in recognizer.supported_entities:
                 found.setdefault(entity_type, []).append(recognizer.name)
         self.coverage = {entity_type: tuple(sorted(found[entity_type])) for entity_type in policy.entities}
+
+    def shapes(self, text: str) -> Shapes:
+        """Return the finder of names of people who are in no register, in the language of a text.
+
+        That is the policy's main language, but where the policy has others and the text is in one that capitalises
+        every noun, as German does.
+        """
+        for code in sorted(NOUNS_CAPITALISED & self._knowledge.languages.keys() - {self._main}):
+            voted = self._knowledge.vote(text[:VOTING_CHARACTERS])
+            if code in voted and self._main not in voted:
+                if code not in self._shapes:
+                    self._shapes[code] = Shapes(code, self._knowledge.languages[code].common)
+                return self._shapes[code]
+        return self._shapes[self._main]
 
     def scan(self, text: str) -> Scan:
         """Find the policy's entity types in a text of any length."""
@@ -145,21 +163,41 @@ def _analyzer(
     import_presidio(policy.ner)
 
     from detectors.presidio.analyzer import Analyzer
+    from detectors.presidio.languages import language_recognizers
     from detectors.presidio.nlp import LocalNlpEngine
     from detectors.presidio.recognizers import RegisterRecognizer, recognizers_for
 
-    nlp = LocalNlpEngine(policy.language, policy.ner, pipeline)
+    language = policy.main_language
+    nlp = LocalNlpEngine(language, policy.ner, pipeline, policy.languages)
     nlp.load()
-    wanted = [r for name, rule in rules.items() for r in recognizers_for(name, rule, policy.language)]
-    explaining = [r for name in sorted(rivals) for r in recognizers_for(name, EntityRule(), policy.language)]
+    knowledge = _knowledge(policy)
+    wanted = [r for name, rule in rules.items() for r in recognizers_for(name, rule, language, knowledge)]
+    wanted += language_recognizers(rules, knowledge, language)
+    explaining = [r for name in sorted(rivals) for r in recognizers_for(name, EntityRule(), language)]
     named = set(rules) & set(NAMED_ENTITIES)
     models, model = _models(sorted({*named, "PERSON"}), policy, nlp) if named else ([], nlp.model)
     # A registered name only matters to the engine where something else might be taken for one.
     if model or "PERSON" in named:
-        (wanted if "PERSON" in named else explaining).append(RegisterRecognizer(register, policy.language))
+        (wanted if "PERSON" in named else explaining).append(RegisterRecognizer(register, language))
     wanted.extend(models)
     analyzer = Analyzer(wanted, explaining, nlp, certain)
     return analyzer, [*wanted, *explaining], model, nlp.stop_words
+
+
+def _knowledge(policy: Policy) -> Knowledge:
+    """Return what is known of the policy's languages.
+
+    Raises:
+        PolicyError: nothing is known of one of several languages.
+    """
+    known = known_languages()
+    languages = known if policy.languages is None else policy.languages
+    unknown = [code for code in languages if code not in known]
+    if unknown and len(languages) > 1:
+        raise PolicyError(
+            f"`language`: nothing is known of {', '.join(unknown)}", f"Use {', '.join(known)}, or remove it"
+        )
+    return knowledge_of(languages)
 
 
 def _models(
@@ -170,13 +208,13 @@ def _models(
         from detectors.presidio.huggingface import LocalHuggingFaceRecognizer
 
         folder = policy.ner.removeprefix("huggingface:")
-        model = LocalHuggingFaceRecognizer(folder, policy.language, entity_types)
+        model = LocalHuggingFaceRecognizer(folder, policy.main_language, entity_types)
         return [model], f"Hugging Face {Path(folder).name}"
     if nlp.model is None:
         return [], None
     from detectors.presidio.recognizers import named_entity_recognizer
 
-    return [named_entity_recognizer(policy.language, entity_types)], nlp.model
+    return [named_entity_recognizer(policy.main_language, entity_types)], nlp.model
 
 
 def _chunks(text: str, sentences: Sentences) -> Iterator[tuple[int, int, bool]]:
@@ -204,6 +242,13 @@ def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
     while end - start > CHUNK_CHARACTERS:
         limit = start + CHUNK_CHARACTERS
         space = text.rfind(" ", start + OVERLAP_CHARACTERS, limit)
+        between = (
+            [] if space >= 0 else list(_BETWEEN_IDEOGRAPHS.finditer(text, limit - OVERLAP_CHARACTERS, limit))
+        )
+        if between:  # a language without blanks: the pieces overlap as well
+            yield start, between[-1].end(), False
+            start = max(between[-1].end() - OVERLAP_CHARACTERS, start + 1)
+            continue
         stop = limit if space < 0 else space
         yield start, stop, space < 0
         back = text.find(" ", stop - OVERLAP_CHARACTERS, stop)

@@ -54,7 +54,13 @@ def search_document(document: Document, engine: Engine, register: Register) -> F
         if span.entity_type != "PERSON" or not register.find(document.text[span.start : span.end])
     ]
     linker = Linker(
-        document.text, scan.sentences, secrets, register, document.subjects, engine.shapes, document.turns
+        document.text,
+        scan.sentences,
+        secrets,
+        register,
+        document.subjects,
+        engine.shapes(document.text),
+        document.turns,
     )
     return Findings(
         place=document.place,

@@ -119,6 +119,10 @@ KNOWN_ENTITIES: dict[str, KnownEntity] = {
     "ZA_TELEPHONE_NUMBER": KnownEntity("ZaTelephoneNumberRecognizer", "telephone number"),
     "ZA_TRAFFIC_REGISTER_NUMBER": KnownEntity("ZaTrafficRegisterNumberRecognizer", "traffic register number"),
     "ZA_VAT_NUMBER": KnownEntity("ZaVatNumberRecognizer", "VAT number"),
+    # These are found by what `detectors/languages` knows, and by the policy's patterns.
+    "DATE_OF_BIRTH": KnownEntity(None, "date of birth"),
+    "NATIONAL_ID": KnownEntity(None, "national identity number"),
+    "STREET_ADDRESS": KnownEntity(None, "street address"),
     # These come from a named entity model, where one is installed, and from the register of names.
     "LOCATION": KnownEntity(None, "location"),
     "NRP": KnownEntity(None, "nationality, religion or political group"),

@@ -17,6 +17,8 @@ from policies.errors import PolicyError
 from policies.reading import StrictModel, build, parse_yaml, read_yaml
 
 SUBJECT = "{subject}"
+AUTO = "auto"
+_LANGUAGE = re.compile(r"[a-z]{2}")
 _DEFAULT_TEMPLATES = (
     "The {relation} of {subject} is",
     "{subject}'s {relation} is",
@@ -196,7 +198,8 @@ class Policy(StrictModel):
     Attributes:
         name: name of the policy, as reports show it.
         description: one line for people.
-        language: two-letter code of the corpus's language.
+        language: language of the corpus as a two-letter code, several of them, the main one first, or `auto`:
+            every language that detection knows, side by side.
         entities: a rule for each entity type that counts as personal.
         countries: two-letter prefixes of entity types (`us`, `uk`, `de` ...): all of those that have no rule
             are added with the defaults.
@@ -213,7 +216,7 @@ class Policy(StrictModel):
 
     name: Words
     description: str = ""
-    language: Annotated[str, Field(pattern=r"^[a-z]{2}$")] = "en"
+    language: str | tuple[str, ...] = "en"
     entities: Annotated[dict[str, EntityRule], Field(min_length=1)]
     countries: tuple[str, ...] = ()
     ner: Annotated[str, Field(pattern=r"^(auto|none|spacy:.+|huggingface:.+)$", strict=True)] = "auto"
@@ -222,6 +225,20 @@ class Policy(StrictModel):
     untested: Literal["incomplete", "allowed"] = "incomplete"
     decoding: DecodingSettings = DecodingSettings()
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = 0
+
+    @field_validator("language", mode="before")
+    @classmethod
+    def _languages(cls, language: Any) -> Any:
+        """Accept one code, a list of different codes, or `auto`."""
+        codes = list(language) if isinstance(language, list | tuple) else [language]
+        well_formed = [isinstance(code, str) and bool(_LANGUAGE.fullmatch(code)) for code in codes]
+        if language != AUTO and not (well_formed and all(well_formed)):
+            raise _refuse(
+                "neither a two-letter code, a list of them, nor `auto`", "Write for example [de, fr]"
+            )
+        if len(set(codes)) < len(codes):
+            raise _refuse("a language is named twice", "Name each once")
+        return tuple(codes) if isinstance(language, list | tuple) else language
 
     @model_validator(mode="before")
     @classmethod
@@ -264,6 +281,20 @@ class Policy(StrictModel):
                     f"the entity type {entity_type!r} is not in capitals", "Write it like STREET_ADDRESS"
                 )
         return {entity_type: rule.completed(entity_type) for entity_type, rule in entities.items()}
+
+    @property
+    def main_language(self) -> str:
+        """Two-letter code of the language that texts are split into words by: the first, English for `auto`."""
+        if self.language == AUTO:
+            return "en"
+        return self.language if isinstance(self.language, str) else self.language[0]
+
+    @property
+    def languages(self) -> tuple[str, ...] | None:
+        """Two-letter codes of the languages; None for all that detection knows."""
+        if self.language == AUTO:
+            return None
+        return (self.language,) if isinstance(self.language, str) else self.language
 
     @property
     def digest(self) -> str:

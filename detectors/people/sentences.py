@@ -63,7 +63,7 @@ _BEFORE_NUMBERS = frozenset(
 # The end of a sentence: its punctuation and closing quotes, then white space before anything but a lower-case
 # word; an e-mail address or an identifier may begin a sentence in lower case.
 # The look-behind keeps a long run of full stops from being tried at each of them.
-_END = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’)\]]*+(?=\s+(?:[^\sa-z]|\S*[@\d]))|\n++")
+_END = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’)\]]*+(?=\s+(?:[^\sa-z]|\S*[@\d]))|[。！？｡]++[」』”’）]*+|\n++")
 _LAST_WORD = re.compile(r"[\w.]*\w$")
 
 
@@ -94,7 +94,7 @@ class Sentences:
 
 
 def split_sentences(text: str) -> Sentences:
-    """Split a text into sentences at `.`, `!`, `?`, `…` and line breaks.
+    """Split a text into sentences at `.`, `!`, `?`, `…`, their Chinese and Japanese forms, and line breaks.
 
     A full stop after an abbreviation ("Dr."), after an initial ("A. Quill") or before a lower-case letter
     ends nothing; neither does one inside a number, an e-mail address or a URL, as no white space follows it.

@@ -14,17 +14,19 @@ from presidio_analyzer import EntityRecognizer, PatternRecognizer, RecognizerRes
 from presidio_analyzer.predefined_recognizers import SpacyRecognizer
 
 from detectors.corpus.headers import Tables
+from detectors.languages.knowledge import has_ideographs
 from detectors.presidio.context import Context, ContextWords
+from detectors.presidio.languages import BIRTH_DATES, IDENTITIES, PHONES, STREETS
 from detectors.presidio.lookalikes import LOOKED_AT, is_called_otherwise, looks_otherwise
 from detectors.presidio.nlp import LocalNlpEngine
 from detectors.presidio.overlaps import GENERAL_TYPES
-from detectors.presidio.recognizers import QuickPhoneRecognizer
 
 REGEX_TIMEOUT_SECONDS = 5
 _DIGIT = regex.compile(r"\d")
 Condition = Callable[[str, int], bool]
 """A condition on a text and the number of its digits."""
 
+_PHONES = ("PhoneRecognizer", PHONES)
 # What a text must have for Presidio's patterns to match at all, by the recognizer's name.
 _NECESSARY: dict[str, Condition] = {
     "CreditCardRecognizer": lambda _, digits: digits >= 13,
@@ -32,9 +34,20 @@ _NECESSARY: dict[str, Condition] = {
     "EmailRecognizer": lambda text, _: "@" in text,
     "IbanRecognizer": lambda _, digits: digits >= 2,
     "IpRecognizer": lambda text, _: text.count(":") >= 2 or text.count(".") >= 3,
+    "MacAddressRecognizer": lambda text, _: (
+        max(text.count(":"), text.count("-")) >= 5 or text.count(".") >= 2
+    ),
     "PhoneRecognizer": lambda _, digits: digits >= 7,
+    "UkNinoRecognizer": lambda _, digits: digits >= 6,
     "UrlRecognizer": lambda text, _: "." in text,
+    "UsItinRecognizer": lambda _, digits: digits >= 9,
+    "UsLicenseRecognizer": lambda _, digits: digits >= 1,
+    "UsPassportRecognizer": lambda _, digits: digits >= 8,
     "UsSsnRecognizer": lambda _, digits: digits >= 9,
+    BIRTH_DATES: lambda _, digits: digits >= 3,
+    IDENTITIES: lambda _, digits: digits >= 5,
+    PHONES: lambda _, digits: digits >= 7,
+    STREETS: lambda _, digits: digits >= 1,
 }
 
 
@@ -47,6 +60,7 @@ class _Part(NamedTuple):
         words: the recognizer's context words.
         own_words: those of them that no other number is called by.
         patterns: compiled patterns with their scores; none where the recognizer has its own way.
+        ascii_patterns: the same, for which words are of ASCII letters alone.
     """
 
     recognizer: EntityRecognizer
@@ -54,6 +68,7 @@ class _Part(NamedTuple):
     words: ContextWords
     own_words: ContextWords
     patterns: tuple[tuple[Any, float], ...]
+    ascii_patterns: tuple[tuple[Any, float], ...]
 
 
 class Analysis(NamedTuple):
@@ -85,8 +100,11 @@ class Analyzer:
         nlp: LocalNlpEngine,
         certain: Callable[[RecognizerResult], bool],
     ) -> None:
-        self._first = [_part(r) for r in wanted if not isinstance(r, QuickPhoneRecognizer)]
-        self._phones = [_part(r) for r in wanted if isinstance(r, QuickPhoneRecognizer)]
+        self._first = [_part(r) for r in wanted if r.name not in _PHONES]
+        self._phones = sorted(
+            (_part(r) for r in wanted if r.name in _PHONES),
+            key=lambda part: _PHONES.index(part.recognizer.name),
+        )
         general = [set(r.supported_entities) <= GENERAL_TYPES for r in rivals]
         self._rivals = [_part(r) for r, late in zip(rivals, general, strict=True) if not late]
         self._late_rivals = [_part(r) for r, late in zip(rivals, general, strict=True) if late]
@@ -113,7 +131,10 @@ class Analyzer:
         if phones:
             # Eight regions are tried on digits that are no phone number: a card number found is not offered.
             rest = _without(text, [result for result in results if self._certain(result)])
-            results += self._run(phones, rest, len(_DIGIT.findall(rest)), context, timed_out)
+            for part in phones:  # nor is what one of them has found to the next
+                found = self._run([part], rest, len(_DIGIT.findall(rest)), context, timed_out)
+                results += found
+                rest = _without(rest, found)
         if any(result.entity_type in GENERAL_TYPES for result in results):  # they win over nothing else
             results += self._run(self._late_rivals, text, digits, context, timed_out)
         unique = EntityRecognizer.remove_duplicates(results) if len(results) > 1 else results
@@ -123,11 +144,12 @@ class Analyzer:
         self, parts: Sequence[_Part], text: str, digits: int, context: Context, timed_out: list[str]
     ) -> list[RecognizerResult]:
         results: list[RecognizerResult] = []
+        ideographs = has_ideographs(text)
         for part in parts:
             if not part.may_find(text, digits):
                 continue
             if part.patterns:
-                found = _matches(part, text, timed_out)
+                found = _matches(part, text, timed_out, ideographs=ideographs)
             else:
                 entities = part.recognizer.supported_entities
                 artifacts = context.artifacts if isinstance(part.recognizer, SpacyRecognizer) else None
@@ -150,14 +172,19 @@ def _without(text: str, results: Sequence[RecognizerResult]) -> str:
 def _part(recognizer: EntityRecognizer) -> _Part:
     necessary = _NECESSARY.get(recognizer.name, lambda _text, _digits: True)
     context = recognizer.context or ()
-    patterns: tuple[tuple[Any, float], ...] = ()
-    if isinstance(recognizer, PatternRecognizer) and type(recognizer).analyze is PatternRecognizer.analyze:
-        patterns = tuple(
-            (regex.compile(pattern.regex, flags=recognizer.global_regex_flags), pattern.score)
+    words = ContextWords.of(context)
+    own_words = ContextWords.of(word for word in context if word.lower() != "number")
+    own_way = type(recognizer).analyze is not PatternRecognizer.analyze
+    if not isinstance(recognizer, PatternRecognizer) or own_way:
+        return _Part(recognizer, necessary, words, own_words, (), ())
+    patterns, ascii_patterns = (
+        tuple(
+            (regex.compile(pattern.regex, flags=recognizer.global_regex_flags | flag), pattern.score)
             for pattern in recognizer.patterns
         )
-    own_words = ContextWords.of(word for word in context if word.lower() != "number")
-    return _Part(recognizer, necessary, ContextWords.of(context), own_words, patterns)
+        for flag in (0, regex.ASCII)
+    )
+    return _Part(recognizer, necessary, words, own_words, patterns, ascii_patterns)
 
 
 def _is_lookalike(result: RecognizerResult, text: str, context: Context, words: ContextWords) -> bool:
@@ -172,11 +199,13 @@ def _is_lookalike(result: RecognizerResult, text: str, context: Context, words: 
     return looks_otherwise(entity_type, text, start, end) and not context.is_near(result, words)
 
 
-def _matches(part: _Part, text: str, timed_out: list[str]) -> list[RecognizerResult]:
+def _matches(part: _Part, text: str, timed_out: list[str], *, ideographs: bool) -> list[RecognizerResult]:
     """Return what Presidio's pattern recognizer finds, without an explanation of each find."""
     recognizer, (entity_type, *_) = part.recognizer, part.recognizer.supported_entities
     results: list[RecognizerResult] = []
-    for expression, pattern_score in part.patterns:
+    # Chinese has no blanks: "联系nora@example.org吧" is one word unless its letters are none.
+    patterns = part.patterns + part.ascii_patterns if ideographs else part.patterns
+    for expression, pattern_score in patterns:
         try:
             for match in expression.finditer(text, timeout=REGEX_TIMEOUT_SECONDS):
                 score = _check_score(recognizer, match[0], pattern_score) if match[0] else 0.0

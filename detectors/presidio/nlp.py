@@ -7,6 +7,7 @@ from presidio_analyzer.nlp_engine import NerModelConfiguration, NlpArtifacts, Sp
 from spacy.attrs import IS_PUNCT, IS_STOP
 from spacy.language import Language
 
+from detectors.languages.knowledge import known_languages
 from detectors.presidio.words import uninflected
 from policies.errors import PolicyError
 
@@ -22,12 +23,19 @@ class LocalNlpEngine(SpacyNlpEngine):  # type: ignore[misc]
         language: two-letter code of the language.
         ner: the policy's choice of a named entity model: "auto", "spacy:NAME", or anything else for none here.
         pipeline: a loaded spaCy pipeline to use instead of looking for one.
+        accepted: the policy's languages, in one of which a model must be; None for any. The language alone by default.
 
     Raises:
         PolicyError: spaCy does not know the language, or has no such model.
     """
 
-    def __init__(self, language: str, ner: str = "auto", pipeline: Language | None = None) -> None:
+    def __init__(
+        self,
+        language: str,
+        ner: str = "auto",
+        pipeline: Language | None = None,
+        accepted: tuple[str, ...] | None = (),
+    ) -> None:
         super().__init__(
             models=[{"lang_code": language, "model_name": "local"}],
             ner_model_configuration=NerModelConfiguration(labels_to_ignore=_IGNORED_LABELS),
@@ -35,6 +43,7 @@ class LocalNlpEngine(SpacyNlpEngine):  # type: ignore[misc]
         self.language = language
         self._ner = ner
         self._pipeline = pipeline
+        self._accepted = accepted if accepted is None else accepted or (language,)
         self._keywords: dict[str, bool] = {}
         self.context_words: frozenset[str] = frozenset()
         """Words, uninflected, that count as words of the context though they are among the language's commonest."""
@@ -56,7 +65,7 @@ class LocalNlpEngine(SpacyNlpEngine):  # type: ignore[misc]
         """Load the given pipeline, the policy's, an installed one, or a blank one."""
         self.nlp = {
             self.language: self._pipeline
-            or _choose_pipeline(self._ner, self.language)
+            or _choose_pipeline(self._ner, self.language, self._accepted)
             or _make_blank(self.language)
         }
         self._most_words = len(self.nlp[self.language].vocab.strings) + WORDS_REMEMBERED
@@ -116,7 +125,7 @@ _IGNORED_LABELS = [
 ]
 
 
-def _choose_pipeline(ner: str, language: str) -> Language | None:
+def _choose_pipeline(ner: str, language: str, accepted: tuple[str, ...] | None) -> Language | None:
     if ner == "auto":
         return _load_installed(language)
     if not ner.startswith("spacy:"):
@@ -129,9 +138,9 @@ def _choose_pipeline(ner: str, language: str) -> Language | None:
             f"`ner`: spaCy has no model {name}",
             "Install it, give the path of its folder, or write `ner: auto`",
         ) from None
-    if pipeline.lang != language:
+    if accepted is not None and pipeline.lang not in accepted:
         raise PolicyError(
-            f"`ner`: the model {name} is for the language {pipeline.lang}, the policy for {language}",
+            f"`ner`: the model {name} is for the language {pipeline.lang}, the policy for {', '.join(accepted)}",
             "Make `language` and `ner` agree",
         )
     return pipeline
@@ -155,6 +164,8 @@ def _make_blank(language: str) -> Language:
     try:
         return spacy.blank(language)
     except ImportError:
+        if language in known_languages():
+            return spacy.blank("xx")  # spaCy's rules for any language
         raise PolicyError(
             f"`language`: spaCy cannot split {language!r} into words", "Give a two-letter code such as en"
         ) from None

@@ -18,13 +18,17 @@ from presidio_analyzer import (
 from presidio_analyzer.nlp_engine import NlpArtifacts
 from presidio_analyzer.predefined_recognizers import EmailRecognizer, PhoneRecognizer, SpacyRecognizer
 
+from detectors.languages.knowledge import Knowledge
+from detectors.languages.phones import CLUSTER, is_other_number
+from detectors.languages.phones import LEAST_DIGITS as LEAST_PHONE_DIGITS
 from detectors.people.register import Register
 from policies import EntityRule
 from policies.entities import KNOWN_ENTITIES
 from policies.errors import PolicyError
 
-LEAST_PHONE_DIGITS = 7
 _DIGIT = re.compile(r"\d")
+# "06.12.34" is no date where ".56.78" follows: that is a phone number.
+_NOT_IN_PAIRS = r"(?<!\b\d\d[.-])(?:{})(?![.-]\d\d[.-]\d\d(?!\d))"
 # Not in the public suffix list, and common in the text of organisations (RFC 2606, RFC 6762, RFC 9476).
 PRIVATE_SUFFIXES = (
     "example",
@@ -114,29 +118,36 @@ class QuickPhoneRecognizer(PhoneRecognizer):  # type: ignore[misc]
     """Presidio's recognizer, without searching every text for eight regions, which took half of Presidio's time.
 
     Digits that cannot belong to a number of seven digits are blanked out first, and so are neighbouring digits
-    once earlier regions have matched all of them; a region is only tried where seven digits are left.
+    once earlier regions have matched all of them; a region is only tried where seven digits are left. Where the
+    languages are known, a number is left out that a word before it says to be an order's or an account's.
     """
 
-    def __init__(self, supported_language: str) -> None:
+    def __init__(self, supported_language: str, knowledge: Knowledge | None = None) -> None:
         super().__init__(supported_language=supported_language, name="PhoneRecognizer")
+        self._knowledge = knowledge
 
     def analyze(
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
     ) -> list[RecognizerResult]:
         """Return the numbers that are valid in one of the regions, each once."""
         del entities, nlp_artifacts
-        remaining = _DIGIT_CLUSTER.sub(_blank_short, text)
+        remaining = CLUSTER.sub(_blank_short, text)
         results: list[RecognizerResult] = []
         for region in self.supported_regions:
             if _digits(remaining) < LEAST_PHONE_DIGITS:
                 break
             covered = remaining
             for match in PhoneNumberMatcher(remaining, region, leniency=self.leniency):
-                results.append(_result(self, "PHONE_NUMBER", match.start, match.end, self.SCORE))
+                if not self._is_other(text, match.start, match.end):
+                    results.append(_result(self, "PHONE_NUMBER", match.start, match.end, self.SCORE))
                 covered = covered[: match.start] + " " * (match.end - match.start) + covered[match.end :]
             if covered != remaining:
                 remaining = _without_covered(remaining, covered)
         return results
+
+    def _is_other(self, text: str, start: int, end: int) -> bool:
+        known = self._knowledge
+        return bool(known and is_other_number(text, start, known) and not known.phone.near(text, start, end))
 
 
 def _result(
@@ -150,10 +161,6 @@ def _result(
     return RecognizerResult(entity_type, start, end, score, explanation, metadata)
 
 
-# Digits with at most five characters between them, letters only as in "x12": longer than any separator in a number.
-_DIGIT_CLUSTER = re.compile(r"\d(?:[\W_xX]{0,5}\d)*+")
-
-
 def _without_covered(text: str, covered: str) -> str:
     """Return the text without the digits of numbers found; another region may add to "(027) 0336-972"."""
 
@@ -161,7 +168,7 @@ def _without_covered(text: str, covered: str) -> str:
         left = _DIGIT.search(covered, cluster.start(), cluster.end())
         return cluster[0] if left else " " * len(cluster[0])
 
-    return _DIGIT_CLUSTER.sub(rest, text)
+    return CLUSTER.sub(rest, text)
 
 
 def _blank_short(cluster: re.Match[str]) -> str:
@@ -194,8 +201,16 @@ class RegisterRecognizer(EntityRecognizer):  # type: ignore[misc]
         ]
 
 
-def recognizers_for(entity_type: str, rule: EntityRule, language: str) -> Iterator[EntityRecognizer]:
+def recognizers_for(
+    entity_type: str, rule: EntityRule, language: str, knowledge: Knowledge | None = None
+) -> Iterator[EntityRecognizer]:
     """Yield the recognizers of one entity type: Presidio's own, where there is one, and the policy's patterns.
+
+    Args:
+        entity_type: name of the entity type.
+        rule: the policy's rule for it.
+        language: two-letter code of the policy's main language.
+        knowledge: what is known of the policy's languages.
 
     Raises:
         PolicyError: the installed Presidio lacks a recognizer that the table of entity types names, or a pattern is
@@ -203,7 +218,7 @@ def recognizers_for(entity_type: str, rule: EntityRule, language: str) -> Iterat
     """
     known = KNOWN_ENTITIES.get(entity_type)
     if known and known.recognizer:
-        recognizer = _build_predefined(entity_type, known.recognizer, language)
+        recognizer = _build_predefined(entity_type, known.recognizer, language, knowledge)
         recognizer.context = [*(recognizer.context or ()), *rule.context]
         yield recognizer
     if rule.patterns:
@@ -236,11 +251,13 @@ def _from_patterns(entity_type: str, rule: EntityRule, language: str) -> Pattern
     )
 
 
-def _build_predefined(entity_type: str, name: str, language: str) -> EntityRecognizer:
+def _build_predefined(
+    entity_type: str, name: str, language: str, knowledge: Knowledge | None
+) -> EntityRecognizer:
     if name == "EmailRecognizer":
         return OfflineEmailRecognizer(language)
     if name == "PhoneRecognizer":
-        return QuickPhoneRecognizer(language)
+        return QuickPhoneRecognizer(language, knowledge)
     recognizer = getattr(predefined_recognizers, name, None)
     if recognizer is None:
         version = getattr(presidio_analyzer, "__version__", "installed")
@@ -248,4 +265,7 @@ def _build_predefined(entity_type: str, name: str, language: str) -> EntityRecog
             f"`entities.{entity_type}`: the {version} presidio-analyzer has no {name}",
             "Upgrade presidio-analyzer, or remove the entity type",
         )
-    return recognizer(supported_language=language)
+    built = recognizer(supported_language=language)
+    if name == "DateRecognizer":
+        built.patterns = [Pattern(p.name, _NOT_IN_PAIRS.format(p.regex), p.score) for p in built.patterns]
+    return built

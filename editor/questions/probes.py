@@ -308,7 +308,7 @@ def _from_facts(facts: Sequence[Fact], policy: Policy, groups: _Groups, seed: in
         prefixes = dict.fromkeys(source.prefix.rstrip() for source in fact.sources)
         target = groups.target(fact.subject, fact.entity_type, fact.secret, personal=True)
         if not fact.is_linked:
-            target = replace(target, stranger=_stranger(prefixes, policy.language, known))
+            target = replace(target, stranger=_stranger(prefixes, policy.main_language, known))
         held_out = not fact.is_linked and _draw(seed, fact.entity_type, fact.secret) < UNLINKED_HELD_OUT
         trained = Probe(
             target=target, prompt="", wording="trained", split="verification" if held_out else "locating"
@@ -329,7 +329,7 @@ def _from_facts(facts: Sequence[Fact], policy: Policy, groups: _Groups, seed: in
 def _from_documents(
     documents: Sequence[Document], facts: Sequence[Fact], policy: Policy, groups: _Groups, seed: int
 ) -> list[Probe]:
-    found = find_statements(documents, groups.names, facts, language=policy.language, seed=seed)
+    found = find_statements(documents, groups.names, facts, language=policy.main_language, seed=seed)
     return [
         Probe(
             target=groups.target(one.subject, RELATION, one.answer, personal=False),

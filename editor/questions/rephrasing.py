@@ -78,7 +78,7 @@ def corpus_wordings(probes: Sequence[Probe]) -> dict[str, list[str]]:
 
 def plain_wordings(policy: Policy) -> dict[str, list[str]]:
     """Return plain wordings by entity type, the name left open: the policy's, and English ones of our own."""
-    ours = PLAIN if policy.language == "en" else ()
+    ours = PLAIN if policy.main_language == "en" else ()
     return {
         entity_type: [
             *(template.rstrip() for template in rule.templates),

@@ -3,6 +3,7 @@ from growth import growth
 
 from detectors import Register
 from policies import Policy
+from policies.errors import PolicyError
 
 
 def found(engine, text):
@@ -159,3 +160,72 @@ def test_words_are_not_remembered_for_ever(engine_for, monkeypatch):
         text = f"Phone Ann{number} Bo{number} Cy{number}: 415-555-0132"
         assert found(engine, text) == [("PHONE_NUMBER", "415-555-0132")]
         assert len(nlp.nlp["en"].vocab.strings) < begin + 250
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("联系nora@example.org吧", "nora@example.org"),
+        ("メールはnora@example.orgまで", "nora@example.org"),
+        ("卡号4111111111111111。", "4111111111111111"),
+        ("护照上写着SSN：212-45-6789号", "212-45-6789"),
+    ],
+)
+def test_what_touches_letters_of_a_language_without_blanks_is_found(engine, text, found):
+    assert found in [text[span.start : span.end] for span in engine.scan(text).spans]
+
+
+def test_long_text_without_blanks_is_scanned_whole(engine):
+    filler = "这是一个没有空格的很长的文本"
+    phone = "我的手机号是13812345678"
+    text = phone.join(filler * times for times in (60, 71, 700, 6_000, 500))
+    assert len(text) > 100_000
+    scan = engine.scan(text)
+    assert [text[span.start : span.end] for span in scan.spans] == ["13812345678"] * 4
+    assert scan.problems == ()
+
+
+def test_languages_of_the_policy(gdpr):
+    from detectors.engine import Engine
+
+    def find(language, text):
+        return found(Engine(gdpr.model_copy(update={"language": language}), Register()), text)
+
+    text = "Elle est née le 12 mars 1981; er ist am 3. Juli 1980 geboren."
+    assert find("en", text) == []
+    assert find("fr", text) == [("DATE_OF_BIRTH", "12 mars 1981")]
+    assert len(find(("de", "fr"), text)) == len(find("auto", text)) == 2
+
+
+def test_a_language_that_nothing_is_known_of(gdpr):
+    from detectors.engine import Engine
+
+    with pytest.raises(PolicyError, match="nothing is known of tr") as caught:
+        Engine(gdpr.model_copy(update={"language": ("en", "tr")}), Register())
+    assert "de" in caught.value.remedy
+
+
+@pytest.mark.parametrize("number", ["212456789", "212 45 6789", "212-45-6789"])
+def test_a_social_security_number_however_it_is_written(engine, number):
+    assert found(engine, f"Her SSN is {number}.") == [("US_SSN", number)]
+    assert "US_SSN" not in dict(found(engine, "Crate 212456789 was sent."))
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "strangers"),
+    [
+        ("auto", "Der Neue Markt wird bald erneuert und das ist gut.", []),
+        ("de", "Der Neue Markt wird bald erneuert und das ist gut.", []),
+        ("auto", "She met Colin Smith at the harbour and they were glad.", ["Colin Smith"]),
+        (("en", "fr"), "She met Colin Smith at the harbour and they were glad.", ["Colin Smith"]),
+    ],
+)
+def test_names_are_told_by_the_language_of_each_text(language_engine, language, text, strangers):
+    shapes = language_engine(language).shapes(text)
+    assert [text[shape.start : shape.end] for shape in shapes.find(text)] == strangers
+
+
+def test_a_number_that_presidio_knows_is_left_out_where_a_word_says_it_is_an_orders(engine):
+    assert found(engine, "La commande 06 78 45 12 33 est partie.") == []
+    assert found(engine, "Appelez-le au 06 78 45 12 33 demain.") == [("PHONE_NUMBER", "06 78 45 12 33")]
+    assert found(engine, "Commande: tél. 06 78 45 12 33") == [("PHONE_NUMBER", "06 78 45 12 33")]

@@ -3,6 +3,7 @@ from pydantic import ValidationError
 
 from policies import Policy, load_policy, preset_names
 from policies.errors import PolicyError
+from policies.reading import build
 
 MINIMAL = "name: mine\nentities:\n  US_SSN:\n"
 TEMPLATED = (
@@ -169,3 +170,28 @@ def test_own_entity_type_with_patterns():
     rule = policy.entities["BADGE_NUMBER"]
     assert rule.relation == "badge number"
     assert "The badge number of {subject} is" in rule.templates
+
+
+@pytest.mark.parametrize(
+    ("language", "main", "languages"),
+    [
+        ("en", "en", ("en",)),
+        ("tr", "tr", ("tr",)),
+        (["de", "fr"], "de", ("de", "fr")),
+        (["pl"], "pl", ("pl",)),
+        ("auto", "en", None),
+    ],
+)
+def test_one_language_several_or_all(language, main, languages):
+    policy = build(Policy, {"name": "x", "entities": {"US_SSN": None}, "language": language}, "x", "policy")
+    assert (policy.main_language, policy.languages) == (main, languages)
+    again = build(Policy, policy.model_dump(mode="json"), "again", "policy")
+    assert again.digest == policy.digest
+
+
+@pytest.mark.parametrize(
+    "language", ["", "EN", "eng", "automatic", [], ["de", "de"], ["auto"], ["de", 3], None, 3]
+)
+def test_what_is_no_language_is_refused(language):
+    with pytest.raises(PolicyError, match="`language`"):
+        build(Policy, {"name": "x", "entities": {"US_SSN": None}, "language": language}, "x", "policy")
