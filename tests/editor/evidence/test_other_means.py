@@ -14,6 +14,7 @@ from editor.evidence.exposure import exposure_rows
 from editor.evidence.membership import auc, membership_rows
 from editor.evidence.open_text import sample_open_text
 from editor.measuring.aggregate import score_probes
+from editor.model.generation import generate
 from editor.model.tokens import encode_answers
 from editor.questions.probes import widened
 
@@ -90,7 +91,7 @@ def test_prompts_completed_together_are_completed_as_alone(loaded, family):
     made = []
     for sequence in sequences:
         prompt = torch.tensor([confirmation._parts(sequence)[0]])
-        made.append(confirmation._generate(model, prompt, torch.ones_like(prompt), 6, do_sample=False)[0])
+        made.append(generate(model, prompt, torch.ones_like(prompt), 6, do_sample=False)[0])
     asked = []
     for sequence, answer in zip(sequences, made, strict=True):
         prompt = confirmation._parts(sequence)[0]
@@ -108,7 +109,7 @@ def test_samples_after_a_prompt_that_was_read_once_are_the_same(loaded, family):
     for read in ({}, confirmation._read_prompt(model, ids)):
         torch.manual_seed(0)
         mask = torch.ones_like(ids)
-        drawn.append(confirmation._generate(model, ids, mask, 5, do_sample=True, **read).tolist())
+        drawn.append(generate(model, ids, mask, 5, do_sample=True, **read).tolist())
     assert drawn[0] == drawn[1]
 
 
