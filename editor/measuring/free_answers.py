@@ -21,7 +21,7 @@ from editor.questions.probes import Probe, Target, sample
 from editor.questions.spellings import Spelling, spellings
 from policies import DecodingSettings
 
-QUESTIONS = 120
+QUESTIONS = 60
 """Most questions that are answered by generation."""
 QUESTIONS_A_FACT = 4
 LENGTH = 64
