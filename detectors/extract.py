@@ -103,14 +103,14 @@ def _first_pass(
     """Return the complete register and the number of documents."""
     register = Register()
     for subject in request.subjects if request else ():
-        register.add(subject.name, subject.aliases)
+        register.add_person(subject.name, subject.aliases)
     for name in names:
-        register.add(name)
+        register.add_person(name)
     count = 0
     for document in documents:
         count += 1
         for name in document.subjects:
-            register.add(name)
+            register.add_person(name)
     return register, count
 
 

@@ -104,6 +104,23 @@ _PEOPLES = (
 COMMON = _set(_FUNCTION, _ASKING, _TIMES, _FORMS, _ROLES, _PEOPLES)
 """A capitalised word that ends a name on either side: a sentence's first word, a word of headings, forms and roles."""
 
+NAMES_TOO = _set(
+    "will may mark grant rose hope faith joy grace bill rob sue pat dean drew chase hunter mason page art gene jack "
+    "john frank earnest ernest victor guy iris ivy lily daisy violet ruby pearl amber jade crystal summer autumn dawn "
+    "eve april june august melody harmony destiny trinity serenity patience prudence constance chastity clay cliff "
+    "forest heath reed ray rusty sandy stormy sunny skip tanner taylor tucker turner walker baker butler carpenter "
+    "carter cook cooper fisher forester gardener hill woods wood stone brook brooks rivers lake marsh moss field "
+    "fields bush king knight bishop pope prince duke noble sharp swift strong wise young long short small bond price "
+    "cash rich penny bell ball barber bean berry bird fox wolf lamb crane drake finch hawk swan robin martin jay buck "
+    "colt mark max miles norm peg ken don ron tom tim sam ben dan ed al ash kay lee love lane street church temple "
+    "power powers law judge justice marshal major sergeant case chance chase curry dale day dash dolly don ford french "
+    "frost gale glass gold golden hardy harp hart hatch hay holiday hood horn house hunt ink jewel job keen kit lark "
+    "law loft lord love luck mace mercy merry mills muse nick olive page park parks pepper pike poll poole post prior "
+    "quill rain read rice rock roman rush sage salt savage sherry singer sparks spring star steel storm tate teller "
+    "tiller todd trip vale vent ward warden ware waters webb weeks wells west wilder winter worth wren yard"
+)
+"""Names that are words as well: small letters do not tell a name of such words alone."""
+
 SURNAMES_TOO = _set(
     "best black block english fee field fields french good green holder key little more north south east west "
     "parent post read ring room white red blue spring major home long lange gross lang branch bank young big son "

@@ -145,9 +145,9 @@ def register_of(people: Set[str], request: ErasureRequest | None) -> Register:
     register = Register()
     for subject in request.subjects if request else ():
         for name in sorted(people & {subject.name, *subject.aliases}):
-            register.add(name, (subject.name, *subject.aliases))
+            register.add_person(name, (subject.name, *subject.aliases))
     for name in sorted(people):
-        register.add(name)
+        register.add_person(name)
     return register
 
 

@@ -45,7 +45,7 @@ def sample_open_text(
     for fact in facts:
         secrets.add(fact.secret)
         owners[secrets.canonical(fact.secret)].add(fact)
-        names.add(fact.subject)
+        names.add_person(fact.subject)
     engine = _engine(policy, names)
     found: set[Fact] = set()
     beside: set[Fact] = set()

@@ -89,7 +89,7 @@ def sentences_naming(
     """
     register = Register()
     for name in names:
-        register.add(name)
+        register.add_person(name)
     sentences: list[Document] = []
     inside: dict[str, list[tuple[int, int]]] = {}
     for document in documents:

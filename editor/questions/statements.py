@@ -56,7 +56,7 @@ def find_statements(
     """
     register = Register()
     for name in sorted(names):
-        register.add(name)
+        register.add_person(name)
     mentions = {document.id: register.find(document.text) for document in documents}
     named = [document for document in documents if mentions[document.id]]
     secrets, shapes = erased_spans(facts, named), Shapes(language)
