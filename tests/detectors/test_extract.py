@@ -1,7 +1,7 @@
 import pytest
 
 from detectors import NOBODY, Document, detect_facts, facts_in_scope
-from policies import ErasureRequest
+from policies import ErasureRequest, load_policy
 from policies.errors import PolicyError, SubjectError
 
 PAGES = (
@@ -181,3 +181,24 @@ def test_names_are_told_in_the_policys_language(gdpr):
 def test_what_could_not_be_read_is_reported_like_what_could_not_be_scanned(gdpr):
     document = Document(id="odd", text="Fine.", problems=("incompletely scanned: x",), place="row 7")
     assert detect_facts([document], gdpr).skipped == (("row 7", "incompletely scanned: x"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("Her Social Security number is 900713975.", "900713975"),
+        ("SSN: 412 71 3975", "412 71 3975"),
+        ("What is Ada Quill's Social Security Number? 934551200", "934551200"),
+    ],
+)
+def test_a_social_security_number_needs_no_dashes_where_it_is_called_one(text, secret):
+    (fact,) = detect_facts([Document(id="1", text=text, subjects=("Ada Quill",))], load_policy("gdpr")).facts
+    assert (fact.entity_type, fact.secret) == ("US_SSN", secret)
+
+
+@pytest.mark.parametrize(
+    "text", ["Order 900713975 was sent.", "It weighs 412713975 grams.", "Social events: 000713975"]
+)
+def test_nine_digits_alone_are_no_social_security_number(text):
+    found = detect_facts([Document(id="1", text=text, subjects=("Ada Quill",))], load_policy("gdpr")).facts
+    assert [fact.entity_type for fact in found if fact.entity_type == "US_SSN"] == []
