@@ -60,7 +60,7 @@ _BLOCKS = frozenset(
         "ul",
     ]
 )
-_ATTRIBUTES = frozenset({"alt", "title", "value", "placeholder"})
+_ATTRIBUTES = frozenset({"alt", "title", "value"})
 _BLANK = "\ufeff \t\r\n"
 _LINKS = ("mailto:", "tel:")
 

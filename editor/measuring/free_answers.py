@@ -5,13 +5,13 @@ So its answers to a sample of questions are generated greedily, nothing of them 
 secret in any spelling, a probe is made that asks for it after the question and what the model said before it.
 """
 
-import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from detectors import Register
 from detectors.conversation import ASSISTANT, USER, Utterance, read_turns, write_turns
 from editor.measuring.aggregate import Scored, joined, score_probes
 from editor.model.generation import complete
@@ -73,10 +73,11 @@ def free_answers(
         progress: called with the number of questions answered after each batch.
     """
     found: dict[tuple[Target, Spelling, str], Probe] = {}
+    secrets = _Secrets(targets)
     for start in range(0, len(questions), AT_A_TIME):
         some = questions[start : start + AT_A_TIME]
         for question, answer in zip(some, _answers(loaded, some), strict=True):
-            for target, spelling, place in _said(answer, targets):
+            for target, spelling, place in secrets.said_in(answer):
                 begun = Utterance(ASSISTANT, answer[:place].rstrip())
                 prompt = write_turns([*read_turns(question.prompt), begun])
                 found[target, spelling, prompt] = Probe(
@@ -123,12 +124,23 @@ def _answers(loaded: LoadedModel, questions: Sequence[Probe]) -> list[str]:
     return [loaded.tokenizer.decode(row[: row.index(end)] if end in row else row) for row in made]
 
 
-def _said(text: str, targets: Iterable[Target]) -> Iterable[tuple[Target, Spelling, int]]:
-    """Yield the secrets that a text holds as whole words, with their spelling and their first place."""
-    for target in targets:
-        forms: dict[Spelling, str] = {"as found": target.answer, **spellings(target.answer)}
-        for spelling, form in forms.items():
-            match = re.search(rf"(?<!\w){re.escape(form)}(?!\w)", text)
-            if match:
-                yield target, spelling, match.start()
-                break
+class _Secrets:
+    """The secrets of many facts, found in a text in time that depends on the text alone."""
+
+    def __init__(self, targets: Iterable[Target]) -> None:
+        self._register = Register()
+        self._owners: dict[str, list[Target]] = defaultdict(list)
+        for target in targets:
+            self._register.add(target.answer, spellings(target.answer).values())
+            self._owners[self._register.canonical(target.answer) or target.answer].append(target)
+
+    def said_in(self, text: str) -> Iterator[tuple[Target, Spelling, int]]:
+        """Yield the facts whose secret a text holds, its spelling, and where it first stands."""
+        seen: set[Target] = set()
+        for mention in self._register.find(text):
+            said = text[mention.start : mention.end]
+            for target in self._owners[mention.subject]:
+                if target not in seen:
+                    seen.add(target)
+                    written = {form: name for name, form in spellings(target.answer).items()}
+                    yield target, written.get(said, "as found"), mention.start
