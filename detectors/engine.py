@@ -165,7 +165,7 @@ def _analyzer(
     from detectors.presidio.analyzer import Analyzer
     from detectors.presidio.languages import language_recognizers
     from detectors.presidio.nlp import LocalNlpEngine
-    from detectors.presidio.recognizers import RegisterRecognizer, recognizers_for
+    from detectors.presidio.recognizers import ListedNameRecognizer, RegisterRecognizer, recognizers_for
 
     language = policy.main_language
     nlp = LocalNlpEngine(language, policy.ner, pipeline, policy.languages)
@@ -179,6 +179,8 @@ def _analyzer(
     # A registered name only matters to the engine where something else might be taken for one.
     if model or "PERSON" in named:
         (wanted if "PERSON" in named else explaining).append(RegisterRecognizer(register, language))
+    if "PERSON" in named:
+        wanted.append(ListedNameRecognizer(language, nlp.stop_words))
     wanted.extend(models)
     analyzer = Analyzer(wanted, explaining, nlp, certain)
     return analyzer, [*wanted, *explaining], model, nlp.stop_words

@@ -60,7 +60,16 @@ class Shape(NamedTuple):
     is_name: bool = True
 
 
-class _Word(NamedTuple):
+class Word(NamedTuple):
+    """A capitalised word of a text.
+
+    Attributes:
+        text: the word, without a possessive's ending and without a full stop that ends a sentence.
+        start: position of its first character, 0-based.
+        possessive: whether it has a possessive's ending.
+        ends: whether a sentence ends with it.
+    """
+
     text: str
     start: int
     possessive: bool
@@ -68,15 +77,50 @@ class _Word(NamedTuple):
 
     @property
     def end(self) -> int:
+        """One past the position of the last character."""
         return self.start + len(self.text)
 
     @property
     def folded(self) -> str:
+        """The word in lower case, without a full stop."""
         return self.text.rstrip(".").casefold()
 
     @property
     def is_initial(self) -> bool:
+        """Whether it is a letter, or ends in a full stop."""
         return self.text.endswith(".") or len(self.text) == 1
+
+
+class Part(NamedTuple):
+    """Capitalised words in a row that may be one name.
+
+    Attributes:
+        words: the words, without particles between them.
+        title: a form of address before them.
+        following: the capitalised word that ends them, which is no part of a name; None at the end of the run and of a
+            sentence, and after a possessive.
+    """
+
+    words: tuple[Word, ...]
+    title: Word | None
+    following: Word | None
+
+    @property
+    def named(self) -> tuple[Word, ...]:
+        """The words that may name somebody: all of them, without an article at the beginning."""
+        return self.words[1:] if self.words and self.words[0].folded in _ARTICLES else self.words
+
+
+class Run(NamedTuple):
+    """All capitalised words in a row.
+
+    Attributes:
+        words: the words.
+        parts: the parts that other words and the ends of sentences divide them into.
+    """
+
+    words: tuple[Word, ...]
+    parts: tuple[Part, ...]
 
 
 def _run(module: Any, upper: str, letter: str) -> Any:
@@ -175,61 +219,85 @@ class Shapes:
         letters = sum(map(str.isalpha, text))
         return self._caseless or 2 * len(_CASELESS_LETTER.findall(text)) > letters
 
+    def runs(self, text: str) -> Iterator[Run]:
+        """Yield all capitalised words of a text, by position."""
+        for run in (_ASCII_RUN if text.isascii() else _RUN).finditer(text):
+            words = _words(text, run[0], run.start())
+            yield Run(tuple(words), tuple(self._parts(words)))
+
     def _in_run(
         self, text: str, run: str, start: int, is_free: Callable[[int, int], bool]
     ) -> Iterator[Shape]:
-        """Yield the shapes in a run of capitalised words, which common words and the ends of sentences divide."""
-        part: list[_Word] = []
-        titled = False
-        words = _words(text, run, start)
+        """Yield the shapes in a run of capitalised words."""
+        for part in self._parts(_words(text, run, start)):
+            yield from self._judged(text, part, is_free)
+
+    def _parts(self, words: Sequence[Word]) -> Iterator[Part]:
+        """Yield the parts that common words and the ends of sentences divide capitalised words into."""
+        part: list[Word] = []
+        title: Word | None = None
         for word in words:
             folded = word.folded
             is_title = folded in TITLES and not (part and word is words[-1] and not word.text.endswith("."))
-            if is_title or self._divides(word, part):
-                yield from self._judged(text, part, titled, is_free)
-                part, titled = [], is_title
+            if is_title or self._divides(word, part or title):
+                if part:
+                    yield Part(tuple(part), title, word)
+                part, title = [], word if is_title else None
                 continue
             part.append(word)
             if word.possessive or word.ends:
-                yield from self._judged(text, part, titled, is_free)
-                part, titled = [], False
-        yield from self._judged(text, part, titled, is_free)
+                yield Part(tuple(part), title, None)
+                part, title = [], None
+        if part:
+            yield Part(tuple(part), title, None)
 
-    def _divides(self, word: _Word, part: Sequence[_Word]) -> bool:
+    def _divides(self, word: Word, before: Sequence[Word] | Word | None) -> bool:
         if self._nouns_capitalised and word.folded.endswith(NOUN_ENDINGS):
             return True
         if word.text.endswith(".") or word.folded not in self._common:
             return False
-        return not (word.folded in SURNAMES_TOO if part else word.folded in PLACES_FIRST)
+        return not (word.folded in SURNAMES_TOO if before else word.folded in PLACES_FIRST)
 
-    def _judged(
-        self, text: str, part: Sequence[_Word], titled: bool, is_free: Callable[[int, int], bool]
-    ) -> Iterator[Shape]:
-        named = part[1:] if part and part[0].folded in _ARTICLES else part
+    def _judged(self, text: str, part: Part, is_free: Callable[[int, int], bool]) -> Iterator[Shape]:
+        named, start, end = part.named, part.words[0].start, part.words[-1].end
         if len(named) == 2 and len(named[1].text) == 1:  # a town's district, a column's head
             return
-        if all(word.is_initial for word in named) or not is_free(part[0].start, part[-1].end):
+        if all(word.is_initial for word in named) or not is_free(start, end):
             return
-        shape = Shape(part[0].start, part[-1].end, tuple(word.text for word in named))
-        if titled:
+        shape = Shape(start, end, tuple(word.text for word in named))
+        if part.title:
             yield shape
         elif len(named) == 1:
-            if _owns(text, part[-1]):
+            if _owns(text, named[0]):
                 yield shape._replace(is_name=False)
-        elif len(named) <= MOST_WORDS and not _is_thing(part, named) and self._stands_free(text, part):
+        elif self.may_be_name(text, part):
             yield shape
 
-    def _stands_free(self, text: str, part: Sequence[_Word]) -> bool:
+    def may_be_name(self, text: str, part: Part, *, listed: bool = False) -> bool:
+        """Return whether nothing in capitalised words and beside them says that they are no name.
+
+        Args:
+            text: the text.
+            part: the words.
+            listed: whether they begin with a given name, before which "the" may stand.
+        """
+        return (
+            len(part.named) <= MOST_WORDS
+            and not _is_thing(part.words, part.named)
+            and self._stands_free(text, part.words, listed=listed)
+        )
+
+    def _stands_free(self, text: str, part: Sequence[Word], *, listed: bool = False) -> bool:
         """Return whether the words beside capitalised words let them be a name."""
         start, last = part[0].start, part[-1]
-        before = _words_before(text, start)
+        before = words_before(text, start)
         is_number = bool(before and _NUMBER.match(before[-1]))
         if is_number and (last.folded in STREETS_OR_SURNAMES or not _YEAR.match(before[-1])):
             return False
         after = _AFTER_PLACE.match(text, last.end)
         if after and (after[1] not in POSTNOMINALS or after[2]):
             return False
-        if not last.possessive and _is_placing(before):
+        if not last.possessive and _is_placing(before) and not (listed and before[-1].casefold() == "the"):
             return False
         if not self._nouns_capitalised or last.possessive or _ENDS_NAME.match(text, last.end):
             return True
@@ -254,9 +322,9 @@ class Shapes:
                 yield Shape(start, end, words)
 
 
-def _words(text: str, run: str, start: int) -> list[_Word]:
+def _words(text: str, run: str, start: int) -> list[Word]:
     """Return the words of a run, without the lower-case particles between them."""
-    words: list[_Word] = []
+    words: list[Word] = []
     for piece in _PIECE.finditer(run):
         word = piece[0]
         if word in PARTICLES or word[1:] == "t":
@@ -267,11 +335,11 @@ def _words(text: str, run: str, start: int) -> list[_Word]:
         possessive = word[-2:-1] in ("'", "’") and word[-1] in "sS"
         bare = word[:-2] if possessive else word
         possessive |= word[-1] in "sxz" and after[:1] in ("'", "’") and not after[1:].isalnum()
-        words.append(_Word(bare, start + piece.start(), possessive, ends))
+        words.append(Word(bare, start + piece.start(), possessive, ends))
     return words
 
 
-def _words_before(text: str, start: int) -> list[str]:
+def words_before(text: str, start: int) -> list[str]:
     """Return the last words of a line before a position, without quotes and brackets around them."""
     line = text[max(0, start - 40) : start].rpartition("\n")[2]
     return [word for each in line.split() if (word := each.strip(_QUOTES))]
@@ -289,13 +357,13 @@ def _is_placing(before: Sequence[str]) -> bool:
     return last in ("for", "by", "with") and earlier.startswith(EMPLOYED)
 
 
-def _owns(text: str, word: _Word) -> bool:
+def _owns(text: str, word: Word) -> bool:
     """Return whether a single word stands where who has something does: "Eve's card", "the card of Eve is"."""
     if word.possessive:
         return _AFTER_POSSESSOR.match(text, word.end) is not None
     if not _has(text, word.end):
         return False
-    before = _words_before(text, word.start)
+    before = words_before(text, word.start)
     if not before or before[-1][-1] in ".!?|":
         return True
     return len(before) > 1 and before[-1] in ("of", "for") and before[-2].casefold() in THINGS_OF_PEOPLE
@@ -307,12 +375,12 @@ def _has(text: str, end: int) -> bool:
     return following[1] in HAVING if following else text[end : end + 1] in ("'", "’")
 
 
-def _genitive(last: _Word, following: str) -> bool:
+def _genitive(last: Word, following: str) -> bool:
     """Return whether a name in the German genitive stands before what belongs to it: "Eva Blums Nummer"."""
     return last.text[-1] in "sxz" and following[0].isupper()
 
 
-def _is_thing(part: Sequence[_Word], named: Sequence[_Word]) -> bool:
+def _is_thing(part: Sequence[Word], named: Sequence[Word]) -> bool:
     """Return whether capitalised words are an organisation or a place by one of them."""
     folded = [word.folded for word in part]
     last = folded[-1]

@@ -37,7 +37,7 @@ _FUNCTION = (
     "recently currently finally however therefore moreover meanwhile perhaps maybe although though because unless "
     "is are was were be been being am do does did has have had can could should would must might shall let "
     "according instead soon ok okay it's that's there's here's let's what's who's he's she's i'm i've i'll you're "
-    "we're they're don't"
+    "we're they're don't true false none null"
 )
 _ASKING = (
     "call calls ring dial ask visit contact write email e-mail phone mail send see tell meet text reach leave "
@@ -262,3 +262,30 @@ NOUN_ENDINGS = (
     *("abteilung", "meldung", "ordnung", "zahlung", "handlung", "datum", "anschrift", "vertrag", "termin"),
 )
 """How German nouns end that are no names."""
+
+COUNTRIES_TOO = _set(
+    "kenya israel jordan china georgia oman chad trinidad france india ireland cyprus malta holland portugal congo "
+    "paraguay grenada dominica salvador niger mali cuba kuwait korea japan samoa macedonia florence paris london "
+    "sydney melbourne perth adelaide austin dallas houston madison lincoln jackson denver phoenix orlando savannah "
+    "charlotte brooklyn florida virginia carolina dakota montana nevada indiana asia america europe"
+)
+"""Countries, states and cities that are names of people as well: one of them alone is a place."""
+
+INTRODUCING = (
+    "my name is",
+    "name is",
+    "named",
+    "call me",
+    "calls me",
+    "i am called",
+    "this is",
+    "i'm",
+    "i am",
+)
+"""What a name follows, in any case."""
+
+SPEAKING = HAVING | _set(
+    "asked told shouted replied wrote wants wanted works worked went came moved left said thinks thought knows knew "
+    "had will would likes loves met sent bought sold and or"
+)
+"""A word after a single one that so is somebody, if it is a name at all."""

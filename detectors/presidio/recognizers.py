@@ -1,7 +1,8 @@
 """Presidio recognizers from a policy. Importing this module imports Presidio."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import presidio_analyzer
 import regex  # type: ignore[import-untyped]
@@ -21,6 +22,7 @@ from presidio_analyzer.predefined_recognizers import EmailRecognizer, PhoneRecog
 from detectors.languages.knowledge import Knowledge
 from detectors.languages.phones import CLUSTER, is_other_number
 from detectors.languages.phones import LEAST_DIGITS as LEAST_PHONE_DIGITS
+from detectors.people.listed import ListedNames, name_lists
 from detectors.people.register import Register
 from policies import EntityRule
 from policies.entities import KNOWN_ENTITIES
@@ -201,6 +203,29 @@ class RegisterRecognizer(EntityRecognizer):  # type: ignore[misc]
         ]
 
 
+class ListedNameRecognizer(EntityRecognizer):  # type: ignore[misc]
+    """A recognizer of PERSON by lists of names and the words beside them (`detectors.people.listed`)."""
+
+    SCORE = 0.85
+    """As sure as what Presidio takes from a model."""
+
+    def __init__(self, supported_language: str, function_words: Iterable[str] = ()) -> None:
+        self._names = ListedNames(supported_language, function_words)
+        super().__init__(
+            supported_entities=["PERSON"], supported_language=supported_language, name="ListedNameRecognizer"
+        )
+
+    def load(self) -> None:
+        """Do nothing: there is nothing to load."""
+
+    def analyze(
+        self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
+    ) -> list[RecognizerResult]:
+        """Return every name."""
+        del entities, nlp_artifacts
+        return [_result(self, "PERSON", start, end, self.SCORE) for start, end in self._names.find(text)]
+
+
 def recognizers_for(
     entity_type: str, rule: EntityRule, language: str, knowledge: Knowledge | None = None
 ) -> Iterator[EntityRecognizer]:
@@ -225,9 +250,32 @@ def recognizers_for(
         yield _from_patterns(entity_type, rule, language)
 
 
+class ModelRecognizer(SpacyRecognizer):  # type: ignore[misc]
+    """What a spaCy model finds. It gives no scores, and takes streets, towns and headings for people.
+
+    So a person with a digit or a line's end inside, or without any word that is known as a name, has `DOUBTFUL`.
+    """
+
+    DOUBTFUL = 0.3
+    """Below the threshold of most policies."""
+
+    def __init__(self, supported_language: str, supported_entities: list[str]) -> None:
+        super().__init__(supported_language=supported_language, supported_entities=supported_entities)
+        self._lists = name_lists() if "PERSON" in supported_entities else None
+
+    def analyze(self, text: str, entities: list[str], nlp_artifacts: Any = None) -> list[RecognizerResult]:
+        """Return the model's entities of some types."""
+        results: list[RecognizerResult] = super().analyze(text, entities, nlp_artifacts)
+        for result in results:
+            found = text[result.start : result.end]
+            if self._lists and result.entity_type == "PERSON" and not self._lists.support(found):
+                result.score = min(result.score, self.DOUBTFUL)
+        return results
+
+
 def named_entity_recognizer(language: str, entity_types: list[str]) -> EntityRecognizer:
     """Return the recognizer that hands on what a spaCy model finds of some types."""
-    return SpacyRecognizer(supported_language=language, supported_entities=entity_types)
+    return ModelRecognizer(language, entity_types)
 
 
 def _from_patterns(entity_type: str, rule: EntityRule, language: str) -> PatternRecognizer:

@@ -60,7 +60,7 @@ def _show(quality: "Quality", output: Path | None) -> None:
         rates = (_rate(spans.precision), _rate(spans.recall), _f1(spans), _f1(scored.exact))
         table.add_row(scored.entity_type, str(scored.labels), *rates)
     console.print(table)
-    model = quality.model or "none, so that names and places come only from a register and patterns"
+    model = quality.model or "none, so that names come only from lists and places from patterns"
     console.print(
         f"{quality.texts} texts of {quality.templates} templates ({quality.source}, {quality.split}), "
         f"{quality.incomplete} of them not completely scanned. Named entity model: {model}.",

@@ -111,7 +111,7 @@ def test_named_entity_model_is_used_where_there_is_one(engine_for):
     assert found(without, text) == [("PERSON", "Ada Quill")]
     assert without.coverage == {
         "LOCATION": (),
-        "PERSON": ("RegisterRecognizer",),
+        "PERSON": ("ListedNameRecognizer", "RegisterRecognizer"),
         "PHONE_NUMBER": ("PhoneRecognizer",),
     }
 
