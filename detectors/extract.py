@@ -82,9 +82,9 @@ def detect_facts(
     """
     if isinstance(documents, Iterator):
         documents = tuple(documents)
-    names, count = _first_pass(documents, request, register)
+    names, count = read_names(documents, request, register)
     engine = Engine(policy, names, pipeline)
-    collector = _Collector(engine, names, request, policy.seed if seed is None else seed)
+    collector = Collector(engine, names, request, policy.seed if seed is None else seed)
     processes = process_count(count) if processes is None else processes
     if processes > 1 and pipeline is None:
         findings = search_in_processes(documents, policy, names, processes)
@@ -97,10 +97,10 @@ def detect_facts(
     return collector.result()
 
 
-def _first_pass(
-    documents: Iterable[Document], request: ErasureRequest | None, names: Iterable[str]
+def read_names(
+    documents: Iterable[Document], request: ErasureRequest | None = None, names: Iterable[str] = ()
 ) -> tuple[Register, int]:
-    """Return the complete register and the number of documents."""
+    """Return the complete register and the number of documents: the first pass over a corpus."""
     register = Register()
     for subject in request.subjects if request else ():
         register.add_person(subject.name, subject.aliases)
@@ -114,8 +114,15 @@ def _first_pass(
     return register, count
 
 
-class _Collector:
-    """The facts gathered so far, document by document."""
+class Collector:
+    """The facts gathered so far, document by document.
+
+    Args:
+        engine: the engine that searched, for what it covers.
+        register: the complete register of names.
+        request: the erasure request.
+        seed: seed of the sample of unlinked secrets.
+    """
 
     def __init__(self, engine: Engine, register: Register, request: ErasureRequest | None, seed: int) -> None:
         self._engine = engine
@@ -130,8 +137,12 @@ class _Collector:
         self._links: Counter[str] = Counter()
         self._mentions: dict[str, int] = dict.fromkeys(register.subjects, 0)
 
+    def pass_over(self, documents: int) -> None:
+        """Count documents in which there is nothing."""
+        self._documents += documents
+
     def add(self, findings: Findings) -> None:
-        """Take in what one document held."""
+        """Take in what one document held; in the documents' order."""
         self._documents += 1
         if findings.problems:
             place = findings.place or f"document {self._documents}"

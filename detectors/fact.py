@@ -5,7 +5,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from operator import attrgetter
 from pathlib import Path
@@ -121,8 +121,22 @@ def secret_key(entity_type: str, secret: str) -> tuple[str, str]:
 def write_facts(path: Path, facts: Iterable[Fact]) -> int:
     """Write facts as JSON lines, readable by their owner alone (mode 0600), and return how many.
 
+    Raises:
+        OutputError: the folder is missing or cannot be written.
+    """
+    return write_private(path, ({"version": FACTS_VERSION, **asdict(fact)} for fact in facts), "facts file")
+
+
+def write_private(path: Path, records: Iterable[Mapping[str, Any]], what: str) -> int:
+    """Write records of personal data as JSON lines, readable by their owner alone (mode 0600), and return how many.
+
     The file appears whole or not at all: it is written beside its place and then moved there. What runs that were
     killed have left beside it is removed.
+
+    Args:
+        path: path of the file.
+        records: records that JSON can hold.
+        what: what the file is called in an error.
 
     Raises:
         OutputError: the folder is missing or cannot be written.
@@ -137,8 +151,7 @@ def write_facts(path: Path, facts: Iterable[Fact]) -> int:
         _lock(descriptor)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                for fact in facts:
-                    record = {"version": FACTS_VERSION, **asdict(fact)}
+                for record in records:
                     stream.write(json.dumps(record, ensure_ascii=False) + "\n")
                     count += 1
                 stream.flush()
@@ -148,7 +161,7 @@ def write_facts(path: Path, facts: Iterable[Fact]) -> int:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(
-            f"The facts file {path} cannot be written ({error.strerror})",
+            f"The {what} {path} cannot be written ({error.strerror})",
             "Give a path in a folder that you may write",
         ) from None
     return count

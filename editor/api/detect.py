@@ -1,12 +1,14 @@
 """Detection: the personal facts in a corpus."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from detectors import DetectionResult, Fact, detect_facts, facts_in_scope, read_corpus, write_facts
+from detectors.parts import Part, Search
 from editor.api.requests import DetectRequest
 from editor.api.running import read_policy, read_request, show_stages
-from policies.errors import OutputError
+from policies.errors import OutputError, RequestError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,26 +42,84 @@ class Detected:
 
 
 def run_detect(request: DetectRequest) -> Detected:
-    """Find the facts of everybody, or of the people in scope, and write them where a file was named."""
+    """Find the facts of everybody, or of the people in scope, and write them where a file was named.
+
+    With `world_size`, they are gathered from the parts that other processes searched (`run_part`).
+    """
     output = None if request.output is None else Path(request.output)
     if output is not None:
         check_file(output, overwrite=request.overwrite)
     policy, whom = read_policy(request.policy), read_request(request.request, tuple(request.subjects))
     documents, stages = read_corpus(Path(request.corpus)), show_stages(request)
-    with stages.stage("Reading the corpus") as advance:
-        total = 0
-        for _ in documents:
-            total += 1
-            advance(1)
-    with stages.stage("Finding personal facts", total) as advance:
-        result = detect_facts(
-            documents, policy, whom, processes=request.processes, on_document=lambda: advance(1)
-        )
+    search = None
+    if output is not None and request.world_size is not None:
+        search = Search(documents=documents, policy=policy, request=whom, output=output)
+        with stages.stage("Gathering the parts"):
+            result = search.gather(request.world_size)
+    else:
+        with stages.stage("Reading the corpus") as advance:
+            total = 0
+            for _ in documents:
+                total += 1
+                advance(1)
+        with stages.stage("Finding personal facts", total) as advance:
+            result = detect_facts(
+                documents, policy, whom, processes=request.processes, on_document=lambda: advance(1)
+            )
     detected = Detected(facts=facts_in_scope(result, whom, policy), everybody=whom is None, result=result)
     if output is not None:
         check_file(output, overwrite=request.overwrite)
         write_facts(output, (*detected.facts, *detected.unlinked))
+    if search is not None and request.world_size is not None:
+        search.remove(request.world_size)
     return detected
+
+
+def run_part(request: DetectRequest) -> int:
+    """Search one part of a corpus and write it beside the facts file; return the number of documents searched.
+
+    A part that is there already, of the same corpus, policy and request, is not searched again: 0.
+
+    Raises:
+        RequestError: no rank, or no output.
+    """
+    if request.rank is None or request.world_size is None or request.output is None:
+        raise RequestError("No part was named", "Give a rank, a world size and an output")
+    policy, whom = read_policy(request.policy), read_request(request.request, tuple(request.subjects))
+    search = Search(
+        documents=read_corpus(Path(request.corpus)), policy=policy, request=whom, output=Path(request.output)
+    )
+    part = Part(rank=request.rank, world_size=request.world_size)
+    with show_stages(request).stage(
+        f"Finding personal facts, part {part.rank} of {part.world_size}"
+    ) as advance:
+        return search.search(part, on_document=lambda: advance(1))
+
+
+class DetectStep:
+    """A step of a datatrove pipeline, whose executors run tasks on one machine, under Slurm or on Ray.
+
+    Task `rank` of `world_size` searches its part of the corpus, whatever the pipeline hands on. Afterwards
+    `run_detect` with the same request and `world_size` gathers the parts.
+
+    It is no dataclass, because executors write the fields of those into their logs. For tasks of other machines they
+    write it as a whole: name the people there in a request file, and give its path.
+
+    Args:
+        request: The search, without rank and world size.
+    """
+
+    def __init__(self, request: DetectRequest) -> None:
+        self._request = request
+
+    def __repr__(self) -> str:
+        """Show the corpus alone."""
+        return f"DetectStep({str(self._request.corpus)!r})"
+
+    def __call__(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Any:
+        """Search the part of a task, and hand the pipeline's documents on."""
+        run_part(replace(self._request, rank=rank, world_size=world_size))
+        return data
 
 
 def check_file(output: Path, *, overwrite: bool) -> None:

@@ -239,6 +239,9 @@ class DetectRequest(Request):
         processes: Number of processes that search the corpus; None for one a core where it is large.
         output: Facts file to write, which holds the personal data itself (mode 0600); None writes nothing.
         overwrite: Whether a file that exists is replaced.
+        rank: Number of the part to search, from 0, where several processes share the corpus; None for all of it.
+        world_size: Number of parts. Without a rank, the parts that lie beside `output` are gathered; None where
+            this process alone searches.
     """
 
     corpus: str | Path = field(kw_only=False)
@@ -248,8 +251,20 @@ class DetectRequest(Request):
     processes: int | None = None
     output: str | Path | None = None
     overwrite: bool = False
+    rank: int | None = None
+    world_size: int | None = None
 
     def __post_init__(self) -> None:
+        if self.rank is not None and (self.world_size is None or not 0 <= self.rank < self.world_size):
+            raise RequestError(
+                f"Rank {self.rank} is none of {self.world_size or 'no'} parts",
+                "Give --world-size, and a --rank from 0 to one less",
+            )
+        if self.world_size is not None and (self.output is None or self.processes is not None):
+            raise RequestError(
+                "Parts of a search are written beside the facts file, by one process each",
+                "Give --output, and no --processes",
+            )
         if self.request is not None and self.subjects:
             raise RequestError(
                 "A request and subjects were both named", "Give --request or --subject, not both"

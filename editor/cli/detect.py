@@ -42,6 +42,12 @@ PLACES_SHOWN = 10
     type=click.IntRange(min=1),
     help="Number of processes that search the corpus.  [default: one; from 5,000 documents on, one a core]",
 )
+@click.option("--rank", type=click.IntRange(min=0), help="Search this part of the corpus alone, from 0.")
+@click.option(
+    "--world-size",
+    type=click.IntRange(min=1),
+    help="Number of parts that a scheduler's tasks search; without --rank, gather what they found.",
+)
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 @click.pass_context
 def detect(
@@ -55,6 +61,8 @@ def detect(
     labelled: Path | None,
     split: "Split | None",
     processes: int | None,
+    rank: int | None,
+    world_size: int | None,
     quiet: bool,
 ) -> None:
     """Find the personal facts in CORPUS and whom they are about.
@@ -70,6 +78,9 @@ def detect(
     With --score, no facts are written: what the policy finds in labelled texts ({"text", "spans":
     [{"entity_type", "start", "end"}][, "template"]} a line, or a JSON list as presidio-research writes it)
     is compared with their labels.
+
+    Where one machine is not enough, each of N tasks, on any machine, runs with --rank 0 to N-1 and --world-size N;
+    what it finds is written beside --output. The same command without --rank then gathers the parts into --output.
     """
     if labelled is not None:
         if corpus is not None or request is not None or subjects:
@@ -86,7 +97,7 @@ def detect(
         raise click.UsageError("--split needs --score.")
     if corpus is None or output is None:
         raise click.UsageError("Give CORPUS and --output, or --score.")
-    from editor.api.detect import run_detect
+    from editor.api.detect import run_detect, run_part
     from editor.api.requests import DetectRequest
 
     options = {
@@ -94,11 +105,18 @@ def detect(
         "request": request,
         "subjects": subjects,
         "processes": processes,
+        "rank": rank,
+        "world_size": world_size,
         "output": output,
         "overwrite": overwrite,
         "quiet": quiet,
     }
-    detected = run_detect(build(DetectRequest, corpus, options))
+    asked = build(DetectRequest, corpus, options)
+    if rank is not None:
+        count = run_part(asked)
+        click.echo(f"Part {rank} of {world_size} is complete; {count:,} documents searched now.")
+        return
+    detected = run_detect(asked)
     _show(detected, output)
     if detected.incomplete:
         ctx.exit(ExitCode.INCOMPLETE)
