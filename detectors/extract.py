@@ -3,12 +3,13 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from detectors.corpus import Document
 from detectors.engine import Engine
 from detectors.fact import NOBODY, Fact, Source, secret_key
 from detectors.people import Register
+from detectors.people.link import CONFIDENCE, How
 from detectors.pool import process_count, search_in_processes
 from detectors.search import Findings, search_document
 from detectors.unlinked import UnlinkedSample, attribute_unlinked
@@ -134,7 +135,7 @@ class Collector:
         self._unlinked: Counter[str] = Counter()
         self._beside = 0
         self._sample = UnlinkedSample(seed)
-        self._links: Counter[str] = Counter()
+        self._links: Counter[How] = Counter()
         self._mentions: dict[str, int] = dict.fromkeys(register.subjects, 0)
 
     def pass_over(self, documents: int) -> None:
@@ -156,7 +157,7 @@ class Collector:
                 self._beside += beside
                 self._sample.add(entity_type, secret, source, beside=beside)
             else:
-                self._links[source.link] += 1
+                self._links[cast("How", source.link)] += 1
                 self._sources[subject, entity_type, secret].append(source)
 
     def result(self) -> DetectionResult:
@@ -202,8 +203,15 @@ class Collector:
         if not len(self._register) and not self._sources:
             yield "The register of names is empty: nothing can be linked to anybody"
         if self._links:
-            ways = ", ".join(f"{count} by {how}" for how, count in sorted(self._links.items()))
-            yield f"Occurrences linked to a data subject: {ways}"
+            ways = ", ".join(
+                f"{count} by {how} ({CONFIDENCE[how]})" for how, count in sorted(self._links.items())
+            )
+            yield f"Occurrences linked to a data subject, and how often that is right: {ways}"
+        if self._links["uncertain"]:
+            yield (
+                f"{self._links['uncertain']} of these links are of occurrences that may be of several people. They "
+                "count for each of them, and a request of any covers them"
+            )
         if self._unlinked:
             kinds = ", ".join(
                 f"{count} {entity_type}" for entity_type, count in sorted(self._unlinked.items())

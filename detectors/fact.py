@@ -56,7 +56,7 @@ class Source:
             `detectors.conversation` writes them. Masked in `repr`.
         link: evidence that links the secret to its subject (`detectors.people.link.How`); "given" where a file does
             not say.
-        confidence: confidence in the link, 0 to 1; ordinal, not a probability.
+        confidence: how often such a link is right, 0 to 1 (`detectors.people.link.CONFIDENCE`).
         named_at: position of the first character of the name on which the link rests; None where that is not in the
             text.
     """

@@ -66,7 +66,9 @@ def search_document(document: Document, engine: Engine, register: Register) -> F
         place=document.place,
         problems=tuple(dict.fromkeys((*document.problems, *scan.problems))),
         subjects=linker.subjects,
-        found=tuple(_finding(document, span, linker.link(span), scan.sentences) for span in secrets),
+        found=tuple(
+            _finding(document, span, link, scan.sentences) for span in secrets for link in linker.links(span)
+        ),
     )
 
 

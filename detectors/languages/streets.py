@@ -234,11 +234,15 @@ class _Place:
                 return at
             if word[0].isupper() or word.isdigit():
                 named = named or not word.isdigit()
-            elif key not in _CONNECTORS and not (self._has_cue() and len(words) - at <= 2):
+            elif key not in _CONNECTORS and not (len(words) - at <= 2 and self._names_in_small(key)):
                 return None
             else:
                 named = named or key not in _CONNECTORS
         return None
+
+    def _names_in_small(self, key: str) -> bool:
+        """Return whether a word in small letters may name a street: not "lives" in "Kristina Estrada lives at 184"."""
+        return self._has_cue() and not self._known.address.of(key) and not self._known.is_common(key)
 
     def _may_stand_before(self, word: str, key: str, languages: frozenset[str]) -> bool:
         sure = len(key) > 3 and word[0].isupper() and key not in self._known.numbered

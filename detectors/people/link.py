@@ -11,6 +11,8 @@ from detectors.corpus import Turn
 from detectors.corpus.records import Field, Fields, Path
 from detectors.fact import NOBODY, PREFIX_CHARACTERS, Span
 from detectors.people.asked import People, Questions, within
+from detectors.people.letters import is_own, read_letter
+from detectors.people.owners import SentenceOwners, meant_by_pronoun
 from detectors.people.register import Mention, Register
 from detectors.people.sentences import Sentences
 from detectors.people.shapes import Shapes
@@ -19,19 +21,32 @@ from detectors.people.strangers import Strangers
 LEAST_PARTIAL_CHARACTERS = 3
 _start_of = attrgetter("start")
 How = Literal[
-    "record", "sentence", "secret", "question", "sentence of several", "earlier sentence", "document", "none"
+    "record",
+    "sentence",
+    "secret",
+    "question",
+    "sender",
+    "sentence of several",
+    "earlier sentence",
+    "document",
+    "uncertain",
+    "none",
 ]
 CONFIDENCE: dict[How, float] = {
-    "record": 0.95,
-    "sentence": 0.95,
+    "record": 0.93,
+    "sentence": 0.99,
     "secret": 0.9,
-    "question": 0.85,
+    "question": 0.99,
+    "sender": 0.8,
     "sentence of several": 0.8,
-    "earlier sentence": 0.7,
-    "document": 0.6,
+    "earlier sentence": 0.99,
+    "document": 0.9,
+    "uncertain": 0.5,
     "none": 0.0,
 }
-"""Trust in each kind of evidence, 0 to 1. An order, not a probability."""
+"""How often each kind of evidence is right: the lower end of the 95% interval on labelled text
+(`tests/benchmarks/linking.py`). Nothing labelled was at hand for "secret", "sender" and "sentence of several"; an
+"uncertain" link is one of two, both of which are made."""
 
 
 class Link(NamedTuple):
@@ -63,21 +78,20 @@ class Linker:
 
     1. In a record (JSON, "Name: value" lines) whose field is silent about people, the record's name decides;
        in a record in another record that has no name, that one's. A record of somebody unknown links to nobody.
-    2. A sentence, or a table's row, that names people decides alone. If it begins with a secret ("555-0199 is
-       the number to dial for Ada Quill."), each secret belongs to the next person named after it; otherwise to
-       the last one before it.
-    3. Otherwise, in an answer of a chat, the person whom the question asks about; where it names nobody, whom the
+    2. In the body of a message, what is said to be the writer's, or stands before anybody is named, is the sender's
+       (`detectors.people.letters`).
+    3. A sentence, or a table's row, that names people decides alone (`detectors.people.owners`).
+    4. Otherwise, in an answer of a chat, the person whom the question asks about; where it names nobody, whom the
        last one that does asks about. Where several may be meant, or somebody else is named since, it is nobody's.
-    4. Otherwise the nearest earlier sentence that names somebody decides, by the first person it names: its
-       grammatical subject, to whom "her number" most likely refers. Where the document says whom it is about,
-       nobody else counts here.
-    5. Otherwise the one person whom the document is about, or the only one it names.
+    5. Otherwise the nearest earlier sentence that names somebody decides: all whom it names and a pronoun may mean.
+       Where the document says whom it is about, nobody else counts here.
+    6. Otherwise the one person whom the document is about, or the only one it names.
 
     A document's people are also found by a part of their name that no other of them has ("Ada", "Ms. Quill"),
     in sentences that name nobody in full.
 
-    Who has the shape of a name and is not known counts in rules 1 to 4 like everybody else: what would be theirs is
-    nobody's. Rules 4 and 5 say nothing at all where a stranger is named between the known name and the end of the
+    Who has the shape of a name and is not known counts in rules 1 to 5 like everybody else: what would be theirs is
+    nobody's. Rules 5 and 6 say nothing at all where a stranger is named between the known name and the end of the
     secret's sentence or record.
 
     Args:
@@ -127,11 +141,13 @@ class Linker:
             (index, [m for m in named if not self._about or m.subject in self._about])
             for index, named in sorted(self._named.items())
         )
-        self._leading = [(index, named[0]) for index, named in eligible if named]
-        self._first_secret: dict[int, int] = {}
+        self._leading = [(index, named) for index, named in eligible if named]
+        self._spans_of: dict[int, list[Span]] = defaultdict(list)
         for span in spans:
-            self._first_secret.setdefault(sentences.index(span.start), span.start)
+            self._spans_of[sentences.index(span.start)].append(span)
+        self._of_sentences: dict[int, SentenceOwners] = {}
         self._mentions = sorted([*mentions, *shortened, *self._strangers.mentions], key=_start_of)
+        self._letter = read_letter(text, self._mentions)
         self._owners = {
             record: self._owner(text, fields, people) for record, fields in self._fields.names().items()
         }
@@ -156,10 +172,14 @@ class Linker:
             self._named[index] = sorted([*self._named.get(index, ()), *named], key=_start_of)
 
     def link(self, span: Span) -> Link:
-        """Return the link to a secret's subject; to `NOBODY` where nothing tells."""
-        return self._linked(span) or Link(NOBODY, "none", self._start(span), None)
+        """Return the first of `links`."""
+        return self.links(span)[0]
 
-    def _linked(self, span: Span) -> Link | None:
+    def links(self, span: Span) -> tuple[Link, ...]:
+        """Return the links to everybody whose a secret may be; one to `NOBODY` where nothing tells."""
+        return self._linked(span) or (Link(NOBODY, "none", self._start(span), None),)
+
+    def _linked(self, span: Span) -> tuple[Link, ...]:
         field = self._fields.at(span.start)
         if field is not None and not self._within(field):
             for depth in range(len(field.record), 0, -1):
@@ -167,20 +187,47 @@ class Linker:
                     return self._of_record(span, field.record[:depth])
         index = self._sentences.index(span.start)
         start = self._sentences.starts[index]
-        named = self._named.get(index)
-        if named:
-            mention = self._of_sentence(span, named, self._first_secret[index])
-            several = len({mention.subject for mention in named}) > 1
-            how: How = "sentence of several" if several else "sentence"
-            return Link(mention.subject, how, start, mention.start) if mention.subject != NOBODY else None
+        if self._letter and self._letter.holds(span.start) and self._is_senders(span, index):
+            return self._of_sender(self._letter.sender, start)
+        if index in self._named:
+            return self._of_sentence(span, index)
         if self._questions:
             for turn in self._questions.before(span.start):
                 if within(self._mentions, turn.start, turn.end) or self._strangers.own_in(
                     turn.start, turn.end
                 ):
                     return self._of_question(span, turn, self._questions.person(turn, self._mentions))
-        link = self._of_earlier(index) or self._of_document(start)
-        return link if link and link.subject != NOBODY and not self._may_be_strangers(span, link) else None
+        links = self._of_earlier(span, index) or self._of_document(start)
+        weak = not links or any(
+            link.subject == NOBODY or self._may_be_strangers(span, link) for link in links
+        )
+        return () if weak else links
+
+    def _is_senders(self, span: Span, index: int) -> bool:
+        """Return whether a secret in a message's body is the sender's."""
+        assert self._letter is not None
+        start = self._sentences.starts[index]
+        if is_own(self._text[max(start, self._letter.start) : span.start]):
+            return True
+        return not within(self._mentions, self._letter.start, self._sentences.bounds(index)[1])
+
+    def _of_sender(self, sender: Mention | None, start: int) -> tuple[Link, ...]:
+        if sender is None or sender.subject == NOBODY:
+            return ()
+        if self._about and sender.subject not in self._about:
+            return ()
+        return (Link(sender.subject, "sender", start, sender.start),)
+
+    def _of_sentence(self, span: Span, index: int) -> tuple[Link, ...]:
+        """Return the links that a sentence which names people tells; none where it is somebody's who is not known."""
+        owners = self._of_sentences.get(index)
+        if owners is None:
+            owners = SentenceOwners(self._text, self._named[index], self._spans_of[index])
+            self._of_sentences[index] = owners
+        start, (mentions, how) = self._sentences.starts[index], owners.of(span)
+        if any(mention.subject == NOBODY for mention in mentions):
+            return ()
+        return tuple(Link(mention.subject, how, start, mention.start) for mention in mentions)
 
     def _may_be_strangers(self, span: Span, link: Link) -> bool:
         """Return whether a stranger is named where a weak link reaches from a known name to a secret."""
@@ -247,46 +294,45 @@ class Linker:
         subject = register.canonical(" ".join(text[field.start : field.end] for field in fields))
         return (subject, fields[0].start) if subject else None
 
-    def _of_record(self, span: Span, record: Path) -> Link | None:
+    def _of_record(self, span: Span, record: Path) -> tuple[Link, ...]:
         owner = self._owners[record]
         if owner is None:
-            return None
+            return ()
         subject, named_at = owner
         begin = min(named_at, span.start)
         anchor = self._sentences.starts[self._sentences.index(begin)]
-        return Link(subject, "record", anchor, named_at)
+        return (Link(subject, "record", anchor, named_at),)
 
-    @staticmethod
-    def _of_sentence(span: Span, named: Sequence[Mention], first_secret: int) -> Mention:
-        before = [mention for mention in named if mention.end <= span.start]
-        after = [mention for mention in named if mention.start >= span.end]
-        secret_leads = first_secret < named[0].start
-        return after[0] if after and (secret_leads or not before) else before[-1]
-
-    def _of_question(self, span: Span, turn: Turn, asked: Mention | None) -> Link | None:
-        """Return the link to whom a question asks about; None where that is nobody known, or not certain."""
+    def _of_question(self, span: Span, turn: Turn, asked: Mention | None) -> tuple[Link, ...]:
+        """Return the link to whom a question asks about; none where that is nobody known, or not certain."""
         if asked is None or asked.subject == NOBODY or self._strangers.own_in(turn.start, turn.end):
-            return None
+            return ()
         since = within(self._mentions, turn.end, span.start)
         nearest = [m for m in since if self._same_sentence(m, since[-1])]
         if nearest and nearest[0].subject != asked.subject:
-            return None
+            return ()
         start = self._sentences.starts[self._sentences.index(asked.start)]
-        return Link(asked.subject, "question", start, asked.start)
+        return (Link(asked.subject, "question", start, asked.start),)
 
     def _same_sentence(self, one: Mention, other: Mention) -> bool:
         return self._sentences.index(one.start) == self._sentences.index(other.start)
 
-    def _of_earlier(self, index: int) -> Link | None:
+    def _of_earlier(self, span: Span, index: int) -> tuple[Link, ...]:
+        """Return the links to whom the nearest earlier sentence names: to all of several whom a pronoun may mean."""
         place = bisect_left(self._leading, index, key=lambda pair: pair[0]) - 1
         if place < 0:
-            return None
-        earlier, mention = self._leading[place]
-        return Link(mention.subject, "earlier sentence", self._sentences.starts[earlier], mention.start)
+            return ()
+        earlier, named = self._leading[place]
+        anchor = self._sentences.starts[earlier]
+        people = tuple({mention.subject: mention for mention in reversed(named)}.values())[::-1]
+        before = self._text[self._sentences.starts[index] : span.start]
+        meant = meant_by_pronoun(before, people) if len(people) > 1 else people
+        how: How = "earlier sentence" if len(meant) == 1 else "uncertain"
+        return tuple(Link(mention.subject, how, anchor, mention.start) for mention in meant)
 
-    def _of_document(self, start: int) -> Link | None:
+    def _of_document(self, start: int) -> tuple[Link, ...]:
         candidates = self._about or self.subjects
-        return Link(candidates[0], "document", start, None) if len(candidates) == 1 else None
+        return (Link(candidates[0], "document", start, None),) if len(candidates) == 1 else ()
 
 
 def prefix_of(text: str, span: Span, anchor: int, sentences: Sentences, secret: str = "") -> str:

@@ -8,6 +8,7 @@ The lists are Faker's, of some 90 countries. A list alone is not enough: "Jordan
 import importlib
 import pkgutil
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -30,6 +31,7 @@ LEAST_CHARACTERS = 3
 MOST_HEADING = 3
 """Capitalised words in a row among which one word may still be a name; in more it is a word of a title."""
 
+_MOSTLY = 3
 _SMALL_WORD = re.compile(r"(?<![\w'’@.])[^\W\d_A-Z]{2,}(?![\w@])")
 _WORD = re.compile(r"[^\W\d_]+")
 _NO_NAME = re.compile(r"[\d\n]")
@@ -47,10 +49,14 @@ class NameLists(NamedTuple):
     Attributes:
         given: given names.
         family: surnames.
+        female: given names that women have, in thrice as many countries as men at least.
+        male: the same for men.
     """
 
     given: frozenset[str]
     family: frozenset[str]
+    female: frozenset[str] = frozenset()
+    male: frozenset[str] = frozenset()
 
     def know(self, word: str) -> bool:
         """Return whether a word, in lower case, is a given name or a surname."""
@@ -73,14 +79,30 @@ def name_lists() -> NameLists:
 
     given: set[str] = set()
     family: set[str] = set()
+    female: Counter[str] = Counter()
+    male: Counter[str] = Counter()
     for module in pkgutil.iter_modules(countries.__path__):
         provider = importlib.import_module(f"{countries.__name__}.{module.name}").Provider
         for attribute in dir(provider):
             if "first_name" in attribute:
-                given.update(_words_of(getattr(provider, attribute)))
+                names = set(_words_of(getattr(provider, attribute)))
+                given |= names
+                if attribute.endswith("female"):
+                    female.update(names)
+                elif attribute.endswith("male"):
+                    male.update(names)
             elif "last_name" in attribute:
                 family.update(_words_of(getattr(provider, attribute)))
-    return NameLists(frozenset(given), frozenset(family))
+    return NameLists(
+        frozenset(given),
+        frozenset(family),
+        frozenset(_mostly(female, male)),
+        frozenset(_mostly(male, female)),
+    )
+
+
+def _mostly(ones: Counter[str], others: Counter[str]) -> Iterator[str]:
+    return (name for name, count in ones.items() if count >= _MOSTLY * others[name])
 
 
 def _words_of(names: Any) -> Iterator[str]:

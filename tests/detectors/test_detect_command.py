@@ -48,7 +48,7 @@ def test_writes_everybodys_facts_and_shows_nobody(run, corpus, tmp_path):
         "EMAIL_ADDRESS",
         "STREET_ADDRESS",
         "2 documents read",
-        "PERSON and LOCATION",
+        "PERSON comes only from the register",
     ):
         assert shown in " ".join(result.output.split())
     assert not any(secret in result.output for secret in ("Quill", "Ross", "555", "rivermouth", "Oak"))

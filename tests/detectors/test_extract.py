@@ -67,7 +67,7 @@ def test_result_says_what_was_covered_and_names_nobody(result):
     assert result.mentions == {"Ada Quill": 3, "Ben Ross": 1, "Cy Dell": 2}
     notes = "\n".join(result.coverage)
     assert "PERSON comes only from the register of 3 names and from lists of names" in notes
-    assert "2 by earlier sentence, 5 by sentence" in notes
+    assert "2 by earlier sentence (0.99), 5 by sentence (0.99)" in notes
     shown = notes + repr(result)
     assert not any(word in shown for word in ("Quill", "Ross", "555", "rivermouth", "Maple"))
 

@@ -109,7 +109,7 @@ def test_an_occurrence_that_names_nobody_is_counted_by_its_secret(gdpr):
     assert found(result.unlinked_facts) == [(NOBODY, "(415) 555-0177", ["d1"])]
     assert result.unlinked == {"PHONE_NUMBER": 1}
     notes = "\n".join(result.coverage)
-    assert "1 by secret, 1 by sentence" in notes
+    assert "1 by secret (0.9), 1 by sentence (0.99)" in notes
     assert "Occurrences of no known data subject: 1 PHONE_NUMBER" in notes
 
 

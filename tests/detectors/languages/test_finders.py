@@ -119,6 +119,7 @@ def test_a_street_address(streets, text, street):
         "Il y a 12 places libres",
         "In the main hall of the court 45 people sat",
         "1200 words in 3 lines",
+        "Kristina Estrada lives at 184 and has no phone",
     ],
 )
 def test_no_street_address(streets, text):
