@@ -181,7 +181,7 @@ def test_a_weight_s_gradient_in_parts_is_that_of_whole_sequences(loaded, family)
     weight = next(iter(model.model.parameters())).requires_grad_(True)
     with torch.enable_grad():
         parts = list(traced_parts(model, sequences))
-        log_p = [part.logits.log_softmax(1).gather(1, part.batch.targets[:, None]) for part in parts]
+        log_p = [part.logits(model).log_softmax(1).gather(1, part.batch.targets[:, None]) for part in parts]
         (found,) = torch.autograd.grad(torch.cat(log_p).sum(), [weight])
         whole = token_log_p(model.model, one_batch(model, sequences))
         (expected,) = torch.autograd.grad(whole.sum(), [weight])
