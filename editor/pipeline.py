@@ -39,7 +39,7 @@ from editor.methods.controls import control_edits
 from editor.methods.features.feature_edit import FeatureEdit
 from editor.methods.method import Method
 from editor.methods.shared.searching import fit_method
-from editor.methods.shared.settings import with_seed
+from editor.methods.shared.settings import LARGE, sized, with_seed
 from editor.model.loading import LoadedModel, load_model, tensor_digests
 from editor.progress import Stages
 from editor.questions.asking import encode_probes
@@ -77,13 +77,14 @@ class EraseOptions:
         method: method with the settings taken where `search` is None, with the first trial's otherwise.
         search: strength search; None uses `method` as it is.
         attribution: locator of features.
-        controls: whether the control edits are measured too.
+        controls: whether the control edits are measured too; None where the model is not `LARGE`, as each is
+            another fit.
     """
 
     method: Method = field(default_factory=FeatureEdit)
     search: StrengthSearch | None = field(default_factory=StrengthSearch)
     attribution: FeatureAttribution = field(default_factory=FeatureAttribution)
-    controls: bool = True
+    controls: bool | None = None
 
     def with_seed(self, seed: int) -> "EraseOptions":
         """Return the same options with the search and everything random in the method drawn by a seed."""
@@ -91,6 +92,14 @@ class EraseOptions:
         if search is not None:
             search = replace(search, seed=seed, start=with_seed(search.start, seed))
         return replace(self, method=method, search=search)
+
+    def sized(self, weights: int) -> "EraseOptions":
+        """Return the same options for a model of so many weights, of which a large one gets fewer steps."""
+        method, search = sized(self.method, weights), self.search
+        if search is not None:
+            search = replace(search, start=sized(search.start, weights))
+        controls = weights <= LARGE if self.controls is None else self.controls
+        return replace(self, method=method, search=search, controls=controls)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +158,8 @@ def erase(
 
     `supply` may be None for a method that needs no dictionary. The loaded model is left as it was, bit for bit.
     """
-    options = options.with_seed(case.seed)
+    weights = sum(weight.numel() for weight in loaded.model.parameters())
+    options = options.with_seed(case.seed).sized(weights)
     before = measure_original(case, loaded, stages)
     supply = supply or NO_DICTIONARIES
     problem = build_problem(case, before, supply.dictionaries, options.attribution, stages)

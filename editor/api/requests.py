@@ -149,7 +149,7 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
             they are, a number is the method's strength.
         trials: Number of search trials, at most.
         settings: Settings of the method other than its defaults, by name.
-        controls: Whether control edits of the same size are measured too.
+        controls: Whether control edits of the same size are measured too; None where the model is small.
     """
 
     model: str | Path = field(kw_only=False)
@@ -157,7 +157,7 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
     strength: str | float = "auto"
     trials: int = 8
     settings: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
-    controls: bool = True
+    controls: bool | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -15,7 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from editor.progress import Advance, Silent, Stages
+from editor.progress import Advance, Silent, Stages, return_memory
 
 
 def stage_columns() -> tuple[ProgressColumn, ...]:
@@ -39,11 +39,14 @@ class RichStages:
     @contextmanager
     def stage(self, title: str, total: int | None = None) -> Iterator[Advance]:
         """Show a stage until the block ends."""
-        with Progress(*stage_columns(), console=self.console) as progress:
-            task = progress.add_task(title, total=total)
-            yield lambda steps: progress.advance(task, steps)
-            done = progress.tasks[0].completed or 1
-            progress.update(task, total=done, completed=done)
+        try:
+            with Progress(*stage_columns(), console=self.console) as progress:
+                task = progress.add_task(title, total=total)
+                yield lambda steps: progress.advance(task, steps)
+                done = progress.tasks[0].completed or 1
+                progress.update(task, total=done, completed=done)
+        finally:
+            return_memory()
 
 
 def make_stages(*, quiet: bool) -> Stages:

@@ -60,6 +60,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a command; turn errors into one line and an exit code. The only place that does so."""
     # Read when torch is imported. Idle threads that spin slow each other down where cores are shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # Products of every shape that was met are kept else, hundreds of megabytes: batches differ in shape, layers do not.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
     try:
         code = cli.main(args=arguments, prog_name="expunge", standalone_mode=False)
     except ExpungeError as error:

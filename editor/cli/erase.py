@@ -43,7 +43,12 @@ OFFERED = tuple(name for name, entry in METHODS.items() if entry.family != "rand
     show_default=True,
     help="Number of search trials, at most.",
 )
-@click.option("--controls/--no-controls", default=True, help="Measure control edits of the same size too.")
+@click.option(
+    "--controls/--no-controls",
+    default=None,
+    help="Measure control edits of the same size too, which takes another fit each.  [default: for a model of at most "
+    "50 million weights]",
+)
 @run_options
 @click.pass_context
 def erase(ctx: click.Context, /, model: str, **options: Any) -> None:

@@ -14,6 +14,8 @@ objective(clean) - objective(those outputs zero): `completeness` is their ratio.
 has no such completeness: an RMS norm after it removes the scale, so all of the change happens at the very beginning of
 the path.
 
+What many probes begin with, such as a chat template's system prompt, is not scaled and has no score: it is run once.
+
 The scores of one relation's probes about *other* people are subtracted where they are positive (contrast), so that
 what writes any phone number is not taken for what writes this one.
 """
@@ -32,7 +34,8 @@ from dictionaries.model.sites import Site, capture, intercepted
 from editor.model.forward import traced_logits
 from editor.model.loading import LoadedModel
 from editor.model.precision import quick_precision
-from editor.model.tokens import MarkedBatch, TokenSequence, batches, gradient_budget
+from editor.model.shared_prefix import TracedPart, traced_parts
+from editor.model.tokens import MarkedBatch, TokenSequence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,38 +125,40 @@ class FeatureAttribution:
         progress: Callable[[int], None] | None,
     ) -> "_Sums":
         sums = _Sums({site: torch.zeros(d.config.features) for site, d in dictionaries.items()})
-        for batch in batches(
-            sequences, pad=loaded.pad_id, device=loaded.device, budget=gradient_budget(loaded.model)
-        ):
-            mask = batch.inputs["attention_mask"].bool()
+        for part in traced_parts(loaded, sequences):
+            mask = part.batch.inputs["attention_mask"].bool()
             for group in together(dictionaries):
-                clean, objective, gradients = self._gradients(loaded, batch, group)
+                clean, objective, gradients = self._gradients(loaded, part, group)
                 sums.total_effect += objective
                 for site in group:
                     x, g = clean[site][mask].float(), gradients[site][mask].float()
                     sums.add(site, dictionaries[site], x, g)
             if progress is not None:
-                progress(len(batch.indices))
+                progress(len(part.places))
         return sums.mean(len(sequences))
 
     def _gradients(
-        self, loaded: LoadedModel, batch: MarkedBatch, sites: list[Site]
+        self, loaded: LoadedModel, part: TracedPart, sites: list[Site]
     ) -> tuple[dict[Site, Tensor], float, dict[Site, Tensor]]:
         """Return clean outputs o_clean, the objective's change from zeroed sites, and the mean gradients g_l."""
-        model = loaded.model
-        with torch.no_grad(), capture(model, sites, keys=False) as taken:
-            best = float(objective(model, batch))
-        clean = dict(taken.outputs)
-        with torch.no_grad(), substituted(model, {s: torch.zeros_like(x) for s, x in clean.items()}):
-            worst = float(objective(model, batch))
+        model, targets = loaded.model, part.batch.targets
+        with torch.no_grad():
+            root = part.read_root(loaded)
+            with capture(model, sites, keys=False) as taken:
+                best = float(margins(part.logits(loaded, root), targets))
+            clean, root = dict(taken.outputs), part.read_root(loaded)
+            with substituted(model, {s: torch.zeros_like(x) for s, x in clean.items()}):
+                worst = float(margins(part.logits(loaded, root), targets))
         gradients = {site: torch.zeros_like(x) for site, x in clean.items()}
         for step in range(self.steps):
             # The midpoint rule converges quadratically; with one step the gradient at the clean point is used.
             share = 1.0 if self.steps == 1 else (step + 0.5) / self.steps  # s_k
             leaves = {site: (x * share).requires_grad_() for site, x in clean.items()}
+            with torch.no_grad(), quick_precision(loaded):
+                root = part.read_root(loaded)
             with torch.enable_grad(), substituted(model, leaves):
                 with quick_precision(loaded):
-                    value = objective(model, batch)
+                    value = margins(part.logits(loaded, root), targets)
                 found = torch.autograd.grad(value, list(leaves.values()))
             for site, gradient in zip(leaves, found, strict=True):
                 gradients[site] += gradient / self.steps  # g_l
@@ -197,9 +202,13 @@ def together(sites: Iterable[Site]) -> list[list[Site]]:
 
 def objective(model: Any, batch: MarkedBatch) -> Float[Tensor, ""]:
     """Return the sum over marked tokens of the logit margin to the best other token, with gradients where enabled."""
-    logits = traced_logits(model, batch)
-    own = logits.gather(1, batch.targets[:, None])
-    other = logits.scatter(1, batch.targets[:, None], -torch.inf).max(1, keepdim=True).values
+    return margins(traced_logits(model, batch), batch.targets)
+
+
+def margins(logits: Float[Tensor, "marked vocabulary"], targets: Int[Tensor, " marked"]) -> Float[Tensor, ""]:
+    """Return the sum over tokens of the logit margin to the best other token."""
+    own = logits.gather(1, targets[:, None])
+    other = logits.scatter(1, targets[:, None], -torch.inf).max(1, keepdim=True).values
     return (own - other).sum()
 
 

@@ -1,10 +1,12 @@
 """The precision that gradients are computed in."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from editor.model.loading import LoadedModel
 
@@ -18,9 +20,42 @@ def quick_precision(loaded: LoadedModel) -> AbstractContextManager[None]:
     Weights and their gradients stay float32. Logits are float32, of activations that have eight bits: for descent,
     which averages over many steps, and never for a figure.
     """
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=_is_quicker(loaded))
+
+
+@contextmanager
+def quick_weights(loaded: LoadedModel, changing: Collection[str]) -> Iterator[None]:
+    """Hold the weights that do not change in bfloat16 in the `with` block, where `quick_precision` multiplies in it.
+
+    Else each pass converts them anew, and keeps what it converted for its backward pass. On leaving they are the very
+    tensors that they were. Nothing but passes under `quick_precision` may run inside.
+
+    Args:
+        loaded: the model.
+        changing: weights that change, by parameter name.
+    """
+    if not _is_quicker(loaded):
+        yield
+        return
+    modules = [
+        module
+        for name, module in loaded.model.named_modules()
+        if isinstance(module, nn.Linear) and f"{name}.weight" not in changing
+    ]
+    weights: list[nn.Parameter] = [module.get_parameter("weight") for module in modules]
+    try:
+        for module in modules:
+            module.weight = nn.Parameter(module.weight.detach().to(torch.bfloat16), requires_grad=False)
+        yield
+    finally:
+        for module, weight in zip(modules, weights, strict=True):
+            module.register_parameter("weight", weight)
+
+
+def _is_quicker(loaded: LoadedModel) -> bool:
     wide = int(getattr(loaded.model.config, "hidden_size", 0)) >= WIDE
     on_cpu = loaded.device.type == "cpu" and loaded.model.dtype == torch.float32
-    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=wide and on_cpu and bfloat16_gains())
+    return wide and on_cpu and bfloat16_gains()
 
 
 @cache

@@ -8,7 +8,7 @@ the root, is run once a batch. The last token of an answer predicts nothing, and
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
@@ -19,6 +19,7 @@ from torch import Tensor
 from editor.model.forward import keeping, marked_hidden, output_logits, traced_logits
 from editor.model.loading import LoadedModel
 from editor.model.tokens import (
+    LEAST_TOKENS,
     MarkedBatch,
     TokenSequence,
     batches,
@@ -148,45 +149,88 @@ def answer_batches(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> l
 
 @dataclass(frozen=True, kw_only=True)
 class TracedPart:
-    """Some of several sequences, with gradients where they are enabled.
+    """Some of several sequences, to be run with gradients where they are enabled.
 
     Attributes:
         places: which of the sequences these are; a row each.
-        batch: the sequences, without what was run before them.
-        logits: logits that predict their marked tokens.
+        batch: the sequences, without their root.
+        root: what all of them begin with, which is run once; empty for nothing.
     """
 
     places: list[int]
     batch: MarkedBatch
-    logits: Float[Tensor, "marked vocabulary"]
+    root: Prefix = field(default=(), repr=False)
+
+    @property
+    def tokens(self) -> int:
+        """Padded tokens whose activations a backward pass keeps."""
+        return len(self.root) + self.batch.inputs["input_ids"].numel()
+
+    def read_root(self, loaded: LoadedModel) -> Any:
+        """Run the root by the model as it is now; return its cache, for one call of `logits`. None for no root."""
+        return _keys_and_values(loaded.model, self._shared(loaded)) if self.root else None
+
+    def logits(self, loaded: LoadedModel, cache: Any = None) -> Float[Tensor, "marked vocabulary"]:
+        """Return the logits that predict the marked tokens, by the model as it is now.
+
+        Args:
+            loaded: the model.
+            cache: what `read_root` returned; None to run the root too.
+        """
+        if not self.root:
+            return traced_logits(loaded.model, self.batch)
+        cache = self.read_root(loaded) if cache is None else cache
+        hidden = _after_prefixes(loaded.model, self._shared(loaded), self.batch, cache)
+        return output_logits(loaded.model, hidden[self.batch.predicting])
+
+    def _shared(self, loaded: LoadedModel) -> SharedBatch:
+        row = torch.tensor([self.root], device=loaded.device)
+        prefix_of = row.new_zeros(len(self.places))
+        return SharedBatch(prefixes=row, root=len(self.root), prefix_of=prefix_of, answers=self.batch)
 
 
-def traced_parts(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> Iterator[TracedPart]:
-    """Yield all sequences in a few parts. What many begin with is run once a part, its gradients kept too.
+def traced_parts(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> list[TracedPart]:
+    """Part sequences for passes whose backward pass is kept, within the memory that is meant for one.
 
-    Of a chat model's prompts that beginning, the template's, is most. The result is that of whole sequences.
+    What many begin with is run once a part, its gradients kept too. Of a chat model's prompts that beginning, the
+    template's, is most. The result is that of whole sequences.
     """
     prompts = [_before_answer(sequence) for sequence in sequences]
     roots = _find_roots(prompts, fewest=TRACED_PROMPTS)
     by_root: dict[Prefix, list[int]] = defaultdict(list)
     for place, prompt in enumerate(prompts):
         by_root[_root_of(prompt, roots)].append(place)
-    for root, places in by_root.items():
-        cut = [
-            TokenSequence(ids=one.ids[len(root) :], marked=one.marked[len(root) :], index=one.index)
-            for one in (sequences[place] for place in places)
-        ]
-        batch = one_batch(loaded, cut)
-        if root:
-            row = torch.tensor([root], device=loaded.device)
-            before = SharedBatch(
-                prefixes=row, root=len(root), prefix_of=row.new_zeros(len(places)), answers=batch
-            )
-            hidden = _after_prefixes(loaded.model, before, batch, _keys_and_values(loaded.model, before))
-            logits = output_logits(loaded.model, hidden[batch.predicting])
-        else:
-            logits = traced_logits(loaded.model, batch)
-        yield TracedPart(places=places, batch=batch, logits=logits)
+    return [
+        TracedPart(
+            places=chosen, batch=one_batch(loaded, [_without(sequences[p], root) for p in chosen]), root=root
+        )
+        for root, places in by_root.items()
+        for chosen in _within_memory(loaded, sequences, places, len(root))
+    ]
+
+
+def _without(sequence: TokenSequence, root: Prefix) -> TokenSequence:
+    return TokenSequence(
+        ids=sequence.ids[len(root) :], marked=sequence.marked[len(root) :], index=sequence.index
+    )
+
+
+def _within_memory(
+    loaded: LoadedModel, sequences: Sequence[TokenSequence], places: Sequence[int], root: int
+) -> Iterator[list[int]]:
+    """Yield places of sequences in parts of as many padded tokens as a backward pass may keep: all, where they fit."""
+    budget = max(LEAST_TOKENS, gradient_budget(loaded.model) - root)
+    lengths = {place: len(sequences[place].ids) - root for place in places}
+    if max(lengths.values()) * len(places) <= budget:
+        yield list(places)
+        return
+    part: list[int] = []
+    for place in sorted(places, key=lambda place: (lengths[place], place)):
+        if part and (len(part) + 1) * lengths[place] > budget:
+            yield part
+            part = []
+        part.append(place)
+    yield part
 
 
 @torch.no_grad()

@@ -27,6 +27,8 @@ REPHRASED = 4
 TRIAL_KEPT_PROBES = 400
 ATTRIBUTED_PROBES = 300
 """Probes to erase, and of other people, over which attribution takes its mean."""
+ATTRIBUTED_WORK = 600 * 10**9
+"""Most tokens times weights of either: a few minutes of two cores. A large model has fewer probes, two a fact."""
 COMPARABLE_PROBES = 20_000
 """Questions about other people that locators compare with; a seeded sample where there are more."""
 
@@ -79,10 +81,20 @@ def with_features(
     stages: Stages,
 ) -> EditProblem:
     """Return the same problem with dictionaries, their features located."""
-    mine, theirs = (_spread(probes, ATTRIBUTED_PROBES) for probes in (problem.erase, problem.others))
+    least = 2 * (1 + max(problem.facts, default=0))
+    weights = sum(parameter.numel() for parameter in problem.loaded.model.parameters())
+    mine, theirs = (
+        _spread(probes, max(least, min(ATTRIBUTED_PROBES, _affordable(probes, weights))))
+        for probes in (problem.erase, problem.others)
+    )
     with stages.stage("Locating features", len(mine) + len(theirs)) as advance:
         scores = attribution.fit(problem.loaded, mine, theirs, dictionaries, advance)
     return problem.changed(dictionaries=dictionaries, attribution=scores)
+
+
+def _affordable(sequences: Sequence[TokenSequence], weights: int) -> int:
+    tokens = sum(len(sequence.ids) for sequence in sequences)
+    return ATTRIBUTED_WORK * len(sequences) // max(1, tokens * weights)
 
 
 def _spread(sequences: Sequence[TokenSequence], most: int) -> list[TokenSequence]:

@@ -19,12 +19,13 @@ others take back what that cost.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from editor.edits.edit import Edit
@@ -38,9 +39,10 @@ from editor.methods.shared.predictions import Predictions
 from editor.methods.shared.searching import Range, SearchSpace
 from editor.methods.shared.token_targets import identifying, log_odds, token_targets
 from editor.model.epochs import epochs_by_length
-from editor.model.precision import quick_precision
-from editor.model.shared_prefix import traced_parts
-from editor.model.tokens import TokenSequence
+from editor.model.loading import LoadedModel
+from editor.model.precision import quick_precision, quick_weights
+from editor.model.shared_prefix import TracedPart, traced_parts
+from editor.model.tokens import TokenSequence, gradient_budget
 from editor.questions.retained import LOGIT_ELEMENTS
 
 WARM_UP = 20
@@ -130,16 +132,48 @@ class FeatureEdit:
                 {"params": [a], "lr": rate} for a, rate in zip(changes.coefficients, rates, strict=True)
             ]
             optimiser = torch.optim.Adam(groups)
-            for step in range(steps if erase.is_open else 0):
-                for group, peak in zip(optimiser.param_groups, rates, strict=True):
-                    group["lr"] = peak * _schedule(step, steps)
-                with torch.enable_grad():
-                    with quick_precision(problem.loaded):
-                        loss = erase.loss() + self.retain * retained.loss(step)
-                    changes.gradients(loss)
-                optimiser.step()
-                changes.write()
+            with quick_weights(problem.loaded, [part.name for part in changes.parts]):
+                for step in range(steps if erase.is_open else 0):
+                    for group, peak in zip(optimiser.param_groups, rates, strict=True):
+                        group["lr"] = peak * _schedule(step, steps)
+                    _descend(problem.loaded, changes, [*erase.terms(), *retained.terms(step, self.retain)])
+                    retained.remember()
+                    optimiser.step()
+                    changes.write()
             return Edit(deltas=changes.deltas(), method=self.name, settings=asdict(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Term:
+    """What some sequences of a step add to L.
+
+    Attributes:
+        part: the sequences.
+        loss: what the logits that predict their marked tokens add.
+    """
+
+    part: TracedPart
+    loss: Callable[[Tensor], Tensor]
+
+
+def _descend(loaded: LoadedModel, changes: SpanChanges, terms: Iterable[_Term]) -> None:
+    """Give the coefficients the gradients of a sum of terms, no more activations being kept than memory is meant for.
+
+    Terms that fit together have one backward pass.
+    """
+    budget = gradient_budget(loaded.model)
+    loss, tokens = None, 0
+    for term in terms:
+        if loss is not None and tokens + term.part.tokens > budget:
+            changes.add_gradients(loss)
+            loss, tokens = None, 0
+        with torch.enable_grad(), quick_precision(loaded):
+            added = term.loss(term.part.logits(loaded))
+            loss = added if loss is None else loss + added
+        tokens += term.part.tokens
+    if loss is not None:
+        changes.add_gradients(loss)
+    changes.take_gradients()
 
 
 def _schedule(step: int, steps: int) -> float:
@@ -161,25 +195,33 @@ class _Erase:
         with torch.no_grad():
             places = range(len(problem.erase))
             parts = (places[start : start + method.probes] for start in places[:: method.probes])
-            self.is_open = any(float(self._mean(part)) > 0 for part in parts)
+            terms = (term for part in parts for term in self._terms(part))
+            self.is_open = any(float(term.loss(term.part.logits(problem.loaded))) > 0 for term in terms)
 
-    def loss(self) -> Float[Tensor, ""]:
-        """Return mean_t [o_t - o(target_t)]₊ over the identifying tokens of the next probes."""
-        return self._mean(next(self._draws))
+    def terms(self) -> Iterator[_Term]:
+        """Yield the terms of mean_t [o_t - o(target_t)]₊ over the identifying tokens of the next probes."""
+        return self._terms(next(self._draws))
 
-    def _mean(self, places: Sequence[int]) -> Float[Tensor, ""]:
-        method, problem = self.method, self.problem
-        total, count = torch.zeros((), device=problem.loaded.device), 0
+    def _terms(self, places: Sequence[int]) -> Iterator[_Term]:
+        problem = self.problem
+        count = max(1, sum(int(identifying(problem.chance[place]).sum()) for place in places))
         for part in traced_parts(problem.loaded, [problem.erase[place] for place in places]):
             chance = torch.cat([problem.chance[places[place]] for place in part.places])
-            chance = chance.to(part.logits.device)
-            counts = identifying(chance)
-            target = token_targets(chance, margin_nats=method.margin_nats, floor_nats=method.floor_nats)
-            log_p = part.logits.log_softmax(1).gather(1, part.batch.targets[:, None])[:, 0]
-            above = log_odds(log_p) - log_odds(target)
-            total = total + torch.where(counts, above.clamp(min=0), 0.0).sum()
-            count += int(counts.sum())
-        return total / max(1, count)
+            yield _Term(part=part, loss=partial(self._above, part.batch.targets, chance, count))
+
+    def _above(
+        self,
+        targets: Int[Tensor, " marked"],
+        chance: Float[Tensor, " marked"],
+        count: int,
+        logits: Float[Tensor, "marked vocabulary"],
+    ) -> Float[Tensor, ""]:
+        """Return Σ_t [o_t - o(target_t)]₊ / count."""
+        method, chance = self.method, chance.to(logits.device)
+        target = token_targets(chance, margin_nats=method.margin_nats, floor_nats=method.floor_nats)
+        log_p = logits.log_softmax(1).gather(1, targets[:, None])[:, 0]
+        above = log_odds(log_p) - log_odds(target)
+        return torch.where(identifying(chance), above.clamp(min=0), 0.0).sum() / count
 
 
 class _Retained:
@@ -203,31 +245,46 @@ class _Retained:
         self._asked = torch.tensor(asked, dtype=torch.long)
         # D of each asked question, in nats/token, when it was last asked.
         self._hurt = torch.full((len(problem.questions),), LEAST_HURT)
+        self._seen: list[tuple[list[int], Tensor, Tensor]] = []  # places, D of their tokens, whose these are
 
-    def loss(self, step: int) -> Float[Tensor, ""]:
-        """Return mean D over a step's texts plus mean D over its questions, in nats/token."""
+    def terms(self, step: int, weight: float) -> Iterator[_Term]:
+        """Yield the terms of λ (mean D over a step's texts + mean D over its questions), λ being the weight."""
         problem = self.problem
-        total = torch.zeros((), device=problem.loaded.device)
         if places := self._texts[step]:
-            divergence, _ = self._diverge(problem.retain, self._of_texts, places)
-            total = total + divergence.mean()
+            yield from self._diverging(problem.retain, self._of_texts, places, weight)
         if places := self._questions[step]:
             places = [*places, *self._draw_hurt()]
-            divergence, rows = self._diverge(problem.questions, self._of_questions, places)
-            total = total + divergence.mean()
-            self._remember(places, divergence.detach(), rows)
-        return total
+            yield from self._diverging(problem.questions, self._of_questions, places, weight, remembered=True)
 
-    def _diverge(
-        self, sequences: Sequence[TokenSequence], predictions: Predictions, places: Sequence[int]
-    ) -> tuple[Float[Tensor, " tokens"], Tensor]:
-        """Return D of the marked tokens of some texts, and which of these each is of."""
-        found, rows = [], []
-        for part in traced_parts(self.problem.loaded, [sequences[place] for place in places]):
+    def _diverging(
+        self,
+        sequences: Sequence[TokenSequence],
+        predictions: Predictions,
+        places: Sequence[int],
+        weight: float,
+        *,
+        remembered: bool = False,
+    ) -> Iterator[_Term]:
+        chosen = [sequences[place] for place in places]
+        scale = weight / max(1, sum(sum(sequence.marked) for sequence in chosen))
+        for part in traced_parts(self.problem.loaded, chosen):
             mine = [places[place] for place in part.places]
-            found.append(predictions.divergence(mine, part.logits))
-            rows.append(torch.tensor(part.places, device=part.batch.rows.device)[part.batch.rows])
-        return torch.cat(found), torch.cat(rows)
+
+            def loss(logits: Tensor, part: TracedPart = part, mine: list[int] = mine) -> Tensor:
+                divergence = predictions.divergence(mine, logits)
+                if remembered:
+                    self._seen.append((mine, divergence.detach(), part.batch.rows))
+                return divergence.sum() * scale
+
+            yield _Term(part=part, loss=loss)
+
+    def remember(self) -> None:
+        """Note how much the questions of the last step were hurt: D of each, in nats/token."""
+        for places, divergence, rows in self._seen:
+            counts = torch.bincount(rows, minlength=len(places)).clamp(min=1)
+            sums = torch.zeros(len(places), device=divergence.device).index_add_(0, rows, divergence.float())
+            self._hurt[torch.tensor(places)] = (sums / counts).clamp(min=LEAST_HURT).cpu()
+        self._seen.clear()
 
     def _draw(self, sequences: Sequence[TokenSequence], count: int, steps: int) -> list[list[int]]:
         """Draw the places of each step's sequences, no more than there is room for; none where there are none."""
@@ -245,11 +302,6 @@ class _Retained:
             self._hurt[self._asked], self._again, replacement=True, generator=self._generator
         )
         return [int(place) for place in self._asked[chosen]]
-
-    def _remember(self, places: Sequence[int], divergence: Float[Tensor, " tokens"], rows: Tensor) -> None:
-        counts = torch.bincount(rows, minlength=len(places)).clamp(min=1)
-        sums = torch.zeros(len(places), device=divergence.device).index_add_(0, rows, divergence.float())
-        self._hurt[torch.tensor(places)] = (sums / counts).clamp(min=LEAST_HURT).cpu()
 
 
 def _predictions(problem: EditProblem) -> tuple[Predictions, Predictions]:

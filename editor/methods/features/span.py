@@ -207,6 +207,7 @@ class SpanChanges:
             for part, weight in zip(chosen, self.weights, strict=True)
         ]
         self._wanted = [weight.requires_grad for weight in self.weights]
+        self._gradients: dict[int, Tensor] = {}  # ∂loss/∂W by part
 
     def __enter__(self) -> "SpanChanges":
         for weight in self.weights:
@@ -223,12 +224,21 @@ class SpanChanges:
             weight.requires_grad_(wanted)
 
     @torch.no_grad()
-    def gradients(self, loss: Float[Tensor, ""]) -> None:
-        """Give the coefficients their gradients: ∂loss/∂A = basisᵀ (∂loss/∂W) S."""
+    def add_gradients(self, loss: Float[Tensor, ""]) -> None:
+        """Add ∂loss/∂W of a part of the loss to what `take_gradients` takes; its graph is used up."""
         found = torch.autograd.grad(loss, self.weights, allow_unused=True)
-        for part, coefficient, gradient in zip(self.parts, self.coefficients, found, strict=True):
+        for place, gradient in enumerate(found):
             if gradient is not None:
-                coefficient.grad = part.basis.T @ self._upright(part, gradient.float()) @ part.metric
+                held = self._gradients.get(place)
+                self._gradients[place] = gradient if held is None else held.add_(gradient)
+
+    @torch.no_grad()
+    def take_gradients(self) -> None:
+        """Give the coefficients the gradients of all that was added: ∂loss/∂A = basisᵀ (∂loss/∂W) S."""
+        for place, gradient in self._gradients.items():
+            part = self.parts[place]
+            self.coefficients[place].grad = part.basis.T @ self._upright(part, gradient.float()) @ part.metric
+        self._gradients.clear()
 
     @torch.no_grad()
     def write(self) -> None:

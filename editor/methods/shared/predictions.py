@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from editor.model.forward import marked_logits
+from editor.model.forward import logit_blocks, marked_hidden
 from editor.model.loading import LoadedModel
 from editor.model.tokens import TokenSequence
 from editor.questions.retained import text_batches
@@ -42,11 +42,21 @@ class Predictions:
         missing = sorted(set(places) - set(self._kept))
         chosen = [replace(self._sequences[place], index=place) for place in missing]
         for batch in text_batches(self._loaded, chosen):
-            log_p = marked_logits(self._loaded.model, batch).log_softmax(1)
-            best = log_p.topk(min(LIKELIEST, log_p.shape[1]), dim=1)
+            values, indices = self._likeliest(marked_hidden(self._loaded.model, batch))
             for row, place in enumerate(batch.indices):
                 own = batch.rows == row
-                self._kept[place] = best.values[own], best.indices[own].to(torch.int32)
+                self._kept[place] = values[own], indices[own]
+
+    def _likeliest(
+        self, hidden: Float[Tensor, "tokens width"]
+    ) -> tuple[Float[Tensor, "tokens kept"], Int[Tensor, "tokens kept"]]:
+        """Return ln p of each token's likeliest, and which these are; logits are made some rows at a time."""
+        model = self._loaded.model
+        blocks = (logits.log_softmax(1) for _, logits in logit_blocks(model, hidden))
+        best = [log_p.topk(min(LIKELIEST, log_p.shape[1]), dim=1) for log_p in blocks]
+        return torch.cat([one.values for one in best]), torch.cat([one.indices for one in best]).to(
+            torch.int32
+        )
 
     def divergence(
         self, places: Sequence[int], logits: Float[Tensor, "tokens vocabulary"]

@@ -7,6 +7,7 @@ from problems import ERASE, OTHERS, encode, make_problem, random_dictionaries
 from dictionaries.model.sites import Site, capture
 from editor.locators.features import FeatureAttribution, objective, substituted
 from editor.model import precision
+from editor.model.shared_prefix import traced_parts
 from editor.model.tokens import batches
 
 FAMILIES = ("gpt2", "gpt_neox", "llama", "gemma2", "qwen2")
@@ -17,6 +18,17 @@ FAMILIES = ("gpt2", "gpt_neox", "llama", "gemma2", "qwen2")
 )
 def test_integrated_gradients_are_complete(loaded, family, architecture):
     attribution = make_problem(loaded(family), architecture, steps=64).attribution
+    assert attribution.completeness == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize("family", FAMILIES[1:])  # GPT-2's path is rough: 64 steps give 0.59, 512 give 1.05
+def test_what_all_prompts_begin_with_is_not_scaled_and_the_rest_is_complete(loaded, family):
+    model = loaded(family)
+    beginning = "The records of the clinic say all that there is to say about people: "
+    sequences = encode(model, [(beginning + prompt, answer) for prompt, answer in [*ERASE, *OTHERS]])
+    (part,) = traced_parts(model, sequences)
+    assert len(part.root) >= 16
+    attribution = FeatureAttribution(steps=64).fit(model, sequences, [], random_dictionaries(model))
     assert attribution.completeness == pytest.approx(1.0, abs=0.05)
 
 

@@ -8,6 +8,7 @@ from people import probe
 from dictionaries.model.sites import Site, capture
 from editor.measuring.aggregate import score_probes
 from editor.measuring.leakage import score
+from editor.model import shared_prefix
 from editor.model.forward import output_logits, token_log_p
 from editor.model.shared_prefix import (
     _before_answer,
@@ -181,7 +182,7 @@ def test_a_weight_s_gradient_in_parts_is_that_of_whole_sequences(loaded, family)
     weight = next(iter(model.model.parameters())).requires_grad_(True)
     with torch.enable_grad():
         parts = list(traced_parts(model, sequences))
-        log_p = [part.logits.log_softmax(1).gather(1, part.batch.targets[:, None]) for part in parts]
+        log_p = [part.logits(model).log_softmax(1).gather(1, part.batch.targets[:, None]) for part in parts]
         (found,) = torch.autograd.grad(torch.cat(log_p).sum(), [weight])
         whole = token_log_p(model.model, one_batch(model, sequences))
         (expected,) = torch.autograd.grad(whole.sum(), [weight])
@@ -193,3 +194,22 @@ def test_a_weight_s_gradient_in_parts_is_that_of_whole_sequences(loaded, family)
         rows = one_batch(model, [sequences[place] for place in part.places])
         torch.testing.assert_close(values[:, 0], token_log_p(model.model, rows), rtol=2e-4, atol=2e-4)
     torch.testing.assert_close(found, expected, rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+@pytest.mark.parametrize("budget", [1, 60, 200])
+def test_parts_keep_within_memory_and_hold_every_sequence_once(loaded, family, budget, monkeypatch):
+    model = loaded(family)
+    monkeypatch.setattr(shared_prefix, "LEAST_TOKENS", 1)
+    monkeypatch.setattr(shared_prefix, "gradient_budget", lambda _: budget)
+    beginning = "The records of the clinic say all that there is to say about people: "
+    pairs = [(f"{beginning}{n} people live at", f"{n} Mill Road") for n in range(20, 26)] + SHARED
+    sequences = encode_answers(model.tokenizer, pairs, 96)
+    parts = traced_parts(model, sequences)
+    assert sorted(place for part in parts for place in part.places) == list(range(len(sequences)))
+    assert all(part.tokens <= budget or len(part.places) == 1 for part in parts)
+    assert len(parts) > 2
+    for part in parts:
+        rows = one_batch(model, [sequences[place] for place in part.places])
+        log_p = part.logits(model).log_softmax(1).gather(1, part.batch.targets[:, None])[:, 0]
+        torch.testing.assert_close(log_p, token_log_p(model.model, rows), rtol=2e-4, atol=2e-4)

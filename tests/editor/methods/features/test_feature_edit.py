@@ -7,11 +7,13 @@ import torch
 from problems import OTHERS, encode, make_problem
 
 from dictionaries.model.sites import Site, resolve
+from editor.methods.features import feature_edit
 from editor.methods.features.feature_edit import FeatureEdit
 from editor.methods.features.span import SpanChanges, parts
 from editor.methods.shared.keyed import inverse_gain
 from editor.methods.shared.predictions import Predictions
 from editor.methods.shared.token_targets import log_odds
+from editor.model import shared_prefix
 from editor.model.forward import marked_logits, token_log_p
 from editor.model.tokens import one_batch
 
@@ -154,3 +156,22 @@ def test_log_odds_are_the_logit_less_the_log_sum_exp_of_the_others():
     others = logits[:, 1:].logsumexp(1)
     torch.testing.assert_close(log_odds(logits.log_softmax(1)[:, 0]), logits[:, 0] - others)
     assert torch.isfinite(log_odds(torch.tensor([0.0, -1e-9, -1e9]))).all()
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_a_step_in_parts_is_the_step_of_all_at_once(loaded, family, monkeypatch):
+    problem = posed(loaded(family))
+    method = FeatureEdit(steps=5, seed=2, **FEW)
+    whole = method.fit(problem)
+    counted = []
+    monkeypatch.setattr(shared_prefix, "LEAST_TOKENS", 1)
+    for module in (feature_edit, shared_prefix):
+        monkeypatch.setattr(module, "gradient_budget", lambda _: 20)
+    real = SpanChanges.add_gradients
+    monkeypatch.setattr(
+        SpanChanges, "add_gradients", lambda self, loss: (counted.append(1), real(self, loss))
+    )
+    parted = method.fit(problem)
+    assert len(counted) > 3 * method.steps
+    for name, delta in whole.deltas.items():
+        torch.testing.assert_close(parted.deltas[name].dense(), delta.dense(), rtol=1e-2, atol=1e-5)
