@@ -10,6 +10,7 @@ from detectors.engine import Engine
 from detectors.fact import NOBODY, Fact, Source, secret_key
 from detectors.people import Register
 from detectors.people.link import CONFIDENCE, How
+from detectors.people.namesakes import Parted, part_namesakes
 from detectors.pool import process_count, search_in_processes
 from detectors.search import Findings, search_document
 from detectors.unlinked import UnlinkedSample, attribute_unlinked
@@ -128,7 +129,9 @@ class Collector:
     def __init__(self, engine: Engine, register: Register, request: ErasureRequest | None, seed: int) -> None:
         self._engine = engine
         self._register = register
+        self._request = request
         self._requested = {subject.name for subject in request.subjects} if request else set()
+        self._namesakes: list[tuple[int, Parted]] = []
         self._sources: dict[_FactKey, list[Source]] = defaultdict(list)
         self._documents = 0
         self._skipped: list[tuple[str, str]] = []
@@ -166,6 +169,7 @@ class Collector:
             Fact(subject=subject, entity_type=entity_type, secret=secret, sources=tuple(sources))
             for (subject, entity_type, secret), sources in self._sources.items()
         ]
+        linked = self._without_namesakes(linked)
         unlinked = list(self._sample.facts())
         self._count_attributed(linked, unlinked)
         facts = attribute_unlinked([*linked, *unlinked])
@@ -178,6 +182,19 @@ class Collector:
             unlinked_facts=tuple(fact for fact in facts if not fact.is_linked),
             mentions=self._mentions,
         )
+
+    def _without_namesakes(self, linked: list[Fact]) -> list[Fact]:
+        """Give to nobody what is somebody else's of a requested person's name."""
+        for number, subject in enumerate(self._request.subjects if self._request else (), start=1):
+            parted = part_namesakes(linked, subject)
+            if parted.others or parted.unsure:
+                self._namesakes.append((number, parted))
+            linked = [fact for fact in parted.facts if fact.is_linked]
+            for fact in parted.facts:
+                for source in () if fact.is_linked else fact.sources:
+                    self._unlinked[fact.entity_type] += 1
+                    self._sample.add(fact.entity_type, fact.secret, source, beside=False)
+        return linked
 
     def _count_attributed(self, linked: Iterable[Fact], unlinked: Iterable[Fact]) -> None:
         """Count as linked what `attribute_unlinked` links."""
@@ -211,6 +228,12 @@ class Collector:
             yield (
                 f"{self._links['uncertain']} of these links are of occurrences that may be of several people. They "
                 "count for each of them, and a request of any covers them"
+            )
+        for number, parted in self._namesakes:
+            yield (
+                f"Somebody else has the name of data subject {number}: {parted.others} documents are of that person by "
+                f"date of birth or e-mail address, and protected; {parted.unsure} tell neither, and count for the data "
+                "subject"
             )
         if self._unlinked:
             kinds = ", ".join(

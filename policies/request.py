@@ -1,6 +1,7 @@
 """Erasure requests: whose data must go."""
 
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -23,10 +24,26 @@ class Subject(StrictModel):
     Attributes:
         name: full name, as facts will carry it.
         aliases: other forms that the corpus may use: "A. Quill", a maiden name, an employee number.
+        born: date of birth, where somebody else of the name is in the corpus.
+        emails: e-mail addresses, for the same; written `email`, one or a list.
     """
 
     name: Annotated[str, Field(min_length=1, strict=True, repr=False)]
     aliases: Annotated[tuple[str, ...], Field(repr=False)] = ()
+    born: Annotated[date | None, Field(repr=False)] = None
+    emails: Annotated[tuple[str, ...], Field(repr=False, alias="email")] = ()
+
+    @field_validator("emails", mode="before")
+    @classmethod
+    def _one_email_or_several(cls, emails: Any) -> Any:
+        return [emails] if isinstance(emails, str) else emails
+
+    @field_validator("emails")
+    @classmethod
+    def _emails_are_addresses(cls, emails: tuple[str, ...]) -> tuple[str, ...]:
+        if any(email.count("@") != 1 or " " in email for email in emails):
+            raise PydanticCustomError("refused", "not an e-mail address", {"remedy": "Correct it"})
+        return emails
 
     @field_validator("name", mode="before")
     @classmethod
