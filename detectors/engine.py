@@ -6,6 +6,7 @@ Presidio is imported when an engine is built, as that takes seconds.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from detectors.corpus.headers import Tables
 from detectors.fact import Span
 from detectors.languages.knowledge import Knowledge, knowledge_of, known_languages
 from detectors.people import Register
+from detectors.people.listed import ListedNames
 from detectors.people.sentences import Sentences, split_sentences
 from detectors.people.shapes import NOUNS_CAPITALISED, Shapes
 from detectors.presidio.imports import import_presidio
@@ -81,12 +83,18 @@ class Engine:
             policy.entities, rivals - set(policy.entities), policy, register, pipeline, self._certain
         )
         self._shapes = {policy.main_language: Shapes(policy.main_language, function_words)}
+        self._function_words = function_words
         self._main, self._knowledge = policy.main_language, _knowledge(policy)
         found: dict[str, list[str]] = {entity_type: [] for entity_type in policy.entities}
         for recognizer in recognizers:
             for entity_type in recognizer.supported_entities:
                 found.setdefault(entity_type, []).append(recognizer.name)
         self.coverage = {entity_type: tuple(sorted(found[entity_type])) for entity_type in policy.entities}
+
+    @cached_property
+    def names(self) -> ListedNames:
+        """The finder of names by lists."""
+        return ListedNames(self._main, self._function_words)
 
     def shapes(self, text: str) -> Shapes:
         """Return the finder of names of people who are in no register, in the language of a text.

@@ -103,7 +103,8 @@ def read_names(
     documents: Iterable[Document], request: ErasureRequest | None = None, names: Iterable[str] = ()
 ) -> tuple[Register, int]:
     """Return the complete register and the number of documents: the first pass over a corpus."""
-    register = Register()
+    names = tuple(names)
+    register = Register(is_open=request is None and not names)
     for subject in request.subjects if request else ():
         register.add_person(subject.name, subject.aliases)
     for name in names:

@@ -61,6 +61,7 @@ def search_document(document: Document, engine: Engine, register: Register) -> F
         document.subjects,
         engine.shapes(document.text),
         document.turns,
+        engine.names if register.is_open else None,
     )
     return Findings(
         place=document.place,

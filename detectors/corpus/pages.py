@@ -125,6 +125,8 @@ class _Page(HTMLParser):
         if tag in _SILENT:
             self._silent += 1
         self._divide(tag)
+        if tag in _CELLS:
+            self._texts.append(" | ")
         for name, value in attrs:
             if value and name in _ATTRIBUTES:
                 self._texts.append(f" {value} ")
@@ -145,5 +147,3 @@ class _Page(HTMLParser):
     def _divide(self, tag: str) -> None:
         if tag in _BLOCKS and not (self._texts and self._texts[-1] == "\n"):
             self._texts.append("\n")
-        elif tag in _CELLS:
-            self._texts.append(" | ")

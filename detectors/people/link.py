@@ -12,11 +12,12 @@ from detectors.corpus.records import Field, Fields, Path
 from detectors.fact import NOBODY, PREFIX_CHARACTERS, Span
 from detectors.people.asked import People, Questions, within
 from detectors.people.letters import is_own, read_letter
+from detectors.people.listed import ListedNames
 from detectors.people.owners import SentenceOwners, meant_by_pronoun
 from detectors.people.register import Mention, Register
 from detectors.people.sentences import Sentences
 from detectors.people.shapes import Shapes
-from detectors.people.strangers import Strangers
+from detectors.people.strangers import KnownNames, Strangers
 
 LEAST_PARTIAL_CHARACTERS = 3
 _start_of = attrgetter("start")
@@ -102,6 +103,7 @@ class Linker:
         about: names of the people whom the document says it is about.
         shapes: finder of the names of people who are not known.
         turns: turns of a chat.
+        names: finder of the full names of people who are known in this document by being named; None for nobody.
 
     Attributes:
         subjects: the people whom the document says it is about, or whom it names by a registered name.
@@ -116,6 +118,7 @@ class Linker:
         about: Sequence[str],
         shapes: Shapes,
         turns: Sequence[Turn] = (),
+        names: ListedNames | None = None,
     ) -> None:
         self._text = text
         self._sentences = sentences
@@ -123,8 +126,12 @@ class Linker:
         mentions = _outside(register.find(text), spans)
         people: Register | People = register
         self._questions = Questions(text, turns, sentences) if turns and spans else None
-        if self._questions and (asked := tuple(self._questions.names(spans, mentions, self._about, shapes))):
-            people = People(register, asked)
+        met = tuple(self._questions.names(spans, mentions, self._about, shapes)) if self._questions else ()
+        if names is not None and spans and not self._about:
+            known = KnownNames([*met, *(mention.subject for mention in mentions)])
+            met += tuple(name for name in names.full_names(text) if not known.have(name.casefold().split()))
+        if met:
+            people = People(register, met)
             mentions = _outside(people.find(text), spans)
         self.subjects = tuple(dict.fromkeys([*self._about, *(mention.subject for mention in mentions)]))
         if not spans:

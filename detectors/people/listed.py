@@ -139,6 +139,15 @@ class ListedNames:
         found = [place for run in self._shapes.runs(text) for place in self._in_run(text, run, small)]
         return _apart([*found, *self._introduced(text)])
 
+    def full_names(self, text: str) -> Iterator[str]:
+        """Yield names of several words, the first of which is a given name, without a form of address."""
+        for start, end in self.find(text):
+            words = text[start:end].split()
+            while words and words[0].rstrip(".").casefold() in TITLES:
+                del words[0]
+            if len(words) > 1 and words[0].casefold() in self._lists.given and len(words[-1].rstrip(".")) > 1:
+                yield " ".join(words)
+
     def _in_run(self, text: str, run: Run, small: frozenset[str]) -> Iterator[tuple[int, int]]:
         for part in run.parts:
             words = part.named

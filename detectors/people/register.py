@@ -96,9 +96,16 @@ class Register:
     apostrophe or hyphen, and characters that are not seen do not matter. Neither does case, except that a word the
     register capitalises must begin with a capital in the text: the register's "Will May" is found in "WILL MAY" and
     not in "will may". In Chinese, Japanese and Korean each letter is a token.
+
+    Attributes:
+        is_open: whether whom a document names in full is known in that document too: where nobody was named beforehand.
+
+    Args:
+        is_open: the same.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_open: bool = False) -> None:
+        self.is_open = is_open
         self._trie: dict[str, Any] = {}
         self._canonical: dict[str, str] = {}
         self._forms: dict[str, str | None] = {}

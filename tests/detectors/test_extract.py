@@ -79,8 +79,34 @@ def test_an_iterator_gives_the_same_as_a_tuple(gdpr, request_for_ada, result):
     assert len(calls) == 3
 
 
+@pytest.mark.parametrize(
+    ("text", "owner"),
+    [
+        ("Nora Lindqvist has (415) 555-0132.", "Nora Lindqvist"),
+        ("Dr. Jürgen Müller's phone is (415) 555-0132.", "Jürgen Müller"),
+        ("Nora Lindqvist left. Her number is (415) 555-0132.", "Nora Lindqvist"),
+        ("| name | phone |\n| --- | --- |\n| Nora Lindqvist | (415) 555-0132 |", "Nora Lindqvist"),
+        ("Nora's phone is (415) 555-0132.", ""),
+        ("Sunset Boulevard Pizza has (415) 555-0132.", ""),
+        ("Xylqor Zzyz has (415) 555-0132.", ""),
+    ],
+)
+def test_where_nobody_is_named_whom_a_document_names_in_full_is_known(gdpr, text, owner):
+    result = detect_facts([Document(id="1", text=text)], gdpr)
+    (fact,) = (*result.facts, *result.unlinked_facts)
+    assert fact.subject == owner
+
+
+def test_where_somebody_is_named_others_stay_strangers(gdpr, request_for_ada):
+    texts = ("Nora Lindqvist has (415) 555-0132.", "Ada Quill has (415) 555-0133.")
+    documents = [Document(id=str(n), text=text) for n, text in enumerate(texts)]
+    result = detect_facts(documents, gdpr, request_for_ada)
+    assert [fact.subject for fact in result.facts] == ["Ada Quill"]
+    assert [fact.secret for fact in result.unlinked_facts] == ["(415) 555-0132"]
+
+
 def test_without_a_register_nothing_is_linked(gdpr):
-    result = detect_facts([Document(id="1", text="Ada Quill has (415) 555-0132 and ada@x.org.")], gdpr)
+    result = detect_facts([Document(id="1", text="The desk has (415) 555-0132 and ada@x.org.")], gdpr)
     assert result.facts == ()
     assert result.unlinked == {"PHONE_NUMBER": 1, "EMAIL_ADDRESS": 1}
     assert [(fact.subject, fact.secret) for fact in result.unlinked_facts] == [

@@ -190,6 +190,7 @@ def test_what_is_no_mail_is_named(write):
         ("<style>x</style><title>T</title>Ada\n  Quill", "T\nAda Quill"),
         ('<a href="mailto:ada@x.example">Ada</a>', "ada@x.example Ada"),
         ("<table><tr><td>Ada<td>415</table>", "| Ada | 415"),
+        ("<table><tr><td>Ada</td><td></td><td>415</td></tr></table>", "| Ada | | 415"),
     ],
 )
 def test_a_page_is_its_text(write, page, text):

@@ -89,9 +89,10 @@ def test_an_answer_about_nobody_certain_is_nobodys(owners, question):
         ("Her number is 415-555-0139.", NORA),
         ("Certainly!\n\n- Phone: 415-555-0139", NORA),
         ("Nora works by the river. Her phone is 415-555-0139.", NORA),
-        ("I have no number of hers, but Tom Okafor answers at 415-555-0139.", ""),
+        ("I have no number of hers, but Tom Okafor answers at 415-555-0139.", TOM),
         ("Ask Tom Okafor. His number is 415-555-0139.", ""),
-        ("Tom Okafor: 415-555-0139", ""),
+        ("Tom Okafor: 415-555-0139", TOM),
+        ("Ask Mr. Okafor: 415-555-0139", ""),
     ],
 )
 def test_somebody_else_in_the_answer_counts(owners, answer, owner):
@@ -153,4 +154,7 @@ def test_a_record_in_a_turn_is_a_record(owners):
 
 def test_prose_asks_nothing():
     text = f"What is Nora Lindqvist's phone number? {NUMBER}"
+    (fact,) = detect_facts([Document(id="1", text=text)], load_policy("gdpr")).facts
+    assert (fact.subject, fact.sources[0].link) == (NORA, "earlier sentence")
+    text = f"What is the phone number of the Pizza Palace? {NUMBER}"
     assert detect_facts([Document(id="1", text=text)], load_policy("gdpr")).facts == ()
