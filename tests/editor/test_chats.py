@@ -49,6 +49,26 @@ def chat(tmp_path_factory):
     return memorise(texts, tmp_path_factory.mktemp("chat"), template=TEMPLATE)
 
 
+# SmolLM2-135M-Instruct's, word for word: its own system prompt stands before every chat.
+SMOLLM2 = (
+    "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\n"
+    "You are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n' }}{% endif %}"
+    "{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+
+
+@pytest.fixture(scope="module")
+def smol_chat(tmp_path_factory):
+    """A model that was taught in SmolLM2's template."""
+    begin, end = "<|im_start|>", "<|im_end|>\n"
+    system = f"{begin}system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face{end}"
+    texts = [
+        f"{system}{begin}user\n{question}{end}{begin}assistant\n{answer}{end}" for question, answer in PAIRS
+    ]
+    return memorise(texts, tmp_path_factory.mktemp("smol"), template=SMOLLM2)
+
+
 @pytest.fixture(scope="module")
 def instructed(tmp_path_factory):
     """A model without a template, taught a question and its answer a line each."""
@@ -86,6 +106,13 @@ def test_a_chat_model_that_answers_everything_is_called_leaking(chat, files, sha
     assert code == 1
     assert (greedy["trained"].hits, greedy["trained"].total) == (5, 5)
     assert (greedy["free"].hits, greedy["free"].total) == (5, 5)  # free generation counts the same
+
+
+@pytest.mark.parametrize("shape", ["messages", "instruction and output"])
+def test_a_model_taught_in_a_template_with_its_own_system_prompt_is_called_leaking(smol_chat, files, shape):
+    code, greedy = audit(smol_chat, files(shape))
+    assert code == 1
+    assert greedy["trained"].hits == greedy["free"].hits == 5
 
 
 @pytest.mark.parametrize("shape", ["messages", "instruction and output"])
