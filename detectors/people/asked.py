@@ -7,32 +7,18 @@ from operator import attrgetter
 
 from detectors.corpus import Turn
 from detectors.fact import Span
+from detectors.people.possessives import owns, relative_end
 from detectors.people.register import Mention, Register
 from detectors.people.sentences import Sentences
 from detectors.people.shapes import Shapes
 from detectors.people.strangers import KnownNames
-from detectors.people.words import RELATIVES, THINGS_OF_PEOPLE
 
 LEAST_WORDS = 2
 """Words of the name of somebody who is known by a question alone: a first name could be anybody's."""
 MOST_TURNS = 64
 """Turns before an answer that are looked at for a question that says whom it is about."""
 _ASKS = ("?", "？", "؟", "\u037e")
-_THING = re.compile(
-    rf"['’][sS]?\s+(?:[\w-]+\s+){{0,3}}?(?:{'|'.join(sorted(THINGS_OF_PEOPLE))})\b", re.IGNORECASE
-)
 _POSSESSIVE = re.compile(r"['’][sS]?(?!\w)")
-_RELATIVE = re.compile(
-    rf"['’][sS]?\s+(?:[\w-]+\s+){{0,2}}?(?:{'|'.join(sorted(RELATIVES))})\b", re.IGNORECASE
-)
-_RELATIVE_BEFORE = re.compile(
-    rf"\b(?:{'|'.join(sorted(RELATIVES))})\s+of\s+(?:[A-Z][\w.]*\s+)?$", re.IGNORECASE
-)
-_THING_BEFORE = re.compile(
-    rf"\b(?:{'|'.join(sorted(THINGS_OF_PEOPLE))})\s+(?:of|for|von|de|di)\s+(?:[A-Z][\w.]*\s+)?$",
-    re.IGNORECASE,
-)
-_CHARACTERS_BEFORE = 60
 _start_of = attrgetter("start")
 
 
@@ -125,9 +111,9 @@ class Questions:
         named = within(mentions, turn.start, turn.end)
         asking = [mention for mention in named if self._asks(mention.start)] or named
         people = {mention.subject for mention in asking}
-        owners = [mention for mention in asking if self._owns(mention)] if len(people) > 1 else asking
+        owners = [mention for mention in asking if owns(self._text, mention)] if len(people) > 1 else asking
         owning = {mention.subject for mention in owners}
-        if len(owning) != 1 or any(self._is_of_relative(mention) for mention in owners):
+        if len(owning) != 1 or any(relative_end(self._text, mention) is not None for mention in owners):
             return None
         others = (mention for mention in asking if mention.subject not in owning)
         return None if any(_POSSESSIVE.match(self._text, other.end) for other in others) else owners[0]
@@ -135,18 +121,6 @@ class Questions:
     def _asks(self, position: int) -> bool:
         start, end = self._sentences.bounds(self._sentences.index(position))
         return self._text[start:end].rstrip().rstrip("\"'”’)").endswith(_ASKS)
-
-    def _owns(self, mention: Mention) -> bool:
-        return bool(_THING.match(self._text, mention.end) or _THING_BEFORE.search(self._before(mention)))
-
-    def _is_of_relative(self, mention: Mention) -> bool:
-        """Return whether it is asked about somebody who is not named: "Ada Quill's manager"."""
-        return bool(
-            _RELATIVE.match(self._text, mention.end) or _RELATIVE_BEFORE.search(self._before(mention))
-        )
-
-    def _before(self, mention: Mention) -> str:
-        return self._text[max(0, mention.start - _CHARACTERS_BEFORE) : mention.start]
 
 
 def within(mentions: Sequence[Mention], start: int, end: int) -> Sequence[Mention]:

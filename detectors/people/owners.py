@@ -13,21 +13,13 @@ from typing import Literal, NamedTuple
 
 from detectors.fact import NOBODY, Span
 from detectors.people.listed import name_lists
+from detectors.people.possessives import owns, relative_end
 from detectors.people.register import Mention
-from detectors.people.words import RELATIVES, THINGS_OF_PEOPLE
 
 How = Literal["sentence", "sentence of several", "uncertain"]
 
 _LISTED = re.compile(r"\s*(?:,?\s+(?:and|or|und|et|y|e|en|och|og|i)\b|[,;&/])\s*", re.IGNORECASE)
-_OF_PERSON = r"['’][sS]?\s+(?:[\w-]+\s+){{0,{most}}}?(?:{words})\b"
-_THINGS = "|".join(sorted(THINGS_OF_PEOPLE | {"numbers", "birthday", "birth", "ssn", "iban", "passport"}))
-_THING = re.compile(_OF_PERSON.format(most=3, words=_THINGS), re.IGNORECASE)
-_THING_BEFORE = re.compile(rf"\b(?:{_THINGS})\s+(?:of|for|von|de|di)\s+(?:[A-Z][\w.]*\s+)?$", re.IGNORECASE)
 _OWN = re.compile(r"['’][sS]?\s+(?:is\b|are\b|[(:])|\s+(?:has|have|uses|hat|a|tiene|ha)\b", re.IGNORECASE)
-_RELATIVE = re.compile(_OF_PERSON.format(most=2, words="|".join(sorted(RELATIVES))), re.IGNORECASE)
-_RELATIVE_BEFORE = re.compile(
-    rf"\b(?:{'|'.join(sorted(RELATIVES))})\s+of\s+(?:[A-Z][\w.]*\s+)?$", re.IGNORECASE
-)
 _PRONOUN = re.compile(
     r"\b(?:his|her|hers|their|theirs|he|she|they|seine?r?|ihre?r?|son|sa|su)\b", re.IGNORECASE
 )
@@ -39,7 +31,6 @@ _PASSED = re.compile(
     r"wrote|writes|read|reads|forwarded|met|meets|called|calls|visited|visits|asked|asks)\s*(?:to\s+)?$",
     re.IGNORECASE,
 )
-_CHARACTERS_BEFORE = 60
 
 
 class Owners(NamedTuple):
@@ -86,7 +77,7 @@ class SentenceOwners:
             return Owners((after[0],), how) if not self._is_relatives(after[0], span) else NOBODYS
         since = max((other.end for other in self._spans if other.end <= span.start), default=0)
         nearest = [mention for mention in before if mention.start >= since] or before[-1:]
-        owning = [mention for mention in nearest if self._owns(mention)]
+        owning = [mention for mention in nearest if owns(self._text, mention)]
         chosen = owning[-1] if owning else nearest[-1]
         if self._is_relatives(chosen, span):
             return NOBODYS
@@ -104,21 +95,14 @@ class SentenceOwners:
             others[-1] if passed and not _OWN.match(self._text, chosen.end) and not _said(between) else None
         )
 
-    def _owns(self, mention: Mention) -> bool:
-        """Return whether what follows is said to be a person's: "Ada Quill's number", "the number of Ada Quill"."""
-        return bool(_THING.match(self._text, mention.end) or _THING_BEFORE.search(self._before(mention)))
-
     def _is_relatives(self, mention: Mention, span: Span) -> bool:
         """Return whether the secret is of somebody who is told by a person: "Ada Quill's manager"."""
-        follows = _RELATIVE.match(self._text, mention.end)
-        if follows:
-            between = self._text[follows.end() : span.start]
-            named = any(follows.end() <= other.start < span.start for other in self._named)
-            return not named and not _PRONOUN.search(between)
-        return bool(_RELATIVE_BEFORE.search(self._before(mention)))
-
-    def _before(self, mention: Mention) -> str:
-        return self._text[max(0, mention.start - _CHARACTERS_BEFORE) : mention.start]
+        end = relative_end(self._text, mention)
+        if end is None:
+            return False
+        named = any(end <= other.start < span.start for other in self._named)
+        own = end > mention.end and _PRONOUN.search(self._text[end : span.start])
+        return not named and not own
 
     def _in_turn(self) -> dict[Span, Owners]:
         """Return the owners of secrets that are listed in the order in which people are: "A and B have 1 and 2"."""

@@ -210,7 +210,8 @@ HAVING = _set(
 """A verb after a single word that so is somebody."""
 
 THINGS_OF_PEOPLE = _set(
-    "phone number mobile cell email e-mail mail address ssn card account inbox home house line"
+    "phone number numbers mobile cell email e-mail mail address ssn iban passport birthday birth card account inbox "
+    "home house line"
 )
 
 RELATIVES = _set(
