@@ -37,12 +37,14 @@ from editor.methods.features.span import SpanChanges, parts
 from editor.methods.method import Control
 from editor.methods.shared.predictions import Predictions
 from editor.methods.shared.searching import Range, SearchSpace
+from editor.methods.shared.settings import is_large
 from editor.methods.shared.token_targets import identifying, log_odds, token_targets
 from editor.model.epochs import epochs_by_length
 from editor.model.loading import LoadedModel
 from editor.model.precision import quick_precision, quick_weights
 from editor.model.shared_prefix import TracedPart, traced_parts
 from editor.model.tokens import TokenSequence, gradient_budget
+from editor.progress import return_memory
 from editor.questions.retained import LOGIT_ELEMENTS
 
 WARM_UP = 20
@@ -140,6 +142,8 @@ class FeatureEdit:
                     retained.remember()
                     optimiser.step()
                     changes.write()
+                    if is_large(problem.loaded):  # parts of many lengths leave holes in what was allocated
+                        return_memory()
             return Edit(deltas=changes.deltas(), method=self.name, settings=asdict(self))
 
 

@@ -3,6 +3,8 @@
 from dataclasses import fields, is_dataclass, replace
 from typing import TypeVar
 
+from editor.model.loading import LoadedModel
+
 M = TypeVar("M")
 SEEDS = ("seed", "part_seed")
 """Names of settings that are seeds."""
@@ -10,6 +12,11 @@ STEPS = ("steps", "warm_start_steps")
 """Names of settings that are numbers of steps over what must stay."""
 LARGE = 50_000_000
 """Weights of a model of which a step is so dear that half as many are taken, and no control edit is fitted."""
+
+
+def is_large(loaded: LoadedModel) -> bool:
+    """Return whether a model has more than `LARGE` weights."""
+    return sum(weight.numel() for weight in loaded.model.parameters()) > LARGE
 
 
 def with_seed(method: M, seed: int) -> M:
