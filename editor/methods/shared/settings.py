@@ -16,7 +16,8 @@ LARGE = 50_000_000
 
 def is_large(loaded: LoadedModel) -> bool:
     """Return whether a model has more than `LARGE` weights."""
-    return sum(weight.numel() for weight in loaded.model.parameters()) > LARGE
+    weights: int = sum(weight.numel() for weight in loaded.model.parameters())
+    return weights > LARGE
 
 
 def with_seed(method: M, seed: int) -> M:
