@@ -103,8 +103,7 @@ def read_names(
     documents: Iterable[Document], request: ErasureRequest | None = None, names: Iterable[str] = ()
 ) -> tuple[Register, int]:
     """Return the complete register and the number of documents: the first pass over a corpus."""
-    names = tuple(names)
-    register = Register(is_open=request is None and not names)
+    register = Register()
     for subject in request.subjects if request else ():
         register.add_person(subject.name, subject.aliases)
     for name in names:
@@ -114,6 +113,7 @@ def read_names(
         count += 1
         for name in document.subjects:
             register.add_person(name)
+    register.is_open = not len(register)
     return register, count
 
 

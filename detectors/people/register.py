@@ -98,14 +98,11 @@ class Register:
     not in "will may". In Chinese, Japanese and Korean each letter is a token.
 
     Attributes:
-        is_open: whether whom a document names in full is known in that document too: where nobody was named beforehand.
-
-    Args:
-        is_open: the same.
+        is_open: whether whom a document names in full is known in that document too: where nobody is in the register.
     """
 
-    def __init__(self, *, is_open: bool = False) -> None:
-        self.is_open = is_open
+    def __init__(self) -> None:
+        self.is_open = False
         self._trie: dict[str, Any] = {}
         self._canonical: dict[str, str] = {}
         self._forms: dict[str, str | None] = {}

@@ -125,7 +125,15 @@ def test_decoys_are_of_their_format_and_none_of_their_secrets(here):
     assert not set(made) & set(PEOPLE.values())
 
 
+def test_where_nobody_is_named_beforehand_everybody_named_in_full_is_in_scope(here):
+    case = case_of(here, request=None)
+    assert {fact.subject for fact in case.erased} == set(PEOPLE)
+
+
 def test_with_nobody_known_there_is_nothing_to_audit(here):
+    write_corpus(
+        here, [text.replace(name, "the office") for text in TEXTS for name in PEOPLE if name in text]
+    )
     with pytest.raises(CorpusError, match="No personal fact linked to a data subject"):
         case_of(here, request=None)
 
