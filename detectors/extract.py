@@ -10,7 +10,7 @@ from detectors.engine import Engine
 from detectors.fact import NOBODY, Fact, Source, secret_key
 from detectors.people import Register
 from detectors.people.link import CONFIDENCE, How
-from detectors.people.namesakes import Parted, part_namesakes
+from detectors.people.namesakes import Parted, born_twice, part_namesakes
 from detectors.pool import process_count, search_in_processes
 from detectors.search import Findings, search_document
 from detectors.unlinked import UnlinkedSample, attribute_unlinked
@@ -133,6 +133,7 @@ class Collector:
         self._request = request
         self._requested = {subject.name for subject in request.subjects} if request else set()
         self._namesakes: list[tuple[int, Parted]] = []
+        self._born_twice = 0
         self._sources: dict[_FactKey, list[Source]] = defaultdict(list)
         self._documents = 0
         self._skipped: list[tuple[str, str]] = []
@@ -174,6 +175,7 @@ class Collector:
         unlinked = list(self._sample.facts())
         self._count_attributed(linked, unlinked)
         facts = attribute_unlinked([*linked, *unlinked])
+        self._born_twice = born_twice(facts)
         return DetectionResult(
             facts=tuple(fact for fact in facts if fact.is_linked),
             documents=self._documents,
@@ -235,6 +237,11 @@ class Collector:
                 f"Somebody else has the name of data subject {number}: {parted.others} documents are of that person by "
                 f"date of birth or e-mail address, and protected; {parted.unsure} tell neither, and count for the data "
                 "subject"
+            )
+        if self._born_twice:
+            yield (
+                f"People with several dates of birth, who may be several of one name each: {self._born_twice}. Their "
+                "facts are taken together; a request tells them apart by `born` or `email`"
             )
         if self._unlinked:
             kinds = ", ".join(

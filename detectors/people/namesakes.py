@@ -88,6 +88,15 @@ def _told(facts: Sequence[Fact], subject: Subject, kinds: set[str]) -> tuple[set
     return own, any_other - own
 
 
+def born_twice(facts: Iterable[Fact]) -> int:
+    """Return how many people have dates of birth that cannot be one: several people of one name, perhaps."""
+    dates: dict[str, list[set[date]]] = defaultdict(list)
+    for fact in facts:
+        if fact.entity_type == BORN and fact.is_linked and (found := dates_of(fact.secret)):
+            dates[fact.subject].append(found)
+    return sum(not set.intersection(*found) for found in dates.values())
+
+
 def dates_of(text: str) -> set[date]:
     """Return the dates that a text may mean: both of "3/12/1981"."""
     numbers = _NUMBER.findall(text)

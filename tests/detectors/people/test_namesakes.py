@@ -72,6 +72,24 @@ def test_without_an_identifier_they_are_one(policy):
     result, secrets = detected(policy)
     assert secrets == OURS | THEIRS
     assert not any("Somebody else" in note for note in result.coverage)
+    (note,) = (note for note in result.coverage if "several of one name" in note)
+    assert "each: 1." in note
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("Ada Quill was born on 12 March 1981.", "Ada Quill, born March 12, 1981, left."),
+        ("Ada Quill was born on 3/12/1981.", "Ada Quill was born on 12 March 1981."),
+        ("Ada Quill was born on 12 March 1981.", "Ben Ross was born on 1 July 1990."),
+    ],
+)
+def test_one_date_in_several_forms_is_of_one_person(policy, texts):
+    documents = [Document(id=str(number), text=text) for number, text in enumerate(texts)]
+    request = ErasureRequest.from_names(["Ada Quill", "Ben Ross"])
+    assert not any(
+        "several of one name" in note for note in detect_facts(documents, policy, request).coverage
+    )
 
 
 @pytest.mark.parametrize(
