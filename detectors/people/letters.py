@@ -15,7 +15,8 @@ _QUOTED = re.compile(
     r"Am [^\n]{4,80} schrieb)",
     re.MULTILINE,
 )
-_MINE = re.compile(r"\b(?:my|mine|mein\w*|mon|ma|mes|mi|mis|mio|mia)\b(?!\s+\w+['’]s\b)", re.IGNORECASE)
+# In small letters: "Mon" is a day, "MA" a state.
+_MINE = re.compile(r"\b(?:[Mm]y|[Mm]ine|[Mm]ein\w*|mon|ma|mes|mis?|mi[oa])\b(?!\s+\w+['’]s\b)")
 
 
 class Letter(NamedTuple):

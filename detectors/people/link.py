@@ -20,6 +20,8 @@ from detectors.people.shapes import Shapes
 from detectors.people.strangers import KnownNames, Strangers
 
 LEAST_PARTIAL_CHARACTERS = 3
+MOST_SENTENCES = 4
+"""Earlier sentences with names in which "he" and "she" are looked for."""
 _start_of = attrgetter("start")
 How = Literal[
     "record",
@@ -329,17 +331,26 @@ class Linker:
         place = bisect_left(self._leading, index, key=lambda pair: pair[0]) - 1
         if place < 0:
             return ()
-        earlier, named = self._leading[place]
-        anchor = self._sentences.starts[earlier]
-        people = tuple({mention.subject: mention for mention in reversed(named)}.values())[::-1]
         before = self._text[self._sentences.starts[index] : span.start]
-        meant = meant_by_pronoun(before, people) if len(people) > 1 else people
+        # Where the document says whom it is about, those whom "she" may mean as well were left out.
+        most = 1 if self._about else MOST_SENTENCES
+        nearest = self._leading[max(0, place + 1 - most) : place + 1][::-1]
+        told = ((earlier, meant_by_pronoun(before, _each_once(named))) for earlier, named in nearest)
+        earlier, meant = next(
+            ((earlier, meant) for earlier, meant in told if meant), (nearest[0][0], _each_once(nearest[0][1]))
+        )
+        anchor = self._sentences.starts[earlier]
         how: How = "earlier sentence" if len(meant) == 1 else "uncertain"
         return tuple(Link(mention.subject, how, anchor, mention.start) for mention in meant)
 
     def _of_document(self, start: int) -> tuple[Link, ...]:
         candidates = self._about or self.subjects
         return (Link(candidates[0], "document", start, None),) if len(candidates) == 1 else ()
+
+
+def _each_once(named: Sequence[Mention]) -> tuple[Mention, ...]:
+    """Return where each person is named first, by position."""
+    return tuple({mention.subject: mention for mention in reversed(named)}.values())[::-1]
 
 
 def prefix_of(text: str, span: Span, anchor: int, sentences: Sentences, secret: str = "") -> str:

@@ -20,9 +20,7 @@ How = Literal["sentence", "sentence of several", "uncertain"]
 
 _LISTED = re.compile(r"\s*(?:,?\s+(?:and|or|und|et|y|e|en|och|og|i)\b|[,;&/])\s*", re.IGNORECASE)
 _OWN = re.compile(r"['’][sS]?\s+(?:is\b|are\b|[(:])|\s+(?:has|have|uses|hat|a|tiene|ha)\b", re.IGNORECASE)
-_PRONOUN = re.compile(
-    r"\b(?:his|her|hers|their|theirs|he|she|they|seine?r?|ihre?r?|son|sa|su)\b", re.IGNORECASE
-)
+_PRONOUN = re.compile(r"\b(?:his|her|hers|their|theirs|he|she|they|seine?r?|ihre?r?|sa|su)\b", re.IGNORECASE)
 _HE = frozenset({"he", "his", "him", "er", "sein", "seine", "seiner"})
 _SHE = frozenset({"she", "her", "hers", "sie", "ihr", "ihre", "ihrer"})
 _GENDERED = re.compile(rf"\b(?:{'|'.join(sorted(_HE | _SHE))})\b", re.IGNORECASE)
@@ -147,7 +145,7 @@ def _joins(text: str) -> bool:
 
 
 def meant_by_pronoun(text: str, people: Sequence[Mention]) -> tuple[Mention, ...]:
-    """Return whom of several people a pronoun before a secret may mean: all of them where it does not tell.
+    """Return whom of some people a pronoun before a secret may mean: all of them where it does not tell.
 
     Given names tell who is he and who is she (`detectors.people.listed`).
 
@@ -162,6 +160,4 @@ def meant_by_pronoun(text: str, people: Sequence[Mention]) -> tuple[Mention, ...
     lists = name_lists()
     ours, others = (lists.male, lists.female) if he else (lists.female, lists.male)
     given = {mention: mention.subject.partition(" ")[0].casefold() for mention in people}
-    excluded = [one for one in people if given[one] in others and given[one] not in ours]
-    fitting = tuple(mention for mention in people if mention not in excluded)
-    return fitting or tuple(people)
+    return tuple(one for one in people if given[one] in ours or given[one] not in others)

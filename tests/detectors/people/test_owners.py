@@ -73,6 +73,8 @@ def test_what_may_be_of_either_is_of_both(text, expected):
         ("Ada Quill met Ben Ross. His phone is 555-0101.", [{B}]),
         ("Ben Ross met Cynthia Dell. She can be reached at 555-0101.", [{C}]),
         ("Ada Quill visited Ben Ross yesterday. Her number is 555-0101.", [{A}]),
+        ("Present: Cynthia Dell, Ben Ross. Cynthia Dell left early. His phone is 555-0101.", [{B}]),
+        ("Cynthia Dell left early. His phone is 555-0101.", [{C}]),
     ],
 )
 def test_a_pronoun_tells_people_apart_whose_names_do(text, expected):
@@ -118,6 +120,7 @@ HEADERS = "From: Ada Quill <ada@example.org>\nTo: Ben Ross <ben@example.org>\nSu
         (HEADERS + "You can call me at 555-0101.\n", [{A}, {B}, {A}]),
         (HEADERS + "Dear Ben Ross, my number is 555-0101.\n", [{A}, {B}, {A}]),
         (HEADERS + "The phone of Cynthia Dell is 555-0101.\n", [{A}, {B}, {C}]),
+        (HEADERS + "Call Cynthia Dell of Boston, MA on Mon at 555-0101.\n", [{A}, {B}, {C}]),
         (HEADERS + "Hi.\n\nOn Monday Ben Ross wrote:\n> You can reach me at 555-0101.\n", [{A}, {B}, {B}]),
         (HEADERS.replace("Ada Quill", "Colin Smith") + "You can call me at 555-0101.\n", [set(), {B}, set()]),
         (HEADERS.replace("Ada Quill ", "") + "You can call me at 555-0101.\n", [set(), {B}, set()]),
