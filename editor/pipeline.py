@@ -40,7 +40,8 @@ from editor.methods.features.feature_edit import FeatureEdit
 from editor.methods.method import Method
 from editor.methods.shared.searching import fit_method
 from editor.methods.shared.settings import LARGE, sized, with_seed
-from editor.model.loading import LoadedModel, load_model, tensor_digests
+from editor.model.digests import tensor_digests
+from editor.model.loading import LoadedModel, load_model
 from editor.progress import Stages
 from editor.questions.asking import encode_probes
 from editor.questions.probes import Probe
@@ -209,7 +210,7 @@ def verify(
     original = with_free_answers(before.scored, loaded, said, (), case.policy.decoding)
     with stages.stage("Comparing retained text"):
         text, compared = text_before_after(loaded, after, data)
-    digests = tensor_digests(after.model, loaded.stored_dtype)
+    digests = tensor_digests(after)
     erased = [probe for probe in data.measured if probe.is_erased]
     checks = integrity_checks(
         loaded,
@@ -264,7 +265,7 @@ def measure_original(case: Case, loaded: LoadedModel, stages: Stages, *, wide: b
     scored = score_case(case, loaded, data.measured, stages, "Auditing the original model")
     said = answer_freely(case, loaded, data.measured, stages)
     scored = with_free_answers(scored, loaded, said, said, case.policy.decoding)
-    digests = tensor_digests(loaded.model, loaded.stored_dtype)
+    digests = tensor_digests(loaded)
     return OriginalModel(loaded=loaded, data=data, scored=scored, digests=digests)
 
 

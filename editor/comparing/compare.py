@@ -23,7 +23,8 @@ from editor.dictionary_supply import supply_dictionaries
 from editor.measuring.evaluation_data import prepare
 from editor.measuring.summaries import model_summary, policy_summary, versions
 from editor.methods import METHODS
-from editor.model.loading import LoadedModel, tensor_digests
+from editor.model.digests import tensor_digests
+from editor.model.loading import LoadedModel
 from editor.progress import Stages
 from editor.results.comparison import Comparison, Cost
 from editor.tuning.build_problem import PreparedModel
@@ -90,7 +91,7 @@ def compare(
     if options.dictionary is not None:
         for site in load_dictionaries(options.dictionary, loaded.model, site=options.site):
             writing_sites(site)
-    digests = tensor_digests(loaded.model, loaded.stored_dtype)
+    digests = tensor_digests(loaded)
     ledger = Ledger(folder=kept, settings=_settings(case, loaded, digests, options, key))
     with ledger.opened(resume=resume):
         key.store()  # a run that was stopped resumes with the same labels

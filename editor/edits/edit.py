@@ -76,7 +76,7 @@ class Delta:
 
     def added_to(self, weight: Tensor) -> Tensor:
         """Return the changed weight: the sum in float32, rounded once to the weight's dtype."""
-        return (weight.float() + self.dense().to(weight.device)).to(weight.dtype)
+        return (_wide(weight) + self.dense().to(weight.device)).to(weight.dtype)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,11 +118,29 @@ class MaskedDelta:
         """Return the changed weight: masked entries in float32, rounded once to its dtype; the others bit for bit."""
         mask = self.mask.to(weight.device)
         changed = weight.clone()
-        changed[mask] = (weight[mask].float() + self.values.to(weight.device)).to(weight.dtype)
+        changed[mask] = (_wide(weight[mask]) + self.values.to(weight.device)).to(weight.dtype)
         return changed
 
 
 AnyDelta = Delta | MaskedDelta
+
+
+def _wide(weight: Tensor) -> Tensor:
+    """Return a weight in float32, or in float64 where it is that."""
+    return weight if weight.dtype == torch.float64 else weight.float()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Originals:
+    """What taking an edit back needs. Whoever holds it can bring the facts back.
+
+    Attributes:
+        tensors: the edited tensors as they were stored before, by their names in the checkpoint's files.
+        digest: the sha256 over all tensors of those files, in hexadecimal.
+    """
+
+    tensors: Mapping[str, Tensor] = field(repr=False)
+    digest: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,12 +204,12 @@ class Edit:
                 )
             weight.copy_(delta.added_to(weight))
 
-    def save(self, folder: Path, originals: Mapping[str, Tensor] | None = None) -> None:
+    def save(self, folder: Path, originals: Originals | None = None) -> None:
         """Write `edit.json` and `deltas.safetensors`, and `originals.safetensors` where they are given.
 
         Args:
             folder: the folder to write to, made if it is missing.
-            originals: the stored tensors before the edit. Whoever holds them can bring the facts back.
+            originals: what a revert needs; None to leave it out.
         """
         folder.mkdir(parents=True, exist_ok=True)
         tensors: dict[str, Tensor] = {}
@@ -199,7 +217,8 @@ class Edit:
             tensors |= _pack(name, delta)
         save_file(tensors, folder / "deltas.safetensors")
         if originals is not None:
-            save_file({n: t.contiguous() for n, t in originals.items()}, folder / "originals.safetensors")
+            kept = {name: tensor.contiguous() for name, tensor in originals.tensors.items()}
+            save_file(kept, folder / "originals.safetensors", metadata={"digest": originals.digest})
         masked = any(isinstance(delta, MaskedDelta) for delta in self.deltas.values())
         head = {
             "version": MASKED_VERSION if masked else EDIT_VERSION,
@@ -273,17 +292,18 @@ def _unpack(name: str, about: Mapping[str, Any], file: Any) -> AnyDelta:
     return MaskedDelta(mask=mask, values=values)
 
 
-def load_originals(folder: Path) -> dict[str, Tensor]:
-    """Read the stored tensors before the edit, by parameter name.
+def load_originals(folder: Path) -> Originals:
+    """Read what a revert needs.
 
     Raises:
-        EditError: they were deleted or are damaged, so that the edit cannot be taken back.
+        EditError: it was deleted or is damaged, so that the edit cannot be taken back.
     """
     path = folder / "originals.safetensors"
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError):
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return Originals(tensors=tensors, digest=file.metadata()["digest"])
+    except (OSError, SafetensorError, TypeError, KeyError):
         raise EditError(
             f"{path} is missing or damaged, so the edit cannot be taken back bit for bit",
             "Go back to the original checkpoint",

@@ -7,43 +7,79 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from editor.edits.edit import Delta, Edit, load_originals
+from editor.edits.edit import Delta, Edit, Originals, load_originals
+from editor.model.digests import file_digests, model_digest
 from editor.model.loading import LoadedModel, quiet
-from policies.errors import EditError
+from editor.model.stored import StoredWeights, tensor_bytes
+from policies.errors import EditError, ModelError
 
-COPIED = ("*.json", "*.model", "*.txt", "*.jinja", "*.py")
+COPIED = ("*.json", "*.model", "*.txt", "*.tiktoken", "*.jinja", "*.py")
 WEIGHT_INDEX = ".index.json"
 
 
-def export_checkpoint(loaded: LoadedModel, edit: Edit, folder: Path) -> dict[str, Tensor]:
-    """Write the edited checkpoint in the original's dtype, with its configuration and tokenizer unchanged.
+def export_checkpoint(loaded: LoadedModel, edit: Edit, folder: Path) -> Originals:
+    """Write the edited checkpoint: the original's files, in which the bytes of the edit's tensors alone differ.
 
-    The loaded model itself is left as it was, bit for bit.
+    Each tensor keeps its dtype, and what is tied stays tied. Where no file holds the model's weights as they are, as
+    after merging an adapter, the model is saved first. The loaded model is left as it was, bit for bit.
 
     Returns:
-        The changed parameters as they were stored before, on the CPU, by name: what a revert needs.
+        What a revert needs.
 
     Raises:
-        EditError: the edit is empty, or holds values that are not finite.
+        EditError: the edit is empty, or holds values that are not finite, or the files hold a tensor in another form
+            than the model.
     """
     _check(edit)
-    originals = {
-        name: loaded.model.get_parameter(name).detach().to(loaded.stored_dtype).cpu() for name in edit.deltas
-    }
-    with edit.applied(loaded.model):
-        save_checkpoint(loaded, folder)
+    if loaded.files is not None and not _other_forms(loaded.model, edit, loaded.files):
+        stored = loaded.files.copy(folder)
+        _copy_companions(loaded, folder)
+    else:
+        stored = _save(loaded, folder)
+        if others := _other_forms(loaded.model, edit, stored):
+            raise EditError(
+                f"The checkpoint's files hold {others[0]} in another form than the model",
+                "Save the model with `save_pretrained`, and name that folder",
+            )
+    names = stored.names_in(loaded.model)
+    deltas = {stored_name: delta for name, delta in edit.deltas.items() for stored_name in names[name]}
+    originals = Originals(
+        tensors={name: stored.read(name).clone() for name in deltas},  # what is read may lie in the file
+        digest=model_digest(file_digests(stored)),
+    )
+    stored.write({name: delta.added_to(originals.tensors[name]) for name, delta in deltas.items()})
     return originals
 
 
-def save_checkpoint(loaded: LoadedModel, folder: Path) -> None:
-    """Write the model as it stands now in its stored dtype, with its configuration and tokenizer."""
+def _other_forms(model: nn.Module, edit: Edit, stored: StoredWeights) -> list[str]:
+    """Return the edit's parameters that files do not hold as the model does, to the last bit of the model's dtype."""
+    names = stored.names_in(model)
+    others = []
+    for name in edit.deltas:
+        weight = model.get_parameter(name).detach().cpu()
+        found = [stored.read(stored_name) for stored_name in names[name]]
+        if not found or not all(torch.equal(tensor.to(weight.dtype), weight) for tensor in found):
+            others.append(name)
+    return others
+
+
+def _save(loaded: LoadedModel, folder: Path) -> StoredWeights:
+    """Save the model as it stands, each tensor in its stored dtype, with its configuration and tokenizer."""
     with quiet():
         loaded.model.save_pretrained(folder, state_dict=_stored(loaded))
-    loaded.tokenizer.save_pretrained(folder)
     _set_dtype(folder / "config.json", loaded.stored_dtype)
-    source = Path(loaded.source)
+    _copy_companions(loaded, folder)
+    saved = StoredWeights.find(folder)
+    assert saved is not None  # just written
+    return saved
+
+
+def _copy_companions(loaded: LoadedModel, folder: Path) -> None:
+    """Write the tokenizer, and copy the configuration and what else stands beside the weights."""
+    loaded.tokenizer.save_pretrained(folder)
+    source = loaded.files.files[0].parent if loaded.files else Path(loaded.source)
     if (source / "config.json").is_file():
         for path in _companions(source):
             shutil.copyfile(path, folder / path.name)
@@ -57,7 +93,7 @@ def _stored(loaded: LoadedModel) -> dict[str, Tensor]:
         place = (tensor.data_ptr(), tensor.shape)
         if tensor.is_floating_point():
             tied = converted.get(place) if tensor.data_ptr() else None
-            stored[name] = converted[place] = tensor.to(loaded.stored_dtype) if tied is None else tied
+            stored[name] = converted[place] = tensor.to(loaded.dtype_of(name)) if tied is None else tied
         else:
             stored[name] = tensor
     return stored
@@ -140,26 +176,34 @@ def revert_checkpoint(erased: Path, target: Path) -> int:
 
     Raises:
         EditError: the edit or its originals are missing, or the result's digest is not the original's.
+        ModelError: the edited checkpoint is missing or damaged.
     """
-    from editor.model.loading import load_model, model_digest, tensor_digests
+    Edit.load(erased / "edit")
+    originals = load_originals(erased / "edit")
+    edited = StoredWeights.find(erased / "model")
+    if edited is None:
+        raise ModelError(f"{erased / 'model'} holds no weights", "Name the output folder that `erase` wrote")
+    if not _fit(originals, edited):
+        raise _changed(erased)
+    stored = edited.copy(target)
+    stored.write(originals.tensors)
+    if model_digest(file_digests(stored)) != originals.digest:
+        raise _changed(erased)
+    for path in _companions(erased / "model"):
+        shutil.copyfile(path, target / path.name)
+    return len(originals.tensors)
 
-    edit, originals = Edit.load(erased / "edit"), load_originals(erased / "edit")
-    loaded = load_model(str(erased / "model"), device="cpu")
-    with torch.no_grad():
-        for name in edit.deltas:
-            loaded.model.get_parameter(name).copy_(originals[name])
-    wanted = _original_digest(erased / "report.json")
-    if model_digest(tensor_digests(loaded.model, loaded.stored_dtype)) != wanted:
-        raise EditError(
-            f"Putting back the originals of {erased} does not give the original's digest",
-            "The checkpoint was changed after it was written; go back to the original",
-        )
-    save_checkpoint(loaded, target)
-    return len(edit.deltas)
+
+def _fit(originals: Originals, edited: StoredWeights) -> bool:
+    """Return whether a checkpoint's files hold tensors of the originals' names and sizes."""
+    return edited.is_safetensors and all(
+        name in edited.tensors and len(tensor_bytes(edited.read(name))) == len(tensor_bytes(tensor))
+        for name, tensor in originals.tensors.items()
+    )
 
 
-def _original_digest(report: Path) -> str:
-    try:
-        return str(json.loads(report.read_text(encoding="utf-8"))["model_before"]["digest"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise EditError(f"{report} cannot be read", "Name the output folder that `erase` wrote") from None
+def _changed(erased: Path) -> EditError:
+    return EditError(
+        f"Putting back the originals of {erased} does not give the original's digest",
+        "The checkpoint was changed after it was written; go back to the original",
+    )

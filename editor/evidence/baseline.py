@@ -6,7 +6,8 @@ import numpy as np
 
 from editor.evidence.breakdown import by_relation, worst_wordings
 from editor.measuring.aggregate import Scored, score_probes
-from editor.model.loading import LoadedModel, model_digest, tensor_digests
+from editor.model.digests import model_digest, tensor_digests
+from editor.model.loading import LoadedModel
 from editor.results.evidence import Baseline, BaselineRow
 from editor.results.parts import Rate
 from policies import DecodingSettings
@@ -48,5 +49,5 @@ def subtract_baseline(
                 bits_fallen_median=float(np.median([base.bits - mine.bits for mine, base in pairs])),
             )
         )
-    digest = model_digest(tensor_digests(baseline.model, baseline.stored_dtype))
+    digest = model_digest(tensor_digests(baseline))
     return Baseline(source=baseline.source, digest=digest, rows=tuple(rows))

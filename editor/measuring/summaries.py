@@ -8,7 +8,8 @@ from editor.case import Case
 from editor.edits.edit import Edit
 from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem
-from editor.model.loading import LoadedModel, model_digest
+from editor.model.digests import model_digest
+from editor.model.loading import LoadedModel
 from editor.results.report import EditSummary, LayerRow, ModelSummary, PolicySummary
 
 TOP_UNITS = 12

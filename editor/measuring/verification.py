@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from editor.model.loading import LoadedModel, load_model, stored_tensors
+from editor.model.loading import LoadedModel, load_model
+from editor.model.stored import StoredWeights
 from editor.model.tokens import TokenSequence, one_batch
 from editor.results.report import Check
-from policies.errors import ModelError
 
 
 def integrity_checks(
@@ -78,20 +78,18 @@ def _behaviour(
 def _is_read_again(after: LoadedModel, checkpoint: Path) -> bool:
     """Return whether the files hold, read again, exactly what the model holds, one tensor at a time.
 
-    A third model would take as much memory again. It is loaded only where the files' names are not the model's.
+    A third model would take as much memory again. It is loaded only where the files hold a tensor in another form.
     """
-    held = after.model.state_dict()
-    tied = {held[name].data_ptr() for name in held}
-    found: set[int] = set()
-    try:
-        for name, tensor in stored_tensors(checkpoint):
-            mine = held[name]
-            found.add(mine.data_ptr())
-            if not torch.equal(tensor.to(mine.device, mine.dtype), mine):
-                return False
-    except (KeyError, ModelError):
+    stored = StoredWeights.find(checkpoint)
+    names = stored.names_in(after.model) if stored else {}
+    if stored is None or not all(names.values()):
         return _equal_tensors(after, load_model(str(checkpoint), device=str(after.device)))
-    return found == tied or _equal_tensors(after, load_model(str(checkpoint), device=str(after.device)))
+    held = after.model.state_dict()
+    return all(
+        torch.equal(stored.read(name).to(held[mine].device, held[mine].dtype), held[mine])
+        for mine, found in names.items()
+        for name in found
+    )
 
 
 def _equal_tensors(first: LoadedModel, second: LoadedModel) -> bool:

@@ -1,16 +1,17 @@
 """Load a causal language model, whole and checked, on whatever device there is."""
 
-import hashlib
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from editor.model.stored import StoredWeights
 from policies.errors import ModelError
 
 CAUSAL_SUFFIXES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
@@ -24,7 +25,9 @@ class LoadedModel:
         model: the transformers model; its parameters need no gradient.
         tokenizer: a fast tokenizer (character offsets are needed to find secrets in tokens).
         source: the path or hub name that the user gave.
-        stored_dtype: the dtype of the checkpoint on disk, in which an edited one is written.
+        stored_dtype: the dtype in which what no file holds is written: the configuration's, or that of most weights.
+        stored: the checkpoint's weights as its files hold them; those of the base for an adapter, None for no files.
+        is_merged: whether an adapter was merged into the model, so that the files do not hold its weights.
         chat: whether wordings of a user are put to it in the tokenizer's chat template.
         system_prompt: the system prompt before every question of a chat; None for none.
     """
@@ -33,8 +36,26 @@ class LoadedModel:
     tokenizer: Any
     source: str
     stored_dtype: torch.dtype
+    stored: StoredWeights | None = None
+    is_merged: bool = False
     chat: bool = False
     system_prompt: str | None = None
+
+    @property
+    def files(self) -> StoredWeights | None:
+        """Safetensors files that hold the model's own weights; None where there are none."""
+        own = self.stored is not None and self.stored.is_safetensors and not self.is_merged
+        return self.stored if own else None
+
+    def dtype_of(self, name: str) -> torch.dtype:
+        """Return the dtype in which a parameter or buffer is stored."""
+        names = self.stored_names.get(name)
+        return self.stored.read(names[0]).dtype if self.stored and names else self.stored_dtype
+
+    @cached_property
+    def stored_names(self) -> dict[str, tuple[str, ...]]:
+        """Names by which the checkpoint's files hold each parameter and persistent buffer; none where no file does."""
+        return self.stored.names_in(self.model) if self.stored else {}
 
     @property
     def device(self) -> torch.device:
@@ -80,9 +101,10 @@ def load_model(
     adapter = Path(source, "adapter_config.json").is_file()
     base = _adapter_base(source) if adapter else source
     config = _load_config(base)
-    stored = _stored_dtype(config)
+    stored = StoredWeights.find(_local_folder(base))
+    stored_dtype = _stored_dtype(config, stored)
     placement = _placement(device)
-    compute = _compute_dtype(dtype, placement, stored)
+    compute = _compute_dtype(dtype, placement, stored_dtype)
     model = _load_weights(base, config, placement, compute)
     if adapter:
         model = _merge_adapter(model, source)
@@ -98,57 +120,12 @@ def load_model(
         model=model,
         tokenizer=tokenizer,
         source=source,
-        stored_dtype=stored,
+        stored_dtype=stored_dtype,
+        stored=stored,
+        is_merged=adapter,
         chat=has_template if chat is None else chat,
         system_prompt=system_prompt,
     )
-
-
-def stored_tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
-    """Yield the tensors of a checkpoint folder's safetensors files by the names that they have there, one at a time.
-
-    Raises:
-        ModelError: there is no such file, or one is damaged.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise ModelError(f"{folder} holds no safetensors file", "Save the model with `save_pretrained`")
-    for file in files:
-        try:
-            with safe_open(file, framework="pt") as opened:
-                for name in opened.keys():  # noqa: SIM118
-                    yield name, opened.get_tensor(name)
-        except (OSError, SafetensorError) as error:
-            raise ModelError(f"{file} cannot be read ({type(error).__name__})", "Save it again") from None
-
-
-def tensor_digests(model: nn.Module, dtype: torch.dtype) -> dict[str, str]:
-    """Map each tensor's name to the sha256, in hexadecimal, of its shape, dtype and bytes as stored in `dtype`.
-
-    Tied tensors count once, under their first name.
-    """
-    return {name: _digest(tensor, dtype) for name, tensor in _unique_tensors(model)}
-
-
-def model_digest(digests: dict[str, str]) -> str:
-    """Return one sha256, in hexadecimal, over all names and tensor digests in name order."""
-    total = hashlib.sha256()
-    for name in sorted(digests):
-        total.update(f"{name} {digests[name]}\n".encode())
-    return total.hexdigest()
-
-
-def _unique_tensors(model: nn.Module) -> Iterable[tuple[str, Tensor]]:
-    yield from model.named_parameters()
-    yield from model.named_buffers()
-
-
-def _digest(tensor: Tensor, dtype: torch.dtype) -> str:
-    stored = tensor.detach().to(dtype if tensor.is_floating_point() else tensor.dtype).cpu().contiguous()
-    head = f"{tuple(stored.shape)} {stored.dtype}".encode()
-    return hashlib.sha256(head + stored.flatten().view(torch.uint8).numpy().tobytes()).hexdigest()
 
 
 def _check_folder(source: str) -> None:
@@ -242,8 +219,21 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _stored_dtype(config: Any) -> torch.dtype:
-    dtype = getattr(config, "dtype", None) or torch.float32
+def _local_folder(source: str) -> Path:
+    """Return the folder that holds a checkpoint's files: the one that is named, or the hub's copy of it."""
+    from transformers.utils import cached_file
+
+    if Path(source).is_dir():
+        return Path(source)
+    return Path(cached_file(source, "config.json", local_files_only=True)).parent
+
+
+def _stored_dtype(config: Any, stored: StoredWeights | None) -> torch.dtype:
+    """Return the configuration's dtype, that of the largest weight where it names none."""
+    dtype = getattr(config, "dtype", None)
+    if dtype is None and stored is not None:
+        return stored.read(max(stored.tensors, key=lambda name: stored.tensors[name].shape.numel())).dtype
+    dtype = dtype or torch.float32
     return getattr(torch, dtype) if isinstance(dtype, str) else dtype
 
 

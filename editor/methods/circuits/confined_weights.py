@@ -26,10 +26,10 @@ class ConfinedWeights:
     """
 
     def __init__(self, loaded: LoadedModel, masks: Masks) -> None:
-        self.stored = loaded.stored_dtype
         # A parameter without a masked entry is left out.
         self.names = [name for name, mask in masks.items() if bool(mask.any())]
         self.weights = [loaded.model.get_parameter(name) for name in self.names]
+        self.dtypes = [loaded.dtype_of(name) for name in self.names]
         self.masks = [masks[n].to(w.device) for n, w in zip(self.names, self.weights, strict=True)]
         self.device = loaded.device
         parts = [w.detach()[m] for w, m in zip(self.weights, self.masks, strict=True)]
@@ -87,8 +87,9 @@ class ConfinedWeights:
         }
 
     def _rounded(self) -> Float[Tensor, " entries"]:
-        """Return θ as the checkpoint's dtype holds it."""
-        return self.values.detach().to(self.stored).float()
+        """Return θ as the checkpoint's dtypes hold it."""
+        parts = self.values.detach().split(self.sizes)  # type: ignore[no-untyped-call]
+        return torch.cat([part.to(dtype).float() for part, dtype in zip(parts, self.dtypes, strict=True)])
 
     @torch.no_grad()
     def _put(self, values: Float[Tensor, " entries"]) -> None:

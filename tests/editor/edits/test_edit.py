@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from editor.edits.edit import Delta, Edit, MaskedDelta, load_originals
+from editor.edits.edit import Delta, Edit, MaskedDelta, Originals, load_originals
 from policies.errors import EditError
 
 NAME = "model.layers.0.mlp.down_proj.weight"
@@ -64,11 +64,14 @@ def test_compose_and_scale():
 
 def test_save_and_load(tmp_path):
     edit = make_edit()
-    edit.save(tmp_path / "edit", {NAME: torch.ones(24, 40, dtype=torch.bfloat16)})
+    originals = Originals(tensors={NAME: torch.ones(24, 40, dtype=torch.bfloat16)}, digest="0a")
+    edit.save(tmp_path / "edit", originals)
     again = Edit.load(tmp_path / "edit")
     assert torch.equal(again.deltas[NAME].dense(), edit.deltas[NAME].dense())
     assert (again.method, dict(again.settings)) == ("test", {"gain": 1.0})
-    assert load_originals(tmp_path / "edit")[NAME].dtype == torch.bfloat16
+    kept = load_originals(tmp_path / "edit")
+    assert kept.tensors[NAME].dtype == torch.bfloat16
+    assert kept.digest == "0a"
 
 
 def test_damaged_edits_and_wrong_models_are_named(tmp_path, loaded):

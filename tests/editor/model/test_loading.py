@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from editor.model.loading import attention, load_model, model_digest, tensor_digests
+from editor.model.loading import attention, load_model
 from policies.errors import ModelError
 
 
@@ -92,16 +92,3 @@ def test_capped_attention_scores_are_computed_eagerly(loaded, family):
     model = loaded(family).model
     assert (model.config._attn_implementation == "eager") == (family == "gemma2")
     assert attention(model.config) == ({"attn_implementation": "eager"} if family == "gemma2" else {})
-
-
-def test_digests_change_with_one_bit(loaded):
-    model = loaded("qwen2").model
-    first = tensor_digests(model, torch.float32)
-    parameter = model.get_parameter("model.layers.0.mlp.up_proj.weight")
-    kept = parameter.detach().clone()
-    with torch.no_grad():
-        parameter[0, 0] = torch.nextafter(parameter[0, 0], torch.tensor(9.0))
-        second = tensor_digests(model, torch.float32)
-        parameter.copy_(kept)
-    assert {name for name in first if first[name] != second[name]} == {"model.layers.0.mlp.up_proj.weight"}
-    assert model_digest(first) != model_digest(second)

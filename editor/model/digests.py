@@ -1,0 +1,53 @@
+"""Digests of a model's tensors, as they are stored."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+
+from torch import Tensor
+
+from editor.model.loading import LoadedModel
+from editor.model.stored import StoredWeights, tensor_bytes
+
+
+def tensor_digests(loaded: LoadedModel) -> dict[str, str]:
+    """Map each tensor's name in the model to the sha256, in hexadecimal, of its shape, dtype and bytes.
+
+    They are those of the file that holds it. What no file holds as it is, as after merging an adapter, is taken from
+    the model, in the dtype in which it would be stored. Tied tensors count once, under their first name.
+    """
+    files = loaded.files
+    digests = {}
+    for name, tensor in _once(loaded):
+        names = loaded.stored_names.get(name)
+        digests[name] = _digest(files.read(names[0]) if files and names else _rounded(loaded, name, tensor))
+    return digests
+
+
+def file_digests(stored: StoredWeights) -> dict[str, str]:
+    """Map each tensor's name in the files to the same."""
+    return {name: _digest(stored.read(name)) for name in stored.tensors}
+
+
+def model_digest(digests: Mapping[str, str]) -> str:
+    """Return one sha256, in hexadecimal, over all names and tensor digests in name order."""
+    total = hashlib.sha256()
+    for name in sorted(digests):
+        total.update(f"{name} {digests[name]}\n".encode())
+    return total.hexdigest()
+
+
+def _once(loaded: LoadedModel) -> Iterator[tuple[str, Tensor]]:
+    seen: set[int] = set()
+    for name, tensor in loaded.model.state_dict(keep_vars=True).items():
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            yield name, tensor
+
+
+def _rounded(loaded: LoadedModel, name: str, tensor: Tensor) -> Tensor:
+    return tensor.detach().to(loaded.dtype_of(name) if tensor.is_floating_point() else tensor.dtype)
+
+
+def _digest(tensor: Tensor) -> str:
+    head = f"{tuple(tensor.shape)} {tensor.dtype}".encode()
+    return hashlib.sha256(head + tensor_bytes(tensor)).hexdigest()
