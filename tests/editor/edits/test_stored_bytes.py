@@ -182,7 +182,7 @@ def test_pickled_weights_are_written_in_their_own_dtypes(tmp_path):
     found["model.norm.weight"] = found["model.norm.weight"].half()
     (folder / "model.safetensors").unlink()
     torch.save(found, folder / "pytorch_model.bin")
-    loaded, edit, edited, back = erase_and_revert(folder, tmp_path / "out")
+    _, edit, edited, back = erase_and_revert(folder, tmp_path / "out")
     after, reverted = tensors(edited), tensors(back)
     assert {name for name in after if not same(after[name], found[name])} == set(edit.deltas)
     assert all(same(reverted[name], found[name]) for name in reverted)
