@@ -17,10 +17,19 @@ def show_report(report: Report, output: Path) -> None:
     console.print(f"Report: {shown(output / 'report.html')}", soft_wrap=True)
     if report.kind == "erase":
         console.print(f"Checkpoint: {shown(output / 'model')}", soft_wrap=True)
+        console.print(f"PEFT adapter: {_adapter(output)}", soft_wrap=True)
         console.print(
             "The edit folder and the case key lead back to the facts: keep them apart, or destroy them.",
             style="dim",
         )
+
+
+def _adapter(output: Path) -> str:
+    """Return where the adapter of an erasure lies, or why there is none."""
+    folder = output / "edit" / "adapter"
+    if folder.is_dir():
+        return shown(folder)
+    return "none, as the change is of no low rank, or MODEL is an adapter and no plain LoRA"
 
 
 def shown(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from editor.edits.edit import Delta, Edit, load_originals
+from editor.model.adapters import is_adapter
 from editor.model.loading import LoadedModel, quiet
 from policies.errors import EditError
 
@@ -66,7 +67,9 @@ def _stored(loaded: LoadedModel) -> dict[str, Tensor]:
 def save_adapter(edit: Edit, loaded: LoadedModel, folder: Path) -> bool:
     """Write the edit as a PEFT LoRA adapter where every change is of low rank, and return whether it was.
 
-    Low means that the factors have at most half the parameters of the full matrix.
+    Low means that the factors have at most half the parameters of the full matrix. Of a model that was merged from
+    a plain LoRA adapter, one adapter of the same base does what both do: their ranks are put side by side. Of any
+    other adapter none is written, as no LoRA adapter gives the edited model.
     """
     factored = {name: delta for name, delta in edit.deltas.items() if isinstance(delta, Delta)}
     small = all(2 * d.rank * sum(d.shape) <= d.shape[0] * d.shape[1] for d in factored.values())
@@ -74,27 +77,28 @@ def save_adapter(edit: Edit, loaded: LoadedModel, folder: Path) -> bool:
         len(factored) < len(edit.deltas)
         or not small
         or not all(name.endswith(".weight") for name in factored)
+        or (loaded.adapter and loaded.adapter.factors is None)
     ):
         return False
-    ranks = {name: delta.rank for name, delta in factored.items()}
     from peft import LoraConfig
     from safetensors.torch import save_file
 
-    modules = {name.removesuffix(".weight"): rank for name, rank in ranks.items()}
-    transposed = _are_transposed(loaded.model, modules)
+    factored = _with_adapter(factored, loaded)
+    modules = {name.removesuffix(".weight"): delta.rank for name, delta in factored.items()}
+    transposed = {name for name in modules if _is_transposed(loaded.model, name)}
     config = LoraConfig(
         task_type="CAUSAL_LM",
         target_modules=list(modules),
         rank_pattern=modules,
         alpha_pattern=modules,
-        fan_in_fan_out=transposed,
-        base_model_name_or_path=loaded.source,
+        fan_in_fan_out=bool(transposed),
+        base_model_name_or_path=loaded.adapter.base if loaded.adapter else loaded.source,
     )
     config.inference_mode = True
     tensors: dict[str, Tensor] = {}
-    for name, delta in factored.items():
-        prefix = f"base_model.model.{name.removesuffix('.weight')}"
-        out, into = (delta.right.T, delta.left.T) if transposed else (delta.left, delta.right)
+    for name in modules:
+        delta, prefix = factored[f"{name}.weight"], f"base_model.model.{name}"
+        out, into = (delta.right.T, delta.left.T) if name in transposed else (delta.left, delta.right)
         tensors[f"{prefix}.lora_A.weight"] = into.contiguous()
         tensors[f"{prefix}.lora_B.weight"] = out.contiguous()
     folder.mkdir(parents=True, exist_ok=True)
@@ -103,10 +107,22 @@ def save_adapter(edit: Edit, loaded: LoadedModel, folder: Path) -> bool:
     return True
 
 
-def _are_transposed(model: Any, modules: Iterable[str]) -> bool:
+def _with_adapter(deltas: Mapping[str, Delta], loaded: LoadedModel) -> dict[str, Delta]:
+    """Add the changes of the adapter that the model was merged from, which is nothing but plain LoRA."""
+    added = dict(deltas)
+    for name, own in ((loaded.adapter and loaded.adapter.factors) or {}).items():
+        delta = deltas.get(name)
+        added[name] = Delta(
+            left=torch.cat([own.left, delta.left], dim=1) if delta else own.left,
+            right=torch.cat([own.right, delta.right]) if delta else own.right,
+        )
+    return added
+
+
+def _is_transposed(model: Any, name: str) -> bool:
     from transformers.pytorch_utils import Conv1D
 
-    return all(isinstance(model.get_submodule(name), Conv1D) for name in modules)
+    return isinstance(model.get_submodule(name), Conv1D)
 
 
 def _check(edit: Edit) -> None:
@@ -121,6 +137,8 @@ def _check(edit: Edit) -> None:
 
 
 def _companions(source: Path) -> list[Path]:
+    if is_adapter(str(source)):
+        return []  # they describe the adapter, and its base before merging
     found = {path for pattern in COPIED for path in source.glob(pattern)}
     return sorted(path for path in found if not path.name.endswith(WEIGHT_INDEX))
 
