@@ -138,6 +138,11 @@ def _check_kind(source: str, config: Any) -> None:
             "into weights",
             "Name the base model, or an adapter of weights such as LoRA",
         )
+    if getattr(config, "layer_replication", None):
+        raise ModelError(
+            f"The adapter {source} repeats layers of its base, which cannot be merged into weights",
+            "Build the model with the repeated layers, save it, and train an adapter of it",
+        )
     task = getattr(config.task_type, "value", config.task_type)
     if task not in TASKS:
         raise ModelError(

@@ -85,9 +85,10 @@ def load_model(
     base = adapter.base if adapter else source
     with blamed_on(adapter):
         config = _load_config(base)
-        stored = _stored_dtype(config)
-        placement = _placement(device)
-        compute = _compute_dtype(dtype, placement, stored)
+    stored = _stored_dtype(config)
+    placement = _placement(device)
+    compute = _compute_dtype(dtype, placement, stored)
+    with blamed_on(adapter):
         model = _load_weights(base, config, placement, compute)
         _check_finite(model, base)
     tokenizer = _load_tokenizer(source if _has_tokenizer(source) else base)

@@ -20,7 +20,8 @@ LAST = 4
 """Number of the vocabulary's last tokens among them: where added tokens are."""
 INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 TRAINED_ON = (
-    "Set base_model_name_or_path to the model that it was trained on, or save it again from the trained model"
+    "Set base_model_name_or_path to the model that it was trained on, or save it again from the trained model, with "
+    "its tokenizer where tokens were added"
 )
 
 
@@ -70,14 +71,15 @@ def merge_adapter(adapter: Adapter, model: Any, tokens: int | None) -> tuple[Any
             f"The base model of {adapter.source} does not fit into the GPUs' memory, and so no adapter can be merged",
             "Use --device cpu",
         )
-    with warnings.catch_warnings(), torch.no_grad():
+    with warnings.catch_warnings(), torch.no_grad(), torch.random.fork_rng():
         warnings.simplefilter("ignore")  # what PEFT warns of is checked here
+        torch.manual_seed(0)  # PEFT draws what the file then replaces, transformers the rows of added tokens
         _resize(adapter, model, tokens)
         before, was_tied = _bit_sums(model), _is_tied(model)
         adapted = _wrap(adapter, model)
         plain = _load(adapter, adapted)
         factors = _factors(adapter, adapted) if plain else None
-        wanted = _logits(adapted, model)
+        wanted = _unmerged_logits(adapter, adapted, model)
         merged = _merge(adapter, adapted)
         untied = was_tied and not _settle_ties(merged)
         _check_changed(adapter, before, _bit_sums(merged))
@@ -92,9 +94,7 @@ def _resize(adapter: Adapter, model: Any, tokens: int | None) -> None:
     rows = model.get_input_embeddings().weight.shape[0]
     wanted = _saved_rows(adapter.tensors, model) or max(rows, tokens)
     if wanted >= tokens and wanted != rows:
-        with torch.random.fork_rng():
-            torch.manual_seed(0)  # transformers draws new rows about the mean of the old
-            model.resize_token_embeddings(wanted)
+        model.resize_token_embeddings(wanted)
 
 
 def _saved_rows(tensors: Mapping[str, Tensor], model: Any) -> int | None:
@@ -301,6 +301,17 @@ def _logits(forward: Any, model: Any) -> Float[Tensor, "examples tokens vocabula
     tokens[:, LENGTH // 2 : LENGTH // 2 + last] = torch.arange(weight.shape[0] - last, weight.shape[0])
     logits: Tensor = forward(input_ids=tokens.to(weight.device)).logits
     return logits.float().cpu()
+
+
+def _unmerged_logits(adapter: Adapter, adapted: Any, model: Any) -> Tensor:
+    try:
+        return _logits(adapted, model)
+    except Exception as error:
+        raise ModelError(
+            f"PEFT cannot run the adapter {adapter.source} ({adapter.kind}) on its base model {adapter.base} "
+            f"({type(error).__name__})",
+            TRAINED_ON,
+        ) from error
 
 
 def _check_logits(adapter: Adapter, wanted: Tensor, found: Tensor, dtype: torch.dtype) -> None:
