@@ -119,12 +119,20 @@ def _read_config(source: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return PeftConfig.from_pretrained(source)
+            config = PeftConfig.from_pretrained(source)
     except Exception as error:
         raise ModelError(
             f"{path} is not a configuration that peft can read ({type(error).__name__})",
             "Check its entries, or save the adapter again",
         ) from error
+    # PEFT leaves out what it does not know, and might then compute something else than who saved it.
+    unknown = sorted(name for name, value in given.items() if value and not hasattr(config, name))
+    if unknown := [name for name in unknown if name != "peft_version"]:
+        raise ModelError(
+            f"{path} has the entry {unknown[0]}, which the installed peft does not know",
+            f"Install the release of peft that saved it, or do so elsewhere: {MERGED_ELSEWHERE}",
+        )
+    return config
 
 
 def _kind(config: Any) -> str:
@@ -209,7 +217,7 @@ def _load(path: Path) -> dict[str, Tensor]:
 
 def _check_finite(source: str, tensors: dict[str, Tensor]) -> None:
     for name, tensor in tensors.items():
-        if not bool(torch.isfinite(tensor).all()):
+        if not bool(torch.isfinite(tensor.float()).all()):
             raise ModelError(
                 f"The adapter {source} holds NaN or infinite values in {name}", "Use an intact adapter"
             )
@@ -218,17 +226,21 @@ def _check_finite(source: str, tensors: dict[str, Tensor]) -> None:
 def _check_effect(source: str, tensors: dict[str, Tensor]) -> None:
     """Refuse an adapter whose every low-rank product is zero, or that holds nothing but zeros."""
     live, dead = _factored_modules(tensors)
-    if (dead and not live and _only_factors(tensors)) or not any(t.count_nonzero() for t in tensors.values()):
+    if (dead and not live and _only_factors(tensors)) or all(map(_is_zero, tensors.values())):
         raise ModelError(
             f"The adapter {source} changes nothing: its tensors are zero",
             "It was saved before it was trained, or saved from other parameters than the trained ones: save it again",
         )
 
 
+def _is_zero(tensor: Tensor) -> bool:
+    return not tensor.float().count_nonzero()
+
+
 def _factored_modules(tensors: dict[str, Tensor]) -> tuple[set[str], set[str]]:
     """Return the modules with a product other than zero, and those with a factor that is zero."""
     found = [(match["module"], tensor) for name, tensor in tensors.items() if (match := FACTOR.match(name))]
-    dead = {module for module, tensor in found if not tensor.count_nonzero()}
+    dead = {module for module, tensor in found if _is_zero(tensor)}
     return {module for module, _ in found} - dead, dead
 
 

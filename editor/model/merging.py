@@ -122,7 +122,7 @@ def _wrap(adapter: Adapter, model: Any) -> Any:
     except Exception as error:
         raise ModelError(
             f"The adapter {adapter.source} ({adapter.kind}) does not fit its base model {adapter.base} "
-            f"({type(error).__name__}): its layers are not there or have other shapes",
+            f"({type(error).__name__}): its layers are not there, or its configuration is damaged",
             TRAINED_ON,
         ) from error
 

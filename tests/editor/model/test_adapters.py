@@ -230,6 +230,37 @@ def test_a_configuration_that_cannot_be_used_is_refused(adapter, tmp_path, text,
         load_model(str(tmp_path / "a"))
 
 
+def test_an_entry_of_another_release_is_refused_unless_it_says_nothing(adapter, tmp_path):
+    assert digests(reconfigured(adapter, tmp_path / "silent", new_variant=False, new_config=None)) == digests(
+        adapter
+    )
+    with pytest.raises(ModelError, match="has the entry new_variant, which the installed peft does not know"):
+        load_model(str(reconfigured(adapter, tmp_path / "new", new_variant=True)))
+
+
+@pytest.mark.parametrize(
+    "entries", [{"r": "four"}, {"r": -1}, {"lora_alpha": "x"}, {"lora_alpha": float("nan")}]
+)
+def test_entries_without_sense_are_refused(adapter, tmp_path, entries):
+    with pytest.raises(ModelError):
+        load_model(str(reconfigured(adapter, tmp_path / "a", **entries)))
+
+
+@pytest.mark.parametrize("entries", [{"r": 8}, {"use_dora": True}, {"target_modules": ["q_proj"]}])
+def test_a_configuration_of_other_tensors_is_refused(adapter, tmp_path, entries):
+    with pytest.raises(ModelError, match="does not fit its base model"):
+        load_model(str(reconfigured(adapter, tmp_path / "a", **entries)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float8_e4m3fn])
+def test_a_file_of_another_dtype_is_read(adapter, tmp_path, dtype):
+    cast = changed_copy(adapter, tmp_path / "cast", lambda ts: {name: t.to(dtype) for name, t in ts.items()})
+    there = changed_copy(
+        adapter, tmp_path / "there", lambda ts: {name: t.to(dtype).float() for name, t in ts.items()}
+    )
+    assert digests(cast) == digests(there)
+
+
 def test_bytes_that_are_no_text_are_refused(adapter, tmp_path):
     shutil.copytree(adapter, tmp_path / "a")
     (tmp_path / "a" / "adapter_config.json").write_bytes(b"\xff\xfe{")
