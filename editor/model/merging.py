@@ -74,11 +74,11 @@ def merge_adapter(adapter: Adapter, model: Any, tokens: int | None) -> tuple[Any
     with warnings.catch_warnings(), torch.no_grad(), torch.random.fork_rng():
         warnings.simplefilter("ignore")  # what PEFT warns of is checked here
         torch.manual_seed(0)  # PEFT draws what the file then replaces, transformers the rows of added tokens
-        _resize(adapter, model, tokens)
+        resized = _resize(adapter, model, tokens)
         before, was_tied = _bit_sums(model), _is_tied(model)
         adapted = _wrap(adapter, model)
         plain = _load(adapter, adapted)
-        factors = _factors(adapter, adapted) if plain else None
+        factors = _factors(adapter, adapted) if plain and not resized else None
         wanted = _unmerged_logits(adapter, adapted, model)
         merged = _merge(adapter, adapted)
         untied = was_tied and not _settle_ties(merged)
@@ -87,14 +87,19 @@ def merge_adapter(adapter: Adapter, model: Any, tokens: int | None) -> tuple[Any
     return merged, MergedAdapter(base=adapter.base, factors=None if untied else factors)
 
 
-def _resize(adapter: Adapter, model: Any, tokens: int | None) -> None:
-    """Give the vocabulary as many rows as the adapter was trained with, new rows at the mean of the others."""
+def _resize(adapter: Adapter, model: Any, tokens: int | None) -> bool:
+    """Give the vocabulary as many rows as the adapter was trained with, and return whether it had not.
+
+    Rows that the adapter does not hold are drawn near the mean of the others.
+    """
     if tokens is None:
-        return
+        return False
     rows = model.get_input_embeddings().weight.shape[0]
     wanted = _saved_rows(adapter.tensors, model) or max(rows, tokens)
-    if wanted >= tokens and wanted != rows:
-        model.resize_token_embeddings(wanted)
+    if wanted < tokens or wanted == rows:
+        return False
+    model.resize_token_embeddings(wanted)
+    return True
 
 
 def _saved_rows(tensors: Mapping[str, Tensor], model: Any) -> int | None:
