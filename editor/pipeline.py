@@ -176,13 +176,13 @@ def erase(
     with stages.stage("Writing the checkpoint"):
         originals = export_checkpoint(loaded, edit, folder / "model")
         edit.save(folder / "edit", originals)
-        save_adapter(edit, loaded, folder / "edit" / "adapter")
+        adapter = save_adapter(edit, loaded, folder / "edit" / "adapter")
     controls = control_rows(case, before, problem, edit, method, stages) if options.controls else ()
     report = verify(case, before, folder / "model", edit, run, stages, shown="model")
     return report.model_copy(
         update={
             "kind": "erase",
-            "edit": edit_summary(problem, edit, method.located(problem), method.units),
+            "edit": edit_summary(problem, edit, method.located(problem), method.units, adapter),
             "dictionaries": supply.quality,
             "layer_choice": supply.choice,
             "controls": controls,

@@ -17,10 +17,19 @@ def show_report(report: Report, output: Path) -> None:
     console.print(f"Report: {shown(output / 'report.html')}", soft_wrap=True)
     if report.kind == "erase":
         console.print(f"Checkpoint: {shown(output / 'model')}", soft_wrap=True)
+        console.print(f"PEFT adapter: {_adapter(report, output)}", soft_wrap=True)
         console.print(
             "The edit folder and the case key lead back to the facts: keep them apart, or destroy them.",
             style="dim",
         )
+
+
+def _adapter(report: Report, output: Path) -> str:
+    """Return where the adapter of an erasure lies and how near it is, or why there is none."""
+    written = report.edit and report.edit.adapter
+    if not written:
+        return "none, as the change is of no low rank, or MODEL is an adapter and no plain LoRA"
+    return f"{shown(output / 'edit' / 'adapter')} (rank {written.rank}, {written.left_out:.2g} of the change left out)"
 
 
 def shown(path: Path) -> str:

@@ -65,6 +65,22 @@ class Delta:
         """Return the whole matrix ΔW."""
         return self.left @ self.right
 
+    def truncated(self, error: float) -> "Delta":
+        """Return the change of least rank, 1 at least, that differs from this one by `error` at most, in ‖·‖_F.
+
+        That is its largest singular values (Eckart and Young, 1936), found on the factors' QR decompositions.
+        """
+        q_left, r_left = torch.linalg.qr(self.left.double())
+        q_right, r_right = torch.linalg.qr(self.right.double().T)
+        u, s, v = torch.linalg.svd(r_left @ r_right.T)
+        left_out = s.pow(2).flip(0).cumsum(0).flip(0).sqrt()  # by rank, what the smaller ones make together
+        rank = max(1, int((left_out > error).sum()))
+        if rank >= self.rank:
+            return self
+        root = s[:rank].sqrt()
+        left, right = q_left @ (u[:, :rank] * root), (root[:, None] * v[:rank]) @ q_right.T
+        return Delta(left=left.float().contiguous(), right=right.float().contiguous())
+
     def squared_norm(self) -> float:
         """Return ‖ΔW‖²_F without forming ΔW: the sum of (LᵀL) ∘ (R Rᵀ)."""
         gram = (self.left.double().T @ self.left.double()) * (self.right.double() @ self.right.double().T)

@@ -1,18 +1,21 @@
 """Write an edited model as an ordinary checkpoint that loads without Expunge."""
 
 import json
+import math
 import shutil
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from editor.edits.edit import Delta, Edit, Originals, load_originals
+from editor.edits.edit import AnyDelta, Delta, Edit, Originals, load_originals
+from editor.model.adapters import is_adapter
 from editor.model.digests import file_digests, model_digest
 from editor.model.loading import LoadedModel, quiet
 from editor.model.stored import StoredWeights, tensor_bytes
+from editor.results.report import AdapterSummary
 from policies.errors import EditError, ModelError
 
 COPIED = ("*.json", "*.model", "*.txt", "*.tiktoken", "*.jinja", "*.py")
@@ -99,50 +102,84 @@ def _stored(loaded: LoadedModel) -> dict[str, Tensor]:
     return stored
 
 
-def save_adapter(edit: Edit, loaded: LoadedModel, folder: Path) -> bool:
-    """Write the edit as a PEFT LoRA adapter where every change is of low rank, and return whether it was.
+def save_adapter(edit: Edit, loaded: LoadedModel, folder: Path) -> AdapterSummary | None:
+    """Write the edit as a PEFT LoRA adapter where every change is of low rank, and describe it; None where it is not.
 
-    Low means that the factors have at most half the parameters of the full matrix.
+    What is left out of a change is less than what storing the checkpoint rounds away. Low means that the factors then
+    have at most half the parameters of the full matrix. Of a model that was merged from a plain LoRA adapter, one
+    adapter of the same base does what both do: their ranks are put side by side. Of any other adapter none is written,
+    as no LoRA adapter gives the edited model.
     """
-    factored = {name: delta for name, delta in edit.deltas.items() if isinstance(delta, Delta)}
+    factored = {
+        name: delta.truncated(_rounding(delta, loaded, name))
+        for name, delta in edit.deltas.items()
+        if isinstance(delta, Delta)
+    }
     small = all(2 * d.rank * sum(d.shape) <= d.shape[0] * d.shape[1] for d in factored.values())
     if (
         len(factored) < len(edit.deltas)
         or not small
         or not all(name.endswith(".weight") for name in factored)
+        or (loaded.adapter and loaded.adapter.factors is None)
     ):
-        return False
-    ranks = {name: delta.rank for name, delta in factored.items()}
+        return None
+    left_out = math.sqrt(sum(_distance(edit.deltas[name], delta) ** 2 for name, delta in factored.items()))
+    summary = AdapterSummary(
+        rank=max(delta.rank for delta in factored.values()), left_out=left_out / edit.norm
+    )
     from peft import LoraConfig
     from safetensors.torch import save_file
 
-    modules = {name.removesuffix(".weight"): rank for name, rank in ranks.items()}
-    transposed = _are_transposed(loaded.model, modules)
+    factored = _with_adapter(factored, loaded)
+    modules = {name.removesuffix(".weight"): delta.rank for name, delta in factored.items()}
+    transposed = {name for name in modules if _is_transposed(loaded.model, name)}
     config = LoraConfig(
         task_type="CAUSAL_LM",
         target_modules=list(modules),
         rank_pattern=modules,
         alpha_pattern=modules,
-        fan_in_fan_out=transposed,
-        base_model_name_or_path=loaded.source,
+        fan_in_fan_out=bool(transposed),
+        base_model_name_or_path=loaded.adapter.base if loaded.adapter else loaded.source,
     )
     config.inference_mode = True
     tensors: dict[str, Tensor] = {}
-    for name, delta in factored.items():
-        prefix = f"base_model.model.{name.removesuffix('.weight')}"
-        out, into = (delta.right.T, delta.left.T) if transposed else (delta.left, delta.right)
+    for name in modules:
+        delta, prefix = factored[f"{name}.weight"], f"base_model.model.{name}"
+        out, into = (delta.right.T, delta.left.T) if name in transposed else (delta.left, delta.right)
         tensors[f"{prefix}.lora_A.weight"] = into.contiguous()
         tensors[f"{prefix}.lora_B.weight"] = out.contiguous()
     folder.mkdir(parents=True, exist_ok=True)
     config.save_pretrained(folder)
     save_file(tensors, folder / "adapter_model.safetensors")
-    return True
+    return summary
 
 
-def _are_transposed(model: Any, modules: Iterable[str]) -> bool:
+def _rounding(delta: Delta, loaded: LoadedModel, name: str) -> float:
+    """Return ‖·‖_F of what storing the changed weight rounds away."""
+    exact = loaded.model.get_parameter(name).detach().double().cpu() + delta.dense()
+    return float((exact.to(loaded.dtype_of(name)) - exact).norm())
+
+
+def _distance(first: AnyDelta, second: AnyDelta) -> float:
+    return float((first.dense() - second.dense()).norm())
+
+
+def _with_adapter(deltas: Mapping[str, Delta], loaded: LoadedModel) -> dict[str, Delta]:
+    """Add the changes of the adapter that the model was merged from, which is nothing but plain LoRA."""
+    added = dict(deltas)
+    for name, own in ((loaded.adapter and loaded.adapter.factors) or {}).items():
+        delta = deltas.get(name)
+        added[name] = Delta(
+            left=torch.cat([own.left, delta.left], dim=1) if delta else own.left,
+            right=torch.cat([own.right, delta.right]) if delta else own.right,
+        )
+    return added
+
+
+def _is_transposed(model: Any, name: str) -> bool:
     from transformers.pytorch_utils import Conv1D
 
-    return all(isinstance(model.get_submodule(name), Conv1D) for name in modules)
+    return isinstance(model.get_submodule(name), Conv1D)
 
 
 def _check(edit: Edit) -> None:
@@ -157,6 +194,8 @@ def _check(edit: Edit) -> None:
 
 
 def _companions(source: Path) -> list[Path]:
+    if is_adapter(str(source)):
+        return []  # they describe the adapter, and its base before merging
     found = {path for pattern in COPIED for path in source.glob(pattern)}
     return sorted(path for path in found if not path.name.endswith(WEIGHT_INDEX))
 

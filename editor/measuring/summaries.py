@@ -10,7 +10,7 @@ from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem
 from editor.model.digests import model_digest
 from editor.model.loading import LoadedModel
-from editor.results.report import EditSummary, LayerRow, ModelSummary, PolicySummary
+from editor.results.report import AdapterSummary, EditSummary, LayerRow, ModelSummary, PolicySummary
 
 TOP_UNITS = 12
 PACKAGES = ("expunge", "torch", "transformers", "accelerate", "peft", "optuna")
@@ -44,7 +44,13 @@ def model_summary(loaded: LoadedModel, digests: Mapping[str, str], source: str |
     )
 
 
-def edit_summary(problem: EditProblem, edit: Edit, attribution: Attribution, units: int) -> EditSummary:
+def edit_summary(
+    problem: EditProblem,
+    edit: Edit,
+    attribution: Attribution,
+    units: int,
+    adapter: AdapterSummary | None = None,
+) -> EditSummary:
     """Describe where the facts sat and what was changed; no layers where the method located nothing."""
     model = problem.loaded.model
     weights = sum(float(model.get_parameter(name).float().pow(2).sum()) for name in edit.deltas) ** 0.5
@@ -56,6 +62,7 @@ def edit_summary(problem: EditProblem, edit: Edit, attribution: Attribution, uni
         parameters=tuple(sorted(edit.deltas)),
         layers=tuple(_layer_rows(problem, edit, attribution, units)),
         completeness=attribution.completeness,
+        adapter=adapter,
     )
 
 

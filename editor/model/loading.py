@@ -1,6 +1,5 @@
 """Load a causal language model, whole and checked, on whatever device there is."""
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from editor.model.adapters import blamed_on, is_adapter, read_adapter
+from editor.model.merging import MergedAdapter, merge_adapter
+from editor.model.sources import looks_local
 from editor.model.stored import StoredWeights
 from policies.errors import ModelError
 
@@ -27,9 +29,9 @@ class LoadedModel:
         source: the path or hub name that the user gave.
         stored_dtype: the dtype in which what no file holds is written: the configuration's, or that of most weights.
         stored: the checkpoint's weights as its files hold them; those of the base for an adapter, None for no files.
-        is_merged: whether an adapter was merged into the model, so that the files do not hold its weights.
         chat: whether wordings of a user are put to it in the tokenizer's chat template.
         system_prompt: the system prompt before every question of a chat; None for none.
+        adapter: the adapter that the model was merged from; None where it is a plain checkpoint.
     """
 
     model: Any
@@ -37,14 +39,14 @@ class LoadedModel:
     source: str
     stored_dtype: torch.dtype
     stored: StoredWeights | None = None
-    is_merged: bool = False
     chat: bool = False
     system_prompt: str | None = None
+    adapter: MergedAdapter | None = None
 
     @property
     def files(self) -> StoredWeights | None:
         """Safetensors files that hold the model's own weights; None where there are none."""
-        own = self.stored is not None and self.stored.is_safetensors and not self.is_merged
+        own = self.stored is not None and self.stored.is_safetensors and self.adapter is None
         return self.stored if own else None
 
     def dtype_of(self, name: str) -> torch.dtype:
@@ -94,23 +96,27 @@ def load_model(
 
     Raises:
         ModelError: the folder is missing, empty or incomplete, the model is no causal language model, it has
-            no fast tokenizer, its weights hold NaN or infinite values, `dtype` is unknown, or a chat is asked for
-            without a chat template.
+            no fast tokenizer, its weights hold NaN or infinite values, `dtype` is unknown, a chat is asked for
+            without a chat template, or an adapter does not load whole or cannot be merged.
     """
     _check_folder(source)
-    adapter = Path(source, "adapter_config.json").is_file()
-    base = _adapter_base(source) if adapter else source
-    config = _load_config(base)
-    stored = StoredWeights.find(_local_folder(base))
+    adapter = read_adapter(source) if is_adapter(source) else None
+    base = adapter.base if adapter else source
+    with blamed_on(adapter):
+        config = _load_config(base)
+        stored = StoredWeights.find(_local_folder(base))
     stored_dtype = _stored_dtype(config, stored)
     placement = _placement(device)
     compute = _compute_dtype(dtype, placement, stored_dtype)
-    model = _load_weights(base, config, placement, compute)
-    if adapter:
-        model = _merge_adapter(model, source)
-    model.eval().requires_grad_(requires_grad=False)
-    _check_finite(model, source)
+    with blamed_on(adapter):
+        model = _load_weights(base, config, placement, compute)
+        _check_finite(model, base)
     tokenizer = _load_tokenizer(source if _has_tokenizer(source) else base)
+    merged = None
+    if adapter:
+        with quiet():
+            model, merged = merge_adapter(adapter, model, len(tokenizer) if _has_tokenizer(source) else None)
+    model.eval().requires_grad_(requires_grad=False)
     has_template = bool(getattr(tokenizer, "chat_template", None))
     if not has_template and (chat or system_prompt):
         raise ModelError(
@@ -122,17 +128,16 @@ def load_model(
         source=source,
         stored_dtype=stored_dtype,
         stored=stored,
-        is_merged=adapter,
         chat=has_template if chat is None else chat,
         system_prompt=system_prompt,
+        adapter=merged,
     )
 
 
 def _check_folder(source: str) -> None:
     path = Path(source)
-    looks_local = path.is_absolute() or source.startswith((".", "~")) or source.count("/") > 1
     if not path.exists():
-        if looks_local:
+        if looks_local(source):
             raise ModelError(f"The model folder {source} does not exist", "Check the path")
         return
     if not path.is_dir():
@@ -184,6 +189,11 @@ def _load_weights(source: str, config: Any, placement: str, dtype: torch.dtype) 
             f"The weights of {source} cannot be loaded ({type(error).__name__})",
             "Check that the checkpoint is whole and fits into memory",
         ) from error
+    if getattr(model, "_hf_peft_config_loaded", False):
+        raise ModelError(
+            f"{source} is a PEFT adapter",
+            "Download it, and name its folder: the folder's tensors are checked",
+        )
     if info["missing_keys"] or info["mismatched_keys"]:
         missing = sorted(str(key) for key in (info["missing_keys"] or info["mismatched_keys"]))
         raise ModelError(
@@ -250,24 +260,6 @@ def _compute_dtype(dtype: str, placement: str, stored: torch.dtype) -> torch.dty
             raise ModelError(f"{dtype} is not a dtype", "Use float32, bfloat16 or float16")
         return named
     return torch.float32 if placement == "cpu" else stored
-
-
-def _adapter_base(source: str) -> str:
-    from peft import PeftConfig
-
-    base = PeftConfig.from_pretrained(source).base_model_name_or_path
-    if not base:
-        raise ModelError(f"The adapter {source} names no base model", "Set base_model_name_or_path in it")
-    beside = Path(source, base)
-    return str(beside) if beside.is_dir() else str(base)
-
-
-def _merge_adapter(model: Any, source: str) -> Any:
-    from peft import PeftModel
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # between peft's and transformers' releases
-        return PeftModel.from_pretrained(model, source).merge_and_unload()
 
 
 def _has_tokenizer(source: str) -> bool:

@@ -263,6 +263,15 @@ class LayerChoice(_Part):
         return sum(self.shares[int(site.rpartition(".")[2])] for site in self.sites) if self.shares else 1.0
 
 
+class AdapterSummary(_Part):
+    """Adapter in summary: the edit as PEFT reads it."""
+
+    rank: int
+    """Largest rank of a tensor's change."""
+    left_out: float
+    """‖·‖_F of what the adapter leaves out of the edit, over ‖ΔW‖_F."""
+
+
 class EditSummary(_Part):
     """Edit in summary: what was changed."""
 
@@ -275,6 +284,8 @@ class EditSummary(_Part):
     layers: tuple[LayerRow, ...]
     completeness: float
     """Sum of all attributions over the objective's real change when the sites are ablated; 1 is complete."""
+    adapter: AdapterSummary | None = None
+    """The adapter that was written; None where none was."""
 
 
 class Scope(_Part):

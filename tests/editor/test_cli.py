@@ -227,6 +227,7 @@ def test_erase_verify_and_revert_on_a_model_that_is_not_the_labs(here, capsys, m
     code, out, err = run(capsys, *erase(model, *more))
     report = json.loads((here / "out" / "report.json").read_text())
     assert report["exit_code"] == code, err
+    assert "PEFT adapter:" in out
     erased = {g["wording"]: g for g in report["groups"] if g["group"] == "erased"}
     assert erased["trained"]["before"]["greedy_facts"]["rate"] == 1.0
     assert erased["trained"]["after"]["greedy_facts"]["rate"] == 0.0

@@ -1,9 +1,13 @@
 """What is written is an ordinary checkpoint, the edit and nothing else changed."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from adapters_made import lora, save_adapter_of
+from peft import PeftModel
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -78,8 +82,6 @@ def test_tied_tensors_are_written_once_and_nothing_is_printed(loaded, tmp_path, 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
 def test_the_adapter_does_what_the_edit_does(loaded, checkpoint, tmp_path, family):
-    from peft import PeftModel
-
     source = loaded(family)
     _, edit = edit_for(source.model)
     edit = edit.scaled(0.02)  # small enough that float32 tells the two computations alike
@@ -91,6 +93,82 @@ def test_the_adapter_does_what_the_edit_does(loaded, checkpoint, tmp_path, famil
         theirs = adapted(**inputs).logits
         with edit.applied(source.model):
             torch.testing.assert_close(source.model(**inputs).logits, theirs, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("family", "targets", "rslora"),
+    [
+        ("llama", ["q_proj", "down_proj"], True),
+        ("llama", ["q_proj"], False),
+        ("gpt2", ["c_attn", "c_proj"], False),
+        ("gpt2", ["c_attn", "lm_head"], False),
+    ],
+    ids=["same-layers", "other-layers", "transposed", "of-the-tied-head"],
+)
+def test_the_adapter_of_an_adapter_does_what_both_do(checkpoint, tmp_path, family, targets, rslora):
+    base = checkpoint(family)
+    save_adapter_of(base, lora(target_modules=targets, use_rslora=rslora), tmp_path / "own")
+    source = load_model(str(tmp_path / "own"), device="cpu")
+    edit = edit_for(source.model)[1].scaled(0.02)
+    export_checkpoint(source, edit, tmp_path / "model")
+    written = AutoModelForCausalLM.from_pretrained(tmp_path / "model").eval()
+    is_whole = "lm_head" not in targets  # else the base has to be untied, and that no adapter says
+    assert bool(save_adapter(edit, source, tmp_path / "combined")) == is_whole
+    if not is_whole:
+        assert not (tmp_path / "combined").exists()
+        return
+    config = json.loads((tmp_path / "combined" / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == str(base)
+    adapted = PeftModel.from_pretrained(
+        AutoModelForCausalLM.from_pretrained(base), tmp_path / "combined"
+    ).eval()
+    again = load_model(str(tmp_path / "combined"), device="cpu").model
+    inputs = {"input_ids": torch.tensor([[0, 5, 6, 7]])}
+    with torch.no_grad():
+        expected = written(**inputs).logits
+        torch.testing.assert_close(adapted(**inputs).logits, expected, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(again(**inputs).logits, expected, rtol=1e-3, atol=1e-3)
+        own = load_model(str(tmp_path / "own"), device="cpu").model(**inputs).logits
+        assert (expected - own).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("settings", [{"use_dora": True}, {"modules_to_save": ["lm_head"]}, {"bias": "all"}])
+def test_no_adapter_is_written_of_an_adapter_that_is_no_plain_lora(checkpoint, tmp_path, settings):
+    save_adapter_of(checkpoint("qwen2"), lora(**settings), tmp_path / "own")
+    source = load_model(str(tmp_path / "own"), device="cpu")
+    assert not save_adapter(edit_for(source.model)[1], source, tmp_path / "combined")
+    assert not (tmp_path / "combined").exists()
+
+
+def test_the_checkpoint_of_an_adapter_holds_nothing_of_its_folder(checkpoint, tmp_path):
+    save_adapter_of(checkpoint("llama"), lora(modules_to_save=["embed_tokens"]), tmp_path / "own")
+    for name in ("config.json", "generation_config.json"):
+        shutil.copyfile(checkpoint("llama") / name, tmp_path / "own" / name)
+    source = load_model(str(tmp_path / "own"), device="cpu")
+    export_checkpoint(source, edit_for(source.model)[1], tmp_path / "model")
+    assert not list((tmp_path / "model").glob("adapter*"))
+    assert load_model(str(tmp_path / "model"), device="cpu").adapter is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_rounding_swallows_is_left_out_of_the_adapter(loaded, tmp_path, dtype):
+    source = loaded("llama", dtype)
+    name, edit = edit_for(source.model, rank=20)
+    u, s, v = torch.linalg.svd(edit.deltas[name].dense(), full_matrices=False)
+    values = torch.full_like(
+        s, 1e-3 if dtype == torch.bfloat16 else 2e-6
+    )  # of which float32 rounds nothing away
+    values[:2] = torch.tensor([1.0, 0.5])
+    delta = Delta.from_dense((u * values) @ v)
+    edit = Edit(deltas={name: delta}, method="test")
+    written = save_adapter(edit, source, tmp_path / "adapter")
+    if dtype == torch.float32:
+        assert written is None
+        return
+    assert written.rank == 2
+    exact = source.model.get_parameter(name) + delta.dense()
+    rounding = (exact.to(dtype).float() - exact).norm() / delta.dense().norm()
+    assert 0 < written.left_out <= rounding
 
 
 def test_full_rank_edits_make_no_adapter(loaded, tmp_path):

@@ -19,6 +19,7 @@ from editor.edits.edit import Delta, Edit, load_originals
 from editor.edits.export import export_checkpoint, revert_checkpoint
 from editor.model.digests import tensor_digests
 from editor.model.loading import load_model, quiet
+from editor.model.merging import MergedAdapter
 from policies.errors import EditError
 
 CONFIGS = configs(heads=2, groups=1)
@@ -194,7 +195,7 @@ def test_a_merged_adapter_is_saved_first(tmp_path):
     merged = load_model(str(folder), device="cpu")
     with torch.no_grad():
         merged.model.get_parameter("model.layers.0.mlp.up_proj.weight").mul_(1.5)
-    merged = replace(merged, is_merged=True)
+    merged = replace(merged, adapter=MergedAdapter(base=str(folder), factors=None))
     edit = edit_of(merged.model)
     originals = export_checkpoint(merged, edit, tmp_path / "out" / "model")
     edit.save(tmp_path / "out" / "edit", originals)
