@@ -11,9 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from editor.model.chat_template import check_chat_template
+from editor.model.checkpoint_files import check_links, check_no_gguf_alone, check_weight_files
+from editor.model.devices import check_device
+from editor.model.quantised import check_quantised, quantisation
+from editor.model.refusals import asks_for_code, needs_code, read_config, weights_refusal
+from editor.model.vocabulary import check_vocabulary
 from policies.errors import ModelError
-
-CAUSAL_SUFFIXES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +31,7 @@ class LoadedModel:
         stored_dtype: the dtype of the checkpoint on disk, in which an edited one is written.
         chat: whether wordings of a user are put to it in the tokenizer's chat template.
         system_prompt: the system prompt before every question of a chat; None for none.
+        trust_remote_code: whether Python code that comes with the model was allowed to run.
     """
 
     model: Any
@@ -35,6 +40,7 @@ class LoadedModel:
     stored_dtype: torch.dtype
     chat: bool = False
     system_prompt: str | None = None
+    trust_remote_code: bool = False
 
     @property
     def device(self) -> torch.device:
@@ -60,6 +66,8 @@ def load_model(
     dtype: str = "auto",
     chat: bool | None = None,
     system_prompt: str | None = None,
+    trust_remote_code: bool = False,
+    full_precision: bool = False,
 ) -> LoadedModel:
     """Load a checkpoint folder, a hub name or a PEFT adapter folder (merged) through accelerate.
 
@@ -67,41 +75,65 @@ def load_model(
         source: a path or a hub name.
         device: "auto" lets accelerate spread the model over the GPUs there are, and takes the CPU otherwise;
             or a torch device such as "cpu" or "cuda:0".
-        dtype: the dtype to compute in; "auto" is float32 on the CPU and the checkpoint's own on a GPU.
+        dtype: the dtype to compute in; "auto" is float32 on the CPU and the checkpoint's own on a GPU, and what
+            transformers chooses for a quantised checkpoint.
         chat: ask in the tokenizer's chat template; None asks so wherever there is one.
         system_prompt: the system prompt before every question of a chat.
+        trust_remote_code: whether Python code that comes with the model may run.
+        full_precision: whether quantised checkpoints are refused, as no edit can be written into one.
 
     Raises:
         ModelError: the folder is missing, empty or incomplete, the model is no causal language model, it has
-            no fast tokenizer, its weights hold NaN or infinite values, `dtype` is unknown, or a chat is asked for
-            without a chat template.
+            no fast tokenizer, its weights hold NaN or infinite values, `dtype` or `device` is unknown, or a chat is
+            asked for without a chat template.
     """
-    _check_folder(source)
-    adapter = Path(source, "adapter_config.json").is_file()
-    base = _adapter_base(source) if adapter else source
-    config = _load_config(base)
+    base, config = check_model(
+        source, device=device, trust_remote_code=trust_remote_code, full_precision=full_precision
+    )
+    tokenizer = _load_tokenizer(source if _has_tokenizer(source) else base, trust_remote_code)
+    chat = check_chat_template(tokenizer, source, chat=chat, system_prompt=system_prompt)
     stored = _stored_dtype(config)
     placement = _placement(device)
-    compute = _compute_dtype(dtype, placement, stored)
-    model = _load_weights(base, config, placement, compute)
-    if adapter:
+    compute = None if dtype == "auto" and quantisation(config) else _compute_dtype(dtype, placement, stored)
+    model = _load_weights(base, config, placement, compute, trust_remote_code)
+    if Path(source, "adapter_config.json").is_file():
         model = _merge_adapter(model, source)
     model.eval().requires_grad_(requires_grad=False)
     _check_finite(model, source)
-    tokenizer = _load_tokenizer(source if _has_tokenizer(source) else base)
-    has_template = bool(getattr(tokenizer, "chat_template", None))
-    if not has_template and (chat or system_prompt):
-        raise ModelError(
-            f"The tokenizer of {source} has no chat template", "Leave out --chat and --system-prompt"
-        )
+    check_vocabulary(model, tokenizer, source)
     return LoadedModel(
         model=model,
         tokenizer=tokenizer,
         source=source,
         stored_dtype=stored,
-        chat=has_template if chat is None else chat,
+        chat=chat,
         system_prompt=system_prompt,
+        trust_remote_code=trust_remote_code,
     )
+
+
+def check_model(
+    source: str, *, device: str = "auto", trust_remote_code: bool = False, full_precision: bool = False
+) -> tuple[str, Any]:
+    """Refuse what `load_model` would refuse, as far as that shows without reading weights.
+
+    Returns:
+        The folder or hub name of the weights, which is an adapter's base, and their configuration.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+    """
+    check_device(device)
+    _check_folder(source)
+    base = _adapter_base(source) if Path(source, "adapter_config.json").is_file() else source
+    if base != source:
+        _check_folder(base)
+    config = read_config(base, trust_remote_code=trust_remote_code)
+    with quiet():
+        check_quantised(config, base, placement=_placement(device), full_precision=full_precision)
+    if Path(base).is_dir():
+        check_weight_files(Path(base))
+    return base, config
 
 
 def stored_tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
@@ -153,6 +185,8 @@ def _digest(tensor: Tensor, dtype: torch.dtype) -> str:
 
 def _check_folder(source: str) -> None:
     path = Path(source)
+    if path.is_symlink() and not path.exists():
+        raise ModelError(f"{source} is a link to a folder that is not there", "Check the path")
     looks_local = path.is_absolute() or source.startswith((".", "~")) or source.count("/") > 1
     if not path.exists():
         if looks_local:
@@ -162,6 +196,8 @@ def _check_folder(source: str) -> None:
         raise ModelError(f"{source} is a file", "Name the checkpoint's folder, or a hub name")
     if not any(path.iterdir()):
         raise ModelError(f"The model folder {source} is empty", "Name a folder with config.json and weights")
+    check_links(path)
+    check_no_gguf_alone(path)
     if not (path / "config.json").is_file() and not (path / "adapter_config.json").is_file():
         raise ModelError(
             f"The folder {source} holds neither config.json nor adapter_config.json",
@@ -169,27 +205,9 @@ def _check_folder(source: str) -> None:
         )
 
 
-def _load_config(source: str) -> Any:
-    from transformers import AutoConfig
-
-    try:
-        config = AutoConfig.from_pretrained(source)
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(
-            f"The model {source} cannot be found or its config.json cannot be read ({type(error).__name__})",
-            "Check the name, the network for a hub name, and that its model_type is one transformers knows",
-        ) from None
-    architectures = getattr(config, "architectures", None) or []
-    if not any(name.endswith(CAUSAL_SUFFIXES) for name in architectures):
-        found = ", ".join(architectures) or "no architecture"
-        raise ModelError(
-            f"{source} is not a causal language model (its config.json names {found})",
-            "Name a model whose architecture ends in ForCausalLM or LMHeadModel",
-        )
-    return config
-
-
-def _load_weights(source: str, config: Any, placement: str, dtype: torch.dtype) -> Any:
+def _load_weights(
+    source: str, config: Any, placement: str, dtype: torch.dtype | None, trust_remote_code: bool
+) -> Any:
     from transformers import AutoModelForCausalLM
 
     try:
@@ -197,16 +215,14 @@ def _load_weights(source: str, config: Any, placement: str, dtype: torch.dtype) 
             model, info = AutoModelForCausalLM.from_pretrained(
                 source,
                 config=config,
-                dtype=dtype,
+                dtype=dtype or "auto",
                 device_map=placement,
                 output_loading_info=True,
+                trust_remote_code=trust_remote_code,
                 **attention(config),
             )
     except Exception as error:
-        raise ModelError(
-            f"The weights of {source} cannot be loaded ({type(error).__name__})",
-            "Check that the checkpoint is whole and fits into memory",
-        ) from error
+        raise weights_refusal(source, error) from error
     if info["missing_keys"] or info["mismatched_keys"]:
         missing = sorted(str(key) for key in (info["missing_keys"] or info["mismatched_keys"]))
         raise ModelError(
@@ -284,12 +300,14 @@ def _has_tokenizer(source: str) -> bool:
     return not Path(source).is_dir() or Path(source, "tokenizer_config.json").is_file()
 
 
-def _load_tokenizer(source: str) -> Any:
+def _load_tokenizer(source: str, trust_remote_code: bool) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
     except Exception as error:
+        if asks_for_code(error):
+            raise needs_code(source) from None
         raise ModelError(
             f"The tokenizer of {source} cannot be loaded ({type(error).__name__})",
             "Save the tokenizer into the model's folder",
@@ -305,7 +323,10 @@ def _load_tokenizer(source: str) -> Any:
 
 def _check_finite(model: nn.Module, source: str) -> None:
     for name, tensor in model.named_parameters():
-        if tensor.device.type != "meta" and not bool(torch.isfinite(tensor).all()):
+        if tensor.device.type == "meta" or not (tensor.is_floating_point() or tensor.is_complex()):
+            continue
+        # A float of one byte says only as another whether it is finite.
+        if not bool(torch.isfinite(tensor.float() if tensor.itemsize == 1 else tensor).all()):
             raise ModelError(
                 f"The weights of {source} hold NaN or infinite values in {name}", "Use an intact checkpoint"
             )
