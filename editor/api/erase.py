@@ -8,6 +8,7 @@ from editor.api.running import (
     as_path,
     close,
     describe_run,
+    load_original,
     open_output,
     read_case,
     read_site,
@@ -17,7 +18,6 @@ from editor.dictionary_supply import supply_dictionaries
 from editor.methods import METHODS
 from editor.methods.method import Method
 from editor.methods.shared.searching import with_settings
-from editor.model.loading import load_model
 from editor.pipeline import EraseOptions
 from editor.pipeline import erase as erase_case
 from editor.results.report import Report
@@ -32,7 +32,7 @@ def run_erase(request: EraseRequest) -> Report:
     with open_output(request) as output:
         assert output is not None  # an erasure's request names one
         with stages.stage("Loading the model"):
-            loaded = load_model(str(request.model), device=request.device)
+            loaded = load_original(request, request.model)
         case = read_case(request, judging.judged_by, stages)
         supply = None
         if options.method.needs_dictionary:

@@ -59,6 +59,7 @@ class CaseRequest(Request):
         case_key: File with the key of the labels, made if missing; None for one beside the output.
         device: `auto`, `cpu`, `cuda`, `cuda:1` ...
         seed: Seed of everything random; None for the policy's.
+        trust_remote_code: Whether Python code that comes with a model may run, where the model needs it.
     """
 
     corpus: str | Path | None = None
@@ -74,6 +75,7 @@ class CaseRequest(Request):
     case_key: str | Path | None = None
     device: str = "auto"
     seed: int | None = None
+    trust_remote_code: bool = False
 
     def __post_init__(self) -> None:
         if self.corpus is None and self.facts is None:
@@ -279,11 +281,13 @@ class RevertRequest(Request):
         erased: Output folder of an erasure.
         output: New folder for the checkpoint.
         overwrite: Whether a folder that exists is replaced.
+        trust_remote_code: Whether Python code that comes with the model may run, where the model needs it.
     """
 
     erased: str | Path = field(kw_only=False)
     output: str | Path | None = None
     overwrite: bool = False
+    trust_remote_code: bool = False
 
     def __post_init__(self) -> None:
         _need_output(self.output)

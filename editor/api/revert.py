@@ -26,5 +26,7 @@ def run_revert(request: RevertRequest) -> Reverted:
     """Put the original tensors back, check the digest and write the checkpoint."""
     assert request.output is not None  # its request names one
     with OutputFolder(request.output, overwrite=request.overwrite, versions=versions()) as output:
-        tensors = revert_checkpoint(Path(request.erased), output.path)
+        tensors = revert_checkpoint(
+            Path(request.erased), output.path, trust_remote_code=request.trust_remote_code
+        )
     return Reverted(tensors=tensors, checkpoint=Path(request.output))

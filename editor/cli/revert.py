@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from editor.cli.options import OVERWRITE
+from editor.cli.options import OVERWRITE, TRUST_REMOTE_CODE
 
 
 @click.command()
@@ -13,10 +13,12 @@ from editor.cli.options import OVERWRITE
     "--output", type=click.Path(path_type=Path), required=True, help="A new folder for the checkpoint."
 )
 @OVERWRITE
-def revert(erased: Path, output: Path, overwrite: bool) -> None:
+@TRUST_REMOTE_CODE
+def revert(erased: Path, output: Path, overwrite: bool, trust_remote_code: bool) -> None:
     """Write the checkpoint as it was before ERASED, an output folder of `erase`, and check it bit for bit."""
     from editor.api.requests import RevertRequest
     from editor.api.revert import run_revert
 
-    reverted = run_revert(RevertRequest(erased, output=output, overwrite=overwrite))
+    request = RevertRequest(erased, output=output, overwrite=overwrite, trust_remote_code=trust_remote_code)
+    reverted = run_revert(request)
     click.echo(f"{reverted.tensors} tensors put back; the digest equals the original's. Checkpoint: {output}")

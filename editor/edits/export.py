@@ -131,12 +131,13 @@ def _set_dtype(path: Path, dtype: torch.dtype) -> None:
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def revert_checkpoint(erased: Path, target: Path) -> int:
+def revert_checkpoint(erased: Path, target: Path, *, trust_remote_code: bool = False) -> int:
     """Write the checkpoint as it was before an edit, and return how many tensors were put back.
 
     Args:
         erased: an output folder of `erase` that still holds `edit/originals.safetensors`.
         target: the folder to write to.
+        trust_remote_code: whether Python code that comes with the model may run.
 
     Raises:
         EditError: the edit or its originals are missing, or the result's digest is not the original's.
@@ -144,7 +145,7 @@ def revert_checkpoint(erased: Path, target: Path) -> int:
     from editor.model.loading import load_model, model_digest, tensor_digests
 
     edit, originals = Edit.load(erased / "edit"), load_originals(erased / "edit")
-    loaded = load_model(str(erased / "model"), device="cpu")
+    loaded = load_model(str(erased / "model"), device="cpu", trust_remote_code=trust_remote_code)
     with torch.no_grad():
         for name in edit.deltas:
             loaded.model.get_parameter(name).copy_(originals[name])

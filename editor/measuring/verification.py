@@ -90,8 +90,12 @@ def _is_read_again(after: LoadedModel, checkpoint: Path) -> bool:
             if not torch.equal(tensor.to(mine.device, mine.dtype), mine):
                 return False
     except (KeyError, ModelError):
-        return _equal_tensors(after, load_model(str(checkpoint), device=str(after.device)))
-    return found == tied or _equal_tensors(after, load_model(str(checkpoint), device=str(after.device)))
+        return _equal_tensors(after, _again(after, checkpoint))
+    return found == tied or _equal_tensors(after, _again(after, checkpoint))
+
+
+def _again(after: LoadedModel, checkpoint: Path) -> LoadedModel:
+    return load_model(str(checkpoint), device=str(after.device), trust_remote_code=after.trust_remote_code)
 
 
 def _equal_tensors(first: LoadedModel, second: LoadedModel) -> bool:

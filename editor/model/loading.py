@@ -16,7 +16,7 @@ from editor.model.checkpoint_files import check_links, check_no_gguf_alone, chec
 from editor.model.devices import check_device
 from editor.model.quantised import check_quantised, quantisation
 from editor.model.refusals import asks_for_code, needs_code, read_config, weights_refusal
-from editor.model.vocabulary import check_vocabulary
+from editor.model.vocabulary import check_vocabulary, watch_vocabulary
 from policies.errors import ModelError
 
 
@@ -87,38 +87,62 @@ def load_model(
             no fast tokenizer, its weights hold NaN or infinite values, `dtype` or `device` is unknown, or a chat is
             asked for without a chat template.
     """
-    base, config = check_model(
-        source, device=device, trust_remote_code=trust_remote_code, full_precision=full_precision
+    checked = check_model(
+        source,
+        device=device,
+        chat=chat,
+        system_prompt=system_prompt,
+        trust_remote_code=trust_remote_code,
+        full_precision=full_precision,
     )
-    tokenizer = _load_tokenizer(source if _has_tokenizer(source) else base, trust_remote_code)
-    chat = check_chat_template(tokenizer, source, chat=chat, system_prompt=system_prompt)
+    config, tokenizer = checked.config, checked.tokenizer
     stored = _stored_dtype(config)
     placement = _placement(device)
     compute = None if dtype == "auto" and quantisation(config) else _compute_dtype(dtype, placement, stored)
-    model = _load_weights(base, config, placement, compute, trust_remote_code)
+    model = _load_weights(checked.base, config, placement, compute, trust_remote_code)
     if Path(source, "adapter_config.json").is_file():
         model = _merge_adapter(model, source)
     model.eval().requires_grad_(requires_grad=False)
     _check_finite(model, source)
-    check_vocabulary(model, tokenizer, source)
+    watch_vocabulary(model, tokenizer)
     return LoadedModel(
         model=model,
         tokenizer=tokenizer,
         source=source,
         stored_dtype=stored,
-        chat=chat,
+        chat=checked.chat,
         system_prompt=system_prompt,
         trust_remote_code=trust_remote_code,
     )
 
 
-def check_model(
-    source: str, *, device: str = "auto", trust_remote_code: bool = False, full_precision: bool = False
-) -> tuple[str, Any]:
-    """Refuse what `load_model` would refuse, as far as that shows without reading weights.
+@dataclass(frozen=True, kw_only=True)
+class CheckedModel:
+    """A model that can be loaded as far as that shows without its weights.
 
-    Returns:
-        The folder or hub name of the weights, which is an adapter's base, and their configuration.
+    Attributes:
+        base: folder or hub name of the weights: of an adapter its base.
+        config: their configuration.
+        tokenizer: the tokenizer.
+        chat: whether wordings of a user are put to it in the tokenizer's chat template.
+    """
+
+    base: str
+    config: Any
+    tokenizer: Any
+    chat: bool
+
+
+def check_model(
+    source: str,
+    *,
+    device: str = "auto",
+    chat: bool | None = None,
+    system_prompt: str | None = None,
+    trust_remote_code: bool = False,
+    full_precision: bool = False,
+) -> CheckedModel:
+    """Refuse what `load_model` would refuse of the same arguments, as far as that shows without reading weights.
 
     Raises:
         ModelError: the model cannot be loaded.
@@ -133,7 +157,10 @@ def check_model(
         check_quantised(config, base, placement=_placement(device), full_precision=full_precision)
     if Path(base).is_dir():
         check_weight_files(Path(base))
-    return base, config
+    tokenizer = _load_tokenizer(source if _has_tokenizer(source) else base, trust_remote_code)
+    check_vocabulary(tokenizer, int(config.get_text_config(decoder=True).vocab_size), source)
+    is_chat = check_chat_template(tokenizer, source, chat=chat, system_prompt=system_prompt)
+    return CheckedModel(base=base, config=config, tokenizer=tokenizer, chat=is_chat)
 
 
 def stored_tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:

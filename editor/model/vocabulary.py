@@ -8,37 +8,39 @@ import torch
 from policies.errors import ModelError
 
 
-def check_vocabulary(model: Any, tokenizer: Any, source: str) -> None:
+def check_vocabulary(tokenizer: Any, rows: int, source: str) -> None:
     """Refuse a tokenizer whose own vocabulary, or whose marks of every text, lie beyond the model's embedding.
 
-    Added tokens may lie beyond it, as no text that the model was trained on can have held them. A text of the run that
-    holds one is refused where it would be read. A padding token beyond it is given up for another.
+    Added tokens may lie beyond it: the model was trained on no text that holds one. A text of the run that does is
+    refused where it would be read (`watch_vocabulary`). A padding token beyond it is given up for another.
 
     Args:
-        model: the model; it is watched where there are such tokens.
-        tokenizer: its tokenizer.
+        tokenizer: the tokenizer.
+        rows: number of rows of the model's embedding.
         source: the path or hub name that the user gave.
 
     Raises:
         ModelError: tokens other than unused added ones lie beyond the embedding.
     """
-    rows = embedding_rows(model)
-    beyond = {index for index in tokenizer.get_vocab().values() if index >= rows}
+    beyond = _beyond(tokenizer, rows)
     if not beyond:
         return
-    added = set(tokenizer.added_tokens_decoder)
-    if beyond - added:
+    if beyond - set(tokenizer.added_tokens_decoder):
         raise ModelError(
-            f"The tokenizer of {source} has {len(beyond)} tokens beyond the {rows:,} rows of the model's embedding",
-            "Name the tokenizer that the model was trained with, or resize the model's embedding and train it",
+            f"The tokenizer of {source} has {len(beyond):,} tokens beyond the {rows:,} rows of the model's embedding",
+            "Take the tokenizer that the model was trained with, or resize the model's embedding to it and train it",
         )
-    if tokenizer.pad_token_id in beyond:
-        tokenizer.pad_token = tokenizer.eos_token or tokenizer.bos_token
-    if tokenizer.pad_token_id in beyond:
-        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(0)
+    for other in (tokenizer.eos_token, tokenizer.bos_token, tokenizer.convert_ids_to_tokens(0)):
+        if tokenizer.pad_token_id in beyond and other is not None:
+            tokenizer.pad_token = other
     refuse_beyond(tokenizer("a")["input_ids"], rows)
-    embedding = model.get_input_embeddings()
-    embedding.register_forward_pre_hook(lambda _, inputs: _refuse(inputs, rows))
+
+
+def watch_vocabulary(model: Any, tokenizer: Any) -> None:
+    """Let a model refuse tokens that it has no embedding of, where its tokenizer has such tokens."""
+    rows = embedding_rows(model)
+    if _beyond(tokenizer, rows):
+        model.get_input_embeddings().register_forward_pre_hook(lambda _, inputs: _refuse(inputs, rows))
 
 
 def embedding_rows(model: Any) -> int:
@@ -53,15 +55,19 @@ def refuse_beyond(ids: Iterable[int], rows: int) -> None:
         ModelError: there is one.
     """
     if any(index >= rows for index in ids):
-        raise _beyond(rows)
+        raise _beyond_error(rows)
 
 
 def _refuse(inputs: tuple[Any, ...], rows: int) -> None:
     if inputs and isinstance(inputs[0], torch.Tensor) and bool((inputs[0] >= rows).any()):
-        raise _beyond(rows)
+        raise _beyond_error(rows)
 
 
-def _beyond(rows: int) -> ModelError:
+def _beyond(tokenizer: Any, rows: int) -> set[int]:
+    return {index for index in tokenizer.get_vocab().values() if index >= rows}
+
+
+def _beyond_error(rows: int) -> ModelError:
     return ModelError(
         f"A text holds an added token of the tokenizer that lies beyond the {rows:,} rows of the model's embedding",
         "Resize the model's embedding to its tokenizer, or take the token out of the tokenizer, its chat template or "
