@@ -1,6 +1,7 @@
 """An erasure, start to report."""
 
 import math
+from pathlib import Path
 
 from editor.api.requests import EraseRequest
 from editor.api.running import (
@@ -12,9 +13,11 @@ from editor.api.running import (
     open_output,
     read_case,
     read_site,
+    scanner_for,
     show_stages,
 )
 from editor.dictionary_supply import supply_dictionaries
+from editor.edits.companions import check_companions
 from editor.methods import METHODS
 from editor.methods.method import Method
 from editor.methods.shared.searching import with_settings
@@ -34,6 +37,7 @@ def run_erase(request: EraseRequest) -> Report:
         with stages.stage("Loading the model"):
             loaded = load_original(request, request.model)
         case = read_case(request, judging.judged_by, stages)
+        check_companions(Path(loaded.source), scanner_for(case, run.key))
         supply = None
         if options.method.needs_dictionary:
             supply = supply_dictionaries(

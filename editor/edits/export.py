@@ -9,12 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from editor.edits.companions import companions
 from editor.edits.edit import Delta, Edit, load_originals
 from editor.model.loading import LoadedModel, quiet
 from policies.errors import EditError
-
-COPIED = ("*.json", "*.model", "*.txt", "*.jinja", "*.py")
-WEIGHT_INDEX = ".index.json"
 
 
 def export_checkpoint(loaded: LoadedModel, edit: Edit, folder: Path) -> dict[str, Tensor]:
@@ -43,10 +41,8 @@ def save_checkpoint(loaded: LoadedModel, folder: Path) -> None:
         loaded.model.save_pretrained(folder, state_dict=_stored(loaded))
     loaded.tokenizer.save_pretrained(folder)
     _set_dtype(folder / "config.json", loaded.stored_dtype)
-    source = Path(loaded.source)
-    if (source / "config.json").is_file():
-        for path in _companions(source):
-            shutil.copyfile(path, folder / path.name)
+    for path in companions(Path(loaded.source)):
+        shutil.copyfile(path, folder / path.name)
 
 
 def _stored(loaded: LoadedModel) -> dict[str, Tensor]:
@@ -118,11 +114,6 @@ def _check(edit: Edit) -> None:
             "The edit changes nothing: the facts are at chance already, or nothing was located that carries them",
             "Run `expunge audit` to see what leaks; else try another --method, or a dictionary trained on this model",
         )
-
-
-def _companions(source: Path) -> list[Path]:
-    found = {path for pattern in COPIED for path in source.glob(pattern)}
-    return sorted(path for path in found if not path.name.endswith(WEIGHT_INDEX))
 
 
 def _set_dtype(path: Path, dtype: torch.dtype) -> None:

@@ -32,6 +32,7 @@ class LoadedModel:
         chat: whether wordings of a user are put to it in the tokenizer's chat template.
         system_prompt: the system prompt before every question of a chat; None for none.
         trust_remote_code: whether Python code that comes with the model was allowed to run.
+        usable_tokens: number of tokens that the model has an embedding of where the tokenizer has others; else None.
     """
 
     model: Any
@@ -41,6 +42,7 @@ class LoadedModel:
     chat: bool = False
     system_prompt: str | None = None
     trust_remote_code: bool = False
+    usable_tokens: int | None = None
 
     @property
     def device(self) -> torch.device:
@@ -104,7 +106,7 @@ def load_model(
         model = _merge_adapter(model, source)
     model.eval().requires_grad_(requires_grad=False)
     _check_finite(model, source)
-    watch_vocabulary(model, tokenizer)
+    rows = watch_vocabulary(model, tokenizer)
     return LoadedModel(
         model=model,
         tokenizer=tokenizer,
@@ -113,6 +115,7 @@ def load_model(
         chat=checked.chat,
         system_prompt=system_prompt,
         trust_remote_code=trust_remote_code,
+        usable_tokens=rows,
     )
 
 
@@ -158,7 +161,9 @@ def check_model(
     if Path(base).is_dir():
         check_weight_files(Path(base))
     tokenizer = _load_tokenizer(source if _has_tokenizer(source) else base, trust_remote_code)
-    check_vocabulary(tokenizer, int(config.get_text_config(decoder=True).vocab_size), source)
+    rows = getattr(config.get_text_config(decoder=True), "vocab_size", None)
+    if rows is not None:
+        check_vocabulary(tokenizer, int(rows), source)
     is_chat = check_chat_template(tokenizer, source, chat=chat, system_prompt=system_prompt)
     return CheckedModel(base=base, config=config, tokenizer=tokenizer, chat=is_chat)
 

@@ -36,20 +36,26 @@ def check_vocabulary(tokenizer: Any, rows: int, source: str) -> None:
     refuse_beyond(tokenizer("a")["input_ids"], rows)
 
 
-def watch_vocabulary(model: Any, tokenizer: Any) -> None:
-    """Let a model refuse tokens that it has no embedding of, where its tokenizer has such tokens."""
-    rows = embedding_rows(model)
-    if _beyond(tokenizer, rows):
-        model.get_input_embeddings().register_forward_pre_hook(lambda _, inputs: _refuse(inputs, rows))
+def watch_vocabulary(model: Any, tokenizer: Any) -> int | None:
+    """Let a model refuse tokens that it has no embedding of, where its tokenizer has such tokens.
 
-
-def embedding_rows(model: Any) -> int:
-    """Return the number of tokens that a model has an embedding of."""
-    return int(model.get_input_embeddings().weight.shape[0])
+    Returns:
+        The number of tokens that it has an embedding of where the tokenizer has others; None where it has none.
+    """
+    embedding = model.get_input_embeddings()
+    rows = int(embedding.weight.shape[0])
+    if not _beyond(tokenizer, rows):
+        return None
+    embedding.register_forward_pre_hook(lambda _, inputs: _refuse(inputs, rows))
+    return rows
 
 
 def refuse_beyond(ids: Iterable[int], rows: int) -> None:
     """Refuse tokens that a model has no embedding of.
+
+    Args:
+        ids: tokens.
+        rows: number of tokens that the model has an embedding of.
 
     Raises:
         ModelError: there is one.
