@@ -41,7 +41,9 @@ def test_a_template_that_is_not_jinja(template):
     assert not check(template, chat=False)[1]
 
 
-@pytest.mark.parametrize("template", ["{{ raise_exception('no') }}", "{{ messages[3].content }}", "{{ nothing() }}"])
+@pytest.mark.parametrize(
+    "template", ["{{ raise_exception('no') }}", "{{ messages[3].content }}", "{{ nothing() }}"]
+)
 def test_a_template_that_refuses_a_question(template):
     with pytest.raises(ModelError, match="refuses a mere question"):
         check(template)

@@ -1,4 +1,4 @@
-"""The files of a checkpoint folder: each that is missing, cut short or of another kind is named before weights are read."""
+"""The files of a checkpoint: what is missing, cut short or of another kind is named before weights are read."""
 
 import json
 import shutil
@@ -40,7 +40,9 @@ def refusal(folder):
 def test_whole_checkpoints_are_loaded(folder, sharded):
     inputs = {"input_ids": torch.tensor([[0, 5, 6, 7]])}
     with torch.no_grad():
-        one, several = (load_model(str(path), device="cpu").model(**inputs).logits for path in (folder, sharded))
+        one, several = (
+            load_model(str(path), device="cpu").model(**inputs).logits for path in (folder, sharded)
+        )
     assert torch.equal(one, several)
 
 
@@ -123,7 +125,8 @@ def test_weights_of_another_kind(folder, name, kind):
 
 
 @pytest.mark.parametrize(
-    "name", ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"]
+    "name",
+    ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"],
 )
 def test_a_link_to_nothing_where_the_file_is_read(folder, name):
     assert name in READ
