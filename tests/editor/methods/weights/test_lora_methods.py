@@ -4,6 +4,7 @@ from copy import deepcopy
 
 import pytest
 import torch
+from people import people_problem
 from problems import make_problem
 from tokenizing import VOCABULARY, make_tokenizer
 from transformers import AutoModelForCausalLM, MixtralConfig, OlmoeConfig, PhimoeConfig, Qwen2MoeConfig
@@ -104,7 +105,7 @@ def test_of_a_mixture_of_experts_experts_and_router_stay(family, method):
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(deepcopy(EXPERTS[family])).eval().requires_grad_(False)
     loaded = LoadedModel(model=model, tokenizer=make_tokenizer(), source=family, stored_dtype=torch.float32)
-    problem = make_problem(loaded).changed(dictionaries={})
+    problem = people_problem(loaded)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     edit = method.fit(problem)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
