@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from editor.model.chat_template import check_chat_template
 from editor.model.checkpoint_files import check_links, check_no_gguf_alone, check_weight_files
 from editor.model.devices import check_device
-from editor.model.quantised import check_quantised, quantisation
+from editor.model.quantised import check_quantised, quantisation, without_missing_kernels
 from editor.model.refusals import asks_for_code, needs_code, read_config, weights_refusal
 from editor.model.vocabulary import check_vocabulary, watch_vocabulary
 from policies.errors import ModelError
@@ -100,6 +100,7 @@ def load_model(
     config, tokenizer = checked.config, checked.tokenizer
     stored = _stored_dtype(config)
     placement = _placement(device)
+    without_missing_kernels(config, placement)
     compute = None if dtype == "auto" and quantisation(config) else _compute_dtype(dtype, placement, stored)
     model = _load_weights(checked.base, config, placement, compute, trust_remote_code)
     if Path(source, "adapter_config.json").is_file():

@@ -88,6 +88,20 @@ def check_quantised(config: Any, source: str, *, placement: str, full_precision:
     _check_loadable(said, method, source, placement)
 
 
+def without_missing_kernels(config: Any, placement: str) -> None:
+    """Have an FP8 checkpoint read as bfloat16 on a GPU that lacks the package that multiplies in FP8.
+
+    transformers does so by itself where there is no GPU, and fails at the first text where there is one. The weights
+    are the same.
+    """
+    for part in (config, config.get_text_config(decoder=True)):
+        said = getattr(part, "quantization_config", None)
+        if isinstance(said, dict) and _method(said) in ("fp8", "mxfp8"):
+            said["dequantize"] = said.get("dequantize") or (
+                placement != "cpu" and not _is_installed("kernels")
+            )
+
+
 def _method(said: dict[str, Any]) -> str:
     if said.get("load_in_4bit") or said.get("load_in_8bit"):
         return "bitsandbytes"

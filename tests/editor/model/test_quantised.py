@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from family_models import configs
 from quantised_checkpoints import FP8, quantise_fp8, says_quantised
 
 from editor.model.loading import check_model, load_model
+from editor.model.quantised import without_missing_kernels
 from policies.errors import ModelError
 
 NOT_INSTALLED = {
@@ -71,3 +73,24 @@ def test_fp8_is_loaded_in_the_dtype_that_transformers_chooses(checkpoint, tmp_pa
         said, expected = (model(**inputs).logits.float() for model in (quantised, whole))
     assert quantised.dtype == torch.bfloat16
     assert torch.corrcoef(torch.stack([said.flatten(), expected.flatten()]))[0, 1] > 0.95
+
+
+@pytest.mark.parametrize(
+    ("placement", "installed", "dequantized"),
+    [("cuda", False, True), ("cuda", True, False), ("auto", False, True), ("cpu", False, False)],
+)
+def test_fp8_on_a_gpu_without_its_kernels_is_read_as_bfloat16(monkeypatch, placement, installed, dequantized):
+    monkeypatch.setattr("editor.model.quantised.find_spec", lambda _: object() if installed else None)
+    config = configs(heads=2, groups=1)["llama"]
+    config.quantization_config = dict(FP8)
+    without_missing_kernels(config, placement)
+    assert config.quantization_config["dequantize"] is dequantized
+    config.quantization_config = {"quant_method": "gptq"}
+    without_missing_kernels(config, placement)
+    assert config.quantization_config == {"quant_method": "gptq"}
+
+
+def test_transformers_dequantizes_fp8_where_it_is_told_to():
+    from transformers.quantizers.auto import AutoQuantizationConfig
+
+    assert AutoQuantizationConfig.from_dict(FP8 | {"dequantize": True}).dequantize
