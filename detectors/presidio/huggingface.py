@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +29,13 @@ _LABELS = {
 
 @contextmanager
 def _nobody_asked() -> Iterator[None]:
-    """Have transformers refuse code that comes with a model, where it would ask on the terminal whether to run it."""
-    from transformers import dynamic_module_utils
-
-    kept = dynamic_module_utils.TIME_OUT_REMOTE_CODE
-    dynamic_module_utils.TIME_OUT_REMOTE_CODE = 0
+    """Have code that comes with a model refused, where transformers would ask on the terminal whether to run it."""
+    pipeline = huggingface_ner_recognizer.hf_pipeline
+    huggingface_ner_recognizer.hf_pipeline = partial(pipeline, trust_remote_code=False)
     try:
         yield
     finally:
-        dynamic_module_utils.TIME_OUT_REMOTE_CODE = kept
+        huggingface_ner_recognizer.hf_pipeline = pipeline
 
 
 class LocalHuggingFaceRecognizer(huggingface_ner_recognizer.HuggingFaceNerRecognizer):  # type: ignore[misc]

@@ -1,14 +1,13 @@
 """What a command says in the end: a table, a sentence, and where things lie."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from editor.report import closing_sentence, closing_table
-from editor.results.report import Report, Scope
-
-LINES_SHOWN = 10
+from editor.results.report import Report
 
 
 def show_report(report: Report, output: Path) -> None:
@@ -16,7 +15,7 @@ def show_report(report: Report, output: Path) -> None:
     console = Console()
     console.print(closing_table(report))
     console.print(closing_sentence(report))
-    show_not_found(report.scope)
+    show_not_found(report.scope.not_found)
     console.print(f"Report: {shown(output / 'report.html')}", soft_wrap=True)
     if report.kind == "erase":
         console.print(f"Checkpoint: {shown(output / 'model')}", soft_wrap=True)
@@ -26,15 +25,13 @@ def show_report(report: Report, output: Path) -> None:
         )
 
 
-def show_not_found(scope: Scope) -> None:
+def show_not_found(lines: Sequence[str]) -> None:
     """Say what was asked for and not found; nothing where everything was."""
-    console = Console()
-    if scope.not_found:
+    console = Console(highlight=False)
+    if lines:
         console.print("Asked for and not found:", style="yellow")
-    for line in scope.not_found[:LINES_SHOWN]:
-        console.print(f"  {line}", soft_wrap=True, markup=False, highlight=False)
-    if len(scope.not_found) > LINES_SHOWN:
-        console.print(f"  and {len(scope.not_found) - LINES_SHOWN} more, in the report")
+    for line in lines:
+        console.print(f"  {line}", soft_wrap=True, markup=False)
 
 
 def shown(path: Path) -> str:

@@ -88,7 +88,7 @@ def compare(ctx: click.Context, /, model: str, **options: Any) -> None:
     console = Console()
     console.print(comparison_table(comparison))
     console.print(comparison.verdict, soft_wrap=True)
-    show_not_found(comparison.scope)
+    show_not_found(comparison.scope.not_found)
     console.print(f"Report: {shown(options['output'] / 'comparison.html')}", soft_wrap=True)
     ctx.exit(ExitCode.INCOMPLETE if comparison.scope.skipped else ExitCode.MET)
 

@@ -59,7 +59,7 @@ def locate(ctx: click.Context, /, model: str, **options: Any) -> None:
 
     located = run_locate(build(LocateRequest, model, options))
     _print(located)
-    show_not_found(located.scope)
+    show_not_found(located.scope.not_found)
     click.echo(f"Scores and figures: {options['output']}")
     for line in _skipped(located.scope):
         click.echo(line)
