@@ -7,7 +7,7 @@ from detectors.corpus import Corpus, Document, read_corpus
 from detectors.extract import DetectionResult, detect_facts
 from detectors.fact import NOBODY, PREFIX_CHARACTERS, Fact, Source, Span, read_facts, write_facts
 from detectors.people import Mention, Register
-from detectors.scope import facts_in_scope
+from detectors.scope import check_types, facts_in_scope
 from detectors.unlinked import attribute_unlinked
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Source",
     "Span",
     "attribute_unlinked",
+    "check_types",
     "detect_facts",
     "facts_in_scope",
     "read_corpus",

@@ -35,12 +35,21 @@ def facts_in_scope(
             f"of the {len(request.subjects)} in request {request.case}",
             "Check the spelling of the name, or add the form that the corpus uses as an alias",
         )
+    check_types(request, policy)
+    names = {subject.name for subject in request.subjects}
+    types = set(request.entity_types or policy.entities)
+    return tuple(fact for fact in result.facts if fact.subject in names and fact.entity_type in types)
+
+
+def check_types(request: ErasureRequest, policy: Policy) -> None:
+    """Refuse a request for entity types that the policy does not look for.
+
+    Raises:
+        PolicyError: it asks for one.
+    """
     uncovered = sorted(set(request.entity_types or ()) - set(policy.entities))
     if uncovered:
         raise PolicyError(
             f"Request {request.case} asks for {', '.join(uncovered)}, not covered by policy {policy.name}",
             "Add the entity type to the policy, or remove it from the request",
         )
-    names = {subject.name for subject in request.subjects}
-    types = set(request.entity_types or policy.entities)
-    return tuple(fact for fact in result.facts if fact.subject in names and fact.entity_type in types)

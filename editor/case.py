@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from detectors import Document, Fact, attribute_unlinked, read_corpus, read_facts
+from detectors import Document, Fact, attribute_unlinked, check_types, read_corpus, read_facts
 from editor.progress import Silent, Stages
 from editor.questions.probes import Probe, WrittenProbe, build_probes, read_probes
+from editor.questions.requested import NamesSeen, not_found
 from editor.results.report import Scope
 from policies import ErasureRequest, Policy
 from policies.errors import CorpusError
@@ -108,8 +109,11 @@ def open_case(
 
     Raises:
         CorpusError: a file cannot be read, or nothing personal was found in it.
+        PolicyError: the request asks for an entity type that the policy does not cover.
         SubjectError: a requested subject is not in the corpus.
     """
+    if request is not None and files.facts is None:
+        check_types(request, policy)
     stages = stages or Silent()
     written: Sequence[WrittenProbe] = read_probes(files.probes) if files.probes else ()
     measured = _measured_quality(files.quality, policy)
@@ -138,7 +142,9 @@ def open_case(
     documents = tuple(retained.documents())
     probes = build_probes(facts, policy, request, written, documents, seed=seed)
     name = request.case if request else "everybody"
-    scope = _scope(files, facts, probes, retained.seen, [*coverage, *measured], skipped)
+    missing = [*retained.names_seen.missing()] if files.corpus is not None else []
+    missing += not_found(request, policy, facts, written)
+    scope = _scope(files, facts, probes, retained.seen, [*coverage, *measured], skipped, missing)
     return Case(
         name=name,
         policy=policy,
@@ -208,6 +214,7 @@ def _scope(
     documents: int,
     coverage: Iterable[str],
     skipped: Iterable[tuple[str, str]],
+    missing: Iterable[str],
 ) -> Scope:
     erased = {probe.target for probe in probes if probe.is_erased}
     named = files.corpus or files.facts
@@ -220,6 +227,7 @@ def _scope(
         facts_in_scope=len(erased),
         coverage=tuple(coverage),
         skipped=tuple(f"{place}: {reason}" for place, reason in _without_names(skipped, facts)),
+        not_found=tuple(missing),
     )
 
 
@@ -246,6 +254,7 @@ class _RetainedSample:
 
     def __init__(self, request: ErasureRequest | None, seed: int) -> None:
         self.names = [n for s in request.subjects for n in (s.name, *s.aliases)] if request else []
+        self.names_seen = NamesSeen(request)
         self.seed = seed
         self.seen = 0
         self.skipped: list[tuple[str, str]] = []
@@ -258,6 +267,7 @@ class _RetainedSample:
             self.skipped.append((document.place or f"document {self.seen}", "; ".join(document.problems)))
         if not document.text:
             return
+        self.names_seen.look(document)
         named = any(name in document.text for name in self.names)
         item = (1.0 if named else -self._draw(document.id), -self.seen, document)
         if len(self.heap) < RETAINED_DOCUMENTS:

@@ -203,7 +203,7 @@ def verify(
     """Measure a written checkpoint, read back from disk in a fresh model, against the original."""
     loaded, data = before.loaded, before.data
     device = str(loaded.device)
-    after = load_model(str(checkpoint), device=device)
+    after = load_model(str(checkpoint), device=device, trust_remote_code=loaded.trust_remote_code)
     scored = score_case(case, after, before.scored.probes, stages, "Verifying the checkpoint read back")
     said = answer_freely(case, after, data.measured, stages)
     scored = with_free_answers(scored, after, said, said, case.policy.decoding)

@@ -1,6 +1,9 @@
 """Named entities from a Hugging Face token classification model. Importing this module imports transformers."""
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,17 @@ _LABELS = {
     "NORP": "NRP",
     "NRP": "NRP",
 }
+
+
+@contextmanager
+def _nobody_asked() -> Iterator[None]:
+    """Have code that comes with a model refused, where transformers would ask on the terminal whether to run it."""
+    pipeline = huggingface_ner_recognizer.hf_pipeline
+    huggingface_ner_recognizer.hf_pipeline = partial(pipeline, trust_remote_code=False)
+    try:
+        yield
+    finally:
+        huggingface_ner_recognizer.hf_pipeline = pipeline
 
 
 class LocalHuggingFaceRecognizer(huggingface_ner_recognizer.HuggingFaceNerRecognizer):  # type: ignore[misc]
@@ -52,8 +66,14 @@ class LocalHuggingFaceRecognizer(huggingface_ner_recognizer.HuggingFaceNerRecogn
                 label_mapping=_LABELS,
                 device="cpu",
             )
-            self.load()
+            with _nobody_asked():
+                self.load()
         except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
+            if "trust_remote_code" in str(error):
+                raise PolicyError(
+                    f"`ner`: {folder} needs Python code that comes with it, and such code is not run",
+                    "Give a checkpoint of a model type that transformers has",
+                ) from None
             raise PolicyError(
                 f"`ner`: {folder} cannot be loaded for token classification ({type(error).__name__})",
                 "Give a checkpoint with a token classification head and its tokenizer",

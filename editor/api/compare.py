@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from editor.api.requests import CompareRequest
 from editor.api.running import (
     as_path,
+    load_original,
     open_output,
     read_case,
     read_key,
@@ -21,7 +22,6 @@ from editor.api.running import (
 from editor.artefacts.output import OutputFolder
 from editor.comparing.compare import CompareOptions, compare
 from editor.methods import METHODS
-from editor.model.loading import load_model
 from editor.report.comparison import render_comparison
 from editor.report.figures.comparing import comparison_figures
 from editor.report.figures.style import save_figure
@@ -37,7 +37,7 @@ def run_compare(request: CompareRequest) -> Comparison:
         if output is not None:
             output.inputs = {"model": str(request.model), "policy": policy.digest}
         with stages.stage("Loading the model"):
-            loaded = load_model(str(request.model), device=request.device)
+            loaded = load_original(request, request.model)
         case = read_case(request, policy, stages)
         command = request.command or request.call_text("compare")
         comparison, costs = compare(

@@ -8,6 +8,7 @@ from detectors import DetectionResult, Fact, detect_facts, facts_in_scope, read_
 from detectors.parts import Part, Search
 from editor.api.requests import DetectRequest
 from editor.api.running import read_policy, read_request, show_stages
+from editor.questions.requested import not_found
 from policies.errors import OutputError, RequestError
 
 
@@ -19,11 +20,13 @@ class Detected:
         facts: Facts in scope; their secrets are masked in every repr.
         everybody: Whether everybody's facts are in scope.
         result: All that was found, with the coverage and what was not wholly scanned.
+        not_found: What the request asks for and was not found, in sentences.
     """
 
     facts: tuple[Fact, ...] = field(repr=False)
     everybody: bool
     result: DetectionResult = field(repr=False)
+    not_found: tuple[str, ...] = ()
 
     @property
     def unlinked(self) -> tuple[Fact, ...]:
@@ -66,7 +69,12 @@ def run_detect(request: DetectRequest) -> Detected:
             result = detect_facts(
                 documents, policy, whom, processes=request.processes, on_document=lambda: advance(1)
             )
-    detected = Detected(facts=facts_in_scope(result, whom, policy), everybody=whom is None, result=result)
+    detected = Detected(
+        facts=facts_in_scope(result, whom, policy),
+        everybody=whom is None,
+        result=result,
+        not_found=tuple(not_found(whom, policy, result.facts, ())),
+    )
     if output is not None:
         check_file(output, overwrite=request.overwrite)
         write_facts(output, (*detected.facts, *detected.unlinked))

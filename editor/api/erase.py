@@ -1,6 +1,7 @@
 """An erasure, start to report."""
 
 import math
+from pathlib import Path
 
 from editor.api.requests import EraseRequest
 from editor.api.running import (
@@ -8,16 +9,18 @@ from editor.api.running import (
     as_path,
     close,
     describe_run,
+    load_original,
     open_output,
     read_case,
     read_site,
+    scanner_for,
     show_stages,
 )
 from editor.dictionary_supply import supply_dictionaries
+from editor.edits.companions import check_companions
 from editor.methods import METHODS
 from editor.methods.method import Method
 from editor.methods.shared.searching import with_settings
-from editor.model.loading import load_model
 from editor.pipeline import EraseOptions
 from editor.pipeline import erase as erase_case
 from editor.results.report import Report
@@ -32,8 +35,9 @@ def run_erase(request: EraseRequest) -> Report:
     with open_output(request) as output:
         assert output is not None  # an erasure's request names one
         with stages.stage("Loading the model"):
-            loaded = load_model(str(request.model), device=request.device)
+            loaded = load_original(request, request.model)
         case = read_case(request, judging.judged_by, stages)
+        check_companions(Path(loaded.source), scanner_for(case, run.key))
         supply = None
         if options.method.needs_dictionary:
             supply = supply_dictionaries(

@@ -6,12 +6,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from editor.api.requests import LocateRequest
-from editor.api.running import as_path, open_output, read_case, read_policy, read_site, show_stages
+from editor.api.running import (
+    as_path,
+    load_original,
+    open_output,
+    read_case,
+    read_policy,
+    read_site,
+    show_stages,
+)
 from editor.artefacts.output import OutputFolder
 from editor.dictionary_supply import NO_DICTIONARIES, supply_dictionaries
 from editor.locate import Located, locate_facts, write_located
 from editor.locators import LOCATORS
-from editor.model.loading import load_model
 from policies.errors import RequestError
 
 
@@ -27,7 +34,7 @@ def run_locate(request: LocateRequest) -> Located:
     policy, site, stages = read_policy(request.policy), read_site(request.site), show_stages(request)
     with open_output(request) as output, _folder(output) as folder:
         with stages.stage("Loading the model"):
-            loaded = load_model(str(request.model), device=request.device)
+            loaded = load_original(request, request.model)
         case = read_case(request, policy, stages)
         supply = NO_DICTIONARIES
         if entry.needs_dictionary:

@@ -59,6 +59,7 @@ class CaseRequest(Request):
         case_key: File with the key of the labels, made if missing; None for one beside the output.
         device: `auto`, `cpu`, `cuda`, `cuda:1` ...
         seed: Seed of everything random; None for the policy's.
+        trust_remote_code: Whether Python code that comes with a model may run, where the model needs it.
     """
 
     corpus: str | Path | None = None
@@ -74,6 +75,7 @@ class CaseRequest(Request):
     case_key: str | Path | None = None
     device: str = "auto"
     seed: int | None = None
+    trust_remote_code: bool = False
 
     def __post_init__(self) -> None:
         if self.corpus is None and self.facts is None:

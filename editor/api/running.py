@@ -16,6 +16,7 @@ from editor.artefacts.scanner import SecretScanner
 from editor.case import Case, CaseFiles, open_case
 from editor.measuring.gate import FailOn
 from editor.measuring.summaries import versions
+from editor.model.loading import LoadedModel, load_model
 from editor.pipeline import RunInfo
 from editor.progress import Stages
 from editor.report.write import write_report
@@ -113,6 +114,20 @@ def read_case(request: CaseRequest, policy: Policy, stages: Stages) -> Case:
     whom = read_request(request.request, tuple(request.subjects))
     seed = policy.seed if request.seed is None else request.seed
     return open_case(files, policy, whom, seed=seed, processes=request.processes, stages=stages)
+
+
+def load_original(request: CaseRequest, source: str | Path) -> LoadedModel:
+    """Load a model whose weights are to be looked into or edited: no quantised one.
+
+    Raises:
+        ModelError: it cannot be loaded, or is quantised.
+    """
+    return load_model(
+        str(source),
+        device=request.device,
+        trust_remote_code=request.trust_remote_code,
+        full_precision=True,
+    )
 
 
 @contextmanager

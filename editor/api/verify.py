@@ -3,9 +3,17 @@
 from pathlib import Path
 
 from editor.api.requests import VerifyRequest
-from editor.api.running import Judging, close, describe_run, open_output, read_case, show_stages
+from editor.api.running import (
+    Judging,
+    close,
+    describe_run,
+    load_original,
+    open_output,
+    read_case,
+    show_stages,
+)
 from editor.edits.edit import Edit
-from editor.model.loading import load_model
+from editor.model.loading import check_model
 from editor.pipeline import measure_original
 from editor.pipeline import verify as verify_case
 from editor.results.report import Report
@@ -15,11 +23,17 @@ def run_verify(request: VerifyRequest) -> Report:
     """Measure the edited checkpoint against the original, and write the report where there is a folder for it."""
     judging, stages = Judging.of(request), show_stages(request)
     run, edited = describe_run(request, "verify"), Path(request.edited)
+    checkpoint = edited / "model" if (edited / "model").is_dir() else edited
     with open_output(request) as output:
+        check_model(
+            str(checkpoint),
+            device=request.device,
+            trust_remote_code=request.trust_remote_code,
+            full_precision=True,
+        )
         with stages.stage("Loading the original model"):
-            loaded = load_model(str(request.against), device=request.device)
+            loaded = load_original(request, request.against)
         case = read_case(request, judging.judged_by, stages)
-        checkpoint = edited / "model" if (edited / "model").is_dir() else edited
         edit = Edit.load(edited / "edit") if (edited / "edit" / "edit.json").is_file() else None
         before = measure_original(case, loaded, stages)
         report = judging.judge(verify_case(case, before, checkpoint, edit, run, stages), case)

@@ -86,6 +86,10 @@ class SecretScanner:
                 return label
         return None
 
+    def find_in(self, path: Path) -> str | None:
+        """Return the label of a secret that a file discloses, None where it discloses none."""
+        return next(filter(None, map(self.find, self._pieces(path))), None)
+
     def check(self, artefact: Path | str, name: str | None = None) -> None:
         """Refuse an artefact that discloses a secret.
 
@@ -98,7 +102,7 @@ class SecretScanner:
         """
         if isinstance(artefact, Path):
             name = name or artefact.name
-            label = next(filter(None, map(self.find, self._pieces(artefact))), None)
+            label = self.find_in(artefact)
         else:
             label = self.find(artefact)
         if label is not None:

@@ -1,6 +1,7 @@
 """What a command says in the end: a table, a sentence, and where things lie."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -14,6 +15,7 @@ def show_report(report: Report, output: Path) -> None:
     console = Console()
     console.print(closing_table(report))
     console.print(closing_sentence(report))
+    show_not_found(report.scope.not_found)
     console.print(f"Report: {shown(output / 'report.html')}", soft_wrap=True)
     if report.kind == "erase":
         console.print(f"Checkpoint: {shown(output / 'model')}", soft_wrap=True)
@@ -30,6 +32,15 @@ def _adapter(report: Report, output: Path) -> str:
     if not written:
         return "none, as the change is of no low rank, or MODEL is an adapter and no plain LoRA"
     return f"{shown(output / 'edit' / 'adapter')} (rank {written.rank}, {written.left_out:.2g} of the change left out)"
+
+
+def show_not_found(lines: Sequence[str]) -> None:
+    """Say what was asked for and not found; nothing where everything was."""
+    console = Console(highlight=False)
+    if lines:
+        console.print("Asked for and not found:", style="yellow")
+    for line in lines:
+        console.print(f"  {line}", soft_wrap=True, markup=False)
 
 
 def shown(path: Path) -> str:

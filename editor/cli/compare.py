@@ -78,7 +78,7 @@ def compare(ctx: click.Context, /, model: str, **options: Any) -> None:
 
     from editor.api.compare import run_compare
     from editor.api.requests import CompareRequest
-    from editor.cli.closing import shown
+    from editor.cli.closing import show_not_found, shown
     from editor.report.comparison import comparison_table
     from policies.errors import ExitCode
 
@@ -88,6 +88,7 @@ def compare(ctx: click.Context, /, model: str, **options: Any) -> None:
     console = Console()
     console.print(comparison_table(comparison))
     console.print(comparison.verdict, soft_wrap=True)
+    show_not_found(comparison.scope.not_found)
     console.print(f"Report: {shown(options['output'] / 'comparison.html')}", soft_wrap=True)
     ctx.exit(ExitCode.INCOMPLETE if comparison.scope.skipped else ExitCode.MET)
 

@@ -127,6 +127,8 @@ def _show(detected: "Detected", output: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from editor.cli.closing import show_not_found
+
     result, facts = detected.result, detected.facts
     console = Console(highlight=False)
     table = Table("Entity type", title="Personal facts")
@@ -154,6 +156,7 @@ def _show(detected: "Detected", output: Path) -> None:
         console.print(
             "No fact was found: check the policy, and that the corpus or the request names the people."
         )
+    show_not_found(detected.not_found)
     console.print(f"Facts: {output} (personal data; readable by you alone)", markup=False, soft_wrap=True)
 
 

@@ -55,9 +55,11 @@ def locate(ctx: click.Context, /, model: str, **options: Any) -> None:
     """
     from editor.api.locate import run_locate
     from editor.api.requests import LocateRequest
+    from editor.cli.closing import show_not_found
 
     located = run_locate(build(LocateRequest, model, options))
     _print(located)
+    show_not_found(located.scope.not_found)
     click.echo(f"Scores and figures: {options['output']}")
     for line in _skipped(located.scope):
         click.echo(line)

@@ -13,6 +13,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 R = TypeVar("R")
 
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists.")
+TRUST_REMOTE_CODE = click.option(
+    "--trust-remote-code",
+    is_flag=True,
+    help="Run Python code that comes with the model, where it needs it: such code can do whatever you can.",
+)
 
 
 def case_options(command: F) -> F:
@@ -50,6 +55,7 @@ def case_options(command: F) -> F:
                 type=click.IntRange(min=1),
                 help="Number of processes that search the corpus.  [default: one; from 5,000 documents on, one a core]",
             ),
+            TRUST_REMOTE_CODE,
         )
     ):
         command = option(command)

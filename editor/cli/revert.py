@@ -18,5 +18,6 @@ def revert(erased: Path, output: Path, overwrite: bool) -> None:
     from editor.api.requests import RevertRequest
     from editor.api.revert import run_revert
 
-    reverted = run_revert(RevertRequest(erased, output=output, overwrite=overwrite))
+    request = RevertRequest(erased, output=output, overwrite=overwrite)
+    reverted = run_revert(request)
     click.echo(f"{reverted.tensors} tensors put back; the digest equals the original's. Checkpoint: {output}")

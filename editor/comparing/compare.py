@@ -162,6 +162,7 @@ def _first_job(
         key=key,
         processes=options.processes or allowed_processes(size, on_gpu=on_gpu),
         threads=threads_each(at_most),
+        trust_remote_code=loaded.trust_remote_code,
     )
 
 

@@ -47,6 +47,7 @@ class Job:
         processes: number of jobs that run at a time.
         threads: number of this job's threads.
         originals: seed -> what verification finds of the original model.
+        trust_remote_code: whether Python code that comes with the model may run.
         attribution: locator of features.
     """
 
@@ -63,6 +64,7 @@ class Job:
     processes: int
     threads: int
     originals: Mapping[int, Original] = field(default_factory=dict, repr=False)
+    trust_remote_code: bool = False
     attribution: FeatureAttribution = field(default_factory=FeatureAttribution)
 
 
@@ -87,7 +89,7 @@ def run_job(job: Job) -> Finished:
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     method = with_seed(METHODS[job.arm].make(), job.seed)
-    loaded = load_model(job.model, device=job.device)
+    loaded = load_model(job.model, device=job.device, trust_remote_code=job.trust_remote_code)
     case = replace(job.case, seed=job.seed)
     before = PreparedModel(loaded=loaded, data=prepare(case, loaded))
     problem = build_problem(case, before, {}, job.attribution, Silent())

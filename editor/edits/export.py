@@ -10,16 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from editor.edits.companions import companions
 from editor.edits.edit import AnyDelta, Delta, Edit, Originals, load_originals
-from editor.model.adapters import is_adapter
 from editor.model.digests import file_digests, model_digest
 from editor.model.loading import LoadedModel, quiet
 from editor.model.stored import StoredWeights, tensor_bytes
 from editor.results.report import AdapterSummary
 from policies.errors import EditError, ModelError
-
-COPIED = ("*.json", "*.model", "*.txt", "*.tiktoken", "*.jinja", "*.py")
-WEIGHT_INDEX = ".index.json"
 
 
 def export_checkpoint(loaded: LoadedModel, edit: Edit, folder: Path) -> Originals:
@@ -83,9 +80,8 @@ def _copy_companions(loaded: LoadedModel, folder: Path) -> None:
     """Write the tokenizer, and copy the configuration and what else stands beside the weights."""
     loaded.tokenizer.save_pretrained(folder)
     source = loaded.files.files[0].parent if loaded.files else Path(loaded.source)
-    if (source / "config.json").is_file():
-        for path in _companions(source):
-            shutil.copyfile(path, folder / path.name)
+    for path in companions(source):
+        shutil.copyfile(path, folder / path.name)
 
 
 def _stored(loaded: LoadedModel) -> dict[str, Tensor]:
@@ -193,13 +189,6 @@ def _check(edit: Edit) -> None:
         )
 
 
-def _companions(source: Path) -> list[Path]:
-    if is_adapter(str(source)):
-        return []  # they describe the adapter, and its base before merging
-    found = {path for pattern in COPIED for path in source.glob(pattern)}
-    return sorted(path for path in found if not path.name.endswith(WEIGHT_INDEX))
-
-
 def _set_dtype(path: Path, dtype: torch.dtype) -> None:
     config = json.loads(path.read_text(encoding="utf-8"))
     config["dtype"] = str(dtype).removeprefix("torch.")
@@ -228,7 +217,7 @@ def revert_checkpoint(erased: Path, target: Path) -> int:
     stored.write(originals.tensors)
     if model_digest(file_digests(stored)) != originals.digest:
         raise _changed(erased)
-    for path in _companions(erased / "model"):
+    for path in companions(erased / "model"):
         shutil.copyfile(path, target / path.name)
     return len(originals.tensors)
 

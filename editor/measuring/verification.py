@@ -83,13 +83,17 @@ def _is_read_again(after: LoadedModel, checkpoint: Path) -> bool:
     stored = StoredWeights.find(checkpoint)
     names = stored.names_in(after.model) if stored else {}
     if stored is None or not all(names.values()):
-        return _equal_tensors(after, load_model(str(checkpoint), device=str(after.device)))
+        return _equal_tensors(after, _again(after, checkpoint))
     held = after.model.state_dict()
     return all(
         torch.equal(stored.read(name).to(held[mine].device, held[mine].dtype), held[mine])
         for mine, found in names.items()
         for name in found
     )
+
+
+def _again(after: LoadedModel, checkpoint: Path) -> LoadedModel:
+    return load_model(str(checkpoint), device=str(after.device), trust_remote_code=after.trust_remote_code)
 
 
 def _equal_tensors(first: LoadedModel, second: LoadedModel) -> bool:

@@ -10,13 +10,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from editor.model.adapters import blamed_on, is_adapter, read_adapter
+from editor.model.adapters import Adapter, blamed_on, is_adapter, read_adapter
+from editor.model.chat_template import check_chat_template
+from editor.model.checkpoint_files import check_links, check_no_gguf_alone, check_weight_files
+from editor.model.devices import check_device
 from editor.model.merging import MergedAdapter, merge_adapter
+from editor.model.quantised import check_quantised, quantisation, without_missing_kernels
+from editor.model.refusals import asks_for_code, needs_code, read_config, weights_refusal
 from editor.model.sources import looks_local
 from editor.model.stored import StoredWeights
+from editor.model.vocabulary import check_vocabulary, watch_vocabulary
 from policies.errors import ModelError
-
-CAUSAL_SUFFIXES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +36,8 @@ class LoadedModel:
         chat: whether wordings of a user are put to it in the tokenizer's chat template.
         system_prompt: the system prompt before every question of a chat; None for none.
         adapter: the adapter that the model was merged from; None where it is a plain checkpoint.
+        trust_remote_code: whether Python code that comes with the model was allowed to run.
+        usable_tokens: number of tokens that the model has an embedding of where the tokenizer has others; else None.
     """
 
     model: Any
@@ -42,6 +48,8 @@ class LoadedModel:
     chat: bool = False
     system_prompt: str | None = None
     adapter: MergedAdapter | None = None
+    trust_remote_code: bool = False
+    usable_tokens: int | None = None
 
     @property
     def files(self) -> StoredWeights | None:
@@ -83,6 +91,8 @@ def load_model(
     dtype: str = "auto",
     chat: bool | None = None,
     system_prompt: str | None = None,
+    trust_remote_code: bool = False,
+    full_precision: bool = False,
 ) -> LoadedModel:
     """Load a checkpoint folder, a hub name or a PEFT adapter folder (merged) through accelerate.
 
@@ -90,52 +100,113 @@ def load_model(
         source: a path or a hub name.
         device: "auto" lets accelerate spread the model over the GPUs there are, and takes the CPU otherwise;
             or a torch device such as "cpu" or "cuda:0".
-        dtype: the dtype to compute in; "auto" is float32 on the CPU and the checkpoint's own on a GPU.
+        dtype: the dtype to compute in; "auto" is float32 on the CPU and the checkpoint's own on a GPU, and what
+            transformers chooses for a quantised checkpoint.
         chat: ask in the tokenizer's chat template; None asks so wherever there is one.
         system_prompt: the system prompt before every question of a chat.
+        trust_remote_code: whether Python code that comes with the model may run.
+        full_precision: whether quantised checkpoints are refused, as no edit can be written into one.
 
     Raises:
         ModelError: the folder is missing, empty or incomplete, the model is no causal language model, it has
-            no fast tokenizer, its weights hold NaN or infinite values, `dtype` is unknown, a chat is asked for
-            without a chat template, or an adapter does not load whole or cannot be merged.
+            no fast tokenizer, its weights hold NaN or infinite values, `dtype` or `device` is unknown, a chat is
+            asked for without a chat template, or an adapter does not load whole or cannot be merged.
     """
-    _check_folder(source)
-    adapter = read_adapter(source) if is_adapter(source) else None
-    base = adapter.base if adapter else source
-    with blamed_on(adapter):
-        config = _load_config(base)
-        stored = StoredWeights.find(_local_folder(base))
-    stored_dtype = _stored_dtype(config, stored)
+    checked = check_model(
+        source,
+        device=device,
+        chat=chat,
+        system_prompt=system_prompt,
+        trust_remote_code=trust_remote_code,
+        full_precision=full_precision,
+    )
+    base, config, tokenizer, adapter = checked.base, checked.config, checked.tokenizer, checked.adapter
+    stored_dtype = _stored_dtype(config, base)
     placement = _placement(device)
-    compute = _compute_dtype(dtype, placement, stored_dtype)
+    without_missing_kernels(config, placement)
+    compute = (
+        None if dtype == "auto" and quantisation(config) else _compute_dtype(dtype, placement, stored_dtype)
+    )
     with blamed_on(adapter):
-        model = _load_weights(base, config, placement, compute)
+        model = _load_weights(base, config, placement, compute, trust_remote_code)
         _check_finite(model, base)
-    tokenizer = _load_tokenizer(source if _has_tokenizer(source) else base)
     merged = None
     if adapter:
         with quiet():
             model, merged = merge_adapter(adapter, model, len(tokenizer) if _has_tokenizer(source) else None)
     model.eval().requires_grad_(requires_grad=False)
-    has_template = bool(getattr(tokenizer, "chat_template", None))
-    if not has_template and (chat or system_prompt):
-        raise ModelError(
-            f"The tokenizer of {source} has no chat template", "Leave out --chat and --system-prompt"
-        )
+    rows = watch_vocabulary(model, tokenizer)
     return LoadedModel(
         model=model,
         tokenizer=tokenizer,
         source=source,
         stored_dtype=stored_dtype,
-        stored=stored,
-        chat=has_template if chat is None else chat,
+        stored=StoredWeights.find(_local_folder(base)),
+        chat=checked.chat,
         system_prompt=system_prompt,
+        trust_remote_code=trust_remote_code,
         adapter=merged,
+        usable_tokens=rows,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedModel:
+    """A model that can be loaded as far as that shows without its weights.
+
+    Attributes:
+        adapter: the adapter that is to be merged; None for a plain checkpoint.
+        base: folder or hub name of the weights: of an adapter its base.
+        config: their configuration.
+        tokenizer: the tokenizer.
+        chat: whether wordings of a user are put to it in the tokenizer's chat template.
+    """
+
+    adapter: Adapter | None
+    base: str
+    config: Any
+    tokenizer: Any
+    chat: bool
+
+
+def check_model(
+    source: str,
+    *,
+    device: str = "auto",
+    chat: bool | None = None,
+    system_prompt: str | None = None,
+    trust_remote_code: bool = False,
+    full_precision: bool = False,
+) -> CheckedModel:
+    """Refuse what `load_model` would refuse of the same arguments, as far as that shows without reading weights.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+    """
+    check_device(device)
+    _check_folder(source)
+    adapter = read_adapter(source) if is_adapter(source) else None
+    base = adapter.base if adapter else source
+    with blamed_on(adapter):
+        if adapter:
+            _check_folder(base)
+        config = read_config(base, trust_remote_code=trust_remote_code)
+        with quiet():
+            check_quantised(config, base, placement=_placement(device), full_precision=full_precision)
+        if Path(base).is_dir():
+            check_weight_files(Path(base))
+    tokenizer = _load_tokenizer(source if _has_tokenizer(source) else base, trust_remote_code)
+    rows = getattr(config.get_text_config(decoder=True), "vocab_size", None)
+    if rows is not None and adapter is None:  # an adapter may bring tokens and their embeddings
+        check_vocabulary(tokenizer, int(rows), source)
+    is_chat = check_chat_template(tokenizer, source, chat=chat, system_prompt=system_prompt)
+    return CheckedModel(adapter=adapter, base=base, config=config, tokenizer=tokenizer, chat=is_chat)
 
 
 def _check_folder(source: str) -> None:
     path = Path(source)
+    if path.is_symlink() and not path.exists():
+        raise ModelError(f"{source} is a link to a folder that is not there", "Check the path")
     if not path.exists():
         if looks_local(source):
             raise ModelError(f"The model folder {source} does not exist", "Check the path")
@@ -144,6 +215,8 @@ def _check_folder(source: str) -> None:
         raise ModelError(f"{source} is a file", "Name the checkpoint's folder, or a hub name")
     if not any(path.iterdir()):
         raise ModelError(f"The model folder {source} is empty", "Name a folder with config.json and weights")
+    check_links(path)
+    check_no_gguf_alone(path)
     if not (path / "config.json").is_file() and not (path / "adapter_config.json").is_file():
         raise ModelError(
             f"The folder {source} holds neither config.json nor adapter_config.json",
@@ -151,27 +224,9 @@ def _check_folder(source: str) -> None:
         )
 
 
-def _load_config(source: str) -> Any:
-    from transformers import AutoConfig
-
-    try:
-        config = AutoConfig.from_pretrained(source)
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(
-            f"The model {source} cannot be found or its config.json cannot be read ({type(error).__name__})",
-            "Check the name, the network for a hub name, and that its model_type is one transformers knows",
-        ) from None
-    architectures = getattr(config, "architectures", None) or []
-    if not any(name.endswith(CAUSAL_SUFFIXES) for name in architectures):
-        found = ", ".join(architectures) or "no architecture"
-        raise ModelError(
-            f"{source} is not a causal language model (its config.json names {found})",
-            "Name a model whose architecture ends in ForCausalLM or LMHeadModel",
-        )
-    return config
-
-
-def _load_weights(source: str, config: Any, placement: str, dtype: torch.dtype) -> Any:
+def _load_weights(
+    source: str, config: Any, placement: str, dtype: torch.dtype | None, trust_remote_code: bool
+) -> Any:
     from transformers import AutoModelForCausalLM
 
     try:
@@ -179,16 +234,14 @@ def _load_weights(source: str, config: Any, placement: str, dtype: torch.dtype) 
             model, info = AutoModelForCausalLM.from_pretrained(
                 source,
                 config=config,
-                dtype=dtype,
+                dtype=dtype or "auto",
                 device_map=placement,
                 output_loading_info=True,
+                trust_remote_code=trust_remote_code,
                 **attention(config),
             )
     except Exception as error:
-        raise ModelError(
-            f"The weights of {source} cannot be loaded ({type(error).__name__})",
-            "Check that the checkpoint is whole and fits into memory",
-        ) from error
+        raise weights_refusal(source, error) from error
     if getattr(model, "_hf_peft_config_loaded", False):
         raise ModelError(
             f"{source} is a PEFT adapter",
@@ -238,10 +291,11 @@ def _local_folder(source: str) -> Path:
     return Path(cached_file(source, "config.json", local_files_only=True)).parent
 
 
-def _stored_dtype(config: Any, stored: StoredWeights | None) -> torch.dtype:
+def _stored_dtype(config: Any, base: str) -> torch.dtype:
     """Return the configuration's dtype, that of the largest weight where it names none."""
     dtype = getattr(config, "dtype", None)
-    if dtype is None and stored is not None:
+    stored = StoredWeights.find(_local_folder(base)) if dtype is None else None
+    if stored is not None:
         return stored.read(max(stored.tensors, key=lambda name: stored.tensors[name].shape.numel())).dtype
     dtype = dtype or torch.float32
     return getattr(torch, dtype) if isinstance(dtype, str) else dtype
@@ -266,12 +320,14 @@ def _has_tokenizer(source: str) -> bool:
     return not Path(source).is_dir() or Path(source, "tokenizer_config.json").is_file()
 
 
-def _load_tokenizer(source: str) -> Any:
+def _load_tokenizer(source: str, trust_remote_code: bool) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
     except Exception as error:
+        if asks_for_code(error):
+            raise needs_code(source) from None
         raise ModelError(
             f"The tokenizer of {source} cannot be loaded ({type(error).__name__})",
             "Save the tokenizer into the model's folder",
@@ -287,7 +343,10 @@ def _load_tokenizer(source: str) -> Any:
 
 def _check_finite(model: nn.Module, source: str) -> None:
     for name, tensor in model.named_parameters():
-        if tensor.device.type != "meta" and not bool(torch.isfinite(tensor).all()):
+        if tensor.device.type == "meta" or not (tensor.is_floating_point() or tensor.is_complex()):
+            continue
+        # A float of one byte says only as another whether it is finite.
+        if not bool(torch.isfinite(tensor.float() if tensor.itemsize == 1 else tensor).all()):
             raise ModelError(
                 f"The weights of {source} hold NaN or infinite values in {name}", "Use an intact checkpoint"
             )

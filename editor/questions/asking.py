@@ -7,6 +7,7 @@ from typing import Any
 from detectors.conversation import ASSISTANT, SYSTEM, USER, Utterance, read_turns
 from editor.model.loading import LoadedModel
 from editor.model.tokens import TokenSequence, encode_answers, joiner
+from editor.model.vocabulary import refuse_beyond
 from editor.questions.probes import Probe
 from policies.errors import ModelError
 
@@ -18,7 +19,11 @@ QUESTION_MARKS = ("?", "\uff1f", "\u061f", "\u037e")
 
 
 def encode_probes(loaded: LoadedModel, probes: Sequence[Probe]) -> list[TokenSequence]:
-    """Tokenise probes with their answers marked; a sequence's `index` is its place in the list."""
+    """Tokenise probes with their answers marked; a sequence's `index` is its place in the list.
+
+    Raises:
+        ModelError: the template refuses a conversation, or a question holds a token beyond the model's embedding.
+    """
     asked = [ask(loaded, probe) for probe in probes]
     sequences: list[TokenSequence | None] = [None] * len(probes)
     for framed in (False, True):
@@ -27,6 +32,8 @@ def encode_probes(loaded: LoadedModel, probes: Sequence[Probe]) -> list[TokenSeq
         found = encode_answers(loaded.tokenizer, pairs, loaded.context_length, special=not framed, join=False)
         for place, sequence in zip(places, found, strict=True):
             sequences[place] = replace(sequence, index=place)
+            if loaded.usable_tokens is not None:
+                refuse_beyond(sequence.ids, loaded.usable_tokens)
     return [sequence for sequence in sequences if sequence is not None]
 
 

@@ -302,6 +302,8 @@ class Scope(_Part):
     coverage: tuple[str, ...]
     """How personal data was recognised and what that misses, in sentences."""
     skipped: tuple[str, ...]
+    not_found: tuple[str, ...] = ()
+    """What the request or the probes file names and detection did not find, in sentences."""
 
 
 class PolicySummary(_Part):

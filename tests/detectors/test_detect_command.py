@@ -200,3 +200,12 @@ def test_score_and_detection_are_not_mixed(labelled, corpus):
         ["--output", "x.jsonl"],
     ):
         assert CliRunner().invoke(detect, arguments).exit_code == ExitCode.USAGE
+
+
+def test_what_a_request_asks_for_and_was_not_found_is_listed(run, corpus, tmp_path):
+    types = "entity_types: [PHONE_NUMBER]\n"
+    (tmp_path / "r.yaml").write_text(f"case: c\n{types}subjects:\n  - name: Ada Quill\n  - name: Ben Ross\n")
+    result = run(corpus, "--request", tmp_path / "r.yaml")
+    assert result.exit_code == ExitCode.MET, result.output
+    assert "PHONE_NUMBER: no fact was found about data subject 2 of 2" in result.output
+    assert "Ross" not in result.output

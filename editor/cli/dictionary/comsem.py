@@ -12,7 +12,7 @@ from editor.cli.dictionary.inputs import labelled, load, make_batches, read_text
 from editor.cli.dictionary.options import CONTEXT, CORPUS, DEVICE, MODEL, QUIET, SITE
 from editor.cli.dictionary.progress import showing
 from editor.cli.dictionary.tables import print_comsem
-from editor.cli.options import OVERWRITE
+from editor.cli.options import OVERWRITE, TRUST_REMOTE_CODE
 
 if TYPE_CHECKING:
     from dictionaries import Site
@@ -77,6 +77,7 @@ BUILT_IN = "builtin"
 @OVERWRITE
 @CONTEXT
 @DEVICE
+@TRUST_REMOTE_CODE
 @QUIET
 def comsem(
     dictionary_paths: tuple[Path, ...],
@@ -94,6 +95,7 @@ def comsem(
     overwrite: bool,
     context: int,
     device: str,
+    trust_remote_code: bool,
     quiet: bool,
 ) -> None:
     """Count the features of dictionaries that can be named so that the name holds (ComSem).
@@ -123,9 +125,9 @@ def comsem(
         if output is not None:
             inputs = {"model": source, "corpus": str(corpus_path), "judge": judge_source}
             folder = stack.enter_context(OutputFolder(output, overwrite=overwrite, inputs=inputs, seed=seed))
-        loaded = load(source, device, stages)
+        loaded = load(source, device, stages, trust_remote_code=trust_remote_code)
         found = {path: load_dictionaries(path, loaded.model, site=site) for path in dictionary_paths}
-        judge = _judge(judge_source, device, stages)
+        judge = _judge(judge_source, device, stages, trust_remote_code=trust_remote_code)
         batches = make_batches(read_texts(corpus_path), loaded, context)
         with showing(stages) as progress:
             rows = judge_features(
@@ -141,14 +143,14 @@ def comsem(
         click.echo(f"Every feature: {output / 'comsem.json'}")
 
 
-def _judge(source: str, device: str, stages: "Stages") -> "Judge":
+def _judge(source: str, device: str, stages: "Stages", *, trust_remote_code: bool) -> "Judge":
     if source == BUILT_IN:
         from dictionaries.evaluation.judges import TraitJudge
 
         return TraitJudge()
     from dictionaries.evaluation.chat_judge import ChatJudge
 
-    loaded = load(source, device, stages)
+    loaded = load(source, device, stages, trust_remote_code=trust_remote_code)
     return ChatJudge(loaded.model, loaded.tokenizer)
 
 

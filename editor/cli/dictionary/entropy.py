@@ -11,7 +11,7 @@ from editor.cli.dictionary.inputs import load, make_batches, read_texts
 from editor.cli.dictionary.options import CONTEXT, CORPUS, DEVICE, DICTIONARY, QUIET, SITE
 from editor.cli.dictionary.progress import showing
 from editor.cli.dictionary.tables import print_entropies
-from editor.cli.options import OVERWRITE
+from editor.cli.options import OVERWRITE, TRUST_REMOTE_CODE
 
 if TYPE_CHECKING:
     from dictionaries import Site
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @OVERWRITE
 @CONTEXT
 @DEVICE
+@TRUST_REMOTE_CODE
 @QUIET
 def entropy(
     source: str,
@@ -44,6 +45,7 @@ def entropy(
     overwrite: bool,
     context: int,
     device: str,
+    trust_remote_code: bool,
     quiet: bool,
 ) -> None:
     """Measure the entropy of a model's hidden states by layer and position, as binary autoencoders read them.
@@ -62,7 +64,7 @@ def entropy(
         if output is not None:
             inputs = {"model": source, "corpus": str(corpus_path), "dictionary": str(dictionary_path)}
             folder = stack.enter_context(OutputFolder(output, overwrite=overwrite, inputs=inputs, seed=seed))
-        loaded = load(source, device, stages)
+        loaded = load(source, device, stages, trust_remote_code=trust_remote_code)
         found = load_dictionaries(dictionary_path, loaded.model, site=site)
         batches = make_batches(read_texts(corpus_path), loaded, context)
         with showing(stages) as progress:

@@ -13,7 +13,7 @@ from editor.cli.dictionary.inputs import labelled, load, make_batches, read_text
 from editor.cli.dictionary.options import CONTEXT, CORPUS, DEVICE, MODEL, QUIET, SITE
 from editor.cli.dictionary.progress import showing
 from editor.cli.dictionary.tables import print_evaluations
-from editor.cli.options import OVERWRITE
+from editor.cli.options import OVERWRITE, TRUST_REMOTE_CODE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 @OVERWRITE
 @CONTEXT
 @DEVICE
+@TRUST_REMOTE_CODE
 @QUIET
 def evaluate(
     dictionary_paths: tuple[Path, ...],
@@ -50,6 +51,7 @@ def evaluate(
     overwrite: bool,
     context: int,
     device: str,
+    trust_remote_code: bool,
     quiet: bool,
 ) -> None:
     """Measure how well dictionaries reconstruct a model's activations, best on text kept out of training.
@@ -64,7 +66,7 @@ def evaluate(
     stages = make_stages(quiet=quiet)
     with ExitStack() as stack:
         folder = _output_folder(stack, output, source, corpus_path, overwrite=overwrite)
-        loaded = load(source, device, stages)
+        loaded = load(source, device, stages, trust_remote_code=trust_remote_code)
         found = {path: load_dictionaries(path, loaded.model, site=site) for path in dictionary_paths}
         batches = make_batches(read_texts(corpus_path), loaded, context)
         rows = evaluate_each(loaded, batches, labelled(found), stages, cross_entropy=not no_cross_entropy)

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from editor.progress import Stages
 
 
-def load(source: str, device: str, stages: "Stages") -> "LoadedModel":
-    """Load the model onto a device."""
+def load(source: str, device: str, stages: "Stages", *, trust_remote_code: bool) -> "LoadedModel":
+    """Load the model onto a device; code that comes with it may run or not."""
     from editor.model.loading import load_model
 
     with stages.stage("Loading the model"):
-        return load_model(source, device=device)
+        return load_model(source, device=device, trust_remote_code=trust_remote_code)
 
 
 def read_texts(path: Path) -> list[str]:

@@ -10,6 +10,7 @@ from editor.cli.dictionary.inputs import load, make_batches, only_site, read_tex
 from editor.cli.dictionary.options import CONTEXT, CORPUS, DEVICE, DICTIONARY, MODEL, QUIET
 from editor.cli.dictionary.progress import advancing
 from editor.cli.names import SiteName
+from editor.cli.options import TRUST_REMOTE_CODE
 
 if TYPE_CHECKING:
     from dictionaries import Dictionary, Site
@@ -60,6 +61,7 @@ FACTS_SHOWN = 10
 @click.option("--unmask", is_flag=True, help="Show digits and e-mail addresses as the corpus has them.")
 @CONTEXT
 @DEVICE
+@TRUST_REMOTE_CODE
 @QUIET
 def show(
     dictionary_path: Path,
@@ -71,6 +73,7 @@ def show(
     unmask: bool,
     context: int,
     device: str,
+    trust_remote_code: bool,
     quiet: bool,
     **of_case: Any,
 ) -> None:
@@ -83,7 +86,7 @@ def show(
     from editor.api.stages import make_stages
 
     stages = make_stages(quiet=quiet)
-    loaded = load(source, device, stages)
+    loaded = load(source, device, stages, trust_remote_code=trust_remote_code)
     found = load_dictionaries(dictionary_path, loaded.model, site=site)
     chosen = found[only_site(found)].to(input_device(loaded.model))
     batches = make_batches(read_texts(corpus_path), loaded, context)

@@ -13,7 +13,7 @@ from editor.cli.dictionary.options import CONTEXT, CORPUS, DEVICE, MODEL, QUIET
 from editor.cli.dictionary.progress import showing
 from editor.cli.dictionary.tables import print_evaluations, print_training
 from editor.cli.names import ARCHITECTURE_NAMES, NameIn
-from editor.cli.options import OVERWRITE
+from editor.cli.options import OVERWRITE, TRUST_REMOTE_CODE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,6 +98,7 @@ if TYPE_CHECKING:
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard's events.")
 @CONTEXT
 @DEVICE
+@TRUST_REMOTE_CODE
 @QUIET
 def train(output: Path, overwrite: bool, **options: Any) -> None:
     """Train one dictionary for each layer, all from the same model passes.
@@ -134,6 +135,7 @@ class _Job:
         self.store_as, self.held_out = options.pop("store_as"), options.pop("held_out")
         self.budget_bytes = int(options.pop("memory") * 2**30)
         self.context, device = options.pop("context"), options.pop("device")
+        self.trust_remote_code = options.pop("trust_remote_code")
         self.cache, self.tensorboard = options.pop("cache"), options.pop("tensorboard")
         if self.tensorboard:
             check_tensorboard()
@@ -150,7 +152,7 @@ class _Job:
         """Load the model and the corpus, and train. `log` is called with figures as they come."""
         from dictionaries import train_dictionaries
 
-        loaded = load(self.source, self.device, self.stages)
+        loaded = load(self.source, self.device, self.stages, trust_remote_code=self.trust_remote_code)
         sites = parse_layers(self.layers, self.stream, loaded)
         seen, unseen = hold_out_texts(read_texts(self.corpus_path), self.held_out, self.config.seed)
         used = self.checkpoints.every or self.checkpoints.resume

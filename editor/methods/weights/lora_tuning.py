@@ -1,5 +1,7 @@
 """Fine-tuning through a LoRA adapter (PEFT) on every linear layer but the output's: what is done where no locating is.
 
+Of a mixture of experts these are the attention's and the shared experts' layers.
+
     ΔW = (α/r) B A,    α/r = 2        B (d_out, r), A (r, d_in), of each layer
     L  = forget over the probes to erase + retain · mean -ln p over marked tokens of the retained text
 
@@ -23,6 +25,7 @@ from editor.model.epochs import epochs
 from editor.model.forward import token_log_p
 from editor.model.tokens import MarkedBatch, TokenSequence, one_batch
 from editor.questions.retained import LOGIT_ELEMENTS
+from policies.errors import ModelError
 
 Forget = Callable[[Float[Tensor, " probes"], Float[Tensor, " probes"], Tensor], Float[Tensor, ""]]
 """Loss over probes, from the sum of ln p of each answer, the original model's sum, and the answer's tokens counted."""
@@ -128,7 +131,11 @@ def _adapter(model: Any, rank: int, seed: int) -> Iterator[list[tuple[str, Any]]
 
     transposed = any(isinstance(module, Conv1D) for module in model.modules())
     config = LoraConfig(
-        r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear", fan_in_fan_out=transposed
+        r=rank,
+        lora_alpha=2 * rank,
+        lora_dropout=0.0,
+        target_modules=_linear_layers(model),
+        fan_in_fan_out=transposed,
     )
     # A's first weights are drawn from torch's global generator, whose state is put back.
     cuda = [device for device in {one.device for one in model.parameters()} if device.type == "cuda"]
@@ -144,6 +151,33 @@ def _adapter(model: Any, rank: int, seed: int) -> Iterator[list[tuple[str, Any]]
         model.requires_grad_(requires_grad=False)
         if hasattr(model, "peft_config"):
             del model.peft_config
+
+
+def _linear_layers(model: Any) -> list[str]:
+    """Return the names of the linear layers that an adapter goes around: all but the output's and routers.
+
+    A mixture of experts keeps its experts in stacked tensors, which are no layers: they stay as they are, and so does
+    what chooses between them.
+
+    Raises:
+        ModelError: there is no such layer.
+    """
+    from transformers.pytorch_utils import Conv1D
+
+    head = model.get_output_embeddings()
+    names = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear | Conv1D)
+        and module is not head
+        and "Router" not in type(module).__name__
+    ]
+    if not names:
+        raise ModelError(
+            f"{type(model).__name__} has no linear layer that a LoRA adapter could go around",
+            "Take another --method than npo-lora and grad-ascent",
+        )
+    return names
 
 
 @torch.no_grad()

@@ -1,5 +1,7 @@
 """The policy's choice of a named entity model, and of countries."""
 
+import json
+import shutil
 import subprocess
 import sys
 
@@ -118,6 +120,22 @@ def test_a_hugging_face_model_by_its_folder(huggingface_folder):
     assert engine.coverage["LOCATION"] == ("HuggingFaceNerRecognizer",)
     only_places = Engine(policy_of(f"huggingface:{huggingface_folder}", types=("LOCATION",)), Register())
     assert found(only_places) == [("LOCATION", "Rivermouth")]
+
+
+def test_code_of_a_models_own_is_refused_and_nobody_is_asked(huggingface_folder, tmp_path, monkeypatch):
+    def fail(*_):
+        raise AssertionError("a question was asked")
+
+    monkeypatch.setattr("builtins.input", fail)
+    folder = tmp_path / "own"
+    shutil.copytree(huggingface_folder, folder)
+    names = {"AutoConfig": "own.OwnConfig", "AutoModelForTokenClassification": "own.Own"}
+    config = json.loads((folder / "config.json").read_text()) | {"model_type": "own", "auto_map": names}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    with pytest.raises(PolicyError, match="needs Python code that comes with it"):
+        Engine(policy_of(f"huggingface:{folder}"), Register())
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_model_that_fails_on_a_text_is_reported(huggingface_folder, monkeypatch, caplog):

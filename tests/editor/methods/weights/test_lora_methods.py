@@ -1,13 +1,19 @@
 """Fine-tuning through an adapter: the edit is the adapter, and the model is the same afterwards, bit for bit."""
 
+from copy import deepcopy
+
 import pytest
 import torch
+from people import people_problem
 from problems import make_problem
+from tokenizing import VOCABULARY, make_tokenizer
+from transformers import AutoModelForCausalLM, MixtralConfig, OlmoeConfig, PhimoeConfig, Qwen2MoeConfig
 
 from editor.edits.edit import Edit
 from editor.methods.weights.grad_ascent import GradAscent
 from editor.methods.weights.lora_tuning import LoraTuning, _adapter, _delta, _log_p
 from editor.methods.weights.npo_lora import NpoLora, npo
+from editor.model.loading import LoadedModel
 from editor.model.tokens import one_batch
 
 FAMILIES = ("gpt2", "gpt_neox", "llama", "gemma2", "qwen2", "mistral", "phi3")
@@ -68,3 +74,45 @@ def test_npo_is_ascent_where_beta_vanishes():
         2 / 0.5 * torch.log(1 + torch.exp(0.5 * (a - b))) for a, b in zip(log_p, before, strict=True)
     )
     torch.testing.assert_close(npo(log_p, before, torch.tensor([1, 1]), beta=0.5), expected / 2)
+
+
+SIZES = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "intermediate_size": 40,
+    "max_position_embeddings": 96,
+    "num_experts_per_tok": 2,
+    "bos_token_id": 0,
+    "eos_token_id": 0,
+    "pad_token_id": 0,
+}
+EXPERTS = {
+    "mixtral": MixtralConfig(**SIZES, num_local_experts=4),
+    "phimoe": PhimoeConfig(**SIZES, num_local_experts=4),  # its router is a linear layer that gives a tuple
+    "olmoe": OlmoeConfig(**SIZES, num_experts=4),
+    "qwen2_moe": Qwen2MoeConfig(
+        **SIZES, num_experts=4, moe_intermediate_size=16, shared_expert_intermediate_size=16
+    ),
+}
+
+
+@pytest.mark.parametrize("family", EXPERTS)
+@pytest.mark.parametrize("method", [GradAscent(tuning=SHORT), NpoLora(tuning=SHORT)])
+def test_of_a_mixture_of_experts_experts_and_router_stay(family, method):
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(deepcopy(EXPERTS[family])).eval().requires_grad_(False)
+    loaded = LoadedModel(model=model, tokenizer=make_tokenizer(), source=family, stored_dtype=torch.float32)
+    problem = people_problem(loaded)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    edit = method.fit(problem)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    names = {name.removesuffix(".weight").rpartition(".")[2] for name in edit.deltas}
+    assert {"q_proj", "k_proj", "v_proj", "o_proj"} <= names
+    assert not any(".experts." in name or "router" in name or ".mlp.gate." in name for name in edit.deltas)
+    assert edit.deltas.keys() <= before.keys()
+    clean = secrets(problem)
+    with edit.applied(model):
+        assert secrets(problem) < clean

@@ -1,0 +1,45 @@
+"""The files beside a model's weights: copied into the edited checkpoint, and so free of the case's secrets."""
+
+from pathlib import Path
+
+from editor.artefacts.output import VOCABULARIES
+from editor.artefacts.scanner import SecretScanner
+from editor.model.adapters import is_adapter
+from policies.errors import OutputError
+
+COPIED = ("*.json", "*.model", "*.txt", "*.tiktoken", "*.jinja", "*.py")
+WEIGHT_INDEX = ".index.json"
+
+
+def companions(source: Path) -> list[Path]:
+    """Return the files of a checkpoint folder that an edited checkpoint gets as they are.
+
+    A link to nothing is left out: what is needed of the folder was checked when the model was loaded. An adapter's
+    files describe it, and its base before merging: none is copied.
+    """
+    if not (source / "config.json").is_file() or is_adapter(str(source)):
+        return []
+    found = {path for pattern in COPIED for path in source.glob(pattern)}
+    return sorted(path for path in found if path.is_file() and not path.name.endswith(WEIGHT_INDEX))
+
+
+def check_companions(source: Path, scanner: SecretScanner) -> None:
+    """Refuse a checkpoint folder of which a file that would be copied holds a secret.
+
+    Raises:
+        OutputError: one does. The file and the secret's label are named, never the secret.
+    """
+    for number, path in enumerate(companions(source), start=1):
+        named = scanner.find(path.name)
+        if named is not None:
+            raise OutputError(
+                f"The name of a file of the model holds {named} (number {number} of those to be copied, by name), and "
+                "an edited model would disclose it",
+                "Rename the file, or move it out of the model's folder",
+            )
+        held = None if path.name in VOCABULARIES else scanner.find_in(path)
+        if held is not None:
+            raise OutputError(
+                f"{path} holds {held}, and an edited model, which gets a copy of the file, would disclose it",
+                "Take it out of that file, or move the file out of the model's folder",
+            )
