@@ -14,6 +14,7 @@ from editor.api.running import (
     show_stages,
 )
 from editor.dictionary_supply import supply_dictionaries
+from editor.measuring.own_forward import editable
 from editor.methods import METHODS
 from editor.methods.method import Method
 from editor.methods.shared.searching import with_settings
@@ -34,6 +35,7 @@ def run_erase(request: EraseRequest) -> Report:
         with stages.stage("Loading the model"):
             loaded = load_model(str(request.model), device=request.device)
         case = read_case(request, judging.judged_by, stages)
+        loaded = editable(case, loaded)
         supply = None
         if options.method.needs_dictionary:
             supply = supply_dictionaries(

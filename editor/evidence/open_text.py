@@ -101,9 +101,11 @@ def _generate(
         top_p=1.0,
         eos_token_id=end,
         pad_token_id=loaded.pad_id,
+        use_cache=loaded.passes.cached,
     )
-    for done in range(0, texts, AT_A_TIME):
-        rows = min(AT_A_TIME, texts - done)
+    most = AT_A_TIME if loaded.passes.batched else 1
+    for done in range(0, texts, most):
+        rows = min(most, texts - done)
         ids = torch.full((rows, 1), start, device=loaded.device)
         made = loaded.model.generate(
             input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=plain

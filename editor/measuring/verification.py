@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from editor.model.loading import LoadedModel, load_model, stored_tensors
-from editor.model.tokens import TokenSequence, one_batch
+from editor.model.tokens import TokenSequence, batches
 from editor.results.report import Check
 from policies.errors import ModelError
 
@@ -101,9 +101,11 @@ def _equal_tensors(first: LoadedModel, second: LoadedModel) -> bool:
 
 @torch.no_grad()
 def _logits(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> torch.Tensor:
-    batch = one_batch(loaded, sequences)
-    logits: torch.Tensor = loaded.model(**batch.inputs, use_cache=False).logits
-    return logits[batch.predicting].float().cpu()
+    found = []
+    for batch in batches(sequences, pad=loaded.pad_id, device=loaded.device, passes=loaded.passes):
+        logits: torch.Tensor = loaded.model(**batch.inputs, use_cache=False).logits
+        found.append(logits[batch.predicting].float().cpu())
+    return torch.cat(found)
 
 
 def _vocabulary(loaded: LoadedModel) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from editor.model.passes import ALL_RIGHT, Passes
 from policies.errors import ModelError
 
 CAUSAL_SUFFIXES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
@@ -27,6 +28,7 @@ class LoadedModel:
         stored_dtype: the dtype of the checkpoint on disk, in which an edited one is written.
         chat: whether wordings of a user are put to it in the tokenizer's chat template.
         system_prompt: the system prompt before every question of a chat; None for none.
+        passes: the fast passes that give what the model's own forward gives.
     """
 
     model: Any
@@ -35,6 +37,7 @@ class LoadedModel:
     stored_dtype: torch.dtype
     chat: bool = False
     system_prompt: str | None = None
+    passes: Passes = ALL_RIGHT
 
     @property
     def device(self) -> torch.device:
@@ -50,7 +53,13 @@ class LoadedModel:
     @property
     def context_length(self) -> int:
         """Longest input in tokens, 2,048 where the configuration does not say."""
-        return int(getattr(self.model.config, "max_position_embeddings", None) or 2048)
+        config = self.model.config.get_text_config(decoder=True)
+        return int(getattr(config, "max_position_embeddings", None) or 2048)
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of tokens that logits are given for."""
+        return int(self.model.config.get_text_config(decoder=True).vocab_size)
 
 
 def load_model(
