@@ -42,7 +42,7 @@ def compare_passes(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> P
         sequences: prompts with marked answers, of several lengths.
 
     Raises:
-        ModelError: the model's own forward fails.
+        ModelError: the model's own forward fails, or looks ahead.
     """
     texts = [replace(sequence, index=place) for place, sequence in enumerate(_with_twins(sequences, loaded))]
     if not texts:
@@ -90,6 +90,7 @@ class _Comparison:
         self.plain_cut = [self._plain(text) for text in self.cut]
         self.scale = max(1.0, *(one.scale for one in (*self.plain, *self.plain_cut)))
         self.tolerance = self._tolerance()
+        self._check_causal(max(texts, key=lambda text: len(text.ids)).ids)
 
     def passes(self) -> Passes:
         """Return the passes that are right, each tried with those that were found right before it."""
@@ -136,6 +137,16 @@ class _Comparison:
                 "Use a causal language model that this release of transformers runs",
             ) from error
         return logits if logits.dtype == torch.float64 else logits.float()
+
+    def _check_causal(self, ids: Sequence[int]) -> None:
+        """Refuse a model that sees the answer before it gives it, as BERT's kind does."""
+        half = max(1, len(ids) // 2)
+        whole, begun = (self._own_logits(some).log_softmax(1)[:half] for some in (ids, ids[:half]))
+        if not self._same(lambda: float((whole - begun).abs().nan_to_num(nan=0.0).max())):
+            raise ModelError(
+                f"{type(self.loaded.model).__name__} predicts a token from those after it",
+                "Name a causal language model; of an encoder, set is_decoder in its config.json",
+            )
 
     def _tolerance(self) -> float:
         """Return the difference of ln p that is rounding, in nats."""
