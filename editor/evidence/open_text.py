@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from detectors import Fact, Register
-from editor.model.generation import seeded
+from editor.model.generation import no_settings, seeded
 from editor.model.loading import LoadedModel
 from editor.results.evidence import OpenText
 from editor.results.parts import Rate
@@ -107,9 +107,10 @@ def _generate(
     for done in range(0, texts, most):
         rows = min(most, texts - done)
         ids = torch.full((rows, 1), start, device=loaded.device)
-        made = loaded.model.generate(
-            input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=plain
-        )
+        with no_settings(loaded.model):
+            made = loaded.model.generate(
+                input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=plain
+            )
         for row in made[:, 1:].tolist():
             length = row.index(end) if end in row else len(row)
             yield tokenizer.decode(row[:length]), length

@@ -75,10 +75,27 @@ def generate(
         do_sample=do_sample,
         use_cache=loaded.passes.cached,
     )
-    made: torch.Tensor = loaded.model.generate(
-        input_ids=ids, attention_mask=mask, generation_config=plain, **read
-    )
+    with no_settings(loaded.model):
+        made: torch.Tensor = loaded.model.generate(
+            input_ids=ids, attention_mask=mask, generation_config=plain, **read
+        )
     return made[:, ids.shape[1] :]
+
+
+@contextmanager
+def no_settings(model: Any) -> Iterator[None]:
+    """Take away a checkpoint's own generation settings inside the `with` block.
+
+    What a given configuration leaves open is filled with them, a penalty on repetition for instance.
+    """
+    from transformers import GenerationConfig
+
+    kept = model.generation_config
+    model.generation_config = GenerationConfig()
+    try:
+        yield
+    finally:
+        model.generation_config = kept
 
 
 @contextmanager
