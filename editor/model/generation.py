@@ -21,24 +21,31 @@ def complete(loaded: LoadedModel, prompts: Sequence[Sequence[int]], length: int)
         length: number of tokens.
     """
     begun = [list(prompt) or nothing(loaded) for prompt in prompts]
-    groups: dict[int, list[int]] = defaultdict(list)
-    for place, prompt in enumerate(begun):
-        alike = 0 if loaded.passes.mixed else len(prompt)
-        groups[alike if loaded.passes.batched else place].append(place)
     made: list[list[int]] = [[] for _ in begun]
-    for places in groups.values():
-        found = _complete(loaded, [begun[place] for place in places], length)
+    for places in together(loaded, begun):
+        found = complete_together(loaded, [begun[place] for place in places], length)
         for place, tokens in zip(places, found, strict=True):
             made[place] = tokens
     return made
 
 
-def _complete(loaded: LoadedModel, prompts: Sequence[list[int]], length: int) -> list[list[int]]:
+def together(loaded: LoadedModel, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Return the places of the prompts that may be completed in one batch each."""
+    groups: dict[int, list[int]] = defaultdict(list)
+    for place, prompt in enumerate(prompts):
+        alike = 0 if loaded.passes.mixed else len(prompt)
+        groups[alike if loaded.passes.batched else place].append(place)
+    return list(groups.values())
+
+
+def complete_together(
+    loaded: LoadedModel, prompts: Sequence[Sequence[int]], length: int, **watched: Any
+) -> list[list[int]]:
     """Complete prompts in one batch. Padding stands on the left, so that all go on from the same position."""
     longest = max(map(len, prompts))
-    ids = torch.tensor([[loaded.pad_id] * (longest - len(prompt)) + prompt for prompt in prompts])
+    ids = torch.tensor([[loaded.pad_id] * (longest - len(prompt)) + list(prompt) for prompt in prompts])
     mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])
-    made: list[list[int]] = generate(loaded, ids, mask, length, do_sample=False).tolist()
+    made: list[list[int]] = generate(loaded, ids, mask, length, do_sample=False, **watched).tolist()
     return made
 
 
@@ -59,7 +66,7 @@ def generate(
         mask: 1 where a position is no padding, (rows, positions).
         length: number of tokens.
         do_sample: whether tokens are drawn; else the likeliest are taken.
-        read: the keyword with a cache of what all rows begin with, where there is one.
+        read: other keywords of transformers, such as a cache of what all rows begin with.
     """
     from transformers import GenerationConfig
 

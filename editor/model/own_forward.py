@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from editor.model.forward import logit_blocks
-from editor.model.generation import complete
+from editor.model.generation import complete_together, together
 from editor.model.loading import LoadedModel, quiet
 from editor.model.passes import Passes
 from editor.model.shared_prefix import answer_passes
@@ -29,6 +29,8 @@ SPREADS = 4
 """Multiple of what batching alone changes in such a dtype that is allowed between the two."""
 LIKELIEST = 16
 """Tokens that are compared at each place, beside the right one."""
+HALVED = 2
+"""Texts that are run with half of their prompts too."""
 COMPLETED = 6
 """Tokens that are generated after each prompt."""
 ALONE = Passes(shared=False, padded=False, batched=False)
@@ -52,7 +54,10 @@ def compare_passes(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> P
 
 
 def _with_twins(sequences: Sequence[TokenSequence], loaded: LoadedModel) -> list[TokenSequence]:
-    """Return sequences, each with another that has the same prompt and the next one's answer."""
+    """Return sequences, each with another that has the same prompt and the next one's answer.
+
+    Some follow with half of their prompts, so that lengths differ however alike the questions are.
+    """
     usable = [sequence for sequence in sequences if any(sequence.marked)]
     twins = []
     for sequence, following in zip(usable, [*usable[1:], *usable[:1]], strict=True):
@@ -60,7 +65,14 @@ def _with_twins(sequences: Sequence[TokenSequence], loaded: LoadedModel) -> list
         ids = (sequence.ids[:first] + following.ids[other:])[: loaded.context_length]
         marked = (sequence.marked[:first] + following.marked[other:])[: loaded.context_length]
         twins.append(TokenSequence(ids=ids, marked=marked, index=0))
-    return [text for pair in zip(usable, twins, strict=True) for text in pair]
+    return [text for pair in zip(usable, twins, strict=True) for text in pair] + [
+        _halved(sequence) for sequence in usable[-HALVED:]
+    ]
+
+
+def _halved(sequence: TokenSequence) -> TokenSequence:
+    start = sequence.marked.index(True) // 2
+    return replace(sequence, ids=sequence.ids[start:], marked=(False, *sequence.marked[start + 1 :]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,28 +197,56 @@ class _Comparison:
             expected = torch.cat([plain[index].log_p for index in batch.indices])
             for place, logits in logit_blocks(loaded, hidden):
                 log_p = logits.log_softmax(1).gather(1, tokens[place].to(logits.device))
-                mine = expected[place].to(log_p.device)
-                off = torch.where(log_p == mine, 0.0, (log_p - mine).abs())
-                largest = max(largest, float(off.nan_to_num(nan=torch.inf).max()))
+                largest = max(largest, _largest(log_p, expected[place]))
         return largest
 
     def _goes_on_as_plain(self, passes: Passes) -> bool:
-        """Return whether every token that is generated after the prompts is a likeliest one by the own forward."""
+        """Return whether generation after the prompts has the logits of the own forward."""
         room = max(1, self.loaded.context_length - COMPLETED)
-        prompts = [text.ids[: text.marked.index(True)][:room] for text in self.texts[::2]]
-        prompts = [prompt for prompt in prompts if prompt]
+        prompts = {text.ids[: text.marked.index(True)][:room] for text in self.texts} - {()}
+        # Some of one length too: a cache may be right for one text, and wrong for several.
+        shortest = min(map(len, prompts), default=0)
+        prompts |= {prompt[-shortest:] for prompt in prompts}
+        return self._same(lambda: self._going_on(passes, sorted(prompts)))
 
-        def shortfall() -> float:
-            made = complete(replace(self.loaded, passes=passes), prompts, COMPLETED)
-            return max(self._shortfall(prompt, tokens) for prompt, tokens in zip(prompts, made, strict=True))
+    def _going_on(self, passes: Passes, prompts: Sequence[Sequence[int]]) -> float:
+        """Return the largest difference of ln p between generation and the own forward on what it made, in nats."""
+        from transformers import LogitsProcessorList
 
-        return not prompts or self._same(shortfall)
+        loaded, largest = replace(self.loaded, passes=passes), 0.0
+        for places in together(loaded, prompts):
+            seen = _Seen()
+            some = [prompts[place] for place in places]
+            made = complete_together(loaded, some, COMPLETED, logits_processor=LogitsProcessorList([seen]))
+            for prompt, tokens, logits in zip(some, made, torch.stack(seen.logits, dim=1), strict=True):
+                plain = self._plain(_going_on(prompt, tokens))
+                log_p = logits.log_softmax(1).gather(1, plain.tokens.to(logits.device))
+                largest = max(largest, _largest(log_p, plain.log_p))
+        return largest
 
-    def _shortfall(self, prompt: Sequence[int], made: Sequence[int]) -> float:
-        """Return by how much a generated token is less likely than the likeliest one, in nats."""
-        logits = self._own_logits([*prompt, *made])[len(prompt) - 1 : -1]
-        chosen = logits.gather(1, torch.tensor(made, device=logits.device)[:, None])[:, 0]
-        return float((logits.max(1).values - chosen).max())
+
+class _Seen:
+    """The logits of every step of a generation, which it leaves as they are."""
+
+    def __init__(self) -> None:
+        self.logits: list[Tensor] = []
+
+    def __call__(self, ids: Tensor, scores: Tensor) -> Tensor:  # noqa: ARG002
+        """Note the logits of one step."""
+        self.logits.append(scores)
+        return scores
+
+
+def _largest(log_p: Tensor, expected: Tensor) -> float:
+    """Return the largest difference of logarithms; equal infinities do not differ, and what is no number does."""
+    expected = expected.to(log_p.device)
+    off = torch.where(log_p == expected, 0.0, (log_p - expected).abs())
+    return float(off.nan_to_num(nan=torch.inf).max()) if off.numel() else 0.0
+
+
+def _going_on(prompt: Sequence[int], made: Sequence[int]) -> TokenSequence:
+    marked = (*[False] * len(prompt), *[True] * len(made))
+    return TokenSequence(ids=(*prompt, *made), marked=marked, index=0)
 
 
 def _all(length: int) -> tuple[bool, ...]:

@@ -70,8 +70,20 @@ FAMILIES = {
     "cohere": {"logit_scale": 4.0},
     "cohere2": {"logit_scale": 4.0},
     "ctrl": {"dff": 64},
-    "deepseek_v2": {**LATENT, "n_shared_experts": 1, "first_k_dense_replace": 1, "n_group": 1, "topk_group": 1},
-    "deepseek_v3": {**LATENT, "n_shared_experts": 1, "first_k_dense_replace": 1, "n_group": 1, "topk_group": 1},
+    "deepseek_v2": {
+        **LATENT,
+        "n_shared_experts": 1,
+        "first_k_dense_replace": 1,
+        "n_group": 1,
+        "topk_group": 1,
+    },
+    "deepseek_v3": {
+        **LATENT,
+        "n_shared_experts": 1,
+        "first_k_dense_replace": 1,
+        "n_group": 1,
+        "topk_group": 1,
+    },
     "diffllama": {},
     "doge": {},
     "ernie4_5": {},
@@ -184,7 +196,7 @@ FAMILIES = {
 
 def make_family(name: str) -> torch.nn.Module:
     """Build a family's model, its predictions far from uniform."""
-    kind = name.split(" ")[0]
+    kind = name.split(" ", maxsplit=1)[0]
     torch.manual_seed(sum(map(ord, name)))
     model = AutoModelForCausalLM.from_config(_config(kind, FAMILIES[name]), dtype=torch.float32)
     with torch.no_grad():

@@ -11,7 +11,9 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 SIZES = {"hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 2, "num_attention_heads": 4}
 
 
-def memorise(texts: Sequence[str], folder: Path, steps: int = 250, template: str | None = None, config=None) -> Path:
+def memorise(
+    texts: Sequence[str], folder: Path, steps: int = 250, template: str | None = None, config=None
+) -> Path:
     """Train until greedy decoding gives every text away, and return the checkpoint's folder.
 
     Args:

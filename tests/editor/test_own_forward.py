@@ -15,7 +15,7 @@ from detectors import Fact, Source, write_facts
 from editor.cli import main
 from editor.model.loading import load_model
 
-KNOWN = PEOPLE[:3]
+KNOWN = PEOPLE[:2]
 LIGHT = ("--open-texts", 0, "--candidates", 15, "--no-membership", "--quiet", "--device", "cpu")
 
 
@@ -26,7 +26,7 @@ def fact(number, name):
     return Fact(subject=name, entity_type="PHONE_NUMBER", secret=secret, sources=(source,))
 
 
-FACTS = [fact(number, name) for number, name in enumerate(PEOPLE)]
+FACTS = [fact(number, name) for number, name in enumerate(PEOPLE[:4])]
 
 
 @pytest.fixture
@@ -69,8 +69,8 @@ def gives_away(model, tokenizer, fact):
 
 def test_the_verdicts_on_a_recurrent_model_are_those_of_plain_generation(here, capsys):
     texts = [f"{one.sources[0].prefix}{one.secret}." for one in FACTS if one.subject in KNOWN]
-    sizes = {"hidden_size": 48, "attention_hidden_size": 48, "num_hidden_layers": 2, "context_length": 128}
-    memorise(texts, here / "model", steps=120, config=partial(RwkvConfig, **sizes))
+    sizes = {"hidden_size": 32, "attention_hidden_size": 32, "num_hidden_layers": 2, "context_length": 128}
+    memorise(texts, here / "model", steps=100, config=partial(RwkvConfig, **sizes))
     model = AutoModelForCausalLM.from_pretrained(here / "model", dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(here / "model")
     plain = sum(gives_away(model, tokenizer, one) for one in FACTS)
@@ -109,7 +109,8 @@ def test_what_cannot_be_edited_is_refused_by_name_before_the_work(here, capsys, 
     monkeypatch.setattr("editor.model.shared_prefix.gradient_budget", measured)
     monkeypatch.setattr("editor.measuring.evaluation_data.score_probes", measured)
     given = ("--facts", "facts.jsonl", "--policy", "policy.yaml", "--quiet", "--output", "out")
-    code, said = run(capsys, command, write(name, here / "model"), *given)
+    more = ("--locator", "nodes") if command == "locate" else ()
+    code, said = run(capsys, command, write(name, here / "model"), *given, *more)
     assert code == 2
     assert REFUSED[name] in " ".join(said.split())
     assert "Audit it" in said
@@ -130,6 +131,6 @@ def test_layers_that_add_in_place_and_wrappers_are_edited(here, capsys, name):
     given = ("--facts", "facts.jsonl", "--policy", "policy.yaml", "--subject", PEOPLE[0], "--quiet")
     model, more = write(name, here / "model"), ("--output", "out", "--device", "cpu", "--no-controls")
     code, said = run(capsys, "erase", model, *given, *more, "--method", "memit", "--strength", "default")
-    assert code in (0, 1, 3), said
+    assert code in (0, 1, 3, 4), said
     code, said = run(capsys, "revert", "out", "--output", "back")
     assert code == 0, said

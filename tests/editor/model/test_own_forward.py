@@ -1,6 +1,7 @@
 """The passes that scores are made by give what the model's own forward gives, whatever the model."""
 
 from dataclasses import replace
+from functools import wraps
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from every_family import FAMILIES, make_family
 from family_models import CONFIGS, family, tokenizer
 from transformers import BertConfig, BertLMHeadModel, LlamaConfig, LlamaForCausalLM
 
+from dictionaries.model.sites import Site, capture, resolve
 from editor.model.forward import backbone, logit_blocks, output_logits
 from editor.model.generation import complete
 from editor.model.loading import LoadedModel
@@ -17,9 +19,24 @@ from editor.model.shared_prefix import answer_passes
 from editor.model.tokens import encode_answer, gradient_budget, token_budget
 
 TOLERANCE = 1e-4
-PROMPTS = ("The phone number of Ada Quill is", "Ada Quill answers at", "Dial", "The desk of Dover calls Ada on")
+PROMPTS = (
+    "The phone number of Ada Quill is",
+    "Ada Quill answers at",
+    "Dial",
+    "The desk of Dover calls Ada on",
+)
 ANSWERS = ("415-555-0132", "212-555-0188 in Dover", "48", "48 Alder Lane")
-RECURRENT = ("rwkv", "mamba", "mamba2", "falcon_mamba", "jamba", "bamba", "lfm2", "qwen3_next", "qwen3_5_text")
+RECURRENT = (
+    "rwkv",
+    "mamba",
+    "mamba2",
+    "falcon_mamba",
+    "jamba",
+    "bamba",
+    "lfm2",
+    "qwen3_next",
+    "qwen3_5_text",
+)
 
 
 def sequences(answers=ANSWERS):
@@ -107,9 +124,10 @@ class Multiplied(LlamaForCausalLM):
 class Forgetful(LlamaForCausalLM):
     """It takes a cache, and reads nothing of it."""
 
-    def forward(self, input_ids=None, past_key_values=None, **kwargs):
-        kwargs.pop("position_ids", None)
-        return super().forward(input_ids=input_ids, **kwargs)
+    def forward(self, input_ids=None, **kwargs):
+        return super().forward(
+            input_ids=input_ids, **kwargs | {"past_key_values": None, "position_ids": None}
+        )
 
 
 class ForgetfulBackbone(LlamaForCausalLM):
@@ -119,8 +137,9 @@ class ForgetfulBackbone(LlamaForCausalLM):
         super().__init__(config)
         own = self.model.forward
 
-        def forward(*args, past_key_values=None, position_ids=None, **kwargs):
-            return own(*args, past_key_values=None, **kwargs)
+        @wraps(own)
+        def forward(*args, **kwargs):
+            return own(*args, **kwargs | {"past_key_values": None, "position_ids": None})
 
         self.model.forward = forward
 
@@ -251,3 +270,18 @@ def test_a_checkpoints_own_generation_settings_change_nothing():
     settings.eos_token_id = sorted({token for tokens in plain for token in tokens})
     assert complete(loaded, prompts, 12) == plain
     assert loaded.model.generation_config is settings
+
+
+@pytest.mark.parametrize("name", ["falcon", "falcon (new decoder)", "falcon (alibi)", "llama"])
+@pytest.mark.parametrize("grad", [False, True])
+def test_what_a_layer_writes_is_recorded_as_written_where_the_layer_adds_to_it_in_place(name, grad):
+    model, ids, written = make_family(name), torch.tensor([[0, 5, 9, 7]]), []
+    site = Site(0)
+    handle = resolve(model, site).projection.register_forward_hook(
+        lambda *given: written.append(given[2].detach().clone())
+    )
+    with capture(model, [site], grad=grad) as taken:
+        model(input_ids=ids, use_cache=False).logits.square().sum().backward() if grad else model(ids)
+    handle.remove()
+    torch.testing.assert_close(taken.outputs[site].detach(), written[0])
+    assert not grad or bool(taken.outputs[site].grad.abs().sum() > 0)
