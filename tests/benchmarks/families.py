@@ -86,16 +86,20 @@ def family_row(name: str) -> Row:
 
 def table(rows: Sequence[Row]) -> str:
     """Return the rows as Markdown."""
-    lines = [
-        "| family | audit | erase | export | revert | difference, nats | passes not used |",
-        "| --- | --- | --- | --- | --- | ---: | --- |",
-    ]
-    for row in rows:
-        difference = f"{row.difference:.0e}{'' if row.difference <= TOLERANCE else ' FAILS'}"
-        cells = (row.family, row.audit, row.erase, row.export, row.revert, difference, "; ".join(row.unused))
-        lines.append(f"| {' | '.join(cells)} |")
     refused = [f"- {row.family}: {row.refusal}." for row in rows if row.refusal]
-    return "\n".join([*lines, "", "Refused:", "", *refused])
+    return "\n".join([*HEAD, *map(_line, rows), "", "Refused:", "", *refused])
+
+
+HEAD = (
+    "| family | audit | erase | export | revert | difference, nats | passes not used |",
+    "| --- | --- | --- | --- | --- | ---: | --- |",
+)
+
+
+def _line(row: Row) -> str:
+    difference = f"{row.difference:.0e}{'' if row.difference <= TOLERANCE else ' FAILS'}"
+    cells = (row.family, row.audit, row.erase, row.export, row.revert, difference, "; ".join(row.unused))
+    return f"| {' | '.join(cells)} |"
 
 
 def _fact(number: int, name: str) -> Fact:
@@ -168,7 +172,7 @@ def main() -> None:
     rows = []
     for name in sys.argv[1:] or FAMILIES:
         rows.append(family_row(name))
-        sys.stderr.write(f"{name}: {rows[-1].audit}, {rows[-1].erase}\n")
+        sys.stderr.write(f"{_line(rows[-1])} {rows[-1].refusal}\n")
     sys.stdout.write(f"{table(rows)}\n")
     sys.exit(any(row.failed for row in rows))
 

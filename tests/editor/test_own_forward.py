@@ -134,3 +134,16 @@ def test_layers_that_add_in_place_and_wrappers_are_edited(here, capsys, name):
     assert code in (0, 1, 3, 4), said
     code, said = run(capsys, "revert", "out", "--output", "back")
     assert code == 0, said
+
+
+def test_a_difference_from_the_own_forward_is_a_failure_in_the_table_of_families():
+    from tests.benchmarks.families import Row, table
+
+    right = Row("llama", "yes", "yes", "yes", "yes", 1e-6, ())
+    wrong = right._replace(family="made up", difference=2e-4)
+    unknown = right._replace(difference=float("nan"))
+    crashed = right._replace(erase="FAILS: RuntimeError")
+    refused = right._replace(erase="refused", refusal="it is a mixture")
+    assert [row.failed for row in (right, wrong, unknown, crashed, refused)] == [0, 1, 1, 1, 0]
+    assert "| made up | yes | yes | yes | yes | 2e-04 FAILS |" in table([right, wrong])
+    assert "- llama: it is a mixture." in table([refused])
