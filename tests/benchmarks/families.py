@@ -12,19 +12,15 @@ from typing import NamedTuple
 
 import torch
 
-ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "editor")]
-
-from every_family import FAMILIES, make_family  # noqa: E402
-from tokenizing import make_tokenizer  # noqa: E402
-
-import expunge  # noqa: E402
-from detectors import Fact, Source, write_facts  # noqa: E402
-from editor.model.forward import logit_blocks  # noqa: E402
-from editor.model.loading import LoadedModel, load_model, quiet, stored_tensors  # noqa: E402
-from editor.model.shared_prefix import answer_passes  # noqa: E402
-from editor.model.tokens import TokenSequence, encode_answer  # noqa: E402
-from policies.errors import ExpungeError  # noqa: E402
+import expunge
+from detectors import Fact, Source, write_facts
+from editor.model.forward import logit_blocks
+from editor.model.loading import LoadedModel, load_model, quiet, stored_tensors
+from editor.model.shared_prefix import answer_passes
+from editor.model.tokens import TokenSequence, encode_answer
+from policies.errors import ExpungeError
+from tests.editor.every_family import FAMILIES, make_family
+from tests.editor.tokenizing import make_tokenizer
 
 TOLERANCE = 1e-4
 """Largest difference of ln p that is rounding, in nats."""
