@@ -25,6 +25,7 @@ from editor.measuring.evaluation_data import (
     text_before_after,
 )
 from editor.measuring.free_answers import free_answers, free_questions, with_free_answers
+from editor.measuring.own_forward import editable, run_alike, with_own_passes
 from editor.measuring.summaries import (
     THREAT_MODEL,
     edit_summary,
@@ -116,7 +117,10 @@ def audit(
 ) -> Report:
     """Measure what the model leaks of the facts in scope."""
     before = measure_original(case, loaded, stages, wide=True)
-    evidence = gather(case, loaded, before.scored, options or EvidenceOptions(), stages)
+    loaded, options = before.loaded, options or EvidenceOptions()
+    if options.baseline is not None:
+        options = replace(options, baseline=with_own_passes(case, options.baseline))
+    evidence = gather(case, loaded, before.scored, options, stages)
     groups = group_results(before.scored, None, case.policy.decoding)
     facts = fact_rows(before.scored, None, case.facts, run.key)
     criteria = judge(case.policy, Observation(erased=before.scored))
@@ -161,6 +165,7 @@ def erase(
     """
     weights = sum(weight.numel() for weight in loaded.model.parameters())
     options = options.with_seed(case.seed).sized(weights)
+    loaded = editable(case, loaded)
     before = measure_original(case, loaded, stages)
     supply = supply or NO_DICTIONARIES
     problem = build_problem(case, before, supply.dictionaries, options.attribution, stages)
@@ -203,7 +208,8 @@ def verify(
     """Measure a written checkpoint, read back from disk in a fresh model, against the original."""
     loaded, data = before.loaded, before.data
     device = str(loaded.device)
-    after = load_model(str(checkpoint), device=device, trust_remote_code=loaded.trust_remote_code)
+    again = load_model(str(checkpoint), device=device, trust_remote_code=loaded.trust_remote_code)
+    after = run_alike(again, loaded)
     scored = score_case(case, after, before.scored.probes, stages, "Verifying the checkpoint read back")
     said = answer_freely(case, after, data.measured, stages)
     scored = with_free_answers(scored, after, said, said, case.policy.decoding)
@@ -261,6 +267,7 @@ def verify(
 
 def measure_original(case: Case, loaded: LoadedModel, stages: Stages, *, wide: bool = False) -> OriginalModel:
     """Score the original model on everything that verification will look at; in more wordings where `wide`."""
+    loaded = with_own_passes(case, loaded)
     data = prepare(case, loaded, wide=wide)
     scored = score_case(case, loaded, data.measured, stages, "Auditing the original model")
     said = answer_freely(case, loaded, data.measured, stages)

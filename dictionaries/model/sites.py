@@ -253,15 +253,18 @@ def capture(
 
 
 def _attach(found: SiteModules, change: Change) -> RemovableHandle:
-    """Hook a change to a site; a layer may return its activation first in a tuple."""
+    """Hook a change to a site; a layer may return its activation first in a tuple.
+
+    The model goes on with a copy of an output: some layers, such as Falcon's, add to it in place.
+    """
 
     def entering(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
         return (change(args[0]), *args[1:])
 
     def leaving(_: nn.Module, __: tuple[Any, ...], output: Any) -> Any:
         if isinstance(output, tuple):
-            return (change(output[0]), *output[1:])
-        return change(output)
+            return (change(output[0]).clone(), *output[1:])
+        return change(output).clone()
 
     if found.reads_input:
         return found.module.register_forward_pre_hook(entering)

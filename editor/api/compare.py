@@ -21,6 +21,7 @@ from editor.api.running import (
 )
 from editor.artefacts.output import OutputFolder
 from editor.comparing.compare import CompareOptions, compare
+from editor.measuring.own_forward import editable
 from editor.methods import METHODS
 from editor.report.comparison import render_comparison
 from editor.report.figures.comparing import comparison_figures
@@ -39,6 +40,7 @@ def run_compare(request: CompareRequest) -> Comparison:
         with stages.stage("Loading the model"):
             loaded = load_original(request, request.model)
         case = read_case(request, policy, stages)
+        loaded = editable(case, loaded)
         command = request.command or request.call_text("compare")
         comparison, costs = compare(
             case, loaded, options, key, kept, stages, command=command, resume=request.resume

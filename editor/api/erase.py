@@ -18,6 +18,7 @@ from editor.api.running import (
 )
 from editor.dictionary_supply import supply_dictionaries
 from editor.edits.companions import check_companions
+from editor.measuring.own_forward import editable
 from editor.methods import METHODS
 from editor.methods.method import Method
 from editor.methods.shared.searching import with_settings
@@ -38,6 +39,7 @@ def run_erase(request: EraseRequest) -> Report:
             loaded = load_original(request, request.model)
         case = read_case(request, judging.judged_by, stages)
         check_companions(Path(loaded.source), scanner_for(case, run.key))
+        loaded = editable(case, loaded)
         supply = None
         if options.method.needs_dictionary:
             supply = supply_dictionaries(

@@ -19,6 +19,7 @@ from editor.artefacts.output import OutputFolder
 from editor.dictionary_supply import NO_DICTIONARIES, supply_dictionaries
 from editor.locate import Located, locate_facts, write_located
 from editor.locators import LOCATORS
+from editor.measuring.own_forward import editable
 from policies.errors import RequestError
 
 
@@ -36,6 +37,7 @@ def run_locate(request: LocateRequest) -> Located:
         with stages.stage("Loading the model"):
             loaded = load_original(request, request.model)
         case = read_case(request, policy, stages)
+        loaded = editable(case, loaded)
         supply = NO_DICTIONARIES
         if entry.needs_dictionary:
             supply = supply_dictionaries(case, loaded, as_path(request.dictionary), folder, stages, site=site)

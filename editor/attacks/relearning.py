@@ -16,6 +16,7 @@ from editor.case import Case
 from editor.edits.edit import preserved
 from editor.model.forward import token_log_p
 from editor.model.loading import LoadedModel
+from editor.model.passes import ALL_RIGHT, Passes
 from editor.model.tokens import TokenSequence, collate, gradient_budget
 from editor.questions.probes import Probe
 from editor.questions.retained import LOGIT_ELEMENTS, encode_documents
@@ -86,10 +87,10 @@ class Relearning:
             for weight in weights:
                 weight.requires_grad_(True)
             for places in draws:
-                chosen = _within([sequences[place] for place in places], model.config.vocab_size)
+                chosen = _within([sequences[place] for place in places], loaded.vocabulary)
                 parts = [
                     collate(part, pad=loaded.pad_id, device=loaded.device)
-                    for part in _parts(chosen, gradient_budget(model))
+                    for part in _parts(chosen, gradient_budget(model), loaded.passes)
                 ]
                 tokens = sum(len(part.targets) for part in parts)
                 optimiser.zero_grad()
@@ -127,12 +128,16 @@ def _within(sequences: Sequence[TokenSequence], vocabulary: int) -> list[TokenSe
     return chosen
 
 
-def _parts(sequences: Sequence[TokenSequence], budget: int) -> Iterator[list[TokenSequence]]:
-    """Cut sequences, in order, into parts of at most `budget` padded tokens each."""
+def _parts(
+    sequences: Sequence[TokenSequence], budget: int, passes: Passes = ALL_RIGHT
+) -> Iterator[list[TokenSequence]]:
+    """Cut sequences, in order, into parts of at most `budget` padded tokens each that may be run together."""
     part: list[TokenSequence] = []
     for sequence in sequences:
         longest = max(len(one.ids) for one in (*part, sequence))
-        if part and (len(part) + 1) * longest > budget:
+        if part and (
+            not passes.join(len(part[-1].ids), len(sequence.ids)) or (len(part) + 1) * longest > budget
+        ):
             yield part
             part = []
         part.append(sequence)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from editor.measuring.aggregate import Scored
 from editor.measuring.leakage import extractable
-from editor.model.forward import keeping
+from editor.model.forward import backbone, keeping
 from editor.model.generation import complete, generate, nothing, seeded
 from editor.model.loading import LoadedModel
 from editor.model.tokens import TokenSequence
@@ -121,8 +121,9 @@ def _complete(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> list[b
 def _samples_hold(loaded: LoadedModel, sequence: TokenSequence, tries: int) -> bool:
     prompt, answer = _parts(sequence)
     ids = torch.tensor([prompt or nothing(loaded)])
-    for start in range(0, tries, SAMPLES_AT_A_TIME):
-        each = ids.expand(min(SAMPLES_AT_A_TIME, tries - start), -1)
+    most = SAMPLES_AT_A_TIME if loaded.passes.batched else 1
+    for start in range(0, tries, most):
+        each = ids.expand(min(most, tries - start), -1)
         read = _read_prompt(loaded, each)
         made = generate(loaded, each, torch.ones_like(each), len(answer), do_sample=True, **read)
         if answer in made.tolist():
@@ -135,10 +136,10 @@ def _read_prompt(loaded: LoadedModel, ids: torch.Tensor) -> dict[str, Any]:
     """Return the keyword with keys and values of a prompt that all rows share, all but its last token, run once."""
     from transformers import DynamicCache
 
-    if ids.shape[1] < 2:
+    if ids.shape[1] < 2 or not loaded.passes.shared:
         return {}
     model, cache = loaded.model, DynamicCache(config=loaded.model.config)
     keywords = keeping(model, cache)
-    model.base_model(input_ids=ids[:1, :-1].to(loaded.device), **keywords)
+    backbone(model)(input_ids=ids[:1, :-1].to(loaded.device), **keywords)
     cache.batch_select_indices(torch.zeros(len(ids), dtype=torch.long, device=loaded.device))
     return {name: value for name, value in keywords.items() if value is cache}

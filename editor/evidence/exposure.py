@@ -140,7 +140,7 @@ def _bounds(
     bounds: list[list[tuple[int, float]]] = [[] for _ in secrets]
     places = [secret.marked.index(True) for secret in secrets]
     for batch, hidden in answer_passes(loaded, secrets):
-        for part, logits in logit_blocks(loaded.model, hidden):
+        for part, logits in logit_blocks(loaded, hidden):
             log_p = logits.log_softmax(1)
             own = log_p.gather(1, batch.targets[part, None])[:, 0].tolist()
             for at, (row, value) in enumerate(zip(batch.rows[part].tolist(), own, strict=True)):

@@ -114,7 +114,7 @@ def _measure(
     tokens: list[list[float]] = [[] for _ in probes]
     standard: list[list[float]] = [[] for _ in probes]
     for batch, hidden in answer_passes(loaded, encode_probes(loaded, probes)):
-        for place, logits in logit_blocks(loaded.model, hidden):
+        for place, logits in logit_blocks(loaded, hidden):
             log_p = logits.log_softmax(1)
             p = log_p.exp()
             mean = (p * log_p).sum(1)  # μ

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from detectors import Fact, Register
-from editor.model.generation import seeded
+from editor.model.generation import no_settings, seeded
 from editor.model.loading import LoadedModel
 from editor.results.evidence import OpenText
 from editor.results.parts import Rate
@@ -101,13 +101,16 @@ def _generate(
         top_p=1.0,
         eos_token_id=end,
         pad_token_id=loaded.pad_id,
+        use_cache=loaded.passes.cached,
     )
-    for done in range(0, texts, AT_A_TIME):
-        rows = min(AT_A_TIME, texts - done)
+    most = AT_A_TIME if loaded.passes.batched else 1
+    for done in range(0, texts, most):
+        rows = min(most, texts - done)
         ids = torch.full((rows, 1), start, device=loaded.device)
-        made = loaded.model.generate(
-            input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=plain
-        )
+        with no_settings(loaded.model):
+            made = loaded.model.generate(
+                input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=plain
+            )
         for row in made[:, 1:].tolist():
             length = row.index(end) if end in row else len(row)
             yield tokenizer.decode(row[:length]), length

@@ -189,7 +189,7 @@ class EditProblem:
         placed = [replace(sequence, index=place) for place, sequence in enumerate(self.retained)]
         for batch in text_batches(self.loaded, placed):
             with torch.no_grad(), capture(model, self.writing(self.sites), outputs=False) as taken:
-                add_log_p(log_p, batch, log_p_of(self.loaded, batch, marked_hidden(model, batch)))
+                add_log_p(log_p, batch, log_p_of(self.loaded, batch, marked_hidden(self.loaded, batch)))
             for site, keys in taken.keys.items():
                 chosen = keys[batch.predicting].float()
                 sums[site] = sums.get(site, torch.zeros((), device=chosen.device)) + chosen.T @ chosen

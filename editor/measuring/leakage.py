@@ -140,7 +140,7 @@ def score(
     for batch, hidden in answer_passes(loaded, sequences):
         blocks = [
             score_tokens(logits, batch.targets[place], grid, settings.worst_case_rank)
-            for place, logits in logit_blocks(loaded.model, hidden)
+            for place, logits in logit_blocks(loaded, hidden)
         ]
         _reduce(batch, TokenScores.joined(blocks), result)
         if progress is not None:

@@ -8,6 +8,7 @@ from editor.case import Case
 from editor.edits.edit import Edit
 from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem
+from editor.measuring.own_forward import passes_note
 from editor.model.digests import model_digest
 from editor.model.loading import LoadedModel
 from editor.results.report import AdapterSummary, EditSummary, LayerRow, ModelSummary, PolicySummary
@@ -41,6 +42,7 @@ def model_summary(loaded: LoadedModel, digests: Mapping[str, str], source: str |
         architecture=type(loaded.model).__name__,
         parameters=sum(parameter.numel() for parameter in loaded.model.parameters()),
         digest=model_digest(dict(digests)),
+        passes=passes_note(loaded.passes) or None,
     )
 
 

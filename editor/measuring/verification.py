@@ -11,7 +11,7 @@ import torch
 
 from editor.model.loading import LoadedModel, load_model
 from editor.model.stored import StoredWeights
-from editor.model.tokens import TokenSequence, one_batch
+from editor.model.tokens import TokenSequence, batches
 from editor.results.report import Check
 
 
@@ -103,9 +103,11 @@ def _equal_tensors(first: LoadedModel, second: LoadedModel) -> bool:
 
 @torch.no_grad()
 def _logits(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> torch.Tensor:
-    batch = one_batch(loaded, sequences)
-    logits: torch.Tensor = loaded.model(**batch.inputs, use_cache=False).logits
-    return logits[batch.predicting].float().cpu()
+    found = []
+    for batch in batches(sequences, pad=loaded.pad_id, device=loaded.device, passes=loaded.passes):
+        logits: torch.Tensor = loaded.model(**batch.inputs, use_cache=False).logits
+        found.append(logits[batch.predicting].float().cpu())
+    return torch.cat(found)
 
 
 def _vocabulary(loaded: LoadedModel) -> tuple[Any, ...]:

@@ -1,5 +1,6 @@
 """Generation by exactly the model's distribution, whatever the checkpoint's own settings for it say."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +11,9 @@ from editor.model.loading import LoadedModel
 
 
 def complete(loaded: LoadedModel, prompts: Sequence[Sequence[int]], length: int) -> list[list[int]]:
-    """Return the tokens by which greedy decoding goes on after each prompt, `length` of them, all in one batch.
+    """Return the tokens by which greedy decoding goes on after each prompt, `length` of them.
+
+    All are made in one batch, where the model's passes let them.
 
     Args:
         loaded: the model.
@@ -18,11 +21,31 @@ def complete(loaded: LoadedModel, prompts: Sequence[Sequence[int]], length: int)
         length: number of tokens.
     """
     begun = [list(prompt) or nothing(loaded) for prompt in prompts]
-    longest = max(map(len, begun))
-    # Padding stands on the left, so that all go on from the same position.
-    ids = torch.tensor([[loaded.pad_id] * (longest - len(prompt)) + prompt for prompt in begun])
-    mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in begun])
-    made: list[list[int]] = generate(loaded, ids, mask, length, do_sample=False).tolist()
+    made: list[list[int]] = [[] for _ in begun]
+    for places in together(loaded, begun):
+        found = complete_together(loaded, [begun[place] for place in places], length)
+        for place, tokens in zip(places, found, strict=True):
+            made[place] = tokens
+    return made
+
+
+def together(loaded: LoadedModel, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Return the places of the prompts that may be completed in one batch each."""
+    groups: dict[int, list[int]] = defaultdict(list)
+    for place, prompt in enumerate(prompts):
+        alike = 0 if loaded.passes.mixed else len(prompt)
+        groups[alike if loaded.passes.batched else place].append(place)
+    return list(groups.values())
+
+
+def complete_together(
+    loaded: LoadedModel, prompts: Sequence[Sequence[int]], length: int, **watched: Any
+) -> list[list[int]]:
+    """Complete prompts in one batch. Padding stands on the left, so that all go on from the same position."""
+    longest = max(map(len, prompts))
+    ids = torch.tensor([[loaded.pad_id] * (longest - len(prompt)) + list(prompt) for prompt in prompts])
+    mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+    made: list[list[int]] = generate(loaded, ids, mask, length, do_sample=False, **watched).tolist()
     return made
 
 
@@ -43,7 +66,7 @@ def generate(
         mask: 1 where a position is no padding, (rows, positions).
         length: number of tokens.
         do_sample: whether tokens are drawn; else the likeliest are taken.
-        read: the keyword with a cache of what all rows begin with, where there is one.
+        read: other keywords of transformers, such as a cache of what all rows begin with.
     """
     from transformers import GenerationConfig
 
@@ -57,11 +80,29 @@ def generate(
         top_k=0 if do_sample else None,
         top_p=1.0 if do_sample else None,
         do_sample=do_sample,
+        use_cache=loaded.passes.cached,
     )
-    made: torch.Tensor = loaded.model.generate(
-        input_ids=ids, attention_mask=mask, generation_config=plain, **read
-    )
+    with no_settings(loaded.model):
+        made: torch.Tensor = loaded.model.generate(
+            input_ids=ids, attention_mask=mask, generation_config=plain, **read
+        )
     return made[:, ids.shape[1] :]
+
+
+@contextmanager
+def no_settings(model: Any) -> Iterator[None]:
+    """Take away a checkpoint's own generation settings inside the `with` block.
+
+    What a given configuration leaves open is filled with them, a penalty on repetition for instance.
+    """
+    from transformers import GenerationConfig
+
+    kept = model.generation_config
+    model.generation_config = GenerationConfig()
+    try:
+        yield
+    finally:
+        model.generation_config = kept
 
 
 @contextmanager

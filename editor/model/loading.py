@@ -15,6 +15,7 @@ from editor.model.chat_template import check_chat_template
 from editor.model.checkpoint_files import check_links, check_no_gguf_alone, check_weight_files
 from editor.model.devices import check_device
 from editor.model.merging import MergedAdapter, merge_adapter
+from editor.model.passes import ALL_RIGHT, Passes
 from editor.model.quantised import check_quantised, quantisation, without_missing_kernels
 from editor.model.refusals import asks_for_code, needs_code, read_config, weights_refusal
 from editor.model.sources import looks_local
@@ -38,6 +39,7 @@ class LoadedModel:
         adapter: the adapter that the model was merged from; None where it is a plain checkpoint.
         trust_remote_code: whether Python code that comes with the model was allowed to run.
         usable_tokens: number of tokens that the model has an embedding of where the tokenizer has others; else None.
+        passes: the fast passes that give what the model's own forward gives.
     """
 
     model: Any
@@ -50,6 +52,7 @@ class LoadedModel:
     adapter: MergedAdapter | None = None
     trust_remote_code: bool = False
     usable_tokens: int | None = None
+    passes: Passes = ALL_RIGHT
 
     @property
     def files(self) -> StoredWeights | None:
@@ -81,7 +84,13 @@ class LoadedModel:
     @property
     def context_length(self) -> int:
         """Longest input in tokens, 2,048 where the configuration does not say."""
-        return int(getattr(self.model.config, "max_position_embeddings", None) or 2048)
+        config = self.model.config.get_text_config(decoder=True)
+        return int(getattr(config, "max_position_embeddings", None) or 2048)
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of tokens that logits are given for."""
+        return int(self.model.config.get_text_config(decoder=True).vocab_size)
 
 
 def load_model(

@@ -16,7 +16,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from editor.model.forward import keeping, marked_hidden, output_logits, traced_logits
+from editor.model.forward import (
+    LOGITS_AT_A_TIME,
+    backbone,
+    keeping,
+    marked_hidden,
+    output_logits,
+    traced_logits,
+)
 from editor.model.loading import LoadedModel
 from editor.model.tokens import (
     LEAST_TOKENS,
@@ -62,7 +69,11 @@ class SharedBatch:
 
 
 def answer_passes(
-    loaded: LoadedModel, sequences: Sequence[TokenSequence], *, budget: int | None = None
+    loaded: LoadedModel,
+    sequences: Sequence[TokenSequence],
+    *,
+    budget: int | None = None,
+    roots: Sequence[Prefix] | None = None,
 ) -> Iterator[tuple[MarkedBatch, Float[Tensor, "marked width"]]]:
     """Yield batches of all sequences, each with the final hidden states that predict its marked tokens.
 
@@ -73,11 +84,19 @@ def answer_passes(
         sequences: prompts with marked answers.
         budget: the most padded tokens in one pass, those of the kept prefixes included; None for as many as the
             model's memory is meant for.
+        roots: what prompts begin with that is run once a batch; None for what many begin with.
     """
-    pad, device = loaded.pad_id, loaded.device
+    pad, device, passes = loaded.pad_id, loaded.device, loaded.passes
     most = token_budget(loaded.model) if budget is None else budget
+    if not passes.head:  # what is kept of a pass are logits
+        most = min(most, max(LEAST_TOKENS, LOGITS_AT_A_TIME // loaded.vocabulary))
+    if not passes.shared:
+        for batch in batches(sequences, pad=pad, device=device, budget=most, passes=passes):
+            yield batch, marked_hidden(loaded, _cut_last(batch))
+        return
     shared, alone = _by_prefix(sequences)
-    roots = _find_roots([*shared, *(_before_answer(sequence) for sequence in alone)])
+    if roots is None:
+        roots = _find_roots([*shared, *(_before_answer(sequence) for sequence in alone)])
     rootless = []
     for sequence in alone:
         root = _root_of(_before_answer(sequence), roots)
@@ -85,8 +104,8 @@ def answer_passes(
             shared.setdefault(root, []).append(sequence)
         else:
             rootless.append(sequence)
-    for batch in batches(rootless, pad=pad, device=device, budget=most):
-        yield batch, marked_hidden(loaded.model, _cut_last(batch))
+    for batch in batches(rootless, pad=pad, device=device, budget=most, passes=passes):
+        yield batch, marked_hidden(loaded, _cut_last(batch))
     for group in _shared_batches(shared, roots, pad=pad, device=device, budget=most):
         yield group.answers, shared_hidden(loaded, group)
 
@@ -115,7 +134,7 @@ class AnswerBatch:
             cache: what `read_before` returned. It is used up.
         """
         if self.shared is None:
-            whole: Tensor = model.base_model(**self.answers.inputs, use_cache=False).last_hidden_state
+            whole: Tensor = backbone(model)(**self.answers.inputs, use_cache=False).last_hidden_state
             return whole
         return _after_prefixes(model, self.shared, self.answers, cache)
 
@@ -253,10 +272,10 @@ def _keys_and_values(model: Any, batch: SharedBatch) -> Any:
 
     cache, device = DynamicCache(config=model.config), batch.prefixes.device
     if batch.root:
-        model.base_model(input_ids=batch.prefixes[:1, : batch.root], **keeping(model, cache))
+        backbone(model)(input_ids=batch.prefixes[:1, : batch.root], **keeping(model, cache))
         cache.batch_select_indices(torch.zeros(len(batch.prefixes), dtype=torch.long, device=device))
     if batch.root < batch.prefixes.shape[1]:
-        model.base_model(input_ids=batch.prefixes[:, batch.root :], **keeping(model, cache))
+        backbone(model)(input_ids=batch.prefixes[:, batch.root :], **keeping(model, cache))
     cache.batch_select_indices(batch.prefix_of)
     return cache
 
@@ -268,7 +287,7 @@ def _after_prefixes(
         len(batch.prefix_of), batch.prefixes.shape[1], dtype=torch.long, device=batch.prefixes.device
     )
     inputs = answers.inputs
-    hidden: Tensor = model.base_model(
+    hidden: Tensor = backbone(model)(
         input_ids=inputs["input_ids"],
         attention_mask=torch.cat([known, inputs["attention_mask"]], dim=1),
         **keeping(model, cache),

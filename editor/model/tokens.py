@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from editor.model.passes import ALL_RIGHT, Passes
+
 if TYPE_CHECKING:
     from editor.model.loading import LoadedModel
 
@@ -104,18 +106,29 @@ class _Sizes:
     @classmethod
     def of(cls, model: Any) -> "_Sizes":
         config = model.config.get_text_config(decoder=True)
-        width, heads = int(config.hidden_size), int(config.num_attention_heads)
-        head = int(getattr(config, "head_dim", None) or width // heads)
-        hidden = getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None) or 4 * width
+        width = _size(config, "hidden_size", 0) or int(model.get_input_embeddings().weight.shape[1])
+        heads = _size(config, "num_attention_heads", 1)
+        head = _size(config, "head_dim", width // heads)
+        hidden = _size(config, "intermediate_size", _size(config, "n_inner", 4 * width))
         item = int(model.dtype.itemsize)
         return cls(
-            layers=int(config.num_hidden_layers),
+            layers=_size(config, "num_hidden_layers", 1),
             width=width,
-            hidden=int(hidden),
-            keys_values=2 * head * int(getattr(config, "num_key_value_heads", None) or heads),
+            hidden=hidden,
+            keys_values=2 * head * _size(config, "num_key_value_heads", heads),
             item=item,
             weights=item * sum(parameter.numel() for parameter in model.parameters()),
         )
+
+
+def _size(config: Any, name: str, otherwise: int) -> int:
+    """Return a size that a configuration gives: the largest of its layers' where they differ, or another."""
+    try:
+        size = getattr(config, name, None)
+    except AttributeError:  # some say so where layers differ
+        size = None
+    sizes = size if isinstance(size, list | tuple) else [size]
+    return max((int(one) for one in sizes if isinstance(one, int) and one > 0), default=otherwise)
 
 
 def encode_answer(tokenizer: Any, prompt: str, answer: str, index: int, limit: int) -> TokenSequence:
@@ -187,14 +200,23 @@ def joiner(prompt: str) -> str:
 
 
 def batches(
-    sequences: Sequence[TokenSequence], *, pad: int, device: torch.device, budget: int = BATCH_TOKENS
+    sequences: Sequence[TokenSequence],
+    *,
+    pad: int,
+    device: torch.device,
+    budget: int = BATCH_TOKENS,
+    passes: Passes = ALL_RIGHT,
 ) -> Iterator[MarkedBatch]:
-    """Yield batches of sequences of similar length, at most `budget` padded tokens each."""
+    """Yield batches of sequences of similar length, at most `budget` padded tokens each.
+
+    Where `passes` says that padding is not right for the model they have equal length, or one sequence each.
+    """
     ordered = sorted(sequences, key=lambda sequence: (len(sequence.ids), sequence.index))
     group: list[TokenSequence] = []
     for sequence in ordered:
-        length = len(sequence.ids)
-        if group and is_full(len(group), len(group[-1].ids), length, budget):
+        length, longest = len(sequence.ids), len(group[-1].ids) if group else 0
+        apart = not passes.join(longest, length) or is_full(len(group), longest, length, budget)
+        if group and apart:
             yield collate(group, pad=pad, device=device)
             group = []
         group.append(sequence)

@@ -167,8 +167,8 @@ def text_batches(
         backward: whether a backward pass is kept.
     """
     most = gradient_budget(loaded.model) if backward else token_budget(loaded.model)
-    budget = max(LEAST_TOKENS, min(most, LOGIT_ELEMENTS // loaded.model.config.vocab_size))
-    return batches(sequences, pad=loaded.pad_id, device=loaded.device, budget=budget)
+    budget = max(LEAST_TOKENS, min(most, LOGIT_ELEMENTS // loaded.vocabulary))
+    return batches(sequences, pad=loaded.pad_id, device=loaded.device, budget=budget, passes=loaded.passes)
 
 
 @torch.no_grad()
@@ -177,7 +177,7 @@ def text_log_p(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> Float
     placed = [replace(sequence, index=place) for place, sequence in enumerate(sequences)]
     sums = torch.zeros(len(placed), device=loaded.device)
     for batch in text_batches(loaded, placed):
-        add_log_p(sums, batch, log_p_of(loaded, batch, marked_hidden(loaded.model, batch)))
+        add_log_p(sums, batch, log_p_of(loaded, batch, marked_hidden(loaded, batch)))
     return sums
 
 
@@ -187,7 +187,7 @@ def log_p_of(
     """Return ln p of the marked tokens, in nats, from the final hidden states that predict them."""
     parts = [
         logits.log_softmax(1).gather(1, batch.targets[place, None])[:, 0]
-        for place, logits in logit_blocks(loaded.model, hidden)
+        for place, logits in logit_blocks(loaded, hidden)
     ]
     return torch.cat(parts) if parts else hidden.new_zeros(0)
 
@@ -202,7 +202,7 @@ def perplexity(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> tuple
     """Return the number of marked tokens and exp of their mean negative log-likelihood in nats/token."""
     total, tokens = 0.0, 0
     for batch in text_batches(loaded, sequences):
-        total -= float(log_p_of(loaded, batch, marked_hidden(loaded.model, batch)).double().sum())
+        total -= float(log_p_of(loaded, batch, marked_hidden(loaded, batch)).double().sum())
         tokens += len(batch.targets)
     return tokens, math.exp(total / max(1, tokens))
 
@@ -215,8 +215,8 @@ def compare_text(
     tokens = 0
     for batch in text_batches(before, sequences):
         blocks = zip(
-            logit_blocks(before.model, marked_hidden(before.model, batch)),
-            logit_blocks(after.model, marked_hidden(after.model, batch)),
+            logit_blocks(before, marked_hidden(before, batch)),
+            logit_blocks(after, marked_hidden(after, batch)),
             strict=True,
         )
         for (place, first), (_, second) in blocks:

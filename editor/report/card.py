@@ -57,6 +57,8 @@ def _scope(report: Report) -> Iterable[str]:
     facts = plural(report.scope.facts_in_scope, "fact")
     subjects = plural(report.scope.subjects_in_scope, "data subject")
     yield f"In scope: {facts} of {subjects}, found in {plural(report.scope.documents, 'document')}."
+    if report.model_before.passes:
+        yield plain(report.model_before.passes)
     if report.attacks:
         yield f"Attacked: {plain(', '.join(row.name for row in report.attacks))}."
     if report.controls:

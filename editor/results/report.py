@@ -322,6 +322,8 @@ class ModelSummary(_Part):
     parameters: int
     digest: str
     """sha256 over names, shapes, dtypes and bytes of every tensor."""
+    passes: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Sentence on the fast passes that are not right for the model and were not used; absent where all were."""
 
 
 class Report(_Part):

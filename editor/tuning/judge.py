@@ -82,7 +82,7 @@ class TrialJudge:
         self.text = self._some(text)
         self.tokens = sum(len(batch.targets) for batch in self.text)
         # Of the original model only hidden states are held: a vocabulary takes a hundred times as much.
-        self.hidden_before = [marked_hidden(loaded.model, batch) for batch in self.text]
+        self.hidden_before = [marked_hidden(loaded, batch) for batch in self.text]
 
     def judge(self, problem: EditProblem, method: Method, start: Edit | None = None) -> TrialResult:
         """Fit an edit, from `start` on if there is one and the method can resume it; measure it, and take it back."""
@@ -140,7 +140,7 @@ class TrialJudge:
         """Measure the mean KL divergence in nats/token, and the relative rise of perplexity."""
         model, sums = self.loaded.model, np.zeros(2)
         for number, (batch, hidden) in enumerate(zip(self.text, self.hidden_before, strict=True)):
-            for place, logits in logit_blocks(model, marked_hidden(model, batch)):
+            for place, logits in logit_blocks(self.loaded, marked_hidden(self.loaded, batch)):
                 after = logits.log_softmax(1)
                 if self.log_p_before is None:
                     before = output_logits(model, hidden[place]).log_softmax(1)
@@ -152,7 +152,7 @@ class TrialJudge:
         return sums[0] / max(1, self.tokens), math.expm1(sums[1] / max(1, self.tokens))
 
     def _some(self, text: Sequence[TokenSequence]) -> list[MarkedBatch]:
-        budget = min(DIVERGENCE_TOKENS, LOGIT_ELEMENTS // self.loaded.model.config.vocab_size)
+        budget = min(DIVERGENCE_TOKENS, LOGIT_ELEMENTS // self.loaded.vocabulary)
         spread = torch.randperm(len(text), generator=torch.Generator().manual_seed(self.policy.seed)).tolist()
         chosen: list[TokenSequence] = []
         for place in spread:

@@ -1,6 +1,7 @@
-"""A small Llama that knows some texts by heart."""
+"""A small model that knows some texts by heart, a Llama where no other is asked for."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -10,7 +11,9 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 SIZES = {"hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 2, "num_attention_heads": 4}
 
 
-def memorise(texts: Sequence[str], folder: Path, steps: int = 250, template: str | None = None) -> Path:
+def memorise(
+    texts: Sequence[str], folder: Path, steps: int = 250, template: str | None = None, config=None
+) -> Path:
     """Train until greedy decoding gives every text away, and return the checkpoint's folder.
 
     Args:
@@ -18,12 +21,15 @@ def memorise(texts: Sequence[str], folder: Path, steps: int = 250, template: str
         folder: where the checkpoint is written.
         steps: number of steps.
         template: chat template of its tokenizer, in which the texts are written already.
+        config: class of the model's configuration, given sizes; a Llama's by default.
     """
     tokenizer = make_tokenizer(texts)
     tokenizer.chat_template = template
     torch.manual_seed(0)
-    config = LlamaConfig(vocab_size=len(tokenizer), bos_token_id=0, eos_token_id=0, pad_token_id=0, **SIZES)
-    model = AutoModelForCausalLM.from_config(config)
+    made = config or partial(LlamaConfig, **SIZES)
+    model = AutoModelForCausalLM.from_config(
+        made(vocab_size=len(tokenizer), bos_token_id=0, eos_token_id=0, pad_token_id=0)
+    )
     # A template brings what special tokens it wants.
     batch = tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=template is None)
     labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)

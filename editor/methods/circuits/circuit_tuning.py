@@ -181,7 +181,7 @@ class _Retained:
         self, problem: EditProblem, sequences: Sequence[TokenSequence], weights: ConfinedWeights
     ) -> None:
         # The first texts whose logits there is room for, at least one.
-        room = LOGIT_ELEMENTS // problem.loaded.model.config.vocab_size
+        room = LOGIT_ELEMENTS // problem.loaded.vocabulary
         chosen = [s for s, total in zip(sequences, _count_padded(sequences), strict=True) if total <= room]
         self.problem = problem
         self.batch = one_batch(problem.loaded, chosen or sequences[:1])

@@ -295,7 +295,7 @@ class _Retained:
         if not sequences or not count:
             return [[] for _ in range(steps)]
         draws = epochs_by_length(sequences, count, self._generator)
-        room = STEP_ELEMENTS // self.problem.loaded.model.config.vocab_size
+        room = STEP_ELEMENTS // self.problem.loaded.vocabulary
         return [list(_within(next(draws), sequences, room)) for _ in range(steps)]
 
     def _draw_hurt(self) -> list[int]:

@@ -54,7 +54,7 @@ class Repair:
     ) -> None:
         self.problem, self.changes = problem, changes
         self.steps, self.hold = steps, hold
-        self.tokens = min(tokens, LOGIT_ELEMENTS // problem.loaded.model.config.vocab_size)
+        self.tokens = min(tokens, LOGIT_ELEMENTS // problem.loaded.vocabulary)
         self._suspects = list(range(len(problem.retained)))
 
     def run(self, erased: Mapping[Site, Float[Tensor, "tokens m"]]) -> list[float]:
@@ -135,20 +135,20 @@ class _Divergence:
     """D on some retained text: mean KL(original || edited) over its marked tokens, in nats/token."""
 
     def __init__(self, problem: EditProblem, changes: Changes, sequences: Sequence[TokenSequence]) -> None:
-        self.model = problem.loaded.model
+        self.loaded, self.model = problem.loaded, problem.loaded.model
         self.batches: list[MarkedBatch] = list(text_batches(problem.loaded, sequences, backward=True))
         self.tokens = max(1, sum(len(batch.targets) for batch in self.batches))
         # Final hidden states of the original model, (tokens, d) a batch: no projection of a site is the output head,
         # so ln p follows from them at any time, some rows at a time.
         with changes.suspended(), torch.no_grad():
-            self.original = [marked_hidden(self.model, batch) for batch in self.batches]
+            self.original = [marked_hidden(self.loaded, batch) for batch in self.batches]
 
     @torch.no_grad()
     def value(self) -> float:
         """Return D as the weights stand."""
         total = 0.0
         for batch, original in zip(self.batches, self.original, strict=True):
-            for place, logits in logit_blocks(self.model, marked_hidden(self.model, batch)):
+            for place, logits in logit_blocks(self.loaded, marked_hidden(self.loaded, batch)):
                 total += float(_divergence(self._before(original, place), logits))
         return total / self.tokens
 
@@ -164,7 +164,7 @@ class _Divergence:
                 # ∂D/∂hidden, block by block; then one backward pass below the output head.
                 leaf = hidden.detach().requires_grad_()
                 upper = torch.zeros_like(leaf)
-                for place, logits in logit_blocks(self.model, leaf):
+                for place, logits in logit_blocks(self.loaded, leaf):
                     divergence = _divergence(self._before(original, place), logits)
                     upper += torch.autograd.grad(divergence, leaf)[0]
                     total += float(divergence.detach())

@@ -42,7 +42,7 @@ class Predictions:
         missing = sorted(set(places) - set(self._kept))
         chosen = [replace(self._sequences[place], index=place) for place in missing]
         for batch in text_batches(self._loaded, chosen):
-            values, indices = self._likeliest(marked_hidden(self._loaded.model, batch))
+            values, indices = self._likeliest(marked_hidden(self._loaded, batch))
             for row, place in enumerate(batch.indices):
                 own = batch.rows == row
                 self._kept[place] = values[own], indices[own]
@@ -51,8 +51,7 @@ class Predictions:
         self, hidden: Float[Tensor, "tokens width"]
     ) -> tuple[Float[Tensor, "tokens kept"], Int[Tensor, "tokens kept"]]:
         """Return ln p of each token's likeliest, and which these are; logits are made some rows at a time."""
-        model = self._loaded.model
-        blocks = (logits.log_softmax(1) for _, logits in logit_blocks(model, hidden))
+        blocks = (logits.log_softmax(1) for _, logits in logit_blocks(self._loaded, hidden))
         best = [log_p.topk(min(LIKELIEST, log_p.shape[1]), dim=1) for log_p in blocks]
         return torch.cat([one.values for one in best]), torch.cat([one.indices for one in best]).to(
             torch.int32

@@ -114,7 +114,7 @@ def _log_p(model: Any, batch: MarkedBatch) -> Float[Tensor, " rows"]:
 
 def _loss(problem: EditProblem, sequences: Sequence[TokenSequence]) -> Float[Tensor, ""]:
     """Return the mean negative log-likelihood of retained text in nats/token, of as much as its logits may take."""
-    budget = LOGIT_ELEMENTS // problem.loaded.model.config.vocab_size
+    budget = LOGIT_ELEMENTS // problem.loaded.vocabulary
     # The first texts, at least one, whose tokens together stay within the budget.
     ends = list(accumulate(len(sequence.ids) for sequence in sequences))
     count = max(1, sum(end <= budget for end in ends))

@@ -136,7 +136,8 @@ def of_the_verdict(observed, policy, monkeypatch):
     )
     sound = (Check(name="same tensors", passed=True, detail=""),)
     for name, value in {
-        "load_model": SimpleNamespace(model=None),
+        "load_model": None,
+        "run_alike": SimpleNamespace(model=None),
         "score_case": after,
         "tensor_digests": {},
         "integrity_checks": sound,
