@@ -4,7 +4,7 @@ from pathlib import Path
 
 from editor.artefacts.output import VOCABULARIES
 from editor.artefacts.scanner import SecretScanner
-from editor.model.adapters import is_adapter
+from editor.model.adapters.reading import is_adapter
 from policies.errors import OutputError
 
 COPIED = ("*.json", "*.model", "*.txt", "*.tiktoken", "*.jinja", "*.py")

@@ -10,17 +10,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from editor.model.adapters import Adapter, blamed_on, is_adapter, read_adapter
-from editor.model.chat_template import check_chat_template
-from editor.model.checkpoint_files import check_links, check_no_gguf_alone, check_weight_files
-from editor.model.devices import check_device
-from editor.model.merging import MergedAdapter, merge_adapter
+from editor.model.adapters.merging import MergedAdapter, merge_adapter
+from editor.model.adapters.reading import Adapter, blamed_on, is_adapter, read_adapter
+from editor.model.checks.chat_template import check_chat_template
+from editor.model.checks.checkpoint_files import check_links, check_no_gguf_alone, check_weight_files
+from editor.model.checks.devices import check_device
+from editor.model.checks.quantised import check_quantised, quantisation, without_missing_kernels
+from editor.model.checks.refusals import asks_for_code, needs_code, read_config, weights_refusal
+from editor.model.checks.sources import looks_local
+from editor.model.checks.vocabulary import check_vocabulary, watch_vocabulary
 from editor.model.passes import ALL_RIGHT, Passes
-from editor.model.quantised import check_quantised, quantisation, without_missing_kernels
-from editor.model.refusals import asks_for_code, needs_code, read_config, weights_refusal
-from editor.model.sources import looks_local
 from editor.model.stored import StoredWeights
-from editor.model.vocabulary import check_vocabulary, watch_vocabulary
 from policies.errors import ModelError
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from detectors.conversation import ASSISTANT, SYSTEM, USER, Utterance, read_turns
+from editor.model.checks.vocabulary import refuse_beyond
 from editor.model.loading import LoadedModel
 from editor.model.tokens import TokenSequence, encode_answers, joiner
-from editor.model.vocabulary import refuse_beyond
 from editor.questions.probes import Probe
 from policies.errors import ModelError
 

@@ -17,9 +17,9 @@ from transformers import AutoModelForCausalLM
 from dictionaries.model.sites import Site, resolve
 from editor.edits.edit import Delta, Edit, load_originals
 from editor.edits.export import export_checkpoint, revert_checkpoint
+from editor.model.adapters.merging import MergedAdapter
 from editor.model.digests import tensor_digests
 from editor.model.loading import load_model, quiet
-from editor.model.merging import MergedAdapter
 from policies.errors import EditError
 
 CONFIGS = configs(heads=2, groups=1)

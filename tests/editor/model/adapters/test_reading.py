@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from tokenizing import make_tokenizer
 from transformers import AutoModelForCausalLM
 
-from editor.model.adapters import plain_name, read_adapter
+from editor.model.adapters.reading import plain_name, read_adapter
 from editor.model.loading import load_model, tensor_digests
 from policies.errors import ExitCode, ModelError
 

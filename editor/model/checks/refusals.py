@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from editor.model.hub import causes, check_hub, hub_refusal
+from editor.model.checks.hub import causes, check_hub, hub_refusal
 from policies.errors import ModelError
 
 CAUSAL_SUFFIXES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from editor.model.devices import check_device
+from editor.model.checks.devices import check_device
 from editor.model.loading import check_model
 from policies.errors import ModelError
 

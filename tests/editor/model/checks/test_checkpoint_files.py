@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from editor.model.checkpoint_files import READ
+from editor.model.checks.checkpoint_files import READ
 from editor.model.loading import check_model, load_model, quiet
 from policies.errors import ModelError
 

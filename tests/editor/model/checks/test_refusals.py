@@ -10,9 +10,9 @@ from huggingface_hub import errors
 from tokenizing import make_tokenizer
 from transformers import BertConfig, BertLMHeadModel, T5Config, T5ForConditionalGeneration, ViTConfig
 
-from editor.model.hub import hub_refusal
+from editor.model.checks.hub import hub_refusal
+from editor.model.checks.refusals import weights_refusal
 from editor.model.loading import check_model, load_model, quiet
-from editor.model.refusals import weights_refusal
 from policies.errors import ModelError
 
 SMALL = {"vocab_size": 300, "num_hidden_layers": 1, "num_attention_heads": 2, "hidden_size": 8}

@@ -5,8 +5,8 @@ import torch
 from family_models import configs
 from quantised_checkpoints import FP8, quantise_fp8, says_quantised
 
+from editor.model.checks.quantised import without_missing_kernels
 from editor.model.loading import check_model, load_model
-from editor.model.quantised import without_missing_kernels
 from policies.errors import ModelError
 
 NOT_INSTALLED = {
@@ -22,7 +22,7 @@ NOT_INSTALLED = {
 
 def pretend_missing(monkeypatch):
     """Whatever is installed here, no package of a quantisation is."""
-    monkeypatch.setattr("editor.model.quantised.find_spec", lambda _: None)
+    monkeypatch.setattr("editor.model.checks.quantised.find_spec", lambda _: None)
 
     def fail(*_, **__):
         raise ImportError("Loading it requires a package (`pip install it`)")
@@ -59,7 +59,7 @@ def test_a_method_that_nobody_knows(checkpoint, tmp_path):
 def test_what_else_is_missing_is_said_in_the_methods_own_words(checkpoint, tmp_path, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     folder = says_quantised(checkpoint("llama"), tmp_path / "m", quant_method="fbgemm_fp8")
-    monkeypatch.setattr("editor.model.quantised.find_spec", lambda _: True)
+    monkeypatch.setattr("editor.model.checks.quantised.find_spec", lambda _: True)
     with pytest.raises(ModelError, match=r"FP8 \(fbgemm\)\), which transformers cannot load here: .*GPU"):
         check_model(str(folder), device="cpu")
 
@@ -80,7 +80,7 @@ def test_fp8_is_loaded_in_the_dtype_that_transformers_chooses(checkpoint, tmp_pa
     [("cuda", False, True), ("cuda", True, False), ("auto", False, True), ("cpu", False, False)],
 )
 def test_fp8_on_a_gpu_without_its_kernels_is_read_as_bfloat16(monkeypatch, placement, installed, dequantized):
-    monkeypatch.setattr("editor.model.quantised.find_spec", lambda _: object() if installed else None)
+    monkeypatch.setattr("editor.model.checks.quantised.find_spec", lambda _: object() if installed else None)
     config = configs(heads=2, groups=1)["llama"]
     config.quantization_config = dict(FP8)
     without_missing_kernels(config, placement)

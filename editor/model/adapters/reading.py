@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from editor.model.sources import looks_local
+from editor.model.checks.sources import looks_local
 from policies.errors import ModelError
 
 CONFIG_FILE = "adapter_config.json"

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from editor.model.adapters import MERGED_ELSEWHERE, PREFIX, Adapter, plain_name
+from editor.model.adapters.reading import MERGED_ELSEWHERE, PREFIX, Adapter, plain_name
 from policies.errors import ModelError
 
 NAME = "default"

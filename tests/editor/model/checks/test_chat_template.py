@@ -3,7 +3,7 @@
 import pytest
 from tokenizing import make_tokenizer
 
-from editor.model.chat_template import check_chat_template
+from editor.model.checks.chat_template import check_chat_template
 from policies.errors import ModelError
 
 PLAIN = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"

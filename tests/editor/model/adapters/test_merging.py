@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from editor.edits.export import save_checkpoint
 from editor.model import merging
-from editor.model.adapters import read_adapter
+from editor.model.adapters.reading import read_adapter
 from editor.model.loading import load_model, quiet, tensor_digests
 from policies.errors import ModelError
 

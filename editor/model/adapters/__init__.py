@@ -1,0 +1,1 @@
+"""PEFT adapters: read whole, and merged into what PEFT itself would run."""
