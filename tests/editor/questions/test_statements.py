@@ -3,8 +3,9 @@
 import pytest
 
 from detectors import Document, Fact, Source
+from detectors.fact import NOBODY
 from editor.case import CaseFiles, open_case
-from editor.questions.statements import find_statements
+from editor.questions.statements import OTHERS_DOCUMENTS, find_statements
 from policies import ErasureRequest, load_policy
 
 NAME = "Ada Quill"
@@ -35,7 +36,7 @@ def secret(text, answer):
         ("Dear Ada Quill,\n\nyou are from Fenwick.", [("Dear Ada Quill,\n\nyou are from", "Fenwick")]),
         # Of whom is the second sentence?
         ("Ada Quill met Bo Reed. The trade was locksmith.", []),
-        ("Ada Quill hired a plumber. Bo Reed hired a tailor.", [("Ada Quill hired a", "plumber")]),
+        ("Ada Quill hired a plumber for Bo Reed.", []),
         # Nothing is said, or what is said is no word.
         ("Best wishes to Ada Quill", []),
         ("Ada Quill lives at 12", []),
@@ -56,6 +57,44 @@ def test_no_sentence_with_a_secret_is_asked_for_or_stands_before():
 def test_several_people_have_theirs():
     text = "Ada Quill hired a plumber. Bo Reed hired a tailor."
     assert [one[0] for one in found(text, names=(NAME, "Bo Reed"))] == [NAME, "Bo Reed"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Bo Reed works as a locksmith.", [("Bo Reed works as a", "locksmith")]),
+        ("Client name: Bo Reed\nTrade: locksmith", [("Client name: Bo Reed\nTrade:", "locksmith")]),
+        ("Meet Bo Reed. Bo was raised in Fenwick.", [("Meet Bo Reed. Bo was raised in", "Fenwick")]),
+        (
+            "Bo Reed hired a plumber. Cy Marsh hired a tailor.",
+            [("Bo Reed hired a", "plumber"), ("Cy Marsh hired a", "tailor")],
+        ),
+        # Of whom is the second sentence?
+        ("Bo Reed met Cy Marsh. The trade was locksmith.", []),
+        ("A locksmith came.", []),
+    ],
+)
+def test_others_are_told_by_the_shape_of_a_name(text, expected):
+    assert found(text) == [(NOBODY, *one) for one in expected]
+
+
+def test_whom_facts_are_about_is_known_by_name():
+    text = "Bo Reed hired a plumber."
+    about = Fact(subject="Bo Reed", entity_type="PHONE_NUMBER", secret="415-555-0110", sources=())
+    assert found(text, [about]) == [("Bo Reed", "Bo Reed hired a", "plumber")]
+
+
+def test_others_are_looked_for_in_a_seeded_sample_and_who_asks_everywhere():
+    texts = [f"{name} hired a plumber." for name in (NAME, "Bo Reed") for _ in range(OTHERS_DOCUMENTS + 9)]
+    documents = [Document(id=str(place), text=text, subjects=()) for place, text in enumerate(texts)]
+    made = [
+        [one.subject for one in find_statements(documents, [NAME], [], language="en", seed=seed)]
+        for seed in (0, 0, 1)
+    ]
+    assert made[0] == made[1]
+    for one in made:
+        assert one.count(NAME) == OTHERS_DOCUMENTS + 9
+        assert one.count(NOBODY) == OTHERS_DOCUMENTS
 
 
 def test_a_statement_shows_nobody():
