@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from policies import ErasureRequest, Policy
 from policies.errors import RequestError
@@ -152,6 +152,9 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
         trials: Number of search trials, at most.
         settings: Settings of the method other than its defaults, by name.
         controls: Whether control edits of the same size are measured too; None where the model is small.
+        originals: Whether what a revert needs is kept: `kept` or `none`.
+        originals_key: File with the key that it is encrypted with.
+        originals_passphrase_file: File with the passphrase that it is encrypted with.
     """
 
     model: str | Path = field(kw_only=False)
@@ -160,10 +163,21 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
     trials: int = 8
     settings: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     controls: bool | None = None
+    originals: Literal["kept", "none"] = "kept"
+    originals_key: str | Path | None = None
+    originals_passphrase_file: str | Path | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _need_output(self.output)
+        locks = {"key": self.originals_key, "passphrase_file": self.originals_passphrase_file}
+        _one_lock(**locks)
+        if self.originals not in ("kept", "none"):
+            raise RequestError(f"`originals` is {self.originals!r}", "Give kept or none")
+        if self.originals == "none" and any(file is not None for file in locks.values()):
+            raise RequestError(
+                "Originals that are not kept cannot be encrypted", "Leave out the key or --originals none"
+            )
         _at_least_one(trials=self.trials)
 
 
@@ -281,19 +295,38 @@ class RevertRequest(Request):
         erased: Output folder of an erasure.
         output: New folder for the checkpoint.
         overwrite: Whether a folder that exists is replaced.
+        key: File with the key that the originals were encrypted with.
+        passphrase_file: File with their passphrase.
+        base: Model that the edit was made on, whose tensors are put back instead of those that were kept.
+        out_of: Checkpoint that was edited since, or output folder of an erasure, to take the edit out of; None for
+            the checkpoint that the edit made.
+        subject: Name of the only person the edit must be about.
+        case_key: Key of the case, for `subject`; None for the one beside `erased`.
     """
 
     erased: str | Path = field(kw_only=False)
     output: str | Path | None = None
     overwrite: bool = False
+    key: str | Path | None = None
+    passphrase_file: str | Path | None = None
+    base: str | Path | None = None
+    out_of: str | Path | None = None
+    subject: str | None = field(default=None, repr=False)
+    case_key: str | Path | None = None
 
     def __post_init__(self) -> None:
         _need_output(self.output)
+        _one_lock(key=self.key, passphrase_file=self.passphrase_file)
 
 
 def _need_output(output: str | Path | None) -> None:
     if output is None:
         raise RequestError("There is no folder to write the checkpoint to", "Name an output folder")
+
+
+def _one_lock(**files: str | Path | None) -> None:
+    if all(file is not None for file in files.values()):
+        raise RequestError("A key and a passphrase were both named", "Give one of the two")
 
 
 def _at_least_one(**numbers: int) -> None:
@@ -310,6 +343,8 @@ def _shown(name: str, value: Any) -> str:
     """Write a value as Python does; names of data subjects are hidden, values that have a name go by it."""
     if name == "subjects":
         return repr([HIDDEN] * len(value))
+    if name == "subject":
+        return repr(HIDDEN)
     if isinstance(value, ErasureRequest):
         return repr(HIDDEN)
     if isinstance(value, Policy):

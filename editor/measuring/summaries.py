@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from editor.case import Case
 from editor.edits.edit import Edit
+from editor.edits.records import EditRecord
 from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem
 from editor.measuring.own_forward import passes_note
@@ -52,6 +53,8 @@ def edit_summary(
     attribution: Attribution,
     units: int,
     adapter: AdapterSummary | None = None,
+    record: EditRecord | None = None,
+    previous: Iterable[EditRecord] = (),
 ) -> EditSummary:
     """Describe where the facts sat and what was changed; no layers where the method located nothing."""
     model = problem.loaded.model
@@ -65,6 +68,9 @@ def edit_summary(
         layers=tuple(_layer_rows(problem, edit, attribution, units)),
         completeness=attribution.completeness,
         adapter=adapter,
+        case=record.case if record else "",
+        originals=record.originals if record else "kept",
+        previous=tuple(one.case for one in previous),
     )
 
 

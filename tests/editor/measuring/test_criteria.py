@@ -159,7 +159,7 @@ def of_the_verdict(observed, policy, monkeypatch):
         policy=policy, facts=(), name="case", seed=0, scope=SimpleNamespace(skipped=()), incomplete=False
     )
     data = SimpleNamespace(measured=(), held_out_text=())
-    loaded = SimpleNamespace(device="cpu", model=None, stored_dtype=None)
+    loaded = SimpleNamespace(device="cpu", model=None, stored_dtype=None, trust_remote_code=False)
     original = pipeline.OriginalModel(loaded=loaded, data=data, scored=before, digests={})
     run = SimpleNamespace(operator="", command="", key=None)
     report = pipeline.verify(case, original, "checkpoint", None, run, Silent())
