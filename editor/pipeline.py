@@ -310,7 +310,7 @@ def answer_freely(case: Case, loaded: LoadedModel, probes: Sequence[Probe], stag
     questions = free_questions(loaded, probes, case.seed)
     if not questions:
         return []
-    targets = list(dict.fromkeys(probe.target for probe in probes if probe.is_erased))
+    targets = list(dict.fromkeys(probe.target for probe in probes if probe.must_not_leak))
     with stages.stage("Letting the model answer", len(questions)) as advance:
         return free_answers(loaded, questions, targets, advance)
 

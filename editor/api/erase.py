@@ -17,6 +17,7 @@ from editor.api.running import (
     scanner_for,
     show_stages,
 )
+from editor.api.stacking import read_stack, with_unchecked
 from editor.dictionary_supply import supply_dictionaries
 from editor.edits.companions import check_companions
 from editor.edits.keeping import Keeping
@@ -41,7 +42,9 @@ def run_erase(request: EraseRequest) -> Report:
         assert output is not None  # an erasure's request names one
         with stages.stage("Loading the model"):
             loaded = load_original(request, request.model)
-        case = read_case(request, judging.judged_by, stages)
+        previous = read_stack(request, loaded, run.key)
+        case = with_unchecked(read_case(request, judging.judged_by, stages), loaded, previous)
+        options = replace(options, previous=previous)
         check_companions(Path(loaded.source), scanner_for(case, run.key))
         loaded = editable(case, loaded)
         supply = None

@@ -60,6 +60,7 @@ class CaseRequest(Request):
         device: `auto`, `cpu`, `cuda`, `cuda:1` ...
         seed: Seed of everything random; None for the policy's.
         trust_remote_code: Whether Python code that comes with a model may run, where the model needs it.
+        also_erased: Earlier requests, YAML files or values, whose facts the model must not know any more.
     """
 
     corpus: str | Path | None = None
@@ -76,8 +77,15 @@ class CaseRequest(Request):
     device: str = "auto"
     seed: int | None = None
     trust_remote_code: bool = False
+    also_erased: "Sequence[str | Path | ErasureRequest]" = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
+        if isinstance(self.also_erased, str | Path | ErasureRequest):
+            raise RequestError("`also_erased` is one request", "Give a list of requests")
+        if self.also_erased and self.request is None and not self.subjects:
+            raise RequestError(
+                "Everybody is in scope, the people of earlier requests too", "Give --request or --subject"
+            )
         if self.corpus is None and self.facts is None:
             raise RequestError("Neither a corpus nor facts were named", "Give --corpus or --facts")
         if isinstance(self.subjects, str):
@@ -152,6 +160,7 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
         trials: Number of search trials, at most.
         settings: Settings of the method other than its defaults, by name.
         controls: Whether control edits of the same size are measured too; None where the model is small.
+        previous: Output folders of earlier erasures whose edits the model has; their requests are `also_erased`.
         originals: Whether what a revert needs is kept: `kept` or `none`.
         originals_key: File with the key that it is encrypted with.
         originals_passphrase_file: File with the passphrase that it is encrypted with.
@@ -163,6 +172,7 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
     trials: int = 8
     settings: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     controls: bool | None = None
+    previous: Sequence[str | Path] = ()
     originals: Literal["kept", "none"] = "kept"
     originals_key: str | Path | None = None
     originals_passphrase_file: str | Path | None = None
@@ -170,6 +180,14 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
     def __post_init__(self) -> None:
         super().__post_init__()
         _need_output(self.output)
+        if isinstance(self.previous, str | Path):
+            raise RequestError("`previous` is one folder", "Give a list of folders")
+        if self.previous and not self.also_erased:
+            raise RequestError(
+                "Edits before this one were named (--previous), but not whose facts they erased: their folders hold "
+                "no personal data",
+                "Give their requests again by --also-erased",
+            )
         locks = {"key": self.originals_key, "passphrase_file": self.originals_passphrase_file}
         _one_lock(**locks)
         if self.originals not in ("kept", "none"):
@@ -341,14 +359,12 @@ def _default(item: Any) -> Any:
 
 def _shown(name: str, value: Any) -> str:
     """Write a value as Python does; names of data subjects are hidden, values that have a name go by it."""
-    if name == "subjects":
-        return repr([HIDDEN] * len(value))
-    if name == "subject":
-        return repr(HIDDEN)
+    if name in ("subject", "subjects"):
+        return repr(HIDDEN if name == "subject" else [HIDDEN] * len(value))
+    if name in ("also_erased", "previous"):
+        return repr([HIDDEN if isinstance(one, ErasureRequest) else str(one) for one in value])
     if isinstance(value, ErasureRequest):
         return repr(HIDDEN)
-    if isinstance(value, Policy):
-        return repr(value.name)
-    if isinstance(value, Mapping):
-        return repr(dict(value))
+    if isinstance(value, Policy | Mapping):
+        return repr(value.name if isinstance(value, Policy) else dict(value))
     return repr(value if isinstance(value, str | int | float | bool | list | tuple) else str(value))

@@ -18,7 +18,8 @@ class Reverted:
     Attributes:
         tensors: Number of tensors put back.
         checkpoint: Folder of the checkpoint.
-        is_original: Whether its digest is that of the model that the edit was made on.
+        is_original: Whether its digest is that of the model that the edit was made on, or that it had before all edits
+            on record.
         edits: Number of edits on record that it still has.
     """
 

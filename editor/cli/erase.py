@@ -51,6 +51,12 @@ OFFERED = tuple(name for name, entry in METHODS.items() if entry.family != "rand
     "50 million weights]",
 )
 @click.option(
+    "--previous",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="An output folder of `erase` whose edit MODEL has; its request is given by --also-erased; repeatable.",
+)
+@click.option(
     "--originals",
     type=click.Choice(["kept", "none"]),
     default="kept",

@@ -57,9 +57,15 @@ class EditRecord:
             subjects=tuple(map(str, data["subjects"])),
             before=str(data["before"]),
             after=str(data["after"]),
-            tensors={str(name): (str(first), str(last)) for name, (first, last) in data["tensors"].items()},
+            tensors={str(name): _pair(digests) for name, digests in data["tensors"].items()},
             originals=data["originals"],
         )
+
+
+def _pair(digests: Any) -> tuple[str, str]:
+    if not isinstance(digests, list) or len(digests) != 2:
+        raise ValueError
+    return str(digests[0]), str(digests[1])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,7 +32,8 @@ class RevertedCheckpoint:
 
     Attributes:
         tensors: number of tensors put back.
-        is_original: whether the digest is that of the model that the edit was made on.
+        is_original: whether the digest is that of the model that the edit was made on, or that it had before all edits
+            on record.
         edits: number of edits on record that the checkpoint still has.
     """
 
@@ -94,7 +95,8 @@ def revert_checkpoint(
         shutil.copyfile(path, target / path.name)
     left = tuple(edit for edit in there.edits if record is None or edit.after != record.after)
     EditedCheckpoint(folder=target, edits=left, digest=digest).write_record(target)
-    return RevertedCheckpoint(tensors=len(restored), is_original=digest == originals.digest, edits=len(left))
+    is_original = digest in {originals.digest, *(edit.before for edit in previous[:1])}
+    return RevertedCheckpoint(tensors=len(restored), is_original=is_original, edits=len(left))
 
 
 def check_subject(erased: Path, name: str, case_key: Path | None) -> None:

@@ -101,8 +101,8 @@ def residual_risk(case: Case, attacks: Iterable[str] = ()) -> tuple[str, ...]:
     """Say what was not tested and what remains possible.
 
     Args:
-        case: case, which knows what was not wholly read.
+        case: case, which knows what was not wholly read and which earlier facts were not asked for.
         attacks: a sentence for each attack that was not tested.
     """
-    skipped = [f"{len(case.scope.skipped)} documents were not wholly scanned."] if case.incomplete else []
-    return (RECALL, *skipped, *attacks, *UNTESTED)
+    skipped = [f"{len(case.scope.skipped)} documents were not wholly scanned."] if case.scope.skipped else []
+    return (RECALL, *skipped, *case.unchecked, *attacks, *UNTESTED)
