@@ -56,6 +56,8 @@ class Case:
         scope: what was looked at, for the report.
         incomplete: whether something was skipped.
         seed: seed of everything random.
+        earlier: requests whose facts were erased before.
+        unchecked: sentences on what earlier requests had erased and this run does not ask for.
     """
 
     name: str
@@ -67,11 +69,21 @@ class Case:
     scope: Scope
     incomplete: bool
     seed: int
+    earlier: tuple[ErasureRequest, ...] = field(default=(), repr=False)
+    unchecked: tuple[str, ...] = ()
 
     @property
     def erased(self) -> list[Fact]:
         """The facts in scope."""
-        targets = {(p.target.subject, p.target.relation, p.target.answer) for p in self.probes if p.is_erased}
+        return self._facts_of(probe for probe in self.probes if probe.is_erased)
+
+    @property
+    def must_not_leak(self) -> list[Fact]:
+        """The facts in scope and those that earlier requests had erased."""
+        return self._facts_of(probe for probe in self.probes if probe.must_not_leak)
+
+    def _facts_of(self, probes: Iterable[Probe]) -> list[Fact]:
+        targets = {(p.target.subject, p.target.relation, p.target.answer) for p in probes}
         return [f for f in self.facts if (f.subject, f.entity_type, f.secret) in targets]
 
     def all_facts(self) -> list[Fact]:
@@ -93,6 +105,7 @@ def open_case(
     request: ErasureRequest | None,
     *,
     seed: int,
+    earlier: Sequence[ErasureRequest] = (),
     processes: int | None = 1,
     stages: Stages | None = None,
 ) -> Case:
@@ -103,6 +116,7 @@ def open_case(
         policy: policy, which says what counts as personal.
         request: request, which says whose data must go; None for everybody's.
         seed: seed of everything random.
+        earlier: requests whose facts were erased before: their people are found and asked for too.
         processes: number of processes that search the corpus; None for one a core where it is large. The facts are
             the same.
         stages: display of progress.
@@ -112,8 +126,10 @@ def open_case(
         PolicyError: the request asks for an entity type that the policy does not cover.
         SubjectError: a requested subject is not in the corpus.
     """
-    if request is not None and files.facts is None:
-        check_types(request, policy)
+    if files.facts is None:
+        for one in (*earlier, *([request] if request else ())):
+            check_types(one, policy)
+    people = request.with_people_of(earlier) if request else None
     stages = stages or Silent()
     written: Sequence[WrittenProbe] = read_probes(files.probes) if files.probes else ()
     measured = _measured_quality(files.quality, policy)
@@ -129,7 +145,7 @@ def open_case(
             for document in _documents_of(facts):
                 retained.offer(document)
     elif files.corpus is not None:
-        facts, coverage, skipped = _detect(files.corpus, policy, request, retained, seed, processes, stages)
+        facts, coverage, skipped = _detect(files.corpus, policy, people, retained, seed, processes, stages)
     else:
         raise CorpusError("Neither a corpus nor a facts file was given", "Give --corpus or --facts")
     facts = attribute_unlinked(facts, _written_facts(written, policy))
@@ -140,7 +156,7 @@ def open_case(
             "Check the policy's entity types, and that subjects are named in the text, its `subjects` or the request",
         )
     documents = tuple(retained.documents())
-    probes = build_probes(facts, policy, request, written, documents, seed=seed)
+    probes = build_probes(facts, policy, request, written, documents, earlier=earlier, seed=seed)
     name = request.case if request else "everybody"
     missing = [*retained.names_seen.missing()] if files.corpus is not None else []
     missing += not_found(request, policy, facts, written)
@@ -155,6 +171,7 @@ def open_case(
         scope=scope,
         incomplete=bool(skipped),
         seed=seed,
+        earlier=tuple(earlier),
     )
 
 

@@ -115,6 +115,7 @@ def words(identifier: str) -> str:
 
 WORDS = {
     "erased": "Erased facts",
+    "erased_before": "Facts of earlier requests",
     "same_subject": "Same people, other facts",
     "neighbours": "Neighbours' facts",
     "others": "Other people's facts",

@@ -3,7 +3,7 @@
 Each value is made once and passed forward. Verification's probes and held-out text reach nothing before it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,8 +11,10 @@ from editor.artefacts.masking import CaseKey
 from editor.attacks.running import attack_rows, prepare_attacks, untested_attacks
 from editor.case import Case
 from editor.dictionary_supply import NO_DICTIONARIES, DictionarySupply
-from editor.edits.edit import Edit
+from editor.edits.edit import Edit, Originals
 from editor.edits.export import export_checkpoint, save_adapter
+from editor.edits.keeping import Keeping
+from editor.edits.records import EditRecord
 from editor.evidence import EvidenceOptions, gather
 from editor.locators.features import FeatureAttribution
 from editor.locators.problem import EditProblem
@@ -81,12 +83,16 @@ class EraseOptions:
         attribution: locator of features.
         controls: whether the control edits are measured too; None where the model is not `LARGE`, as each is
             another fit.
+        keeping: how the originals and the change of weights are kept.
+        previous: edits that the model has already.
     """
 
     method: Method = field(default_factory=FeatureEdit)
     search: StrengthSearch | None = field(default_factory=StrengthSearch)
     attribution: FeatureAttribution = field(default_factory=FeatureAttribution)
     controls: bool | None = None
+    keeping: Keeping = field(default_factory=Keeping)
+    previous: tuple[EditRecord, ...] = ()
 
     def with_seed(self, seed: int) -> "EraseOptions":
         """Return the same options with the search and everything random in the method drawn by a seed."""
@@ -180,14 +186,20 @@ def erase(
         (folder / FEATURES_HTML).write_text(render_features(page), encoding="utf-8", newline="\n")
     with stages.stage("Writing the checkpoint"):
         originals = export_checkpoint(loaded, edit, folder / "model")
-        edit.save(folder / "edit", originals)
-        adapter = save_adapter(edit, loaded, folder / "edit" / "adapter")
+        record = record_of(case, originals, options.keeping, run.key)
+        edit.save(
+            folder / "edit", originals, keeping=options.keeping, record=record, previous=options.previous
+        )
+        is_clear = options.keeping.in_the_clear
+        adapter = save_adapter(edit, loaded, folder / "edit" / "adapter") if is_clear else None
     controls = control_rows(case, before, problem, edit, method, stages) if options.controls else ()
-    report = verify(case, before, folder / "model", edit, run, stages, shown="model")
+    report = verify(case, before, folder / "model", set(edit.deltas), run, stages, shown="model")
     return report.model_copy(
         update={
             "kind": "erase",
-            "edit": edit_summary(problem, edit, method.located(problem), method.units, adapter),
+            "edit": edit_summary(
+                problem, edit, method.located(problem), method.units, adapter, record, options.previous
+            ),
             "dictionaries": supply.quality,
             "layer_choice": supply.choice,
             "controls": controls,
@@ -196,16 +208,33 @@ def erase(
     )
 
 
+def record_of(case: Case, originals: Originals, keeping: Keeping, key: CaseKey) -> EditRecord:
+    """Return what is put on record of an edit: the case and the people masked, and the digests."""
+    asked = [subject.name for subject in case.request.subjects] if case.request else []
+    people = asked or [fact.subject for fact in case.erased if fact.is_linked]
+    return EditRecord(
+        case=key.case_label(case.name),
+        subjects=tuple(sorted({key.subject_label(name) for name in people})),
+        before=originals.digest,
+        after=originals.edited,
+        tensors=originals.changed,
+        originals=keeping.kept,
+    )
+
+
 def verify(
     case: Case,
     before: OriginalModel,
     checkpoint: Path,
-    edit: Edit | None,
+    declared: Collection[str] | None,
     run: RunInfo,
     stages: Stages,
     shown: str | None = None,
 ) -> Report:
-    """Measure a written checkpoint, read back from disk in a fresh model, against the original."""
+    """Measure a written checkpoint, read back from disk in a fresh model, against the original.
+
+    `declared` are the parameters that the edit says it changed; None where no edit is at hand.
+    """
     loaded, data = before.loaded, before.data
     device = str(loaded.device)
     again = load_model(str(checkpoint), device=device, trust_remote_code=loaded.trust_remote_code)
@@ -225,7 +254,7 @@ def verify(
         data.held_out_text[:INTEGRITY_TEXTS] or encode_probes(loaded, erased[:INTEGRITY_TEXTS]),
         digests_before=before.digests,
         digests_after=digests,
-        declared=set(edit.deltas) if edit else None,
+        declared=declared,
     )
     attacks = attack_rows(case, after, prepare_attacks(case, erased), stages)
     groups = group_results(original, scored, case.policy.decoding)
@@ -281,7 +310,7 @@ def answer_freely(case: Case, loaded: LoadedModel, probes: Sequence[Probe], stag
     questions = free_questions(loaded, probes, case.seed)
     if not questions:
         return []
-    targets = list(dict.fromkeys(probe.target for probe in probes if probe.is_erased))
+    targets = list(dict.fromkeys(probe.target for probe in probes if probe.must_not_leak))
     with stages.stage("Letting the model answer", len(questions)) as advance:
         return free_answers(loaded, questions, targets, advance)
 

@@ -105,6 +105,21 @@ class ErasureRequest(StrictModel):
         subjects = [{"name": name} for name in names]
         return build(cls, {"case": case, "subjects": subjects}, "of the command line", "erasure request")
 
+    def with_people_of(self, others: Iterable[Self]) -> Self:
+        """Return a request for everything about these people and those of other requests, each once.
+
+        Raises:
+            PolicyError: people of different requests share a name or an alias.
+        """
+        people: dict[str, Subject] = {}
+        for subject in (*self.subjects, *(one for other in others for one in other.subjects)):
+            known = people.setdefault(subject.name, subject)
+            aliases = tuple(dict.fromkeys((*known.aliases, *subject.aliases)))
+            emails = tuple(dict.fromkeys((*known.emails, *subject.emails)))
+            people[subject.name] = known.model_copy(update={"aliases": aliases, "emails": emails})
+        data = {"case": self.case, "subjects": list(people.values())}
+        return build(type(self), data, "of all requests together", "erasure request")
+
 
 def load_request(path: str | Path) -> ErasureRequest:
     """Load an erasure request from a YAML file.

@@ -1,6 +1,7 @@
 """An erasure, start to report."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 from editor.api.requests import EraseRequest
@@ -16,8 +17,11 @@ from editor.api.running import (
     scanner_for,
     show_stages,
 )
+from editor.api.stacking import read_stack, with_unchecked
 from editor.dictionary_supply import supply_dictionaries
 from editor.edits.companions import check_companions
+from editor.edits.keeping import Keeping
+from editor.edits.sealed import Lock
 from editor.measuring.own_forward import editable
 from editor.methods import METHODS
 from editor.methods.method import Method
@@ -26,18 +30,21 @@ from editor.pipeline import EraseOptions
 from editor.pipeline import erase as erase_case
 from editor.results.report import Report
 from editor.tuning.search import StrengthSearch
-from policies.errors import RequestError
+from policies.errors import OutputError, RequestError
 
 
 def run_erase(request: EraseRequest) -> Report:
     """Erase the data subjects, verify the checkpoint and write the report; the model is left as it is."""
     options, judging, stages = read_erase_options(request), Judging.of(request), show_stages(request)
+    options = replace(options, keeping=read_keeping(request))
     run, site = describe_run(request, "erase"), read_site(request.site)
     with open_output(request) as output:
         assert output is not None  # an erasure's request names one
         with stages.stage("Loading the model"):
             loaded = load_original(request, request.model)
-        case = read_case(request, judging.judged_by, stages)
+        previous = read_stack(request, loaded, run.key)
+        case = with_unchecked(read_case(request, judging.judged_by, stages), loaded, previous)
+        options = replace(options, previous=previous)
         check_companions(Path(loaded.source), scanner_for(case, run.key))
         loaded = editable(case, loaded)
         supply = None
@@ -49,6 +56,22 @@ def run_erase(request: EraseRequest) -> Report:
         report = judging.judge(report, case)
         close(output, case, run, report)
     return report
+
+
+def read_keeping(request: EraseRequest) -> Keeping:
+    """Return how the originals are kept.
+
+    Raises:
+        EditError: the key or the passphrase cannot be read, or what encrypts with it is not installed.
+        OutputError: its file would lie in the output folder.
+    """
+    if request.originals == "none":
+        return Keeping(wanted=False)
+    files = [as_path(file) for file in (request.originals_key, request.originals_passphrase_file)]
+    for file in files:
+        if file is not None and file.resolve().is_relative_to(Path(request.output or "").resolve()):
+            raise OutputError(f"{file} lies in the output folder", "Name a path apart from the output")
+    return Keeping(lock=Lock.given(*files))
 
 
 def read_erase_options(request: EraseRequest) -> EraseOptions:

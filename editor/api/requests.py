@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from policies import ErasureRequest, Policy
 from policies.errors import RequestError
@@ -60,6 +60,7 @@ class CaseRequest(Request):
         device: `auto`, `cpu`, `cuda`, `cuda:1` ...
         seed: Seed of everything random; None for the policy's.
         trust_remote_code: Whether Python code that comes with a model may run, where the model needs it.
+        also_erased: Earlier requests, YAML files or values, whose facts the model must not know any more.
     """
 
     corpus: str | Path | None = None
@@ -76,8 +77,15 @@ class CaseRequest(Request):
     device: str = "auto"
     seed: int | None = None
     trust_remote_code: bool = False
+    also_erased: "Sequence[str | Path | ErasureRequest]" = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
+        if isinstance(self.also_erased, str | Path | ErasureRequest):
+            raise RequestError("`also_erased` is one request", "Give a list of requests")
+        if self.also_erased and self.request is None and not self.subjects:
+            raise RequestError(
+                "Everybody is in scope, the people of earlier requests too", "Give --request or --subject"
+            )
         if self.corpus is None and self.facts is None:
             raise RequestError("Neither a corpus nor facts were named", "Give --corpus or --facts")
         if isinstance(self.subjects, str):
@@ -152,6 +160,10 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
         trials: Number of search trials, at most.
         settings: Settings of the method other than its defaults, by name.
         controls: Whether control edits of the same size are measured too; None where the model is small.
+        previous: Output folders of earlier erasures whose edits the model has; their requests are `also_erased`.
+        originals: Whether what a revert needs is kept: `kept` or `none`.
+        originals_key: File with the key that it is encrypted with.
+        originals_passphrase_file: File with the passphrase that it is encrypted with.
     """
 
     model: str | Path = field(kw_only=False)
@@ -160,10 +172,30 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
     trials: int = 8
     settings: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     controls: bool | None = None
+    previous: Sequence[str | Path] = ()
+    originals: Literal["kept", "none"] = "kept"
+    originals_key: str | Path | None = None
+    originals_passphrase_file: str | Path | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _need_output(self.output)
+        if isinstance(self.previous, str | Path):
+            raise RequestError("`previous` is one folder", "Give a list of folders")
+        if self.previous and not self.also_erased:
+            raise RequestError(
+                "Edits before this one were named (--previous), but not whose facts they erased: their folders hold "
+                "no personal data",
+                "Give their requests again by --also-erased",
+            )
+        locks = {"key": self.originals_key, "passphrase_file": self.originals_passphrase_file}
+        _one_lock(**locks)
+        if self.originals not in ("kept", "none"):
+            raise RequestError(f"`originals` is {self.originals!r}", "Give kept or none")
+        if self.originals == "none" and any(file is not None for file in locks.values()):
+            raise RequestError(
+                "Originals that are not kept cannot be encrypted", "Leave out the key or --originals none"
+            )
         _at_least_one(trials=self.trials)
 
 
@@ -281,19 +313,38 @@ class RevertRequest(Request):
         erased: Output folder of an erasure.
         output: New folder for the checkpoint.
         overwrite: Whether a folder that exists is replaced.
+        key: File with the key that the originals were encrypted with.
+        passphrase_file: File with their passphrase.
+        base: Model that the edit was made on, whose tensors are put back instead of those that were kept.
+        out_of: Checkpoint that was edited since, or output folder of an erasure, to take the edit out of; None for
+            the checkpoint that the edit made.
+        subject: Name of the only person the edit must be about.
+        case_key: Key of the case, for `subject`; None for the one beside `erased`.
     """
 
     erased: str | Path = field(kw_only=False)
     output: str | Path | None = None
     overwrite: bool = False
+    key: str | Path | None = None
+    passphrase_file: str | Path | None = None
+    base: str | Path | None = None
+    out_of: str | Path | None = None
+    subject: str | None = field(default=None, repr=False)
+    case_key: str | Path | None = None
 
     def __post_init__(self) -> None:
         _need_output(self.output)
+        _one_lock(key=self.key, passphrase_file=self.passphrase_file)
 
 
 def _need_output(output: str | Path | None) -> None:
     if output is None:
         raise RequestError("There is no folder to write the checkpoint to", "Name an output folder")
+
+
+def _one_lock(**files: str | Path | None) -> None:
+    if all(file is not None for file in files.values()):
+        raise RequestError("A key and a passphrase were both named", "Give one of the two")
 
 
 def _at_least_one(**numbers: int) -> None:
@@ -308,12 +359,12 @@ def _default(item: Any) -> Any:
 
 def _shown(name: str, value: Any) -> str:
     """Write a value as Python does; names of data subjects are hidden, values that have a name go by it."""
-    if name == "subjects":
-        return repr([HIDDEN] * len(value))
+    if name in ("subject", "subjects"):
+        return repr(HIDDEN if name == "subject" else [HIDDEN] * len(value))
+    if name in ("also_erased", "previous"):
+        return repr([HIDDEN if isinstance(one, ErasureRequest) else str(one) for one in value])
     if isinstance(value, ErasureRequest):
         return repr(HIDDEN)
-    if isinstance(value, Policy):
-        return repr(value.name)
-    if isinstance(value, Mapping):
-        return repr(dict(value))
+    if isinstance(value, Policy | Mapping):
+        return repr(value.name if isinstance(value, Policy) else dict(value))
     return repr(value if isinstance(value, str | int | float | bool | list | tuple) else str(value))

@@ -77,6 +77,17 @@ def read_request(
     return ErasureRequest.from_names(subjects) if subjects else None
 
 
+def read_earlier(request: CaseRequest) -> tuple[ErasureRequest, ...]:
+    """Return the requests whose facts were erased before.
+
+    Raises:
+        PolicyError: one cannot be read.
+    """
+    return tuple(
+        one if isinstance(one, ErasureRequest) else load_request(Path(one)) for one in request.also_erased
+    )
+
+
 def read_site(site: "str | Site | None") -> "Site | None":
     """Return the site itself, or read its name.
 
@@ -113,7 +124,10 @@ def read_case(request: CaseRequest, policy: Policy, stages: Stages) -> Case:
     )
     whom = read_request(request.request, tuple(request.subjects))
     seed = policy.seed if request.seed is None else request.seed
-    return open_case(files, policy, whom, seed=seed, processes=request.processes, stages=stages)
+    earlier = read_earlier(request)
+    return open_case(
+        files, policy, whom, seed=seed, earlier=earlier, processes=request.processes, stages=stages
+    )
 
 
 def load_original(request: CaseRequest, source: str | Path) -> LoadedModel:
@@ -186,7 +200,7 @@ def close(output: OutputFolder | None, case: Case, run: RunInfo, report: Report)
 
 def scanner_for(case: Case, key: CaseKey) -> SecretScanner:
     """Return a scanner for every secret known to the case and the full names of the people in scope."""
-    names = {fact.subject for fact in case.erased if " " in fact.subject}
+    names = {fact.subject for fact in case.must_not_leak if " " in fact.subject}
     return SecretScanner.from_facts(case.all_facts(), key, names)
 
 

@@ -12,7 +12,7 @@ from editor.api.running import (
     read_case,
     show_stages,
 )
-from editor.edits.edit import Edit
+from editor.edits.records import declared_parameters
 from editor.model.loading import check_model
 from editor.pipeline import measure_original
 from editor.pipeline import verify as verify_case
@@ -34,8 +34,9 @@ def run_verify(request: VerifyRequest) -> Report:
         with stages.stage("Loading the original model"):
             loaded = load_original(request, request.against)
         case = read_case(request, judging.judged_by, stages)
-        edit = Edit.load(edited / "edit") if (edited / "edit" / "edit.json").is_file() else None
+        has_edit = (edited / "edit" / "edit.json").is_file()
+        declared = declared_parameters(edited / "edit") if has_edit else None
         before = measure_original(case, loaded, stages)
-        report = judging.judge(verify_case(case, before, checkpoint, edit, run, stages), case)
+        report = judging.judge(verify_case(case, before, checkpoint, declared, run, stages), case)
         close(output, case, run, report)
     return report

@@ -22,7 +22,7 @@ UNNAMED = "a person not named"
 """Name in artefacts of whoever a fact is about that nothing links to a data subject."""
 KEY_BYTES = 32
 LABEL_DIGITS = 8
-LABEL = re.compile(rf"\b(?:[A-Z][A-Z0-9_]*|subject) [0-9a-f]{{{LABEL_DIGITS}}}\b")
+LABEL = re.compile(rf"\b(?:[A-Z][A-Z0-9_]*|subject|case) [0-9a-f]{{{LABEL_DIGITS}}}\b")
 """Pattern of a label."""
 LENGTH_CLASSES = (4, 8, 16, 32, 64)
 """Largest length of each class, in characters."""
@@ -94,19 +94,8 @@ class CaseKey:
 
     @classmethod
     def _load(cls, path: Path) -> Self:
-        try:
-            others_may_read = path.stat().st_mode & 0o077
-            secret = bytes.fromhex(path.read_text(encoding="ascii"))
-        except (OSError, ValueError):
-            secret, others_may_read = b"", 0
-        if len(secret) != KEY_BYTES:
-            raise OutputError(
-                f"{path} is not a readable case key",
-                "Name the file that an earlier run of the case wrote, or a new path",
-            )
-        if others_may_read and os.name == "posix":
-            raise OutputError(f"Others may read the case key {path}", f"Run `chmod 600 {path}`")
-        return cls(secret, path)
+        remedy = "Name the file that an earlier run of the case wrote, or a new path"
+        return cls(read_key_bytes(path, "case key", remedy), path)
 
     def fact_label(self, fact: Fact) -> str:
         """Name a fact without disclosing it: 'PHONE_NUMBER 7be1c2a4', the same for the same key and fact.
@@ -131,6 +120,10 @@ class CaseKey:
             OutputError: the key was destroyed.
         """
         return UNNAMED if name == NOBODY else f"subject {self._digits('subject', name)}"
+
+    def case_label(self, name: str) -> str:
+        """Name a case without disclosing what it is called: 'case 5a01b2c3'."""
+        return f"case {self._digits('case', name)}"
 
     def destroy(self) -> None:
         """Overwrite and remove the stored key and forget it: its labels can never be resolved again.
@@ -167,6 +160,29 @@ def _unwritable(path: Path, reason: str | None) -> OutputError:
         f"The case key cannot be written to {path} ({reason})",
         "Name a path in a folder that you may write to",
     )
+
+
+def read_key_bytes(path: Path, kind: str, remedy: str) -> bytes:
+    """Read a key of 32 bytes, written in hexadecimal, that its owner alone may read.
+
+    Args:
+        path: the file.
+        kind: what the key is, for messages: "case key".
+        remedy: what to do where the file holds none.
+
+    Raises:
+        OutputError: the file holds no key, or others may read it.
+    """
+    try:
+        others_may_read = path.stat().st_mode & 0o077
+        secret = bytes.fromhex(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        secret, others_may_read = b"", 0
+    if len(secret) != KEY_BYTES:
+        raise OutputError(f"{path} is not a readable {kind}", remedy)
+    if others_may_read and os.name == "posix":
+        raise OutputError(f"Others may read the {kind} {path}", f"Run `chmod 600 {path}`")
+    return secret
 
 
 def length_class(secret: str) -> str:

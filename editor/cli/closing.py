@@ -9,6 +9,14 @@ from rich.console import Console
 from editor.report import closing_sentence, closing_table
 from editor.results.report import Report
 
+LEADS_BACK = {
+    "kept": "The edit folder and the case key lead back to the facts: keep them apart, or destroy them.",
+    "encrypted": "The edit folder with the key or passphrase of the originals, and the case key, lead back to the "
+    "facts: keep them apart, or destroy them.",
+    "none": "The original model and the case key lead back to the facts: the edit folder alone does not.",
+}
+"""What brings the facts back, by how the originals are kept."""
+
 
 def show_report(report: Report, output: Path) -> None:
     """Say in plain words what came out, and where the report lies."""
@@ -20,15 +28,14 @@ def show_report(report: Report, output: Path) -> None:
     if report.kind == "erase":
         console.print(f"Checkpoint: {shown(output / 'model')}", soft_wrap=True)
         console.print(f"PEFT adapter: {_adapter(report, output)}", soft_wrap=True)
-        console.print(
-            "The edit folder and the case key lead back to the facts: keep them apart, or destroy them.",
-            style="dim",
-        )
+        console.print(LEADS_BACK[report.edit.originals if report.edit else "kept"], style="dim")
 
 
 def _adapter(report: Report, output: Path) -> str:
     """Return where the adapter of an erasure lies and how near it is, or why there is none."""
     written = report.edit and report.edit.adapter
+    if report.edit and report.edit.originals != "kept":
+        return "none, as it would hold the change of weights in the clear"
     if not written:
         return "none, as the change is of no low rank, or MODEL is an adapter and no plain LoRA"
     return f"{shown(output / 'edit' / 'adapter')} (rank {written.rank}, {written.left_out:.2g} of the change left out)"

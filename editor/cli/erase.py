@@ -7,6 +7,7 @@ import click
 
 from editor.cli.names import SiteName
 from editor.cli.options import build, case_options, run_options
+from editor.cli.stopping import stopped_by_sigterm
 from editor.methods import METHODS
 
 OFFERED = tuple(name for name, entry in METHODS.items() if entry.family != "random")
@@ -49,6 +50,29 @@ OFFERED = tuple(name for name, entry in METHODS.items() if entry.family != "rand
     help="Measure control edits of the same size too, which takes another fit each.  [default: for a model of at most "
     "50 million weights]",
 )
+@click.option(
+    "--previous",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="An output folder of `erase` whose edit MODEL has; its request is given by --also-erased; repeatable.",
+)
+@click.option(
+    "--originals",
+    type=click.Choice(["kept", "none"]),
+    default="kept",
+    show_default=True,
+    help="Whether edit/ keeps what a revert needs, which brings the facts back; with none, a revert needs MODEL.",
+)
+@click.option(
+    "--originals-key",
+    type=click.Path(path_type=Path),
+    help="A file with a key of 64 hexadecimal digits, to encrypt it with.",
+)
+@click.option(
+    "--originals-passphrase-file",
+    type=click.Path(path_type=Path),
+    help="A file with a passphrase, to encrypt it with.  [default: the variable EXPUNGE_ORIGINALS_PASSPHRASE]",
+)
 @run_options
 @click.pass_context
 def erase(ctx: click.Context, /, model: str, **options: Any) -> None:
@@ -62,6 +86,7 @@ def erase(ctx: click.Context, /, model: str, **options: Any) -> None:
     from editor.cli.closing import show_report
 
     request = build(EraseRequest, model, options)
-    report = run_erase(request)
+    with stopped_by_sigterm():
+        report = run_erase(request)
     show_report(report, options["output"])
     ctx.exit(report.exit_code)

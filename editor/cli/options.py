@@ -38,6 +38,12 @@ def case_options(command: F) -> F:
             ),
             click.option("--request", type=click.Path(path_type=Path), help="An erasure request."),
             click.option(
+                "--also-erased",
+                type=click.Path(path_type=Path),
+                multiple=True,
+                help="An earlier request: what it had erased must not come back; repeatable.",
+            ),
+            click.option(
                 "--subject", "subjects", multiple=True, help="A data subject's full name; repeatable."
             ),
             click.option(

@@ -1,10 +1,13 @@
 """`expunge revert`: take an edit back, bit for bit."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from editor.cli.options import OVERWRITE
+from editor.cli.stopping import stopped_by_sigterm
+from policies.errors import RequestError
 
 
 @click.command()
@@ -13,11 +16,45 @@ from editor.cli.options import OVERWRITE
     "--output", type=click.Path(path_type=Path), required=True, help="A new folder for the checkpoint."
 )
 @OVERWRITE
-def revert(erased: Path, output: Path, overwrite: bool) -> None:
-    """Write the checkpoint as it was before ERASED, an output folder of `erase`, and check it bit for bit."""
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path),
+    help="The file with the key that the originals were encrypted with.",
+)
+@click.option(
+    "--passphrase-file",
+    type=click.Path(path_type=Path),
+    help="The file with their passphrase.  [default: the variable EXPUNGE_ORIGINALS_PASSPHRASE]",
+)
+@click.option(
+    "--from",
+    "base",
+    metavar="MODEL",
+    help="The model that the edit was made on: its tensors are put back instead of those that were kept.",
+)
+@click.option(
+    "--out-of",
+    type=click.Path(path_type=Path),
+    help="A checkpoint that was edited since, or its output folder, to take the edit out of.  [default: ERASED]",
+)
+@click.option("--subject", help="The person that the edit must be about, and nobody else.")
+@click.option(
+    "--case-key",
+    type=click.Path(path_type=Path),
+    help="The key of the case, for --subject.  [default: beside ERASED]",
+)
+def revert(erased: Path, **options: Any) -> None:
+    """Write the checkpoint without the edit of ERASED, an output folder of `erase`, and check it bit for bit."""
     from editor.api.requests import RevertRequest
     from editor.api.revert import run_revert
 
-    request = RevertRequest(erased, output=output, overwrite=overwrite)
-    reverted = run_revert(request)
-    click.echo(f"{reverted.tensors} tensors put back; the digest equals the original's. Checkpoint: {output}")
+    try:
+        request = RevertRequest(erased, **options)
+    except RequestError as error:
+        raise click.UsageError(f"{error.cause}. {error.remedy}.") from None
+    with stopped_by_sigterm():
+        reverted = run_revert(request)
+    said = f"{reverted.tensors} tensors put back"
+    said += "; the digest equals the original's" if reverted.is_original else ""
+    said += f"; edits that it still has: {reverted.edits}" if reverted.edits else ""
+    click.echo(f"{said}. Checkpoint: {options['output']}")

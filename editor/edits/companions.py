@@ -4,6 +4,7 @@ from pathlib import Path
 
 from editor.artefacts.output import VOCABULARIES
 from editor.artefacts.scanner import SecretScanner
+from editor.edits.records import EDITS_FILE
 from editor.model.adapters.reading import is_adapter
 from policies.errors import OutputError
 
@@ -20,7 +21,11 @@ def companions(source: Path) -> list[Path]:
     if not (source / "config.json").is_file() or is_adapter(str(source)):
         return []
     found = {path for pattern in COPIED for path in source.glob(pattern)}
-    return sorted(path for path in found if path.is_file() and not path.name.endswith(WEIGHT_INDEX))
+    return sorted(
+        path
+        for path in found
+        if path.is_file() and path.name != EDITS_FILE and not path.name.endswith(WEIGHT_INDEX)
+    )
 
 
 def check_companions(source: Path, scanner: SecretScanner) -> None:

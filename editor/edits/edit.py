@@ -6,7 +6,7 @@ An edit is a value and never a runtime hook: what it does, it does to weights. A
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +15,17 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from editor.edits.keeping import Keeping, read_tensors
+from editor.edits.records import EditRecord, unreadable
+from editor.edits.sealed import Lock, damaged
 from policies.errors import EditError
 
+DELTAS = "deltas.safetensors"
+ORIGINALS = "originals.safetensors"
+IN_THE_CLEAR = Keeping()
 EDIT_VERSION = 1
 """Version of edits of low rank alone."""
 MASKED_VERSION = 2
@@ -153,10 +158,14 @@ class Originals:
     Attributes:
         tensors: the edited tensors as they were stored before, by their names in the checkpoint's files.
         digest: the sha256 over all tensors of those files, in hexadecimal.
+        edited: the same of the edited files; empty where it is not known.
+        changed: the edited tensors' own digests, before and after.
     """
 
     tensors: Mapping[str, Tensor] = field(repr=False)
     digest: str
+    edited: str = ""
+    changed: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,21 +229,31 @@ class Edit:
                 )
             weight.copy_(delta.added_to(weight))
 
-    def save(self, folder: Path, originals: Originals | None = None) -> None:
-        """Write `edit.json` and `deltas.safetensors`, and `originals.safetensors` where they are given.
+    def save(
+        self,
+        folder: Path,
+        originals: Originals | None = None,
+        *,
+        keeping: Keeping = IN_THE_CLEAR,
+        record: EditRecord | None = None,
+        previous: Sequence[EditRecord] = (),
+    ) -> None:
+        """Write `edit.json`, `deltas.safetensors`, and `originals.safetensors` where they are given.
 
         Args:
             folder: the folder to write to, made if it is missing.
             originals: what a revert needs; None to leave it out.
+            keeping: how both files of tensors are kept.
+            record: what is on record of the edit; None to leave it out.
+            previous: the same of the edits that the model had before.
         """
         folder.mkdir(parents=True, exist_ok=True)
         tensors: dict[str, Tensor] = {}
         for name, delta in self.deltas.items():
             tensors |= _pack(name, delta)
-        save_file(tensors, folder / "deltas.safetensors")
+        keeping.write(folder / DELTAS, tensors)
         if originals is not None:
-            kept = {name: tensor.contiguous() for name, tensor in originals.tensors.items()}
-            save_file(kept, folder / "originals.safetensors", metadata={"digest": originals.digest})
+            keeping.write(folder / ORIGINALS, originals.tensors, {"digest": originals.digest})
         masked = any(isinstance(delta, MaskedDelta) for delta in self.deltas.values())
         head = {
             "version": MASKED_VERSION if masked else EDIT_VERSION,
@@ -243,14 +262,16 @@ class Edit:
             "norm": self.norm,
             "parameters": {name: _describe(delta) for name, delta in self.deltas.items()},
         }
+        if record is not None:
+            head |= {**record.to_json(), "previous": [one.to_json() for one in previous]}
         (folder / "edit.json").write_text(json.dumps(head, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path) -> "Edit":
+    def load(cls, folder: Path, lock: Lock | None = None) -> "Edit":
         """Read what `save` wrote.
 
         Raises:
-            EditError: a file is missing or damaged, or of another version.
+            EditError: a file is missing or damaged, of another version, or sealed and `lock` does not open it.
         """
         try:
             head: dict[str, Any] = json.loads((folder / "edit.json").read_text(encoding="utf-8"))
@@ -258,13 +279,11 @@ class Edit:
                 raise EditError(
                     f"{folder} is of edit version {head['version']}", "Use the Expunge that wrote it"
                 )
-            with safe_open(folder / "deltas.safetensors", framework="pt") as file:
-                deltas = {name: _unpack(name, about, file) for name, about in head["parameters"].items()}
+            tensors, _ = read_tensors(folder / DELTAS, lock)
+            deltas = {name: _unpack(name, about, tensors) for name, about in head["parameters"].items()}
             return cls(deltas=deltas, method=str(head["method"]), settings=dict(head["settings"]))
         except DAMAGE as error:
-            raise EditError(
-                f"The edit in {folder} cannot be read ({type(error).__name__})", "Use a folder `erase` wrote"
-            ) from None
+            raise unreadable(folder, error) from None
 
 
 def _sum(first: AnyDelta, second: AnyDelta) -> AnyDelta:
@@ -290,15 +309,15 @@ def _pack(name: str, delta: AnyDelta) -> dict[str, Tensor]:
     return {f"{name}.mask": bits, f"{name}.values": delta.values.contiguous()}
 
 
-def _unpack(name: str, about: Mapping[str, Any], file: Any) -> AnyDelta:
+def _unpack(name: str, about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> AnyDelta:
     """Read back what `_pack` and `_describe` gave; raise an error of `DAMAGE` where they do not fit together."""
     if about.get("kind") != "masked":
-        delta = Delta(left=file.get_tensor(f"{name}.left"), right=file.get_tensor(f"{name}.right"))
+        delta = Delta(left=tensors[f"{name}.left"], right=tensors[f"{name}.right"])
         if delta.left.shape[1:] != delta.right.shape[:1] or list(delta.shape) != about["shape"]:
             raise ValueError(name)
         return delta
-    shape, values = tuple(about["shape"]), file.get_tensor(f"{name}.values")
-    packed, count = file.get_tensor(f"{name}.mask"), math.prod(shape)
+    shape, values = tuple(about["shape"]), tensors[f"{name}.values"]
+    packed, count = tensors[f"{name}.mask"], math.prod(shape)
     if len(packed) != math.ceil(count / 8):
         raise ValueError(name)
     bits = np.unpackbits(packed.numpy(), count=count)
@@ -308,22 +327,16 @@ def _unpack(name: str, about: Mapping[str, Any], file: Any) -> AnyDelta:
     return MaskedDelta(mask=mask, values=values)
 
 
-def load_originals(folder: Path) -> Originals:
+def load_originals(folder: Path, lock: Lock | None = None) -> Originals:
     """Read what a revert needs.
 
     Raises:
-        EditError: it was deleted or is damaged, so that the edit cannot be taken back.
+        EditError: it was deleted or is damaged, so that the edit cannot be taken back, or `lock` does not open it.
     """
-    path = folder / "originals.safetensors"
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return Originals(tensors=tensors, digest=file.metadata()["digest"])
-    except (OSError, SafetensorError, TypeError, KeyError):
-        raise EditError(
-            f"{path} is missing or damaged, so the edit cannot be taken back bit for bit",
-            "Go back to the original checkpoint",
-        ) from None
+    tensors, metadata = read_tensors(folder / ORIGINALS, lock)
+    if "digest" not in metadata:
+        raise damaged(folder / ORIGINALS)
+    return Originals(tensors=tensors, digest=metadata["digest"])
 
 
 @contextmanager

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from editor.edits.companions import companions
-from editor.edits.edit import AnyDelta, Delta, Edit, Originals, load_originals
+from editor.edits.edit import AnyDelta, Delta, Edit, Originals
 from editor.model.digests import file_digests, model_digest
 from editor.model.loading import LoadedModel, quiet
-from editor.model.stored import StoredWeights, tensor_bytes
+from editor.model.stored import StoredWeights
 from editor.results.report import AdapterSummary
-from policies.errors import EditError, ModelError
+from policies.errors import EditError
 
 
 def export_checkpoint(loaded: LoadedModel, edit: Edit, folder: Path) -> Originals:
@@ -37,7 +37,7 @@ def export_checkpoint(loaded: LoadedModel, edit: Edit, folder: Path) -> Original
         stored = loaded.files.copy(folder)
         _copy_companions(loaded, folder)
     else:
-        stored = _save(loaded, folder)
+        stored = save_model(loaded, folder)
         if others := _other_forms(loaded.model, edit, stored):
             raise EditError(
                 f"The checkpoint's files hold {others[0]} in another form than the model",
@@ -45,12 +45,16 @@ def export_checkpoint(loaded: LoadedModel, edit: Edit, folder: Path) -> Original
             )
     names = stored.names_in(loaded.model)
     deltas = {stored_name: delta for name, delta in edit.deltas.items() for stored_name in names[name]}
-    originals = Originals(
-        tensors={name: stored.read(name).clone() for name in deltas},  # what is read may lie in the file
-        digest=model_digest(file_digests(stored)),
+    tensors = {name: stored.read(name).clone() for name in deltas}  # what is read may lie in the file
+    before = file_digests(stored)
+    stored.write({name: delta.added_to(tensors[name]) for name, delta in deltas.items()})
+    after = before | file_digests(stored, deltas)
+    return Originals(
+        tensors=tensors,
+        digest=model_digest(before),
+        edited=model_digest(after),
+        changed={name: (before[name], after[name]) for name in deltas},
     )
-    stored.write({name: delta.added_to(originals.tensors[name]) for name, delta in deltas.items()})
-    return originals
 
 
 def _other_forms(model: nn.Module, edit: Edit, stored: StoredWeights) -> list[str]:
@@ -65,7 +69,7 @@ def _other_forms(model: nn.Module, edit: Edit, stored: StoredWeights) -> list[st
     return others
 
 
-def _save(loaded: LoadedModel, folder: Path) -> StoredWeights:
+def save_model(loaded: LoadedModel, folder: Path) -> StoredWeights:
     """Save the model as it stands, each tensor in its stored dtype, with its configuration and tokenizer."""
     with quiet():
         loaded.model.save_pretrained(folder, state_dict=_stored(loaded))
@@ -193,45 +197,3 @@ def _set_dtype(path: Path, dtype: torch.dtype) -> None:
     config = json.loads(path.read_text(encoding="utf-8"))
     config["dtype"] = str(dtype).removeprefix("torch.")
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def revert_checkpoint(erased: Path, target: Path) -> int:
-    """Write the checkpoint as it was before an edit, and return how many tensors were put back.
-
-    Args:
-        erased: an output folder of `erase` that still holds `edit/originals.safetensors`.
-        target: the folder to write to.
-
-    Raises:
-        EditError: the edit or its originals are missing, or the result's digest is not the original's.
-        ModelError: the edited checkpoint is missing or damaged.
-    """
-    Edit.load(erased / "edit")
-    originals = load_originals(erased / "edit")
-    edited = StoredWeights.find(erased / "model")
-    if edited is None:
-        raise ModelError(f"{erased / 'model'} holds no weights", "Name the output folder that `erase` wrote")
-    if not _fit(originals, edited):
-        raise _changed(erased)
-    stored = edited.copy(target)
-    stored.write(originals.tensors)
-    if model_digest(file_digests(stored)) != originals.digest:
-        raise _changed(erased)
-    for path in companions(erased / "model"):
-        shutil.copyfile(path, target / path.name)
-    return len(originals.tensors)
-
-
-def _fit(originals: Originals, edited: StoredWeights) -> bool:
-    """Return whether a checkpoint's files hold tensors of the originals' names and sizes."""
-    return edited.is_safetensors and all(
-        name in edited.tensors and len(tensor_bytes(edited.read(name))) == len(tensor_bytes(tensor))
-        for name, tensor in originals.tensors.items()
-    )
-
-
-def _changed(erased: Path) -> EditError:
-    return EditError(
-        f"Putting back the originals of {erased} does not give the original's digest",
-        "The checkpoint was changed after it was written; go back to the original",
-    )

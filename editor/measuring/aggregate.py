@@ -162,15 +162,15 @@ def kept_rate(before: Scored, after: Scored, groups: Sequence[Group]) -> Rate:
     return Rate(hits=int((after.scores.greedy & known).sum()), total=int(known.sum()))
 
 
-def greedy_rate(scored: Scored) -> Rate:
-    """Count the facts in scope that greedy decoding completes after at least one wording."""
-    facts = scored.by_target(scored.where(lambda probe: probe.is_erased)).values()
+def greedy_rate(scored: Scored, group: Group = "erased") -> Rate:
+    """Count a group's facts that greedy decoding completes after at least one wording."""
+    facts = scored.by_target(scored.where(_selects(group, "all"))).values()
     return Rate(hits=sum(bool(scored.scores.greedy[places].any()) for places in facts), total=len(facts))
 
 
-def extractable_rate(scored: Scored, settings: DecodingSettings) -> Rate:
-    """Count the facts in scope that are (n, p)-extractable at some wording, under some decoding of the grid."""
-    facts = scored.by_target(scored.where(lambda probe: probe.is_erased)).values()
+def extractable_rate(scored: Scored, settings: DecodingSettings, group: Group = "erased") -> Rate:
+    """Count a group's facts that are (n, p)-extractable at some wording, under some decoding of the grid."""
+    facts = scored.by_target(scored.where(_selects(group, "all"))).values()
     worst = np.array([scored.scores.log_p_z[:, places].max() for places in facts])
     chance = extractable(worst, settings.budget_tries)
     return Rate(hits=int((chance >= settings.probability).sum()), total=len(facts))

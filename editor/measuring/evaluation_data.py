@@ -40,8 +40,8 @@ class EvaluationData:
     """A case's probes and texts, made ready for one tokenizer.
 
     Attributes:
-        measured: probes scored before and after: every erased fact in every wording with its decoys, and the
-            rest, all of it or a seeded sample.
+        measured: probes scored before and after: every erased fact in every wording with its decoys, those of earlier
+            requests, and the rest, all of it or a seeded sample.
         fitting_text: retained text that an edit may see.
         fitting_sentences: sentences of it that name a requested person, each standing by itself.
         held_out_text: retained text that only verification sees.
@@ -61,7 +61,7 @@ def prepare(case: Case, loaded: LoadedModel, *, wide: bool = False) -> Evaluatio
         loaded: model whose tokenizer is used.
         wide: whether the facts in scope are looked for in more ways (`editor.questions.probes.widened`).
     """
-    erased = [probe for probe in case.probes if probe.is_erased]
+    erased = [probe for probe in case.probes if probe.must_not_leak]
     erased += widened(erased) if wide else []
     kept = [
         probe
@@ -69,7 +69,7 @@ def prepare(case: Case, loaded: LoadedModel, *, wide: bool = False) -> Evaluatio
         for probe in sample((p for p in case.probes if p.target.group == group), KEPT_PROBES, case.seed)
     ]
     fitting, held_out = split_documents(case.documents, case.seed)
-    spans, limit = erased_spans(case.erased, case.documents), loaded.context_length
+    spans, limit = erased_spans(case.must_not_leak, case.documents), loaded.context_length
     sentences = sentences_naming({fact.subject for fact in case.erased}, fitting, spans)
     return EvaluationData(
         measured=(*erased, *kept, *decoy_probes(erased, decoy_maker(case), seed=case.seed)),

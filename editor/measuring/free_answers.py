@@ -43,7 +43,7 @@ def free_questions(loaded: LoadedModel, probes: Iterable[Probe], seed: int) -> l
     """
     by_target: dict[Target, dict[str, Probe]] = defaultdict(dict)
     for probe in probes:
-        if not probe.is_erased:
+        if not probe.must_not_leak:
             continue
         turns = read_turns(probe.prompt)
         if turns and turns[-1].role == ASSISTANT:

@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from editor.case import Case
 from editor.edits.edit import Edit
+from editor.edits.records import EditRecord
 from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem
 from editor.measuring.own_forward import passes_note
@@ -52,6 +53,8 @@ def edit_summary(
     attribution: Attribution,
     units: int,
     adapter: AdapterSummary | None = None,
+    record: EditRecord | None = None,
+    previous: Iterable[EditRecord] = (),
 ) -> EditSummary:
     """Describe where the facts sat and what was changed; no layers where the method located nothing."""
     model = problem.loaded.model
@@ -65,6 +68,9 @@ def edit_summary(
         layers=tuple(_layer_rows(problem, edit, attribution, units)),
         completeness=attribution.completeness,
         adapter=adapter,
+        case=record.case if record else "",
+        originals=record.originals if record else "kept",
+        previous=tuple(one.case for one in previous),
     )
 
 
@@ -95,8 +101,8 @@ def residual_risk(case: Case, attacks: Iterable[str] = ()) -> tuple[str, ...]:
     """Say what was not tested and what remains possible.
 
     Args:
-        case: case, which knows what was not wholly read.
+        case: case, which knows what was not wholly read and which earlier facts were not asked for.
         attacks: a sentence for each attack that was not tested.
     """
-    skipped = [f"{len(case.scope.skipped)} documents were not wholly scanned."] if case.incomplete else []
-    return (RECALL, *skipped, *attacks, *UNTESTED)
+    skipped = [f"{len(case.scope.skipped)} documents were not wholly scanned."] if case.scope.skipped else []
+    return (RECALL, *skipped, *case.unchecked, *attacks, *UNTESTED)

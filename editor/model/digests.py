@@ -1,7 +1,7 @@
 """Digests of a model's tensors, as they are stored."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from torch import Tensor
 
@@ -23,9 +23,9 @@ def tensor_digests(loaded: LoadedModel) -> dict[str, str]:
     return digests
 
 
-def file_digests(stored: StoredWeights) -> dict[str, str]:
-    """Map each tensor's name in the files to the same."""
-    return {name: _digest(stored.read(name)) for name in stored.tensors}
+def file_digests(stored: StoredWeights, names: Iterable[str] | None = None) -> dict[str, str]:
+    """Map each tensor's name in the files, or each of `names`, to the same."""
+    return {name: _digest(stored.read(name)) for name in (stored.tensors if names is None else names)}
 
 
 def model_digest(digests: Mapping[str, str]) -> str:

@@ -86,6 +86,11 @@ class Probe:
         return self.target.group == "erased"
 
     @property
+    def must_not_leak(self) -> bool:
+        """Whether it asks for a fact to be erased, or one that an earlier request had erased."""
+        return self.target.group in ("erased", "erased_before")
+
+    @property
     def names_subject(self) -> bool:
         """Whether its prompt holds the subject's name."""
         return self.target.subject != NOBODY and self.target.subject in self.prompt
@@ -165,6 +170,7 @@ def build_probes(
     written: Sequence[WrittenProbe] = (),
     documents: Sequence[Document] = (),
     *,
+    earlier: Sequence[ErasureRequest] = (),
     seed: int = 0,
 ) -> tuple[Probe, ...]:
     """Utterance facts and written probes into probes of both splits, in a fixed order.
@@ -175,13 +181,15 @@ def build_probes(
         request: whose facts are in scope; None puts everybody's in scope.
         written: a probes file's lines.
         documents: retained text, whose statements about the people in scope are asked for too.
+        earlier: requests whose facts were erased before: they must not come back, and are never retained.
         seed: seed of what is held out: facts about `NOBODY`, and documents.
 
     Raises:
         SubjectError: the request names a subject about whom there is no fact in scope.
     """
     names = _requested_names(facts, request)
-    groups = _Groups(facts, names, request)
+    before = [(_requested_names(facts, one, " of an earlier request"), one) for one in earlier]
+    groups = _Groups(facts, names, request, before)
     probes: dict[tuple[str, str, str], Probe] = {}
     candidates = [*_from_file(written, policy, groups), *_from_facts(facts, policy, groups, seed)]
     candidates += _from_documents(documents, facts, policy, groups, seed)
@@ -207,10 +215,10 @@ def _draw(seed: int, *parts: str) -> float:
 
 
 def widened(probes: Iterable[Probe]) -> list[Probe]:
-    """Return more probes for the erased facts, for verification alone: other spellings, and words that name nobody."""
+    """Return more probes for facts that must not leak, for verification alone: other spellings, and no names."""
     erased: dict[Target, list[Probe]] = defaultdict(list)
     for probe in probes:
-        if probe.is_erased:
+        if probe.must_not_leak:
             erased[probe.target].append(replace(probe, split="verification"))
     return [more for mine in erased.values() for more in (*_make_unnamed(mine), *_respell(mine))]
 
@@ -235,7 +243,9 @@ def _respell(probes: Sequence[Probe]) -> list[Probe]:
     ]
 
 
-def _requested_names(facts: Sequence[Fact], request: ErasureRequest | None) -> frozenset[str]:
+def _requested_names(
+    facts: Sequence[Fact], request: ErasureRequest | None, whose: str = ""
+) -> frozenset[str]:
     found = {fact.subject for fact in facts if fact.is_linked}
     if request is None:
         return frozenset(found)
@@ -244,7 +254,7 @@ def _requested_names(facts: Sequence[Fact], request: ErasureRequest | None) -> f
         known = {subject.name, *subject.aliases} & found
         if not known:
             raise SubjectError(
-                f"Nothing in the corpus is about data subject {number} of {len(request.subjects)}",
+                f"Nothing in the corpus is about data subject {number} of {len(request.subjects)}{whose}",
                 "Check the spelling of the name, or add the form that the corpus uses as an alias",
             )
         names |= known
@@ -254,11 +264,18 @@ def _requested_names(facts: Sequence[Fact], request: ErasureRequest | None) -> f
 class _Groups:
     """Groups into which a request sorts targets."""
 
-    def __init__(self, facts: Sequence[Fact], names: frozenset[str], request: ErasureRequest | None) -> None:
+    def __init__(
+        self,
+        facts: Sequence[Fact],
+        names: frozenset[str],
+        request: ErasureRequest | None,
+        before: Sequence[tuple[frozenset[str], ErasureRequest]] = (),
+    ) -> None:
         self.names = names
         self.types = set(request.entity_types) if request and request.entity_types else None
         self.surnames = {name.split()[-1] for name in names if name.split()}
         self.shared = self._shared_secrets(facts)
+        self.before = [_Groups(facts, theirs, one) for theirs, one in before]
 
     def _shared_secrets(self, facts: Sequence[Fact]) -> set[tuple[str, str]]:
         """Return the data subjects' secrets: whoever shares one has it erased too."""
@@ -268,9 +285,10 @@ class _Groups:
         return {key for key, subjects in by_secret.items() if subjects & self.names}
 
     def of(self, subject: str, relation: str, answer: str, *, personal: bool) -> Group:
-        in_scope = personal and (self.types is None or relation in self.types)
-        if in_scope and (subject in self.names or secret_key(relation, answer) in self.shared):
+        if self.asks_for(subject, relation, answer, personal=personal):
             return "erased"
+        if any(one.asks_for(subject, relation, answer, personal=personal) for one in self.before):
+            return "erased_before"
         if subject in self.names:
             return "same_subject"
         return (
@@ -278,6 +296,10 @@ class _Groups:
             if subject.split()[-1:] and subject.rsplit(maxsplit=1)[-1] in self.surnames
             else "others"
         )
+
+    def asks_for(self, subject: str, relation: str, answer: str, *, personal: bool) -> bool:
+        in_scope = personal and (self.types is None or relation in self.types)
+        return in_scope and (subject in self.names or secret_key(relation, answer) in self.shared)
 
     def target(self, subject: str, relation: str, answer: str, *, personal: bool) -> Target:
         group = self.of(subject, relation, answer, personal=personal)
@@ -314,7 +336,7 @@ def _from_facts(facts: Sequence[Fact], policy: Policy, groups: _Groups, seed: in
             target=target, prompt="", wording="trained", split="verification" if held_out else "locating"
         )
         probes += [replace(trained, prompt=prefix) for prefix in prefixes if prefix]
-        probes += _shorten(list(prefixes), trained) if target.group == "erased" else []
+        probes += _shorten(list(prefixes), trained) if trained.must_not_leak else []
         rule = policy.entities.get(fact.entity_type)
         if rule is None or not fact.is_linked:
             continue

@@ -4,8 +4,8 @@ from typing import Literal, get_args
 
 from policies.errors import ExitCode
 
-Group = Literal["erased", "same_subject", "neighbours", "others", "decoys"]
-"""Group that a request puts a target in."""
+Group = Literal["erased", "erased_before", "same_subject", "neighbours", "others", "decoys"]
+"""Group that a request puts a target in; `erased_before` is what an earlier one had erased."""
 Wording = Literal["trained", "template", "held_out", "prefix", "unnamed", "spelling", "free"]
 """Origin of a prompt's wording."""
 Wordings = Literal[Wording, "all"]

@@ -286,6 +286,12 @@ class EditSummary(_Part):
     """Sum of all attributions over the objective's real change when the sites are ablated; 1 is complete."""
     adapter: AdapterSummary | None = None
     """The adapter that was written; None where none was."""
+    case: str = ""
+    """Keyed label of the case, as `edit/edit.json` names it."""
+    originals: Literal["kept", "encrypted", "none"] = "kept"
+    """How `edit/` keeps what a revert needs."""
+    previous: tuple[str, ...] = ()
+    """Keyed labels of the cases whose edits the model had already, the first one first."""
 
 
 class Scope(_Part):

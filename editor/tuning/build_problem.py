@@ -108,13 +108,14 @@ def trials(case: Case, before: PreparedModel, problem: EditProblem) -> tuple[Edi
     locating = [probe for probe in case.probes if probe.split == "locating"]
     fitting, judging = split_wordings(locating)
     everything = [*fitting, *judging]
-    kept = [probe for probe in locating if probe.target.group != "erased"]
+    kept = [probe for probe in locating if not probe.must_not_leak]
+    earlier = [probe for probe in locating if probe.must_not_leak and not probe.is_erased]
     retained = {id(probe) for probe in _retained_probes(case)}
     unseen = [probe for probe in kept if id(probe) not in retained]
     judge = TrialJudge(
         before.loaded,
         case.policy,
-        erased=[*everything, *decoy_probes(everything, decoy_maker(case), seed=case.seed)],
+        erased=[*everything, *earlier, *decoy_probes(everything, decoy_maker(case), seed=case.seed)],
         kept=sample(unseen or kept, TRIAL_KEPT_PROBES, case.seed),
         text=before.data.fitting_text,
     )
@@ -133,7 +134,7 @@ def _retained_probes(case: Case) -> list[Probe]:
     Those are the likeliest to be hit, and take half of the room at most: somebody may be named very often. The search
     judges on what is left.
     """
-    kept = [p for p in case.probes if p.split == "locating" and p.target.group != "erased"]
+    kept = [p for p in case.probes if p.split == "locating" and not p.must_not_leak]
     likeliest = [p for p in kept if p.target.group in ("same_subject", "neighbours")]
     near = sample(likeliest, min(RETAINED_PROBES // 2, len(likeliest) * 2 // 3), case.seed)
     taken = {id(probe) for probe in likeliest}
@@ -157,7 +158,7 @@ def _questions(case: Case, before: PreparedModel) -> list[TokenSequence]:
 
     The model may or may not know the answers in other words: whatever it says there is what must stay.
     """
-    kept = [probe for probe in case.probes if probe.split == "locating" and not probe.is_erased]
+    kept = [probe for probe in case.probes if probe.split == "locating" and not probe.must_not_leak]
     asked = [*_retained_probes(case), *sample(_rephrased(case, kept), RETAINED_PROBES, case.seed)]
     sentences = _spread(before.data.fitting_sentences, RETAINED_PROBES // 2)
     sequences = (*encode_probes(before.loaded, asked), *sentences)

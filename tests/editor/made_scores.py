@@ -42,11 +42,11 @@ def make_scored(rows, decodings=8):
     return Scored(probes=probes, scores=scores)
 
 
-def erased(facts=25, *, greedy=0, extractable=0, exposed=0, decoys=DECOYS):
+def erased(facts=25, *, greedy=0, extractable=0, exposed=0, decoys=DECOYS, group="erased"):
     """Facts of which the first so many leak greedily, by sampling, or are more exposed than all decoys."""
     rows = [
         question(
-            "erased",
+            group,
             number,
             greedy=number < greedy,
             log_p_z=-0.1 if number < extractable else NEVER,

@@ -75,7 +75,7 @@ def test_an_edit_with_a_setting_of_either_name(tmp_path, setting):
     from editor.edits.edit import Delta
 
     edit = Edit(deltas={"w": Delta.from_dense(torch_ones())}, method="feature-edit", settings={setting: 1.0})
-    edit.save(tmp_path, {"w": torch_ones()})
+    edit.save(tmp_path)
     assert Edit.load(tmp_path).settings == {setting: 1.0}
 
 

@@ -19,6 +19,8 @@ CRITERIA: Mapping[str, CriterionEntry] = {
         "greedy_rate",
         "extractable_rate",
         "decoy_percentile",
+        "earlier_greedy_rate",
+        "earlier_extractable_rate",
         "others_kept",
         "same_subject_kept",
         "perplexity_rise",

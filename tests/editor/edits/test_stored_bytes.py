@@ -16,7 +16,8 @@ from transformers import AutoModelForCausalLM
 
 from dictionaries.model.sites import Site, resolve
 from editor.edits.edit import Delta, Edit, load_originals
-from editor.edits.export import export_checkpoint, revert_checkpoint
+from editor.edits.export import export_checkpoint
+from editor.edits.reverting import revert_checkpoint
 from editor.model.adapters.merging import MergedAdapter
 from editor.model.digests import tensor_digests
 from editor.model.loading import load_model, quiet

@@ -30,13 +30,19 @@ POLICY = load_policy("gdpr").model_copy(update={"utility": UtilityFloors(perplex
 FACTS, KNOWN, OWN = 25, 400, 100
 SHARES = ("others_kept", "same_subject_kept")
 CEILINGS = ("greedy_rate", "extractable_rate", "decoy_percentile")
+EARLIER = ("earlier_greedy_rate", "earlier_extractable_rate")
 
 
-def observe(facts=FACTS, others=(KNOWN, 0), own=(OWN, 0), tokens=1_000, rise=0.0, checks=None, **leaks):
+def observe(
+    facts=FACTS, others=(KNOWN, 0), own=(OWN, 0), tokens=1_000, rise=0.0, checks=None, earlier=None, **leaks
+):
     """What an edit left: leaking facts, and lost questions of those known; a quarter of the others are namesakes."""
     namesakes = (others[0] // 4, 0)
     others = (others[0] - namesakes[0], others[1])
     before, after = erased(facts, decoys=leaks.get("decoys", DECOYS)), erased(facts, **leaks)
+    if earlier is not None:
+        before += erased(facts, decoys=0, group="erased_before")
+        after += erased(facts, decoys=0, group="erased_before", **earlier)
     for group, (known, lost) in (("neighbours", namesakes), ("others", others), ("same_subject", own)):
         was, is_now = kept(group, known, lost)
         before, after = before + was, after + is_now
@@ -156,10 +162,16 @@ def of_the_verdict(observed, policy, monkeypatch):
         monkeypatch.setattr(pipeline, name, lambda *_, _value=value, **__: _value)
     monkeypatch.setattr(pipeline, "Report", SimpleNamespace)
     case = SimpleNamespace(
-        policy=policy, facts=(), name="case", seed=0, scope=SimpleNamespace(skipped=()), incomplete=False
+        policy=policy,
+        facts=(),
+        name="case",
+        seed=0,
+        scope=SimpleNamespace(skipped=()),
+        unchecked=(),
+        incomplete=False,
     )
     data = SimpleNamespace(measured=(), held_out_text=())
-    loaded = SimpleNamespace(device="cpu", model=None, stored_dtype=None)
+    loaded = SimpleNamespace(device="cpu", model=None, stored_dtype=None, trust_remote_code=False)
     original = pipeline.OriginalModel(loaded=loaded, data=data, scored=before, digests={})
     run = SimpleNamespace(operator="", command="", key=None)
     report = pipeline.verify(case, original, "checkpoint", None, run, Silent())
@@ -216,6 +228,29 @@ def test_a_policy_may_allow_what_cannot_be_tested_but_it_is_never_met(name):
     assert "incomplete" not in outcomes(criteria, incomplete=False)
 
 
+@pytest.mark.parametrize(
+    ("leaks", "failing"),
+    [
+        ({}, ()),
+        ({"greedy": 1}, EARLIER[:1]),
+        ({"extractable": 1}, EARLIER[1:]),
+        ({"greedy": 1, "extractable": 2}, EARLIER),
+    ],
+)
+def test_facts_of_earlier_requests_are_judged_by_themselves(leaks, failing, monkeypatch):
+    observed = observe(earlier=leaks)
+    found = of_the_verdict(observed, POLICY, monkeypatch)
+    assert of_the_search(observed, POLICY, monkeypatch) == found == (failing, ())
+    assert of_the_comparison(observed, POLICY, monkeypatch) == found
+    criteria = judge(POLICY, observed)
+    assert {row.measure: row.counted.total for row in criteria if row.measure in EARLIER} == dict.fromkeys(
+        EARLIER, FACTS
+    )
+    code = exit_code(criteria, incomplete=False)
+    assert code is (ExitCode.LEAKAGE if failing else ExitCode.MET)
+    assert ("of earlier requests" in verdict(code, criteria, ())) == bool(failing)
+
+
 def test_an_audit_is_asked_for_leakage_alone():
     criteria = judge(POLICY, Observation(erased=make_scored(erased(FACTS, greedy=2))))
     assert [row.measure for row in criteria] == list(CEILINGS)
@@ -236,7 +271,7 @@ def test_integrity_counts_checks():
 def test_every_criterion_has_words_for_every_outcome(measure):
     entry = CRITERIA[measure]
     sound = [Check(name="same tensors", passed=True, detail="")]
-    row = next(row for row in judge(POLICY, observe(checks=sound)) if row.measure == measure)
+    row = next(row for row in judge(POLICY, observe(checks=sound, earlier={})) if row.measure == measure)
     assert entry.measure == measure
     assert row.passed
     assert row.name
@@ -253,7 +288,7 @@ def test_every_criterion_has_words_for_every_outcome(measure):
     assert outcomes([failed], incomplete=False) == (entry.outcome,)
 
 
-@pytest.mark.parametrize("measure", CRITERIA)
+@pytest.mark.parametrize("measure", [measure for measure in CRITERIA if measure not in EARLIER])
 def test_of_nothing_no_criterion_is_met(measure):
     nothing = Observation(
         erased=make_scored([]), kept=(make_scored([]), make_scored([])), text=RetainedText(0, 0.0), checks=()

@@ -1,0 +1,189 @@
+"""Taking edits back on the command line: encrypted originals, the base model, a person's name, and stops."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from six_people import PEOPLE
+
+import expunge
+from editor.cli import main
+from editor.model.stored import StoredWeights
+
+ROOT = Path(__file__).parents[3]
+FAST = {
+    "method": "memit",
+    "strength": "default",
+    "settings": {"steps": 2},
+    "controls": False,
+    "device": "cpu",
+}
+CASE = {"facts": "facts.jsonl", "policy": "policy.yaml", **FAST}
+
+
+def run(capsys, *arguments):
+    with pytest.raises(SystemExit) as stopped:
+        main([str(argument) for argument in arguments])
+    said = capsys.readouterr()
+    return stopped.value.code, " ".join((said.out + said.err).split())
+
+
+@pytest.fixture
+def key(here):
+    path = here / "originals.key"
+    path.write_text("5a" * 32)
+    path.chmod(0o600)
+    return path
+
+
+def weights(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.safetensors*"))}
+
+
+def test_encrypted_originals_from_erase_to_revert(here, capsys, checkpoint, key):
+    model = checkpoint("gpt2")
+    report = expunge.erase(model, subjects=PEOPLE[:1], output="out", originals_key=key, **CASE)
+    assert {path.name for path in (here / "out" / "edit").iterdir()} == {
+        "edit.json",
+        "deltas.safetensors.enc",
+        "originals.safetensors.enc",
+    }
+    assert (report.edit.originals, report.edit.adapter) == ("encrypted", None)
+    manifest = json.loads((here / "out" / "manifest.json").read_text())["files"]
+    assert not manifest["edit/originals.safetensors.enc"]["checked_for_secrets"]
+    head = json.loads((here / "out" / "edit" / "edit.json").read_text())
+    assert head["case"].startswith("case ")
+    assert len(head["subjects"]) == 1
+    assert head["before"] != head["after"]
+    before = {path.name for path in here.iterdir()}
+    (here / "other.key").write_text("00" * 32)
+    (here / "other.key").chmod(0o600)
+    for more, cause in (
+        ((), "is encrypted"),
+        (("--key", "other.key"), "does not open"),
+        (("--key", "nowhere.key"), "not a readable key"),
+        (("--key", key, "--passphrase-file", key), "Give one of the two"),
+        (("--passphrase-file", key), "encrypted with a key"),
+    ):
+        code, said = run(capsys, "revert", "out", "--output", "back", *more)
+        assert (code, cause in said) == (2, True), said
+    assert {path.name for path in here.iterdir()} == before | {"other.key"}
+    code, said = run(capsys, "revert", "out", "--output", "back", "--key", key)
+    assert (code, "the digest equals the original's" in said) == (0, True)
+    assert weights(here / "back") == weights(model)
+    verified = expunge.verify(
+        "out", against=model, subjects=PEOPLE[:1], facts="facts.jsonl", policy="policy.yaml"
+    )
+    assert {row.name: row.passed for row in verified.integrity}["only declared tensors differ"]
+
+
+def test_a_passphrase_of_the_environment_and_the_base_model(here, capsys, checkpoint, monkeypatch):
+    model = checkpoint("llama")
+    monkeypatch.setattr("editor.edits.sealed.SCRYPT", {"n": 16, "r": 8, "p": 1})
+    monkeypatch.setenv("EXPUNGE_ORIGINALS_PASSPHRASE", "correct horse")
+    expunge.erase(model, subjects=PEOPLE[:1], output="out", **CASE)
+    assert run(capsys, "revert", "out", "--output", "back")[0] == 0
+    assert weights(here / "back") == weights(model)
+    monkeypatch.delenv("EXPUNGE_ORIGINALS_PASSPHRASE")
+    assert run(capsys, "revert", "out", "--output", "again")[0] == 2
+    assert run(capsys, "revert", "out", "--output", "again", "--from", model)[0] == 0
+    assert weights(here / "again") == weights(model)
+
+
+def test_originals_that_are_not_kept_come_from_the_base_model_alone(here, capsys, checkpoint):
+    model = checkpoint("llama")
+    report = expunge.erase(model, subjects=PEOPLE[:1], output="out", originals="none", **CASE)
+    assert [path.name for path in (here / "out" / "edit").iterdir()] == ["edit.json"]
+    assert report.edit.originals == "none"
+    code, said = run(capsys, "revert", "out", "--output", "back")
+    assert (code, "--from MODEL" in said) == (2, True)
+    code, said = run(capsys, "revert", "out", "--output", "back", "--from", checkpoint("gpt2"))
+    assert (code, "is not the model" in said) == (2, True)
+    assert not (here / "back").exists()
+    assert run(capsys, "revert", "out", "--output", "back", "--from", model)[0] == 0
+    assert weights(here / "back") == weights(model)
+
+
+@pytest.mark.parametrize(
+    ("more", "cause"),
+    [
+        (("--originals", "none", "--originals-key", "originals.key"), "cannot be encrypted"),
+        (("--originals-key", "originals.key", "--originals-passphrase-file", "w"), "Give one of the two"),
+        (("--originals-key", "nowhere"), "not a readable key"),
+        (("--originals-key", "out/key"), "lies in the output folder"),
+    ],
+)
+def test_how_originals_are_kept_is_checked_before_a_model_is_loaded(here, capsys, key, more, cause):
+    given = ("--facts", "facts.jsonl", "--policy", "policy.yaml", "--output", "out")
+    code, said = run(capsys, "erase", "no/such/model", *given, *more)
+    assert (code, cause in said) == (2, True), said
+    assert not (here / "out").exists()
+    assert key.exists()
+
+
+def test_one_persons_share_of_a_joint_edit_is_not_taken_back(here, capsys, checkpoint):
+    model = checkpoint("gpt2")
+    expunge.erase(model, subjects=PEOPLE[:2], output="both", **CASE)
+    expunge.erase(model, subjects=PEOPLE[2:3], output="one", **CASE)
+    for folder, name, cause in (
+        ("both", PEOPLE[0], "fitted to 2 people together"),
+        ("both", PEOPLE[2], "is not about the person"),
+        ("one", PEOPLE[0], "is not about the person"),
+    ):
+        code, said = run(capsys, "revert", folder, "--output", "back", "--subject", name)
+        assert (code, cause in said) == (2, True), said
+        assert name not in said
+        assert not (here / "back").exists()
+    code, _ = run(capsys, "revert", "one", "--output", "back", "--subject", PEOPLE[2])
+    assert code == 0
+    assert weights(here / "back") == weights(model)
+    (here / "one.key").rename(here / "elsewhere.key")
+    code, said = run(capsys, "revert", "one", "--output", "again", "--subject", PEOPLE[2])
+    assert (code, "case key" in said) == (2, True)
+    more = ("--subject", PEOPLE[2], "--case-key", "elsewhere.key")
+    assert run(capsys, "revert", "one", "--output", "again", *more)[0] == 0
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError("disk full")])
+def test_a_revert_that_is_stopped_half_way_leaves_nothing(here, capsys, checkpoint, monkeypatch, error):
+    expunge.erase(checkpoint("gpt2"), subjects=PEOPLE[:1], output="out", **CASE)
+    write, before = StoredWeights.write, {path.name for path in here.iterdir()}
+
+    def stopped(self, changed):
+        write(self, changed)
+        raise error
+
+    monkeypatch.setattr(StoredWeights, "write", stopped)
+    code, _ = run(capsys, "revert", "out", "--output", "back")
+    assert code in (4, 5)
+    assert {path.name for path in here.iterdir()} == before
+
+
+KILLED = """
+import os, signal, sys
+from editor.cli import main
+from editor.model.stored import StoredWeights
+write = StoredWeights.write
+def killed(self, changed):
+    write(self, changed)
+    os.kill(os.getpid(), signal.SIGTERM)
+StoredWeights.write = killed
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_revert_that_is_killed_half_way_leaves_nothing(here, checkpoint):
+    expunge.erase(checkpoint("gpt2"), subjects=PEOPLE[:1], output="out", **CASE)
+    before = {path.name for path in here.iterdir()}
+    command = [sys.executable, "-c", KILLED, "revert", "out", "--output", "back"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 4, done.stderr
+    assert "Nothing was written" in done.stderr
+    assert {path.name for path in here.iterdir()} == before
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
