@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from editor.artefacts.masking import CaseKey
-from editor.attacks.running import attack_rows, prepare_attacks, untested_attacks
+from editor.attacks import attacks_at
+from editor.attacks.running import attack_rows, original_weights, prepare_attacks, untested_attacks
 from editor.case import Case
 from editor.dictionary_supply import NO_DICTIONARIES, DictionarySupply
 from editor.edits.edit import Edit
@@ -81,12 +82,14 @@ class EraseOptions:
         attribution: locator of features.
         controls: whether the control edits are measured too; None where the model is not `LARGE`, as each is
             another fit.
+        attacks: names in `ATTACKS` of the attacks made on the written checkpoint.
     """
 
     method: Method = field(default_factory=FeatureEdit)
     search: StrengthSearch | None = field(default_factory=StrengthSearch)
     attribution: FeatureAttribution = field(default_factory=FeatureAttribution)
     controls: bool | None = None
+    attacks: tuple[str, ...] = field(default_factory=lambda: attacks_at("quick"))
 
     def with_seed(self, seed: int) -> "EraseOptions":
         """Return the same options with the search and everything random in the method drawn by a seed."""
@@ -183,7 +186,7 @@ def erase(
         edit.save(folder / "edit", originals)
         adapter = save_adapter(edit, loaded, folder / "edit" / "adapter")
     controls = control_rows(case, before, problem, edit, method, stages) if options.controls else ()
-    report = verify(case, before, folder / "model", edit, run, stages, shown="model")
+    report = verify(case, before, folder / "model", edit, run, stages, shown="model", attacks=options.attacks)
     return report.model_copy(
         update={
             "kind": "erase",
@@ -204,8 +207,20 @@ def verify(
     run: RunInfo,
     stages: Stages,
     shown: str | None = None,
+    attacks: Sequence[str] | None = None,
 ) -> Report:
-    """Measure a written checkpoint, read back from disk in a fresh model, against the original."""
+    """Measure a written checkpoint, read back from disk in a fresh model, against the original.
+
+    Args:
+        case: facts, questions and retained text.
+        before: original model, measured.
+        checkpoint: folder of the edited checkpoint.
+        edit: edit that it was made by, where that is known.
+        run: operator, command and case key.
+        stages: display of progress.
+        shown: name of the checkpoint in the report; None for its path.
+        attacks: names in `ATTACKS` of the attacks that are made on it; None for the quick ones.
+    """
     loaded, data = before.loaded, before.data
     device = str(loaded.device)
     again = load_model(str(checkpoint), device=device, trust_remote_code=loaded.trust_remote_code)
@@ -227,7 +242,10 @@ def verify(
         digests_after=digests,
         declared=set(edit.deltas) if edit else None,
     )
-    attacks = attack_rows(case, after, prepare_attacks(case, erased), stages)
+    decoys = [probe for probe in data.measured if probe.target.group == "decoys"]
+    prepared = prepare_attacks(case, erased, attacks, decoys)
+    weights = original_weights(loaded.model, after.model) if prepared else None
+    rows = attack_rows(case, after, prepared, stages, weights)
     groups = group_results(original, scored, case.policy.decoding)
     facts = fact_rows(original, scored, case.facts, run.key)
     observed = Observation(
@@ -257,9 +275,9 @@ def verify(
         perplexities=(text,),
         retained_divergence=compared.divergence,
         integrity=checks,
-        attacks=attacks,
+        attacks=rows,
         criteria=criteria,
-        residual_risk=residual_risk(case, untested_attacks(attacks)),
+        residual_risk=residual_risk(case, untested_attacks(rows)),
         exit_code=int(code),
         verdict=verdict(code, criteria, facts),
     )

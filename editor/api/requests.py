@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from editor.attacks import ATTACK_SETS, AttackSet
 from policies import ErasureRequest, Policy
 from policies.errors import RequestError
 
@@ -152,6 +153,7 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
         trials: Number of search trials, at most.
         settings: Settings of the method other than its defaults, by name.
         controls: Whether control edits of the same size are measured too; None where the model is small.
+        attacks: Attacks on what was edited: `quick` ones, `full` with those that train for long, or `none`.
     """
 
     model: str | Path = field(kw_only=False)
@@ -160,10 +162,12 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
     trials: int = 8
     settings: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     controls: bool | None = None
+    attacks: AttackSet = "quick"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _need_output(self.output)
+        _check_attacks(self.attacks)
         _at_least_one(trials=self.trials)
 
 
@@ -174,10 +178,16 @@ class VerifyRequest(JudgedRequest):
     Attributes:
         edited: Checkpoint folder, or output folder of an erasure.
         against: The original model.
+        attacks: Attacks on what was edited: `quick` ones, `full` with those that train for long, or `none`.
     """
 
     edited: str | Path = field(kw_only=False)
     against: str | Path
+    attacks: AttackSet = "quick"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_attacks(self.attacks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,6 +221,7 @@ class CompareRequest(DictionaryRequest):
         trials: Number of search trials, for each arm and seed.
         resume: Whether a run that was stopped is resumed; what it finished is in OUTPUT.arms.
         parallel: Number of arms at a time; None for one a core, as many as memory allows, and one on a GPU.
+        attacks: Attacks on what was edited: `quick` ones, `full` with those that train for long, or `none`.
     """
 
     model: str | Path = field(kw_only=False)
@@ -219,9 +230,11 @@ class CompareRequest(DictionaryRequest):
     trials: int = 3
     resume: bool = False
     parallel: int | None = None
+    attacks: AttackSet = "quick"
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _check_attacks(self.attacks)
         _at_least_one(seeds=self.seeds, trials=self.trials)
         if self.resume and self.output is None:
             raise RequestError(
@@ -294,6 +307,11 @@ class RevertRequest(Request):
 def _need_output(output: str | Path | None) -> None:
     if output is None:
         raise RequestError("There is no folder to write the checkpoint to", "Name an output folder")
+
+
+def _check_attacks(attacks: str) -> None:
+    if attacks not in ATTACK_SETS:
+        raise RequestError(f"There are no attacks {attacks!r}", f"Give one of {', '.join(ATTACK_SETS)}")
 
 
 def _at_least_one(**numbers: int) -> None:

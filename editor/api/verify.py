@@ -12,6 +12,7 @@ from editor.api.running import (
     read_case,
     show_stages,
 )
+from editor.attacks import attacks_at
 from editor.edits.edit import Edit
 from editor.model.loading import check_model
 from editor.pipeline import measure_original
@@ -36,6 +37,8 @@ def run_verify(request: VerifyRequest) -> Report:
         case = read_case(request, judging.judged_by, stages)
         edit = Edit.load(edited / "edit") if (edited / "edit" / "edit.json").is_file() else None
         before = measure_original(case, loaded, stages)
-        report = judging.judge(verify_case(case, before, checkpoint, edit, run, stages), case)
+        attacks = attacks_at(request.attacks)
+        report = verify_case(case, before, checkpoint, edit, run, stages, attacks=attacks)
+        report = judging.judge(report, case)
         close(output, case, run, report)
     return report

@@ -6,12 +6,16 @@ Importing this imports no attack and no torch.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from editor.entries import load_object
 
 if TYPE_CHECKING:
     from editor.attacks.attack import Attack
+
+AttackSet = Literal["quick", "full", "none"]
+"""Attacks that a run makes: those that are cheap, those that train for long too, or none."""
+ATTACK_SETS: tuple[AttackSet, ...] = ("quick", "full", "none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,14 +27,17 @@ class AttackEntry:
         path: Module and class, as `module:Class`.
         settings: Settings that the class is made with.
         column: Heading of its column in tables.
-        explained: What its figure counts, for the page of a comparison.
-        untested: What a report says of the residual risk where the attack was not tested.
+        explained: What its figure counts, for the pages of reports and comparisons.
+        level: `quick` where it is cheap, so that it is made by default; `full` where it trains for long.
+        untested: What a report says of the residual risk where the attack was not tested; empty where naming it is
+            enough.
     """
 
     name: str
     path: str
     column: str
     explained: str
+    level: Literal["quick", "full"] = "quick"
     settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     untested: str = ""
 
@@ -43,6 +50,12 @@ class AttackEntry:
 ATTACKS: Mapping[str, AttackEntry] = {
     entry.name: entry
     for entry in (
+        AttackEntry(
+            name="bf16",
+            path="editor.attacks.bfloat:Bfloat16",
+            column="bf16",
+            explained="facts that leak once the weights are rounded to bfloat16",
+        ),
         AttackEntry(
             name="8-bit",
             path="editor.attacks.quantising:Quantising",
@@ -58,6 +71,24 @@ ATTACKS: Mapping[str, AttackEntry] = {
             settings={"bits": 4},
         ),
         AttackEntry(
+            name="nf4",
+            path="editor.attacks.normal_float:NormalFloat",
+            column="NF4",
+            explained="facts that leak once the weights are rounded to 4-bit NormalFloat, as bitsandbytes does",
+        ),
+        AttackEntry(
+            name="pruning",
+            path="editor.attacks.pruning:Pruning",
+            column="Pruned",
+            explained="facts that leak once the smallest weights are set to zero",
+        ),
+        AttackEntry(
+            name="merging",
+            path="editor.attacks.merging:Merging",
+            column="Merged",
+            explained="facts that leak once the weights are moved part of the way back to the original's",
+        ),
+        AttackEntry(
             name="relearning",
             path="editor.attacks.relearning:Relearning",
             column="Relearned",
@@ -69,3 +100,9 @@ ATTACKS: Mapping[str, AttackEntry] = {
     )
 }
 """By name, in the order of tables."""
+
+
+def attacks_at(attacks: str) -> tuple[str, ...]:
+    """Return the names of the attacks that an `AttackSet` makes, in the order of tables."""
+    made = {"quick": ("quick",), "full": ("quick", "full"), "none": ()}[attacks]
+    return tuple(name for name, entry in ATTACKS.items() if entry.level in made)

@@ -3,24 +3,24 @@
 What comes back for people whose records were not trained on was hidden, not gone (Deeb & Roger 2024, arXiv:2410.08827).
 """
 
-from collections.abc import Collection, Iterator, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from detectors import NOBODY, Document, Register
-from editor.attacks.attack import PreparedAttack
-from editor.attacks.quantising import projection_names
-from editor.case import Case
+from detectors import Document
+from editor.attacks.attack import Attacked, Level, Levels, PreparedAttack
+from editor.attacks.ground import Ground
+from editor.attacks.weight_levels import projection_names
 from editor.edits.edit import preserved
 from editor.model.forward import token_log_p
 from editor.model.loading import LoadedModel
 from editor.model.passes import ALL_RIGHT, Passes
 from editor.model.tokens import TokenSequence, collate, gradient_budget
-from editor.questions.probes import Probe
 from editor.questions.retained import LOGIT_ELEMENTS, encode_documents
-from policies import ErasureRequest
+
+ONE_PERSON = "it takes two erased people at least, one to train on and one to ask for"
+NO_RECORDS = "no record names some of the erased people without the others"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +46,19 @@ class Relearning:
         """The attack in words."""
         return f"relearning ({self.steps} steps on the records of {self.people:.0%} of the erased people)"
 
-    def prepare(self, name: str, case: Case, erased: Sequence[Probe]) -> PreparedAttack:
+    def prepare(self, name: str, ground: Ground) -> PreparedAttack:
         """Ask about the people whose records are not trained on; about nobody where there are no such records."""
-        people = {probe.target.subject for probe in erased} - {NOBODY}
-        again = self.chosen(sorted(people))
-        others = people - set(again)
-        records = naming(case.documents, register_of(people, case.request), again, others) if again else []
+        again = self.chosen(sorted(ground.people))
+        others = ground.people - set(again)
+        records = ground.records(again, others) if again else []
         return PreparedAttack(
             attack=name,
             title=self.title,
-            asked=tuple(probe for probe in erased if probe.target.subject in others) if records else (),
-            applied=lambda loaded: self.applied(loaded, records),
+            asked=tuple(probe for probe in ground.erased if probe.target.subject in others)
+            if records
+            else (),
+            levels=lambda attacked: self.levels(attacked, records),
+            reason=NO_RECORDS if again else ONE_PERSON,
         )
 
     def chosen(self, people: Sequence[str]) -> list[str]:
@@ -68,15 +70,15 @@ class Relearning:
         count = min(len(names) - 1, max(1, round(self.people * len(names))))
         return sorted(names[place] for place in order[:count])
 
-    @contextmanager
-    def applied(self, loaded: LoadedModel, records: Sequence[Document]) -> Iterator[None]:
-        """Train on the records inside the `with` block; afterwards the weights are what they were, bit for bit."""
+    def levels(self, attacked: Attacked, records: Sequence[Document]) -> Levels:
+        """Yield once trained on the records; afterwards the weights are what they were, bit for bit."""
+        loaded = attacked.loaded
         names = projection_names(loaded.model)
         sequences = encode_documents(loaded, records, {}, loaded.context_length)
         with preserved(loaded.model, names):
             if sequences:
                 self._train(loaded, names, sequences)
-            yield
+            yield Level(name=f"{self.steps} steps", amount=self.steps)
 
     def _train(self, loaded: LoadedModel, names: set[str], sequences: Sequence[TokenSequence]) -> None:
         model = loaded.model
@@ -143,27 +145,3 @@ def _parts(
         part.append(sequence)
     if part:
         yield part
-
-
-def register_of(people: Set[str], request: ErasureRequest | None) -> Register:
-    """Return the people under all names that the request knows them by."""
-    register = Register()
-    for subject in request.subjects if request else ():
-        for name in sorted(people & {subject.name, *subject.aliases}):
-            register.add_person(name, (subject.name, *subject.aliases))
-    for name in sorted(people):
-        register.add_person(name)
-    return register
-
-
-def naming(
-    documents: Sequence[Document], register: Register, people: Collection[str], nobody: Collection[str]
-) -> list[Document]:
-    """Return the documents that name some people and none of others, by whatever name."""
-    wanted, unwanted = ({register.canonical(name) for name in names} for names in (people, nobody))
-    named = [{mention.subject for mention in register.find(document.text)} for document in documents]
-    return [
-        document
-        for document, subjects in zip(documents, named, strict=True)
-        if subjects & wanted and not subjects & unwanted
-    ]

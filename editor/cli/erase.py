@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from editor.cli.names import SiteName
-from editor.cli.options import build, case_options, run_options
+from editor.cli.options import ATTACKS, build, case_options, run_options
 from editor.methods import METHODS
 
 OFFERED = tuple(name for name, entry in METHODS.items() if entry.family != "random")
@@ -49,6 +49,7 @@ OFFERED = tuple(name for name, entry in METHODS.items() if entry.family != "rand
     help="Measure control edits of the same size too, which takes another fit each.  [default: for a model of at most "
     "50 million weights]",
 )
+@ATTACKS
 @run_options
 @click.pass_context
 def erase(ctx: click.Context, /, model: str, **options: Any) -> None:
