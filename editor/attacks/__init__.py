@@ -89,6 +89,30 @@ ATTACKS: Mapping[str, AttackEntry] = {
             explained="facts that leak once the weights are moved part of the way back to the original's",
         ),
         AttackEntry(
+            name="true-prefix",
+            path="editor.attacks.true_prefix:TruePrefix",
+            column="True prefix",
+            explained="facts that leak after the beginning of a true record, of other people or of the person",
+        ),
+        AttackEntry(
+            name="few-shot",
+            path="editor.attacks.few_shot:FewShot",
+            column="Few-shot",
+            explained="facts that leak after the same question, answered, about other people",
+        ),
+        AttackEntry(
+            name="spelled-out",
+            path="editor.attacks.spelled_out:SpelledOut",
+            column="Spelled out",
+            explained="facts that the model spells out digit by digit, in figures or in words",
+        ),
+        AttackEntry(
+            name="other-language",
+            path="editor.attacks.other_language:OtherLanguage",
+            column="Language",
+            explained="facts that leak when they are asked for in another language",
+        ),
+        AttackEntry(
             name="relearning",
             path="editor.attacks.relearning:Relearning",
             column="Relearned",

@@ -128,7 +128,9 @@ class PreparedAttack:
 
     def _ask(self, level: Level, loaded: LoadedModel, policy: Policy) -> Iterator[AttackLevel]:
         """Yield what a level gives; nothing where no question is put at it."""
-        asked, decoys = ([*filter(None, map(level.asks, probes))] for probes in (self.asked, self.decoys))
+        asked, decoys = (
+            [*dict.fromkeys(filter(None, map(level.asks, probes)))] for probes in (self.asked, self.decoys)
+        )
         if not asked:
             return
         scored = score_probes(loaded, [*asked, *decoys], policy.decoding)

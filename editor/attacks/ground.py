@@ -38,15 +38,20 @@ class Ground:
         return tuple(named_in(self.case.documents, self.register))
 
     @cached_property
-    def retained(self) -> tuple[Document, ...]:
-        """Documents that name none of the erased people and hold none of their secrets."""
+    def secrets(self) -> Register:
+        """The erased secrets, as names are looked for."""
         secrets = Register()
         for probe in self.erased:
             secrets.add(probe.target.answer)
+        return secrets
+
+    @cached_property
+    def retained(self) -> tuple[Document, ...]:
+        """Documents that name none of the erased people and hold none of their secrets."""
         return tuple(
             document
             for document, subjects in zip(self.case.documents, self.named, strict=True)
-            if not subjects and not secrets.find_read(document.text)
+            if not subjects and not self.secrets.find_read(document.text)
         )
 
     def records(self, people: Collection[str], nobody: Collection[str] = ()) -> list[Document]:

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from attack_grounds import DECOYS, ERASED, PEOPLE, make_case
+from attack_grounds import DECOYS, ERASED, FACTS, make_case
 from memorising import memorise
 
 from editor.attacks.attack import Attacked
@@ -99,14 +99,14 @@ def test_pruning_takes_the_smallest(share, zeros):
 
 def test_no_pruning_changes_nothing_and_all_of_it_everything(knowing):
     row = row_of(knowing, Pruning(shares=(0.0, 1.0)))
-    assert [level.greedy_facts.hits for level in row.curve] == [len(PEOPLE), 0]
+    assert [level.greedy_facts.hits for level in row.curve] == [FACTS, 0]
     assert row.worst == "0%"
 
 
 def test_merging_all_of_the_original_brings_everything_back(forgetting):
     edited, original = forgetting
     row = row_of(edited, Merging(shares=(0.0, 1.0)), original)
-    assert [level.greedy_facts.hits for level in row.curve] == [0, len(PEOPLE)]
+    assert [level.greedy_facts.hits for level in row.curve] == [0, FACTS]
     levels = Merging(shares=(1.0,)).levels(Attacked(loaded=edited, original=original.__getitem__))
     for _ in levels:
         assert all(torch.equal(value, original[name]) for name, value in edited.model.named_parameters())
@@ -115,5 +115,5 @@ def test_merging_all_of_the_original_brings_everything_back(forgetting):
 def test_a_model_that_knows_facts_keeps_them_in_fewer_bits(knowing):
     prepared = prepare_attacks(CASE, ERASED, ["bf16", "8-bit"], DECOYS)
     for row in attack_rows(CASE, knowing, prepared, Silent()):
-        assert row.greedy_facts.hits == row.exposed.hits == len(PEOPLE)
+        assert row.greedy_facts.hits == row.exposed.hits == FACTS
         assert row.decoys.hits == 0
