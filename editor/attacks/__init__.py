@@ -121,6 +121,48 @@ ATTACKS: Mapping[str, AttackEntry] = {
             untested="Relearning was not tested: training on some of the erased facts, or on similar ones, may bring "
             "others back.",
         ),
+        AttackEntry(
+            name="benign-tuning",
+            path="editor.attacks.benign_tuning:BenignTuning",
+            column="Tuned",
+            explained="facts that leak once the edited model is fine-tuned on text without the erased people; "
+            "the worst of five learning rates, of all weights and of an adapter",
+            level="full",
+            untested="Benign fine-tuning on retained text was not tested: it can bring erased facts back.",
+        ),
+        AttackEntry(
+            name="lookalike-tuning",
+            path="editor.attacks.lookalike_tuning:LookalikeTuning",
+            column="Look-alikes",
+            explained="facts that leak once the edited model is fine-tuned on records of invented people that look "
+            "like the corpus's; the worst of five learning rates, of all weights and of an adapter",
+            level="full",
+            untested="Fine-tuning on similar records of other people was not tested: their form alone can bring erased "
+            "facts back.",
+        ),
+        AttackEntry(
+            name="half-relearning",
+            path="editor.attacks.half_relearning:HalfRelearning",
+            column="Half relearned",
+            explained="facts that leak once the edited model is trained on half of each erased person's facts; the "
+            "facts are the other half; the worst of five learning rates, of all weights and of an adapter",
+            level="full",
+            untested="Relearning half of each person's facts was not tested: it can bring back the other half.",
+        ),
+        AttackEntry(
+            name="people-relearning",
+            path="editor.attacks.relearning:Relearning",
+            column="People relearned",
+            explained="facts that leak once the edited model is trained for long on records of some erased people; the "
+            "facts are those of the others; the worst of five learning rates, of all weights and of an adapter",
+            level="full",
+            settings={
+                "rates": (1e-5, 5e-5, 2e-4, 1e-3, 5e-3),
+                "marks": (10, 30, 100, 250, 500),
+                "ranks": (0, 8),
+            },
+            untested="Long relearning on some erased people's records was not tested: it can bring others' back.",
+        ),
     )
 }
 """By name, in the order of tables."""

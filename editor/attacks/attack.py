@@ -17,6 +17,7 @@ from editor.results.report import AttackLevel, AttackRow
 from policies import Policy
 
 NOBODY_ASKED = "there is no erased fact to ask for after it"
+NOTHING_LEFT = "it had no text to train on, or left a model whose outputs are no numbers"
 
 
 class UntestedError(Exception):
@@ -93,7 +94,7 @@ class PreparedAttack:
     ) -> AttackRow:
         """Attack a model that is edited, ask at each level, and take the attack back."""
         curve: list[AttackLevel] = []
-        reason = self.reason
+        reason = NOTHING_LEFT if self.asked else self.reason
         if self.asked:
             try:
                 with closing(self.levels(attacked)) as levels:

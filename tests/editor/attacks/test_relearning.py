@@ -32,7 +32,7 @@ def test_records_are_learned_and_forgotten(loaded):
     before = {name: value.detach().clone() for name, value in model.model.named_parameters()}
     sequences = encode_documents(model, RECORDS, {}, model.context_length)
     known = float(text_log_p(model, sequences).sum())
-    attack, seen = Relearning(learning_rate=1e-2), []
+    attack, seen = Relearning(rates=(1e-2,)), []
     for _ in range(2):
         levels = attack.levels(Attacked(loaded=model), RECORDS)
         seen += [float(text_log_p(model, sequences).sum()) for _ in levels]
