@@ -1,5 +1,7 @@
 """Attacks that train: what they train on, that nothing is left of it, and what comes back."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from attack_grounds import CASE, DECOYS, ERASED, FACTS, OTHERS, PEOPLE, make_case, record
@@ -14,8 +16,13 @@ from editor.attacks.lookalike_tuning import LookalikeTuning
 from editor.attacks.relearning import Relearning
 from editor.attacks.running import attack_rows, prepare_attacks
 from editor.attacks.training import Training
+from editor.attacks.weight_levels import projection_names
+from editor.measuring.aggregate import score_probes
+from editor.model.forward import token_log_p
 from editor.model.loading import load_model
+from editor.model.tokens import one_batch
 from editor.progress import Silent
+from editor.questions.asking import encode_probes
 from editor.questions.retained import encode_documents, text_log_p
 
 GROUND = Ground(case=CASE, erased=tuple(ERASED))
@@ -117,27 +124,39 @@ def test_who_has_one_fact_cannot_be_half_relearned(loaded):
     assert "two facts" in row.untested
 
 
-def test_what_an_edit_hid_comes_back_from_text_about_others(tmp_path):
-    """A bias on the output hides everything; a little training on the record of somebody else undoes it."""
+@pytest.fixture(scope="module")
+def hiding(tmp_path_factory):
+    """A model that knew everybody's facts, pushed until it says no erased one: they are hidden, not gone."""
     texts = [f"{probe.prompt} {probe.answer}" for probe in ERASED]
     texts += [record(name, secrets) for name, secrets in OTHERS.items()]
-    model = load_model(str(memorise(texts, tmp_path, steps=200)), device="cpu")
-    with torch.no_grad():
-        for name, weight in model.model.named_parameters():
-            if name.endswith("down_proj.weight"):
-                weight.mul_(0.3)
-    before = weights(model)
-    training = {"rates": (1e-5, 3e-3), "marks": (1, 40), "ranks": (0, 4)}
-    ground = Ground(case=CASE, erased=tuple(ERASED))
-    (short,) = prepare_attacks(CASE, ERASED, ["benign-tuning"], DECOYS)
-    prepared = BenignTuning(**training).prepare("benign-tuning", ground)
-    row = prepared.measure(Attacked(loaded=model), CASE.policy)
-    assert same(weights(model), before)
-    hits = {(level.series, level.amount): level.greedy_facts.hits for level in row.curve}
-    assert len(hits) == 8
-    assert row.greedy_facts.hits == max(hits.values())
-    assert short.count == len(short.decoys) or short.count == 50
+    loaded = load_model(str(memorise(texts, tmp_path_factory.mktemp("m"), steps=150)), device="cpu")
+    pushed = [loaded.model.get_parameter(name) for name in projection_names(loaded.model)]
+    batch = one_batch(loaded, encode_probes(loaded, ERASED))
+    optimiser = torch.optim.AdamW(pushed, lr=3e-4, weight_decay=0.0)
+    for _ in range(60):
+        if not score_probes(loaded, ERASED, CASE.policy.decoding).scores.greedy.any():
+            break
+        loaded.model.requires_grad_(True)
+        token_log_p(loaded.model, batch).clamp(min=-4).mean().backward()
+        loaded.model.requires_grad_(False)
+        optimiser.step()
+        loaded.model.zero_grad()
+    return loaded
+
+
+@pytest.mark.parametrize("kind", [BenignTuning, LookalikeTuning])
+def test_what_an_edit_hid_comes_back_from_text_about_others(hiding, kind):
+    before = weights(hiding)
+    prepared = kind(rates=(1e-3,), marks=(0, 10), ranks=(0, 4)).prepare("x", GROUND)
+    row = replace(prepared, decoys=tuple(DECOYS)).measure(Attacked(loaded=hiding), CASE.policy)
+    hits = [level.greedy_facts.hits for level in row.curve]
+    assert [level.amount for level in row.curve] == [0, 10, 0, 10]
+    assert hits[0] == hits[2] == 0
+    assert min(hits[1], hits[3]) > 0
+    assert row.greedy_facts.hits == max(hits)
     assert row.greedy_facts.total == FACTS
+    assert row.decoys.hits == 0
+    assert same(weights(hiding), before)
 
 
 def test_relearning_some_people_asks_for_the_others(loaded):
