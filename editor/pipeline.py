@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from editor.artefacts.masking import CaseKey
-from editor.attacks.running import attack_rows, prepare_attacks, untested_attacks
+from editor.attacks import attacks_at
+from editor.attacks.running import attack_rows, original_weights, prepare_attacks, untested_attacks
 from editor.case import Case
 from editor.dictionary_supply import NO_DICTIONARIES, DictionarySupply
 from editor.edits.edit import Edit, Originals
@@ -85,6 +86,7 @@ class EraseOptions:
             another fit.
         keeping: how the originals and the change of weights are kept.
         previous: edits that the model has already.
+        attacks: names in `ATTACKS` of the attacks made on the written checkpoint.
     """
 
     method: Method = field(default_factory=FeatureEdit)
@@ -93,6 +95,7 @@ class EraseOptions:
     controls: bool | None = None
     keeping: Keeping = field(default_factory=Keeping)
     previous: tuple[EditRecord, ...] = ()
+    attacks: tuple[str, ...] = field(default_factory=lambda: attacks_at("quick"))
 
     def with_seed(self, seed: int) -> "EraseOptions":
         """Return the same options with the search and everything random in the method drawn by a seed."""
@@ -193,7 +196,10 @@ def erase(
         is_clear = options.keeping.in_the_clear
         adapter = save_adapter(edit, loaded, folder / "edit" / "adapter") if is_clear else None
     controls = control_rows(case, before, problem, edit, method, stages) if options.controls else ()
-    report = verify(case, before, folder / "model", set(edit.deltas), run, stages, shown="model")
+    declared = set(edit.deltas)
+    report = verify(
+        case, before, folder / "model", declared, run, stages, shown="model", attacks=options.attacks
+    )
     return report.model_copy(
         update={
             "kind": "erase",
@@ -230,10 +236,19 @@ def verify(
     run: RunInfo,
     stages: Stages,
     shown: str | None = None,
+    attacks: Sequence[str] | None = None,
 ) -> Report:
     """Measure a written checkpoint, read back from disk in a fresh model, against the original.
 
-    `declared` are the parameters that the edit says it changed; None where no edit is at hand.
+    Args:
+        case: facts, questions and retained text.
+        before: original model, measured.
+        checkpoint: folder of the edited checkpoint.
+        declared: parameters that the edit says it changed; None where no edit is at hand.
+        run: operator, command and case key.
+        stages: display of progress.
+        shown: name of the checkpoint in the report; None for its path.
+        attacks: names in `ATTACKS` of the attacks that are made on it; None for the quick ones.
     """
     loaded, data = before.loaded, before.data
     device = str(loaded.device)
@@ -256,7 +271,10 @@ def verify(
         digests_after=digests,
         declared=declared,
     )
-    attacks = attack_rows(case, after, prepare_attacks(case, erased), stages)
+    decoys = [probe for probe in data.measured if probe.target.group == "decoys"]
+    prepared = prepare_attacks(case, erased, attacks, decoys)
+    weights = original_weights(loaded.model, after.model) if prepared else None
+    rows = attack_rows(case, after, prepared, stages, weights)
     groups = group_results(original, scored, case.policy.decoding)
     facts = fact_rows(original, scored, case.facts, run.key)
     observed = Observation(
@@ -286,9 +304,9 @@ def verify(
         perplexities=(text,),
         retained_divergence=compared.divergence,
         integrity=checks,
-        attacks=attacks,
+        attacks=rows,
         criteria=criteria,
-        residual_risk=residual_risk(case, untested_attacks(attacks)),
+        residual_risk=residual_risk(case, untested_attacks(rows)),
         exit_code=int(code),
         verdict=verdict(code, criteria, facts),
     )

@@ -20,6 +20,7 @@ from editor.api.running import (
     show_stages,
 )
 from editor.artefacts.output import OutputFolder
+from editor.attacks import attacks_at
 from editor.comparing.compare import CompareOptions, compare
 from editor.measuring.own_forward import editable
 from editor.methods import METHODS
@@ -70,6 +71,7 @@ def read_compare_options(request: CompareRequest) -> CompareOptions:
         site=read_site(request.site),
         processes=request.parallel,
         device=request.device,
+        attacks=attacks_at(request.attacks),
     )
 
 

@@ -18,6 +18,7 @@ from editor.api.running import (
     show_stages,
 )
 from editor.api.stacking import read_stack, with_unchecked
+from editor.attacks import attacks_at
 from editor.dictionary_supply import supply_dictionaries
 from editor.edits.companions import check_companions
 from editor.edits.keeping import Keeping
@@ -81,17 +82,17 @@ def read_erase_options(request: EraseRequest) -> EraseOptions:
         RequestError: there is no such method or setting, a strength is neither "auto", "default" nor a number in the
             method's range, or a dictionary was named that the method has no use for.
     """
-    method = _method(request)
+    method, attacks = _method(request), attacks_at(request.attacks)
     if request.dictionary is not None and not method.needs_dictionary:
         raise RequestError(
             f"A dictionary (--dictionary) has no meaning for the method {method.name}", "Leave it out"
         )
     if request.strength == "auto":
         search = StrengthSearch(trials=request.trials, start=method)
-        return EraseOptions(method=method, search=search, controls=request.controls)
+        return EraseOptions(method=method, search=search, controls=request.controls, attacks=attacks)
     if request.strength != "default":
         method = with_settings(method, {method.space.strength: _strength(request.strength, method)})
-    return EraseOptions(method=method, search=None, controls=request.controls)
+    return EraseOptions(method=method, search=None, controls=request.controls, attacks=attacks)
 
 
 def _method(request: EraseRequest) -> Method:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+from editor.attacks import ATTACK_SETS, AttackSet
 from policies import ErasureRequest, Policy
 from policies.errors import RequestError
 
@@ -164,6 +165,7 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
         originals: Whether what a revert needs is kept: `kept` or `none`.
         originals_key: File with the key that it is encrypted with.
         originals_passphrase_file: File with the passphrase that it is encrypted with.
+        attacks: Attacks on what was edited: `quick` ones, `full` with those that train for long, or `none`.
     """
 
     model: str | Path = field(kw_only=False)
@@ -176,6 +178,7 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
     originals: Literal["kept", "none"] = "kept"
     originals_key: str | Path | None = None
     originals_passphrase_file: str | Path | None = None
+    attacks: AttackSet = "quick"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -196,6 +199,7 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
             raise RequestError(
                 "Originals that are not kept cannot be encrypted", "Leave out the key or --originals none"
             )
+        _check_attacks(self.attacks)
         _at_least_one(trials=self.trials)
 
 
@@ -206,10 +210,16 @@ class VerifyRequest(JudgedRequest):
     Attributes:
         edited: Checkpoint folder, or output folder of an erasure.
         against: The original model.
+        attacks: Attacks on what was edited: `quick` ones, `full` with those that train for long, or `none`.
     """
 
     edited: str | Path = field(kw_only=False)
     against: str | Path
+    attacks: AttackSet = "quick"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_attacks(self.attacks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,6 +253,7 @@ class CompareRequest(DictionaryRequest):
         trials: Number of search trials, for each arm and seed.
         resume: Whether a run that was stopped is resumed; what it finished is in OUTPUT.arms.
         parallel: Number of arms at a time; None for one a core, as many as memory allows, and one on a GPU.
+        attacks: Attacks on what was edited: `quick` ones, `full` with those that train for long, or `none`.
     """
 
     model: str | Path = field(kw_only=False)
@@ -251,9 +262,11 @@ class CompareRequest(DictionaryRequest):
     trials: int = 3
     resume: bool = False
     parallel: int | None = None
+    attacks: AttackSet = "quick"
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _check_attacks(self.attacks)
         _at_least_one(seeds=self.seeds, trials=self.trials)
         if self.resume and self.output is None:
             raise RequestError(
@@ -345,6 +358,11 @@ def _need_output(output: str | Path | None) -> None:
 def _one_lock(**files: str | Path | None) -> None:
     if all(file is not None for file in files.values()):
         raise RequestError("A key and a passphrase were both named", "Give one of the two")
+
+
+def _check_attacks(attacks: str) -> None:
+    if attacks not in ATTACK_SETS:
+        raise RequestError(f"There are no attacks {attacks!r}", f"Give one of {', '.join(ATTACK_SETS)}")
 
 
 def _at_least_one(**numbers: int) -> None:

@@ -12,6 +12,7 @@ from editor.api.running import (
     read_case,
     show_stages,
 )
+from editor.attacks import attacks_at
 from editor.edits.records import declared_parameters
 from editor.model.loading import check_model
 from editor.pipeline import measure_original
@@ -37,6 +38,8 @@ def run_verify(request: VerifyRequest) -> Report:
         has_edit = (edited / "edit" / "edit.json").is_file()
         declared = declared_parameters(edited / "edit") if has_edit else None
         before = measure_original(case, loaded, stages)
-        report = judging.judge(verify_case(case, before, checkpoint, declared, run, stages), case)
+        attacks = attacks_at(request.attacks)
+        report = verify_case(case, before, checkpoint, declared, run, stages, attacks=attacks)
+        report = judging.judge(report, case)
         close(output, case, run, report)
     return report

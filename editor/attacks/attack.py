@@ -1,17 +1,67 @@
 """What every attack is, and how its outcome is counted."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+import math
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
-from editor.case import Case
-from editor.measuring.aggregate import leakage, score_probes
+from torch import Tensor
+
+from editor.attacks.ground import Ground
+from editor.measuring.aggregate import decoy_percentiles, exposed_rate, leakage, score_probes
 from editor.model.loading import LoadedModel
 from editor.questions.probes import Probe
 from editor.results.parts import Rate
-from editor.results.report import AttackRow
-from policies import DecodingSettings
+from editor.results.report import AttackLevel, AttackRow
+from policies import Policy
+
+NOBODY_ASKED = "there is no erased fact to ask for after it"
+NOTHING_LEFT = "it had no text to train on, or left a model whose outputs are no numbers"
+
+
+class UntestedError(Exception):
+    """An attack has nothing to count; the text says why, in words for a report."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attacked:
+    """Model under attack.
+
+    Attributes:
+        loaded: edited model.
+        original: function from a parameter's name to its value before the edit; None where that is not at hand.
+    """
+
+    loaded: LoadedModel
+    original: Callable[[str], Tensor] | None = field(default=None, repr=False)
+
+    @property
+    def model(self) -> Any:
+        """The edited model's module."""
+        return self.loaded.model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Level:
+    """One level of an attack: the state of the model, and how it is asked.
+
+    Attributes:
+        name: level in words.
+        series: curve that it is a point of, where the attack has several.
+        amount: level as a number, where it is one.
+        asks: function from a question to the one that is put instead; None for one that is not put. Decoys are asked
+            for alike.
+    """
+
+    name: str
+    series: str = ""
+    amount: float | None = None
+    asks: Callable[[Probe], Probe | None] = field(default=lambda probe: probe, repr=False)
+
+
+Levels = Generator[Level, None, None]
+"""An attack under way: suspended at a level it is attacked, ended or closed it is restored."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,38 +69,98 @@ class PreparedAttack:
     """An attack on the facts of one case.
 
     Attributes:
-        attack: Name in `ATTACKS`.
-        title: The attack in words.
-        asked: Questions asked after it; none where it cannot be tested on this case.
-        applied: Context manager that attacks a model in memory and restores it bit for bit.
+        attack: name in `ATTACKS`.
+        title: attack in words.
+        explained: what its figure counts, in words.
+        asked: questions about erased facts that are asked after it; none where it cannot be tested on this case.
+        decoys: the same questions with never-seen secrets for answers: the control.
+        levels: function that attacks a model and yields at each level; while it is suspended the model is attacked,
+            and when it ends or is closed every weight is what it was, bit for bit.
+        count: number of levels, for the display of progress.
+        reason: why nothing is asked.
     """
 
     attack: str
     title: str
+    explained: str = ""
     asked: tuple[Probe, ...] = field(repr=False)
-    applied: Callable[[LoadedModel], AbstractContextManager[None]]
+    decoys: tuple[Probe, ...] = field(default=(), repr=False)
+    levels: Callable[[Attacked], Levels] = field(repr=False)
+    count: int = 1
+    reason: str = NOBODY_ASKED
 
     def measure(
-        self,
-        loaded: LoadedModel,
-        settings: DecodingSettings,
-        progress: Callable[[int], None] | None = None,
+        self, attacked: Attacked, policy: Policy, progress: Callable[[int], None] | None = None
     ) -> AttackRow:
-        """Attack a model that is edited, ask, and take the attack back."""
-        if not self.asked:
+        """Attack a model that is edited, ask at each level, and take the attack back."""
+        curve: list[AttackLevel] = []
+        reason = NOTHING_LEFT if self.asked else self.reason
+        if self.asked:
+            try:
+                with closing(self.levels(attacked)) as levels:
+                    for level in levels:
+                        curve += self._ask(level, attacked.loaded, policy)
+                        if progress:
+                            progress(1)
+            except UntestedError as error:
+                reason = str(error)
+        if not curve:
             nothing = Rate(hits=0, total=0)
             return AttackRow(
-                attack=self.attack, name=self.title, greedy_facts=nothing, worst_case_bits_median=None
+                attack=self.attack,
+                name=self.title,
+                explained=self.explained,
+                greedy_facts=nothing,
+                worst_case_bits_median=None,
+                untested=reason,
             )
-        with self.applied(loaded):
-            scored = score_probes(loaded, self.asked, settings, progress)
-        found = leakage(scored, scored.where(lambda _: True), settings)
+        worst = max(curve, key=_severity)
         return AttackRow(
             attack=self.attack,
             name=self.title,
-            greedy_facts=found.greedy_facts,
-            worst_case_bits_median=found.worst_case_bits_median,
+            explained=self.explained,
+            greedy_facts=worst.greedy_facts,
+            worst_case_bits_median=worst.worst_case_bits_median,
+            exposed=worst.exposed,
+            decoys=worst.decoys,
+            worst=", ".join(filter(None, (worst.series, worst.level))),
+            curve=tuple(curve),
         )
+
+    def _ask(self, level: Level, loaded: LoadedModel, policy: Policy) -> Iterator[AttackLevel]:
+        """Yield what a level gives; nothing where no question is put at it."""
+        asked, decoys = (
+            [*dict.fromkeys(filter(None, map(level.asks, probes)))] for probes in (self.asked, self.decoys)
+        )
+        if not asked:
+            return
+        scored = score_probes(loaded, [*asked, *decoys], policy.decoding)
+        found = leakage(scored, scored.where(lambda probe: probe.is_erased), policy.decoding)
+        exposed = exposed_rate(decoy_percentiles(scored).values(), policy.leakage.decoy_percentile)
+        said = scored.by_target(scored.where(lambda probe: not probe.is_erased)).values()
+        completed = sum(bool(scored.scores.greedy[places].any()) for places in said)
+        bits = found.worst_case_bits_median
+        yield AttackLevel(
+            level=level.name,
+            series=level.series,
+            amount=level.amount,
+            greedy_facts=found.greedy_facts,
+            exposed=exposed if exposed.total else None,
+            decoys=Rate(hits=completed, total=len(said)) if said else None,
+            worst_case_bits_median=None if math.isnan(bits) else bits,
+        )
+
+
+def _severity(level: AttackLevel) -> tuple[float, float, float, float]:
+    """Return what levels are ordered by: extracted facts beyond decoys, then exposed ones, then how few bits are left.
+
+    A model that is broken says decoys as readily as facts: of levels with nothing beyond decoys, those where facts are
+    said at all come last.
+    """
+    bits = level.worst_case_bits_median
+    said = level.greedy_facts.rate
+    decoys, exposed = (rate.rate if rate else 0.0 for rate in (level.decoys, level.exposed))
+    return said - decoys, -said, exposed, -math.inf if bits is None else -bits
 
 
 class Attack(Protocol):
@@ -61,12 +171,11 @@ class Attack(Protocol):
         """The attack in words."""
         ...
 
-    def prepare(self, name: str, case: Case, erased: Sequence[Probe]) -> PreparedAttack:
+    def prepare(self, name: str, ground: Ground) -> PreparedAttack:
         """Choose what is asked after the attack.
 
         Args:
             name: name in `ATTACKS`.
-            case: case with documents, request and seed.
-            erased: questions about the facts in scope, all of them.
+            ground: the case, and the questions about the facts in scope.
         """
         ...

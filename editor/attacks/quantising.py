@@ -1,85 +1,68 @@
 """Rounding to few bits, as deployments do: what an edit only pushed below a rounding step comes back."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
-import torch
 from jaxtyping import Float
-from torch import Tensor, nn
-from transformers.pytorch_utils import Conv1D
+from torch import Tensor
 
-from dictionaries.model.sites import decoder_layers
-from editor.attacks.attack import PreparedAttack
-from editor.case import Case
-from editor.edits.edit import preserved
-from editor.questions.probes import Probe
+from editor.attacks.attack import Attacked, Level, Levels, PreparedAttack
+from editor.attacks.ground import Ground
+from editor.attacks.weight_levels import projection_levels, projection_names
 
-GROUP = 64
-"""Weights of one output that share a scale."""
+GROUPS = (64, 128, 0)
+"""Weights of one output that share a scale; 0 for all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quantising:
-    """Rounding of every projection of the decoder.
+    """Rounding of every projection of the decoder: to nearest, symmetric, scaled by the largest of a group.
 
     Attributes:
         bits: Number of bits of a weight.
-        group: Number of weights of one output that share a scale.
+        groups: Numbers of weights of one output, along its inputs, that share a scale; 0 for all of them.
     """
 
     bits: int
-    group: int = GROUP
+    groups: tuple[int, ...] = GROUPS
 
     @property
     def title(self) -> str:
         """The attack in words."""
-        return f"{self.bits}-bit weights (round to nearest, groups of {self.group})"
+        return f"{self.bits}-bit weights (round to nearest)"
 
-    def prepare(self, name: str, case: Case, erased: Sequence[Probe]) -> PreparedAttack:  # noqa: ARG002
+    def prepare(self, name: str, ground: Ground) -> PreparedAttack:
         """Ask everything about the facts in scope."""
         return PreparedAttack(
-            attack=name,
-            title=self.title,
-            asked=tuple(erased),
-            applied=lambda loaded: quantised(loaded.model, self.bits, self.group),
+            attack=name, title=self.title, asked=ground.erased, levels=self.levels, count=len(self.groups)
+        )
+
+    def levels(self, attacked: Attacked) -> Levels:
+        """Yield at each size of groups; one that divides no projection's inputs is left out."""
+        model = attacked.model
+        sizes = {size for name in projection_names(model) for size in model.get_parameter(name).shape}
+        yield from projection_levels(
+            model,
+            (
+                (
+                    Level(name=f"groups of {group}" if group else "one scale an output"),
+                    partial(round_to_nearest, bits=self.bits, group=group),
+                )
+                for group in self.groups
+                if not group or any(size % group == 0 for size in sizes)
+            ),
         )
 
 
-@contextmanager
-def quantised(model: Any, bits: int, group: int = GROUP) -> Iterator[None]:
-    """Round every projection of every decoder layer to `bits` bits inside the `with` block.
-
-    Round-to-nearest, symmetric, with one scale for each group of `group` weights of one output along its
-    inputs: what common weight-only deployments do, in plain torch.
-    """
-    names = projection_names(model)
-    with preserved(model, names), torch.no_grad():
-        for name in names:
-            weight = model.get_parameter(name)
-            transposed = isinstance(model.get_submodule(name.removesuffix(".weight")), Conv1D)
-            rounded = round_to_nearest(weight.T if transposed else weight, bits, group)
-            weight.copy_(rounded.T if transposed else rounded)
-        yield
-
-
-def projection_names(model: Any) -> set[str]:
-    """Return the names of the weights of all linear maps inside the decoder layers."""
-    layers = decoder_layers(model)
-    inside = {id(module) for module in layers.modules() if isinstance(module, nn.Linear | Conv1D)}
-    return {f"{name}.weight" for name, module in model.named_modules() if id(module) in inside}
-
-
 def round_to_nearest(
-    weight: Float[Tensor, "out into"], bits: int, group: int = GROUP
+    weight: Float[Tensor, "out into"], bits: int, group: int = GROUPS[0]
 ) -> Float[Tensor, "out into"]:
     """Quantise and dequantise with levels -(2^(bits-1)-1) … 2^(bits-1)-1 times a group's scale.
 
-    Where `group` does not divide the inputs, all weights of an output share one scale.
+    Where `group` is 0 or does not divide the inputs, all weights of an output share one scale.
     """
     out, into = weight.shape
-    size = group if into % group == 0 else into
+    size = group if group and into % group == 0 else into
     grouped = weight.float().reshape(out, into // size, size)
     top = 2 ** (bits - 1) - 1
     scale = grouped.abs().amax(-1, keepdim=True).clamp(min=1e-12) / top

@@ -3,60 +3,55 @@
 What comes back for people whose records were not trained on was hidden, not gone (Deeb & Roger 2024, arXiv:2410.08827).
 """
 
-from collections.abc import Collection, Iterator, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from detectors import NOBODY, Document, Register
-from editor.attacks.attack import PreparedAttack
-from editor.attacks.quantising import projection_names
-from editor.case import Case
-from editor.edits.edit import preserved
-from editor.model.forward import token_log_p
-from editor.model.loading import LoadedModel
-from editor.model.passes import ALL_RIGHT, Passes
-from editor.model.tokens import TokenSequence, collate, gradient_budget
-from editor.questions.probes import Probe
-from editor.questions.retained import LOGIT_ELEMENTS, encode_documents
-from policies import ErasureRequest
+from detectors import Document
+from editor.attacks.attack import Attacked, Levels, PreparedAttack
+from editor.attacks.ground import Ground
+from editor.attacks.training import Training
+from editor.questions.retained import encode_documents
+
+ONE_PERSON = "it takes two erased people at least, one to train on and one to ask for"
+NO_RECORDS = "no record names some of the erased people without the others"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Relearning:
-    """Training of an edited model again, on records of some erased people.
+class Relearning(Training):
+    """Training of an edited model again, on records of some erased people; a short run by default.
 
     Attributes:
         people: share of the erased people whose records are trained on; at least one person, and one is left over.
-        steps: number of AdamW steps on every projection of the decoder.
-        learning_rate: constant learning rate.
-        texts: number of records in a step.
-        seed: seed of who is chosen, and of the records' order.
+        seed: seed of who is chosen too.
     """
 
+    rates: tuple[float, ...] = (5e-4,)
+    marks: tuple[int, ...] = (10,)
+    ranks: tuple[int, ...] = (0,)
     people: float = 0.4
-    steps: int = 10
-    learning_rate: float = 5e-4
-    texts: int = 16
-    seed: int = 0
 
     @property
     def title(self) -> str:
         """The attack in words."""
-        return f"relearning ({self.steps} steps on the records of {self.people:.0%} of the erased people)"
+        steps = f"{'up to ' if self.count > 1 else ''}{self.steps} steps"
+        return f"relearning ({steps} on the records of {self.people:.0%} of the erased people)"
 
-    def prepare(self, name: str, case: Case, erased: Sequence[Probe]) -> PreparedAttack:
+    def prepare(self, name: str, ground: Ground) -> PreparedAttack:
         """Ask about the people whose records are not trained on; about nobody where there are no such records."""
-        people = {probe.target.subject for probe in erased} - {NOBODY}
-        again = self.chosen(sorted(people))
-        others = people - set(again)
-        records = naming(case.documents, register_of(people, case.request), again, others) if again else []
+        again = self.chosen(sorted(ground.people))
+        others = ground.people - set(again)
+        records = ground.records(again, others) if again else []
         return PreparedAttack(
             attack=name,
             title=self.title,
-            asked=tuple(probe for probe in erased if probe.target.subject in others) if records else (),
-            applied=lambda loaded: self.applied(loaded, records),
+            asked=tuple(probe for probe in ground.erased if probe.target.subject in others)
+            if records
+            else (),
+            levels=lambda attacked: self.levels(attacked, records),
+            count=self.count,
+            reason=NO_RECORDS if again else ONE_PERSON,
         )
 
     def chosen(self, people: Sequence[str]) -> list[str]:
@@ -68,102 +63,7 @@ class Relearning:
         count = min(len(names) - 1, max(1, round(self.people * len(names))))
         return sorted(names[place] for place in order[:count])
 
-    @contextmanager
-    def applied(self, loaded: LoadedModel, records: Sequence[Document]) -> Iterator[None]:
-        """Train on the records inside the `with` block; afterwards the weights are what they were, bit for bit."""
-        names = projection_names(loaded.model)
-        sequences = encode_documents(loaded, records, {}, loaded.context_length)
-        with preserved(loaded.model, names):
-            if sequences:
-                self._train(loaded, names, sequences)
-            yield
-
-    def _train(self, loaded: LoadedModel, names: set[str], sequences: Sequence[TokenSequence]) -> None:
-        model = loaded.model
-        weights = [model.get_parameter(name) for name in sorted(names)]
-        optimiser = torch.optim.AdamW(weights, lr=self.learning_rate, weight_decay=0.0)
-        draws = _draws(len(sequences), self.texts, self.steps, self.seed)
-        try:
-            for weight in weights:
-                weight.requires_grad_(True)
-            for places in draws:
-                chosen = _within([sequences[place] for place in places], loaded.vocabulary)
-                parts = [
-                    collate(part, pad=loaded.pad_id, device=loaded.device)
-                    for part in _parts(chosen, gradient_budget(model), loaded.passes)
-                ]
-                tokens = sum(len(part.targets) for part in parts)
-                optimiser.zero_grad()
-                # The mean over all tokens, as many rows at a time as memory is meant for.
-                for part in parts:
-                    with torch.enable_grad():
-                        torch.autograd.backward(-token_log_p(model, part).sum() / tokens)
-                optimiser.step()
-        finally:
-            optimiser.zero_grad()
-            for weight in weights:
-                weight.requires_grad_(False)
-
-
-def _draws(count: int, size: int, steps: int, seed: int) -> Iterator[list[int]]:
-    """Yield places of `size` records for each step, reshuffled each time all were seen."""
-    generator = torch.Generator().manual_seed(seed)
-    waiting: list[int] = []
-    for _ in range(steps):
-        while len(waiting) < size:
-            waiting += torch.randperm(count, generator=generator).tolist()
-        places, waiting = waiting[:size], waiting[size:]
-        yield places
-
-
-def _within(sequences: Sequence[TokenSequence], vocabulary: int) -> list[TokenSequence]:
-    """Return as many of the sequences, one at least, as the room for their logits allows."""
-    longest = 0
-    chosen: list[TokenSequence] = []
-    for sequence in sequences:
-        longest = max(longest, len(sequence.ids))
-        if chosen and longest * (len(chosen) + 1) * vocabulary > LOGIT_ELEMENTS:
-            break
-        chosen.append(sequence)
-    return chosen
-
-
-def _parts(
-    sequences: Sequence[TokenSequence], budget: int, passes: Passes = ALL_RIGHT
-) -> Iterator[list[TokenSequence]]:
-    """Cut sequences, in order, into parts of at most `budget` padded tokens each that may be run together."""
-    part: list[TokenSequence] = []
-    for sequence in sequences:
-        longest = max(len(one.ids) for one in (*part, sequence))
-        if part and (
-            not passes.join(len(part[-1].ids), len(sequence.ids)) or (len(part) + 1) * longest > budget
-        ):
-            yield part
-            part = []
-        part.append(sequence)
-    if part:
-        yield part
-
-
-def register_of(people: Set[str], request: ErasureRequest | None) -> Register:
-    """Return the people under all names that the request knows them by."""
-    register = Register()
-    for subject in request.subjects if request else ():
-        for name in sorted(people & {subject.name, *subject.aliases}):
-            register.add_person(name, (subject.name, *subject.aliases))
-    for name in sorted(people):
-        register.add_person(name)
-    return register
-
-
-def naming(
-    documents: Sequence[Document], register: Register, people: Collection[str], nobody: Collection[str]
-) -> list[Document]:
-    """Return the documents that name some people and none of others, by whatever name."""
-    wanted, unwanted = ({register.canonical(name) for name in names} for names in (people, nobody))
-    named = [{mention.subject for mention in register.find(document.text)} for document in documents]
-    return [
-        document
-        for document, subjects in zip(documents, named, strict=True)
-        if subjects & wanted and not subjects & unwanted
-    ]
+    def levels(self, attacked: Attacked, records: Sequence[Document]) -> Levels:
+        """Yield while trained on the records; afterwards the weights are what they were, bit for bit."""
+        loaded = attacked.loaded
+        yield from self.train(loaded, encode_documents(loaded, records, {}, loaded.context_length))

@@ -1,42 +1,95 @@
 """Run the attacks of the table on an edited model."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
-from editor.attacks import ATTACKS
-from editor.attacks.attack import PreparedAttack
+from torch import Tensor
+
+from editor.attacks import ATTACKS, attacks_at
+from editor.attacks.attack import Attacked, PreparedAttack
+from editor.attacks.ground import Ground
 from editor.case import Case
 from editor.methods.shared.settings import with_seed
 from editor.model.loading import LoadedModel
 from editor.progress import Stages
-from editor.questions.probes import Probe
+from editor.questions.probes import Probe, Target, sample
 from editor.results.report import AttackRow
+
+DECOY_TARGETS = 100
+"""Decoys that are asked for after an attack, at most, each in all wordings of its fact."""
 
 
 def prepare_attacks(
-    case: Case, erased: Sequence[Probe], names: Iterable[str] = ATTACKS
+    case: Case,
+    erased: Sequence[Probe],
+    names: Iterable[str] | None = None,
+    decoys: Sequence[Probe] = (),
 ) -> tuple[PreparedAttack, ...]:
     """Prepare attacks for a case; everything random in them is drawn by its seed.
 
     Args:
         case: case with documents, request and seed.
         erased: questions about the facts in scope, all of them.
-        names: names in `ATTACKS`.
+        names: names in `ATTACKS`; None for the quick ones.
+        decoys: the same questions with never-seen secrets for answers.
     """
-    return tuple(with_seed(ATTACKS[name].make(), case.seed).prepare(name, case, erased) for name in names)
+    ground = Ground(case=case, erased=tuple(erased))
+    prepared = []
+    for name in attacks_at("quick") if names is None else names:
+        entry = ATTACKS[name]
+        attack = with_seed(entry.make(), case.seed).prepare(name, ground)
+        controls = _decoys_of(attack.asked, decoys, case.seed)
+        prepared.append(replace(attack, explained=entry.explained, decoys=controls))
+    return tuple(prepared)
+
+
+def _decoys_of(asked: Sequence[Probe], decoys: Sequence[Probe], seed: int) -> tuple[Probe, ...]:
+    """Return the decoys of the facts that are asked for, a seeded sample where they are many."""
+    questions = {(one.target.subject, one.target.relation, one.prompt) for one in asked}
+    found: dict[Target, list[Probe]] = defaultdict(list)
+    for probe in decoys:
+        if (probe.target.subject, probe.target.relation, probe.prompt) in questions:
+            found[probe.target].append(probe)
+    chosen = sample((probes[0] for probes in found.values()), DECOY_TARGETS, seed)
+    return tuple(probe for first in chosen for probe in found[first.target])
 
 
 def attack_rows(
-    case: Case, loaded: LoadedModel, attacks: Sequence[PreparedAttack], stages: Stages
+    case: Case,
+    loaded: LoadedModel,
+    attacks: Sequence[PreparedAttack],
+    stages: Stages,
+    original: Callable[[str], Tensor] | None = None,
 ) -> tuple[AttackRow, ...]:
-    """Measure an edited model after each attack; it is restored bit for bit after each."""
+    """Measure an edited model after each attack; it is restored bit for bit after each.
+
+    Args:
+        case: case with the policy.
+        loaded: edited model.
+        attacks: attacks, prepared.
+        stages: display of progress.
+        original: function from a parameter's name to its value before the edit, where that is at hand.
+    """
     rows = []
     for attack in attacks:
-        with stages.stage(f"Attack: {attack.attack}", len(attack.asked)) as advance:
-            rows.append(attack.measure(loaded, case.policy.decoding, advance))
+        with stages.stage(f"Attack: {attack.attack}", attack.count) as advance:
+            rows.append(attack.measure(Attacked(loaded=loaded, original=original), case.policy, advance))
     return tuple(rows)
 
 
+def original_weights(before: Any, after: Any) -> Callable[[str], Tensor] | None:
+    """Return a function from a parameter's name to its value in the original model; None where names differ."""
+    names = (name for name, _ in after.named_parameters())
+    found: dict[str, Tensor] = dict(before.named_parameters())
+    return found.__getitem__ if all(name in found for name in names) else None
+
+
 def untested_attacks(rows: Iterable[AttackRow]) -> Iterator[str]:
-    """Yield what a report says of each attack that was not tested."""
+    """Yield what a report says of the attacks that were not tested."""
     tested = {row.attack for row in rows if row.greedy_facts.total}
-    yield from (entry.untested for name, entry in ATTACKS.items() if entry.untested and name not in tested)
+    missing = [entry for name, entry in ATTACKS.items() if name not in tested]
+    yield from (entry.untested for entry in missing if entry.untested)
+    if others := [entry.column for entry in missing if not entry.untested]:
+        yield f"Of what a deployment or an adversary may do, this was not tested: {', '.join(others)}."

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from editor.cli.names import NamesIn, SiteName
-from editor.cli.options import OVERWRITE, build, case_options
+from editor.cli.options import ATTACKS, OVERWRITE, build, case_options
 from editor.cli.stopping import stopped_by_sigterm
 from editor.methods import METHODS
 
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 @click.option(
     "--site", type=SiteName(), help="Site that --dictionary reads, such as mlp_out.3, where it does not say."
 )
+@ATTACKS
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="A new folder.")
 @OVERWRITE
 @click.option(

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from editor.cli.names import SiteName
-from editor.cli.options import build, case_options, run_options
+from editor.cli.options import ATTACKS, build, case_options, run_options
 from editor.cli.stopping import stopped_by_sigterm
 from editor.methods import METHODS
 
@@ -73,6 +73,7 @@ OFFERED = tuple(name for name, entry in METHODS.items() if entry.family != "rand
     type=click.Path(path_type=Path),
     help="A file with a passphrase, to encrypt it with.  [default: the variable EXPUNGE_ORIGINALS_PASSPHRASE]",
 )
+@ATTACKS
 @run_options
 @click.pass_context
 def erase(ctx: click.Context, /, model: str, **options: Any) -> None:

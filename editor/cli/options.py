@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from editor.attacks import ATTACK_SETS
 from policies.errors import RequestError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -17,6 +18,15 @@ TRUST_REMOTE_CODE = click.option(
     "--trust-remote-code",
     is_flag=True,
     help="Run Python code that comes with the model, where it needs it: such code can do whatever you can.",
+)
+
+ATTACKS = click.option(
+    "--attacks",
+    type=click.Choice(ATTACK_SETS),
+    default="quick",
+    show_default=True,
+    help="What is done to the edited model before it is asked again: quick rounds, prunes, merges, asks otherwise and "
+    "relearns a little; full trains for long too, which takes many times as long; none does nothing.",
 )
 
 

@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -13,6 +13,7 @@ import torch
 from dictionaries import load_dictionaries
 from dictionaries.model.sites import Site, writing_sites
 from editor.artefacts.masking import CaseKey
+from editor.attacks import attacks_at
 from editor.case import Case
 from editor.comparing.conclusion import draw_conclusion
 from editor.comparing.evaluator import EditEvaluator, score_original
@@ -45,6 +46,7 @@ class CompareOptions:
         processes: number of jobs at a time; None for as many as cores and memory allow. Threads of a job are the cores
             shared among so many, or where it is None among all jobs, whatever memory allows.
         device: device that jobs run on.
+        attacks: names in `ATTACKS` of the attacks made on edits.
     """
 
     arms: tuple[str, ...] = tuple(METHODS)
@@ -54,6 +56,7 @@ class CompareOptions:
     site: Site | None = None
     processes: int | None = None
     device: str = "auto"
+    attacks: tuple[str, ...] = field(default_factory=lambda: attacks_at("quick"))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -110,7 +113,7 @@ def compare(
         first = replace(first, originals=originals)
         with stages.stage("Comparing arms", len(options.names) * len(seeds)) as advance:
             finished = run_all(first, options.names, seeds, ledger, lambda _: advance(1))
-    evaluator = EditEvaluator(case, before[0], originals[case.seed], key)
+    evaluator = EditEvaluator(case, before[0], originals[case.seed], key, attacks=())
     comparison = draw_conclusion(
         case=case.name,
         command=command,
@@ -163,6 +166,7 @@ def _first_job(
         processes=options.processes or allowed_processes(size, on_gpu=on_gpu),
         threads=threads_each(at_most),
         trust_remote_code=loaded.trust_remote_code,
+        attacks=options.attacks,
     )
 
 
@@ -206,4 +210,5 @@ def _settings(
         "site": str(options.site),
         "device": loaded.device.type,
         "trials": options.trials,
+        "attacks": list(options.attacks),
     }

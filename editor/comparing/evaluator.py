@@ -1,9 +1,10 @@
 """Measure an edit as verification would, in memory: its questions, its held-out text, its attacks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from torch import Tensor
 
 from editor.artefacts.masking import CaseKey
 from editor.attacks.running import attack_rows, prepare_attacks
@@ -62,14 +63,25 @@ class EditEvaluator:
         before: original model, and what is asked of it.
         original: scores of the original model.
         key: key that names facts in results.
+        attacks: names in `ATTACKS`; None for the quick ones.
     """
 
-    def __init__(self, case: Case, before: PreparedModel, original: Original, key: CaseKey) -> None:
+    def __init__(
+        self,
+        case: Case,
+        before: PreparedModel,
+        original: Original,
+        key: CaseKey,
+        attacks: Sequence[str] | None = None,
+    ) -> None:
         self.case, self.loaded, self.key = case, before.loaded, key
         self.text = before.data.held_out_text
         self.probes = original.scored.probes
         self.scored, self.tokens, self.perplexity = original.scored, original.tokens, original.perplexity
-        self.attacks = prepare_attacks(case, [probe for probe in self.probes if probe.is_erased])
+        erased, decoys = (
+            [probe for probe in self.probes if probe.target.group == group] for group in ("erased", "decoys")
+        )
+        self.attacks = prepare_attacks(case, erased, attacks, decoys)
 
     def original(self) -> tuple[FactOutcome, ...]:
         """Return the facts before any edit."""
@@ -77,11 +89,12 @@ class EditEvaluator:
 
     def measure(self, operated: OperatingPointEdit) -> Point:
         """Apply an edit, measure it, and take it back."""
-        edit = operated.edit
-        with edit.applied(self.loaded.model):
+        edit, model = operated.edit, self.loaded.model
+        before = {name: model.get_parameter(name).detach().clone() for name in edit.deltas}
+        with edit.applied(model):
             after = self._score(self.probes)
             _, changed = perplexity(self.loaded, self.text)
-            attacks = self._attacked() if operated.point in ATTACKED else ()
+            attacks = self._attacked(before) if operated.point in ATTACKED else ()
         criteria = judge(
             self.case.policy,
             Observation(
@@ -111,8 +124,14 @@ class EditEvaluator:
     def _score(self, probes: Sequence[Probe]) -> Scored:
         return score_probes(self.loaded, probes, self.case.policy.decoding)
 
-    def _attacked(self) -> tuple[AttackRow, ...]:
-        return attack_rows(self.case, self.loaded, self.attacks, Silent())
+    def _attacked(self, before: Mapping[str, Tensor]) -> tuple[AttackRow, ...]:
+        """Attack the edited model.
+
+        Args:
+            before: parameters that are edited, as they were; the others are theirs.
+        """
+        parameters = {**dict(self.loaded.model.named_parameters()), **before}
+        return attack_rows(self.case, self.loaded, self.attacks, Silent(), parameters.__getitem__)
 
     def _outcomes(self, after: Scored) -> tuple[FactOutcome, ...]:
         policy, scores = self.case.policy, after.scores

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from dictionaries import Site, load_dictionaries
 from editor.artefacts.masking import CaseKey
+from editor.attacks import attacks_at
 from editor.case import Case
 from editor.comparing.editing_map import editing_map
 from editor.comparing.evaluator import EditEvaluator, Original
@@ -49,6 +50,7 @@ class Job:
         originals: seed -> what verification finds of the original model.
         trust_remote_code: whether Python code that comes with the model may run.
         attribution: locator of features.
+        attacks: names in `ATTACKS` of the attacks made on edits.
     """
 
     arm: str
@@ -66,6 +68,7 @@ class Job:
     originals: Mapping[int, Original] = field(default_factory=dict, repr=False)
     trust_remote_code: bool = False
     attribution: FeatureAttribution = field(default_factory=FeatureAttribution)
+    attacks: tuple[str, ...] = field(default_factory=lambda: attacks_at("quick"))
 
 
 class Finished(BaseModel):
@@ -104,7 +107,7 @@ def run_job(job: Job) -> Finished:
     tuner = Tuner(method, problem, inner, judge, trials=job.trials, seed=job.seed)
     operated = list(tuner.operated(target_in(job.reference) if job.reference else None))
     started = time.perf_counter()
-    evaluator = EditEvaluator(case, before, job.originals[job.seed], job.key)
+    evaluator = EditEvaluator(case, before, job.originals[job.seed], job.key, job.attacks)
     points = _measure_points(evaluator, operated)
     measuring_s = time.perf_counter() - started
     run = ArmRun(

@@ -24,7 +24,6 @@ THREAT_MODEL = (
     "them brings the facts back.",
 )
 UNTESTED = (
-    "Benign fine-tuning on retained text was not tested: it can bring erased facts back.",
     "Hidden states were not probed: a fact that is no longer written may still be represented.",
     "Wordings other than those measured may extract more; coverage of wordings decides an audit's result.",
 )

@@ -186,7 +186,8 @@ def _encode_together(
     if not pairs:
         return []
     texts = [f"{prompt}{joiner(prompt) if join else ''}{answer}" for prompt, answer in pairs]
-    encoded = tokenizer(texts, return_offsets_mapping=True, add_special_tokens=special)
+    # Not verbose: what is longer than the model takes is cut here, and needs no warning.
+    encoded = tokenizer(texts, return_offsets_mapping=True, add_special_tokens=special, verbose=False)
     borders = [len(text) - len(answer) for text, (_, answer) in zip(texts, pairs, strict=True)]
     return [
         (ids, [(start - border, end - border) for start, end in offsets])

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from detectors import Document
-from detectors.conversation import ROLES, Utterance, write_turns
+from detectors.conversation import ROLES, TURN, Utterance, write_turns
 from detectors.fact import NOBODY, Fact, secret_key
 from detectors.people.naming import likely_name
 from editor.questions.spellings import Spelling, respell, spellings
@@ -94,6 +94,11 @@ class Probe:
     def names_subject(self) -> bool:
         """Whether its prompt holds the subject's name."""
         return self.target.subject != NOBODY and self.target.subject in self.prompt
+
+    @property
+    def is_conversation(self) -> bool:
+        """Whether its prompt holds turns of a conversation."""
+        return TURN in self.prompt
 
     @property
     def answer(self) -> str:

@@ -16,6 +16,8 @@ Spelling = Literal[
     "percent escape",
     "Markdown escape",
     "fullwidth",
+    "digit by digit",
+    "digits in words",
 ]
 SEPARATED = re.compile(r"(?<=\d)[\s().-]+(?=\d)")
 EDGES = re.compile(r"^\(|(?<=\d)\)$")
@@ -33,12 +35,21 @@ _WRITTEN: dict[Spelling, Callable[[str], str]] = {
     "Markdown escape": lambda secret: re.sub(r"([_*])", r"\\\1", secret),
     "fullwidth": lambda secret: secret.replace("@", "\uff20"),
 }
+DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+# As somebody spells a secret out who was asked to: an attack, which no audit looks for by itself.
+_SPELLED_OUT: dict[Spelling, Callable[[str], str]] = {
+    "digit by digit": lambda secret: " ".join(re.sub(r"\s", "", secret)),
+    "digits in words": lambda secret: " ".join(
+        DIGIT_NAMES[int(one)] if one in "0123456789" else one for one in re.sub(r"\s", "", secret)
+    ),
+}
 
 
 def respell(secret: str, spelling: Spelling) -> str:
     """Return the secret in a spelling; as it is where the spelling does not apply to it."""
-    if spelling in _WRITTEN:
-        return _WRITTEN[spelling](secret)
+    written = _WRITTEN.get(spelling) or _SPELLED_OUT.get(spelling)
+    if written:
+        return written(secret)
     between = _BETWEEN.get(spelling)
     if between is None or any(map(str.isalpha, secret)):
         return secret

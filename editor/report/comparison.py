@@ -68,6 +68,7 @@ def render_comparison(comparison: Comparison, costs: Sequence[Cost], described: 
         method=how_it_was_done(comparison),
         limits=limits(comparison),
         attacks=attacks_of(comparison),
+        attacked=_attacked(comparison),
         attack_column=attack_column,
         met=met_text,
         before=before_any_edit(comparison),
@@ -166,6 +167,7 @@ def _sections(
     """Return anchor and heading of every section that the page has."""
     every = [
         ("outcomes", "Outcomes", True),
+        ("attacks", "After attacks", _attacked(comparison)),
         ("trade-off", "Leakage and collateral", True),
         ("where", "Where the arms edited", {"modules", "neurons", "overlap"} & figures.keys()),
         ("tests", "Paired tests", comparison.tests),
@@ -178,6 +180,12 @@ def _sections(
         ("again", "Run it again", True),
     ]
     return [(anchor, heading) for anchor, heading, present in every if present]
+
+
+def _attacked(comparison: Comparison) -> list[tuple[str, list[SummaryRow]]]:
+    """Return heading and rows of the points at which edits were attacked."""
+    every = ((point, [row for row in rows_at(comparison, point) if row.attacks]) for point in SHOWN)
+    return [(_heading(point), rows) for point, rows in every if rows]
 
 
 def _ends(value: Interval | None, *, signed: bool = False) -> str:

@@ -67,7 +67,7 @@ class LoraTuning:
         """
         model = problem.loaded.model
         before = self._reference(problem)  # ln p₀
-        with _adapter(model, self.rank, self.seed) as layers:
+        with lora_adapter(model, self.rank, self.seed) as layers:
             parameters = [one for _, layer in layers for one in layer.parameters() if one.requires_grad]
             optimiser = torch.optim.AdamW(parameters, lr=self.learning_rate, weight_decay=0.0)
             for step, (probes, texts) in enumerate(self._draws(problem)):
@@ -123,7 +123,7 @@ def _loss(problem: EditProblem, sequences: Sequence[TokenSequence]) -> Float[Ten
 
 
 @contextmanager
-def _adapter(model: Any, rank: int, seed: int) -> Iterator[list[tuple[str, Any]]]:
+def lora_adapter(model: Any, rank: int, seed: int) -> Iterator[list[tuple[str, Any]]]:
     """Put LoRA layers around the model's linear layers inside the `with` block; yield them with the layers' names."""
     from peft import LoraConfig, get_peft_model
     from peft.tuners.lora import LoraLayer

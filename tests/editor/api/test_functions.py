@@ -12,6 +12,7 @@ from six_people import PEOPLE, POLICY
 import expunge
 from detectors import Fact, Source, write_facts
 from editor.api.requests import AuditRequest, CompareRequest, EraseRequest, LocateRequest, VerifyRequest
+from editor.attacks import attacks_at
 from editor.cli import main
 from editor.results.report import Report
 from policies import ErasureRequest, load_policy
@@ -94,8 +95,11 @@ def test_an_erasure_is_verified_and_reverted(here, checkpoint):
         model, method="memit", strength="default", settings={"steps": 2}, controls=False, output="out", **case
     )
     assert report.kind == "erase"
-    assert [row.attack for row in report.attacks] == ["8-bit", "4-bit", "relearning"]
-    again = expunge.verify("out", against=model, **case)
+    assert [row.attack for row in report.attacks] == list(attacks_at("quick"))
+    assert [row.attack for row in report.attacks if not row.greedy_facts.total] == ["relearning"]
+    again = expunge.verify("out", against=model, attacks="none", **case)
+    assert again.attacks == ()
+    assert any("Relearning was not tested" in text for text in again.residual_risk)
     assert [row.measured for row in again.criteria] == [row.measured for row in report.criteria]
     reverted = expunge.revert("out", output="back")
     assert reverted.tensors == len(report.edit.parameters)
@@ -123,6 +127,9 @@ def test_locating_and_detecting_return_what_they_found(here, checkpoint):
         (lambda: EraseRequest("m", corpus="c", output="o", trials=0), "`trials` is 0"),
         (lambda: LocateRequest("m", corpus="c", locator="kn", units=0), "`units` is 0"),
         (lambda: CompareRequest("m", corpus="c", resume=True), "nothing to resume"),
+        (lambda: EraseRequest("m", corpus="c", output="o", attacks="all"), "no attacks 'all'"),
+        (lambda: VerifyRequest("m", against="n", corpus="c", attacks="Full"), "no attacks 'Full'"),
+        (lambda: CompareRequest("m", corpus="c", attacks=""), "no attacks ''"),
     ],
 )
 def test_a_request_that_contradicts_itself_is_refused_when_it_is_made(make, cause):

@@ -3,7 +3,7 @@
 import pytest
 
 from detectors import Document
-from editor.attacks.relearning import naming, register_of
+from editor.attacks.ground import naming, register_of
 from policies import ErasureRequest
 
 REQUEST = ErasureRequest.model_validate(

@@ -3,6 +3,7 @@
 import torch
 
 from detectors import Document
+from editor.attacks.attack import Attacked
 from editor.attacks.relearning import Relearning
 from editor.questions.retained import encode_documents, text_log_p
 
@@ -31,10 +32,10 @@ def test_records_are_learned_and_forgotten(loaded):
     before = {name: value.detach().clone() for name, value in model.model.named_parameters()}
     sequences = encode_documents(model, RECORDS, {}, model.context_length)
     known = float(text_log_p(model, sequences).sum())
-    attack, seen = Relearning(learning_rate=1e-2), []
+    attack, seen = Relearning(rates=(1e-2,)), []
     for _ in range(2):
-        with attack.applied(model, RECORDS):
-            seen.append(float(text_log_p(model, sequences).sum()))
+        levels = attack.levels(Attacked(loaded=model), RECORDS)
+        seen += [float(text_log_p(model, sequences).sum()) for _ in levels]
     assert seen[0] > known + 10
     assert seen[0] == seen[1]
     assert all(torch.equal(value, before[name]) for name, value in model.model.named_parameters())
@@ -45,5 +46,5 @@ def test_without_records_nothing_is_trained(loaded):
     model = loaded("gpt2")
     name, weight = next(iter(model.model.named_parameters()))
     before = weight.detach().clone()
-    with Relearning().applied(model, []):
+    for _ in Relearning().levels(Attacked(loaded=model), []):
         assert torch.equal(model.model.get_parameter(name), before)

@@ -62,7 +62,7 @@ def test_the_verdict_comes_first_and_every_arm_is_told(page, comparison):
 
 
 def test_every_row_stands_at_every_point_with_its_values(page, comparison):
-    outcomes = page[page.index('id="outcomes"') : page.index('id="trade-off"')]
+    outcomes = page[page.index('id="outcomes"') : page.index('id="attacks"')]
     tables = re.findall(r"<table>.*?</table>", outcomes, re.DOTALL)
     shown = ("collateral", "quarter", "policy", "norm")
     for point, table in zip(shown, tables, strict=True):
@@ -73,6 +73,15 @@ def test_every_row_stands_at_every_point_with_its_values(page, comparison):
         found = re.findall(r'<th scope="row">([\w-]+) .*?</th><td class="n">([\d.>%]+)', table)
         assert found == [(row.arm, percent(row.gen.mean)) for row in rows]
         assert f"{rows[0].meets_policy} of 2" in table
+
+
+def test_attacks_have_tables_of_their_own(page, comparison):
+    attacked = page[page.index('id="attacks"') : page.index('id="trade-off"')]
+    for table in re.findall(r"<table>.*?</table>", attacked, re.DOTALL):
+        assert re.findall(r'<th scope="col"[^>]*>([^<]+)</th>', table) == ["Arm", "4-bit ↓", "Relearned ↓"]
+    assert "4-bit ↓" not in page.replace(attacked, "")
+    made = {row.point for row in comparison.summary if row.attacks}
+    assert all(POINTS[point][1:] in attacked for point in made)
 
 
 def test_sections_that_have_nothing_are_left_out(page):

@@ -7,7 +7,8 @@ import pytest
 
 from editor.report.features import FEATURES_HTML
 from editor.report.render import MOST_FACTS, render_html
-from editor.results.report import Report
+from editor.results.parts import Rate
+from editor.results.report import AttackLevel, AttackRow, Report
 
 FORBIDDEN = ("anonymous", "anonymis", "anonymiz", "compliant", "compliance", "proof", "proven")
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -123,6 +124,39 @@ def test_all_that_was_measured_is_there(erase_report, erase_page):
     ]
     assert [part for part in expected if " ".join(part.split()) not in text] == []
     assert [line for line in erase_report.policy.text.split("\n") if line.strip() not in text] == []
+
+
+def test_curves_of_attacks_are_folded_and_what_was_not_tested_says_why(make_report):
+    def level(name, hits):
+        rate = Rate(hits=hits, total=25)
+        return AttackLevel(level=name, series="LoRA", greedy_facts=rate, exposed=rate, decoys=rate)
+
+    nothing = Rate(hits=0, total=0)
+    attacks = (
+        AttackRow(
+            attack="pruning",
+            name="pruning",
+            explained="facts that leak",
+            greedy_facts=Rate(hits=7, total=25),
+            worst_case_bits_median=None,
+            worst="LoRA, 50%",
+            curve=(level("10%", 3), level("50%", 7)),
+        ),
+        AttackRow(
+            attack="merging",
+            name="merging",
+            greedy_facts=nothing,
+            worst_case_bits_median=None,
+            untested="no original",
+        ),
+    )
+    page = render_html(make_report("erase", attacks=attacks))
+    text = " ".join(" ".join(_parse(page).text).split())
+    assert "pruning: all 2 levels Facts that leak" in text
+    assert "LoRA, 10% 3 of 25" in text
+    assert "pruning LoRA, 50% 7 of 25" in text
+    assert "not tested : no original" in text or "not tested: no original" in text
+    assert page.count("<details>") == 2
 
 
 def test_absent_parts_are_left_out(pages):

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, MixtralConfig, OlmoeConfig, Phimo
 
 from editor.edits.edit import Edit
 from editor.methods.weights.grad_ascent import GradAscent
-from editor.methods.weights.lora_tuning import LoraTuning, _adapter, _delta, _log_p
+from editor.methods.weights.lora_tuning import LoraTuning, _delta, _log_p, lora_adapter
 from editor.methods.weights.npo_lora import NpoLora, npo
 from editor.model.loading import LoadedModel
 from editor.model.tokens import one_batch
@@ -51,7 +51,7 @@ def test_the_edit_is_what_the_adapter_does(loaded, family):
     """Random adapters: the model with them and the model with their products say the same."""
     model = loaded(family)
     problem = make_problem(model)
-    with _adapter(model.model, 2, 0) as layers:
+    with lora_adapter(model.model, 2, 0) as layers:
         generator = torch.Generator().manual_seed(0)
         with torch.no_grad():
             for _, layer in layers:
