@@ -1,5 +1,6 @@
 """An audit: what a model leaks."""
 
+from pathlib import Path
 from typing import Any
 
 from editor.api.requests import AuditRequest
@@ -29,7 +30,7 @@ def run_audit(request: AuditRequest) -> Report:
             membership=request.membership,
         )
         report = judging.judge(audit_case(case, loaded, run, stages, evidence), case)
-        close(output, case, run, report)
+        close(output, request, case, run, report, Path(request.model))
     return report
 
 

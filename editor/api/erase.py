@@ -47,7 +47,7 @@ def run_erase(request: EraseRequest) -> Report:
             )
         report = erase_case(case, loaded, supply, options, run, output.path, stages)
         report = judging.judge(report, case)
-        close(output, case, run, report)
+        close(output, request, case, run, report)
     return report
 
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from editor.api.requests import CaseRequest, JudgedRequest, Request
 from editor.api.stages import make_stages
 from editor.artefacts.masking import CaseKey
-from editor.artefacts.output import OutputFolder
+from editor.artefacts.output import OutputFolder, file_digest
 from editor.artefacts.scanner import SecretScanner
+from editor.attestation.attestation import Attestation
+from editor.attestation.statement import KEYED_INPUTS
 from editor.case import Case, CaseFiles, open_case
 from editor.measuring.gate import FailOn
 from editor.measuring.summaries import versions
@@ -169,17 +171,39 @@ def describe_run(request: JudgedRequest, function: str) -> RunInfo:
     )
 
 
-def close(output: OutputFolder | None, case: Case, run: RunInfo, report: Report) -> None:
-    """Store the case key and write the report, checked for every secret; nothing where there is no folder."""
+def close(
+    output: OutputFolder | None,
+    request: JudgedRequest,
+    case: Case,
+    run: RunInfo,
+    report: Report,
+    checkpoint: Path | None = None,
+) -> None:
+    """Store the case key and write the report, checked for every secret; nothing where there is no folder.
+
+    Args:
+        output: output folder.
+        request: what was asked.
+        case: everything that the run was given.
+        run: who runs what.
+        report: what was measured.
+        checkpoint: folder of the checkpoint that was judged, where it is not in the output.
+    """
     if output is None:
         return
     output.scanner = scanner_for(case, run.key)
     output.seed = case.seed
+    keyed = {name: as_path(getattr(request, name)) for name in KEYED_INPUTS}
     output.inputs = {
         "policy": report.policy.digest,
         "model": report.model_before.digest,
         "corpus": report.scope.corpus,
-    }
+        "case": run.key.digest("case", case.name.encode()),
+    } | {name: run.key.digest(name, path.read_bytes()) for name, path in keyed.items() if path is not None}
+    if checkpoint is not None and checkpoint.is_dir():
+        found = sorted(path for path in checkpoint.iterdir() if path.is_file())
+        output.checkpoint = {path.name: file_digest(path) for path in found}
+    output.attestor = Attestation(report=report)
     run.key.store()
     write_report(output, report)
 

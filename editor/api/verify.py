@@ -37,5 +37,5 @@ def run_verify(request: VerifyRequest) -> Report:
         edit = Edit.load(edited / "edit") if (edited / "edit" / "edit.json").is_file() else None
         before = measure_original(case, loaded, stages)
         report = judging.judge(verify_case(case, before, checkpoint, edit, run, stages), case)
-        close(output, case, run, report)
+        close(output, request, case, run, report, checkpoint)
     return report
