@@ -203,7 +203,7 @@ def close(
     if checkpoint is not None and checkpoint.is_dir():
         found = sorted(path for path in checkpoint.iterdir() if path.is_file())
         output.checkpoint = {path.name: file_digest(path) for path in found}
-    output.attestor = Attestation(report=report)
+    output.attestor = Attestation(report=report, checkpoint=output.checkpoint)
     run.key.store()
     write_report(output, report)
 
