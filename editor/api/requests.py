@@ -291,6 +291,19 @@ class RevertRequest(Request):
         _need_output(self.output)
 
 
+@dataclass(frozen=True, kw_only=True)
+class VerifyReportRequest(Request):
+    """A check of an output folder.
+
+    Attributes:
+        folder: Output folder of an audit, an erasure or a verification.
+        checkpoint: Folder of the checkpoint that was judged, where it is not in `folder`; None does not look at it.
+    """
+
+    folder: str | Path = field(kw_only=False)
+    checkpoint: str | Path | None = None
+
+
 def _need_output(output: str | Path | None) -> None:
     if output is None:
         raise RequestError("There is no folder to write the checkpoint to", "Name an output folder")

@@ -17,7 +17,7 @@ from editor.attestation.attestation import Attestation
 from editor.attestation.statement import KEYED_INPUTS
 from editor.case import Case, CaseFiles, open_case
 from editor.measuring.gate import FailOn
-from editor.measuring.summaries import versions
+from editor.measuring.summaries import renderers, versions
 from editor.model.loading import LoadedModel, load_model
 from editor.pipeline import RunInfo
 from editor.progress import Stages
@@ -139,7 +139,10 @@ def open_output(request: CaseRequest) -> Iterator[OutputFolder | None]:
         yield None
         return
     folder = OutputFolder(
-        request.output, overwrite=request.overwrite, versions=versions(), seed=request.seed or 0
+        request.output,
+        overwrite=request.overwrite,
+        versions=versions() | renderers(),
+        seed=request.seed or 0,
     )
     with folder as output:
         yield output

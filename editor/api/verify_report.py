@@ -1,0 +1,13 @@
+"""A check of an output folder: does it agree with itself?"""
+
+from pathlib import Path
+
+from editor.api.requests import VerifyReportRequest
+from editor.api.running import as_path
+from editor.attestation.checking import check_folder
+from editor.attestation.findings import CheckedReport
+
+
+def run_verify_report(request: VerifyReportRequest) -> CheckedReport:
+    """Recompute digests, verdict and exit code from the artefacts, and name every disagreement."""
+    return check_folder(Path(request.folder), checkpoint=as_path(request.checkpoint))

@@ -1,0 +1,56 @@
+"""An output folder checked against itself."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from editor.attestation.agreement import (
+    check_bom,
+    check_manifest,
+    check_pages,
+    check_report,
+    check_statement,
+)
+from editor.attestation.checkpoint import check_checkpoint, check_elsewhere
+from editor.attestation.findings import CheckedReport, Finding
+from editor.attestation.folder import EvidenceFolder, check_files
+from policies.errors import RequestError
+
+CHECKS = (
+    check_files,
+    check_report,
+    check_manifest,
+    check_pages,
+    check_statement,
+    check_bom,
+    check_checkpoint,
+)
+"""Checks of a folder by what it holds itself."""
+
+
+def check_folder(path: Path, *, checkpoint: Path | None = None) -> CheckedReport:
+    """Recompute what a folder says from what is in it, and return every disagreement.
+
+    Args:
+        path: output folder of an audit, an erasure or a verification.
+        checkpoint: folder of the checkpoint that was judged, where it lies elsewhere; None does not look at it.
+
+    Raises:
+        RequestError: there is no such folder.
+    """
+    for given in (path, checkpoint):
+        if given is not None and not given.is_dir():
+            raise RequestError(
+                f"There is no folder {given}", "Name an output folder of audit, erase or verify"
+            )
+    folder = EvidenceFolder(path)
+    findings = [finding for check in CHECKS for finding in _run(check, folder)]
+    findings += check_elsewhere(folder, checkpoint)
+    return CheckedReport(folder=path, findings=tuple(findings), report=folder.report)
+
+
+def _run(check: Callable[[EvidenceFolder], Iterator[Finding]], folder: EvidenceFolder) -> Iterator[Finding]:
+    """Yield what a check finds; whatever it stumbles over in a forged folder is a finding too."""
+    try:
+        yield from check(folder)
+    except Exception as error:
+        yield Finding(f"The folder is none that a run writes ({check.__name__}: {type(error).__name__})")

@@ -1,0 +1,3 @@
+"""Signatures over a Statement (DSSE) with a key of the user's own."""
+
+ENVELOPE = "statement.dsse.json"
