@@ -68,11 +68,11 @@ def check_manifest(folder: EvidenceFolder) -> Iterator[Finding]:
 
 def check_pages(folder: EvidenceFolder) -> Iterator[Finding]:
     """Render the report again and compare every page; a report that is damaged is named by its digest already."""
-    manifest, report = folder.manifest, folder.report
-    if manifest is None or report is None or not folder.is_intact(REPORT_JSON):
+    manifest, report = folder.manifest, folder.text(REPORT_JSON)
+    if manifest is None or report is None or folder.report is None or not folder.is_intact(REPORT_JSON):
         return
     others = [name for name in ("expunge", *RENDERERS) if manifest.versions.get(name) != version(name)]
-    for name, text in _rendered(report.to_json()).items():
+    for name, text in _rendered(report).items():
         if name == REPORT_JSON or folder.text(name) == text:
             continue
         if others and folder.is_intact(name):

@@ -95,8 +95,9 @@ class EvidenceFolder:
 
     def text(self, name: str) -> str | None:
         """Return the text of a file, byte for byte; None where it is missing or no text."""
+        path = self.path / name
         try:
-            return (self.path / name).read_bytes().decode("utf-8")
+            return path.read_bytes().decode("utf-8") if path.is_file() else None
         except (OSError, UnicodeDecodeError):
             return None
 
