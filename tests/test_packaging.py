@@ -35,6 +35,11 @@ def extra(name):
     return requirements(project()["optional-dependencies"][name])
 
 
+def of_users():
+    """What users install for one purpose, and our packages import."""
+    return extra("parquet") | extra("sign")
+
+
 def lowest(requirement):
     """The bound below; ours have no other."""
     (bound,) = requirement.specifier
@@ -81,7 +86,7 @@ def imported():
 
 
 def test_every_import_is_declared_or_optional_and_guarded():
-    optional = set(extra("parquet"))
+    optional = set(of_users())
     assert set(imported()) - set(declared()) == optional
     for name in optional:
         assert any(guarded for _, guarded in imported()[name]), (
@@ -95,11 +100,11 @@ def test_every_dependency_is_imported():
 
 def test_lowest_pins_are_the_lower_bounds():
     assert pins("constraints-lowest.txt") == {
-        name: lowest(one) for name, one in (declared() | extra("parquet")).items()
+        name: lowest(one) for name, one in (declared() | of_users()).items()
     }
 
 
-@pytest.mark.parametrize("name", ["dependencies", "parquet", "dev"])
+@pytest.mark.parametrize("name", ["dependencies", "parquet", "sign", "dev"])
 def test_pins_for_development_satisfy_every_bound(name):
     wanted = declared() if name == "dependencies" else extra(name)
     pinned = pins("constraints.txt")
@@ -112,7 +117,7 @@ def test_the_documents_name_the_lower_bounds():
     text = (ROOT / "docs" / "installing.md").read_text()
     rows = re.findall(r"^\| `([\w-]+)` \| ([\d.]+) \| ([\d.]+) \|$", text, re.MULTILINE)
     table = {canonicalize_name(name): (Version(low), Version(high)) for name, low, high in rows}
-    bounds = declared() | extra("parquet")
+    bounds = declared() | of_users()
     assert {name: low for name, (low, _) in table.items()} == {n: lowest(one) for n, one in bounds.items()}
     pinned = pins("constraints.txt")
     assert [name for name, (_, high) in table.items() if high < pinned[name]] == []

@@ -12,6 +12,7 @@ from editor.api.running import (
     load_original,
     open_output,
     read_case,
+    read_signer,
     read_site,
     scanner_for,
     show_stages,
@@ -32,6 +33,7 @@ from policies.errors import RequestError
 def run_erase(request: EraseRequest) -> Report:
     """Erase the data subjects, verify the checkpoint and write the report; the model is left as it is."""
     options, judging, stages = read_erase_options(request), Judging.of(request), show_stages(request)
+    signer = read_signer(request)
     run, site = describe_run(request, "erase"), read_site(request.site)
     with open_output(request) as output:
         assert output is not None  # an erasure's request names one
@@ -47,7 +49,7 @@ def run_erase(request: EraseRequest) -> Report:
             )
         report = erase_case(case, loaded, supply, options, run, output.path, stages)
         report = judging.judge(report, case)
-        close(output, request, case, run, report)
+        close(output, request, case, run, report, signer)
     return report
 
 

@@ -96,10 +96,17 @@ class JudgedRequest(CaseRequest):
         fail_on: Outcomes that give an exit code other than 0 (`leakage`, `utility`, `incomplete`, or `none`), and
             thresholds as `NAME=NUMBER` that replace the policy's.
         operator: Who answers for the run; None for the user's login.
+        sign_key: Private key, Ed25519 or ECDSA P-256 in PEM, that signs the folder; None for no signature.
     """
 
     fail_on: Sequence[str] = ()
     operator: str | None = None
+    sign_key: str | Path | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sign_key is not None and self.output is None:
+            raise RequestError("There is nothing to sign without an output folder", "Name the output folder")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,10 +305,12 @@ class VerifyReportRequest(Request):
     Attributes:
         folder: Output folder of an audit, an erasure or a verification.
         checkpoint: Folder of the checkpoint that was judged, where it is not in `folder`; None does not look at it.
+        key: Public key, in PEM, of whoever signed the folder; None checks no signature.
     """
 
     folder: str | Path = field(kw_only=False)
     checkpoint: str | Path | None = None
+    key: str | Path | None = None
 
 
 def _need_output(output: str | Path | None) -> None:

@@ -10,6 +10,7 @@ from editor.api.running import (
     load_original,
     open_output,
     read_case,
+    read_signer,
     show_stages,
 )
 from editor.edits.edit import Edit
@@ -22,6 +23,7 @@ from editor.results.report import Report
 def run_verify(request: VerifyRequest) -> Report:
     """Measure the edited checkpoint against the original, and write the report where there is a folder for it."""
     judging, stages = Judging.of(request), show_stages(request)
+    signer = read_signer(request)
     run, edited = describe_run(request, "verify"), Path(request.edited)
     checkpoint = edited / "model" if (edited / "model").is_dir() else edited
     with open_output(request) as output:
@@ -37,5 +39,5 @@ def run_verify(request: VerifyRequest) -> Report:
         edit = Edit.load(edited / "edit") if (edited / "edit" / "edit.json").is_file() else None
         before = measure_original(case, loaded, stages)
         report = judging.judge(verify_case(case, before, checkpoint, edit, run, stages), case)
-        close(output, request, case, run, report, checkpoint)
+        close(output, request, case, run, report, signer, checkpoint)
     return report

@@ -6,8 +6,10 @@ from editor.api.requests import VerifyReportRequest
 from editor.api.running import as_path
 from editor.attestation.checking import check_folder
 from editor.attestation.findings import CheckedReport
+from editor.attestation.signing import Verifier
 
 
 def run_verify_report(request: VerifyReportRequest) -> CheckedReport:
     """Recompute digests, verdict and exit code from the artefacts, and name every disagreement."""
-    return check_folder(Path(request.folder), checkpoint=as_path(request.checkpoint))
+    verifier = Verifier.load(Path(request.key)) if request.key else None
+    return check_folder(Path(request.folder), checkpoint=as_path(request.checkpoint), verifier=verifier)

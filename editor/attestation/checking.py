@@ -13,6 +13,8 @@ from editor.attestation.agreement import (
 from editor.attestation.checkpoint import check_checkpoint, check_elsewhere
 from editor.attestation.findings import CheckedReport, Finding
 from editor.attestation.folder import EvidenceFolder, check_files
+from editor.attestation.signatures import check_signatures
+from editor.attestation.signing import Verifier
 from policies.errors import RequestError
 
 CHECKS = (
@@ -27,12 +29,15 @@ CHECKS = (
 """Checks of a folder by what it holds itself."""
 
 
-def check_folder(path: Path, *, checkpoint: Path | None = None) -> CheckedReport:
+def check_folder(
+    path: Path, *, checkpoint: Path | None = None, verifier: Verifier | None = None
+) -> CheckedReport:
     """Recompute what a folder says from what is in it, and return every disagreement.
 
     Args:
         path: output folder of an audit, an erasure or a verification.
         checkpoint: folder of the checkpoint that was judged, where it lies elsewhere; None does not look at it.
+        verifier: public key of whoever signed the folder; None checks no signature.
 
     Raises:
         RequestError: there is no such folder.
@@ -44,6 +49,7 @@ def check_folder(path: Path, *, checkpoint: Path | None = None) -> CheckedReport
             )
     folder = EvidenceFolder(path)
     findings = [finding for check in CHECKS for finding in _run(check, folder)]
+    findings += check_signatures(folder, verifier)
     findings += check_elsewhere(folder, checkpoint)
     return CheckedReport(folder=path, findings=tuple(findings), report=folder.report)
 

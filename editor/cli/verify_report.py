@@ -13,6 +13,11 @@ import click
     type=click.Path(path_type=Path),
     help="The checkpoint that an audit or a verification judged, to compare its files too.",
 )
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path),
+    help="Public key in PEM: the folder must be signed with its other half.",
+)
 @click.pass_context
 def verify_report(ctx: click.Context, /, folder: Path, **options: Any) -> None:
     """Recompute the digests, the verdict and the exit code of FOLDER, an output folder of audit, erase or verify.

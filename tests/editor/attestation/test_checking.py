@@ -215,7 +215,7 @@ def test_a_forged_checkpoint_is_found(copied, case, forge, anew):
     assert ("tensors" if anew else "sha256") in wrong(copied)
 
 
-def test_verify_fails_where_the_base_was_copied_over(copied, case, capsys):
+def test_verify_fails_where_the_base_was_copied_over(copied, case):
     base_copied_over(copied, case.model)
     report = expunge.verify(copied, against=case.model, **case.given)
     assert report.exit_code == ExitCode.LEAKAGE
