@@ -17,6 +17,7 @@ from editor.api.running import (
     scanner_for,
     show_stages,
 )
+from editor.attestation.ledger import Ledger
 from editor.dictionary_supply import supply_dictionaries
 from editor.edits.companions import check_companions
 from editor.measuring.own_forward import editable
@@ -27,13 +28,13 @@ from editor.pipeline import EraseOptions
 from editor.pipeline import erase as erase_case
 from editor.results.report import Report
 from editor.tuning.search import StrengthSearch
-from policies.errors import RequestError
+from policies.errors import OutputError, RequestError
 
 
 def run_erase(request: EraseRequest) -> Report:
     """Erase the data subjects, verify the checkpoint and write the report; the model is left as it is."""
     options, judging, stages = read_erase_options(request), Judging.of(request), show_stages(request)
-    signer = read_signer(request)
+    signer, ledger = read_signer(request), read_ledger(request)
     run, site = describe_run(request, "erase"), read_site(request.site)
     with open_output(request) as output:
         assert output is not None  # an erasure's request names one
@@ -50,7 +51,26 @@ def run_erase(request: EraseRequest) -> Report:
         report = erase_case(case, loaded, supply, options, run, output.path, stages)
         report = judging.judge(report, case)
         close(output, request, case, run, report, signer)
+    if ledger is not None:
+        ledger.append(output.destination, report)
     return report
+
+
+def read_ledger(request: EraseRequest) -> Ledger | None:
+    """Return the ledger that the run is entered in; None where none was named.
+
+    Raises:
+        OutputError: it lies in the output folder, its chain is broken, or it cannot be written.
+    """
+    if request.ledger is None or request.output is None:
+        return None
+    ledger = Ledger(Path(request.ledger))
+    if ledger.path.resolve().is_relative_to(Path(request.output).resolve()):
+        raise OutputError(
+            f"The ledger {ledger.path} lies in the output folder", "Keep it apart from the output"
+        )
+    ledger.check_writable()
+    return ledger
 
 
 def read_erase_options(request: EraseRequest) -> EraseOptions:

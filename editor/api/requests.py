@@ -159,6 +159,7 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
         trials: Number of search trials, at most.
         settings: Settings of the method other than its defaults, by name.
         controls: Whether control edits of the same size are measured too; None where the model is small.
+        ledger: File that gets a line about the run, chained to those before it; None for no ledger.
     """
 
     model: str | Path = field(kw_only=False)
@@ -167,6 +168,7 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
     trials: int = 8
     settings: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     controls: bool | None = None
+    ledger: str | Path | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -306,11 +308,13 @@ class VerifyReportRequest(Request):
         folder: Output folder of an audit, an erasure or a verification.
         checkpoint: Folder of the checkpoint that was judged, where it is not in `folder`; None does not look at it.
         key: Public key, in PEM, of whoever signed the folder; None checks no signature.
+        ledger: Ledger that must hold and list the folder; None looks at none.
     """
 
     folder: str | Path = field(kw_only=False)
     checkpoint: str | Path | None = None
     key: str | Path | None = None
+    ledger: str | Path | None = None
 
 
 def _need_output(output: str | Path | None) -> None:

@@ -12,4 +12,9 @@ from editor.attestation.signing import Verifier
 def run_verify_report(request: VerifyReportRequest) -> CheckedReport:
     """Recompute digests, verdict and exit code from the artefacts, and name every disagreement."""
     verifier = Verifier.load(Path(request.key)) if request.key else None
-    return check_folder(Path(request.folder), checkpoint=as_path(request.checkpoint), verifier=verifier)
+    return check_folder(
+        Path(request.folder),
+        checkpoint=as_path(request.checkpoint),
+        verifier=verifier,
+        ledger=as_path(request.ledger),
+    )

@@ -18,6 +18,11 @@ import click
     type=click.Path(path_type=Path),
     help="Public key in PEM: the folder must be signed with its other half.",
 )
+@click.option(
+    "--ledger",
+    type=click.Path(path_type=Path),
+    help="The ledger of `erase --ledger`: its chain, and the folder's line.",
+)
 @click.pass_context
 def verify_report(ctx: click.Context, /, folder: Path, **options: Any) -> None:
     """Recompute the digests, the verdict and the exit code of FOLDER, an output folder of audit, erase or verify.
