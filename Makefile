@@ -47,7 +47,7 @@ test-parity: $(PARITY)/.installed  ## our dictionaries against the packages whos
 $(LOWEST)/.installed: pyproject.toml constraints-lowest.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] == (3, 11) else "The lowest releases need Python 3.11: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(LOWEST)
-	$(LOWEST)/bin/python -m pip install --quiet --constraint constraints-lowest.txt --editable '.[encrypt,parquet]' jsonschema pytest xmlschema
+	$(LOWEST)/bin/python -m pip install --quiet --constraint constraints-lowest.txt --editable '.[encrypt,parquet,sign]' jsonschema pytest xmlschema
 	touch $@
 
 # Old releases call newer ones below them by deprecated names. Two guarantees are kept by the pinned releases alone: the memory that

@@ -12,9 +12,18 @@ Presidio.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from editor.api.functions import audit, compare, detect, erase, locate, revert, verify
+    from editor.api.functions import (
+        audit,
+        compare,
+        detect,
+        erase,
+        locate,
+        revert,
+        verify,
+        verify_report,
+    )
 
-__all__ = ["audit", "compare", "detect", "erase", "locate", "revert", "verify"]
+__all__ = ["audit", "compare", "detect", "erase", "locate", "revert", "verify", "verify_report"]
 
 
 def __getattr__(name: str) -> Any:

@@ -314,6 +314,15 @@ def preset_names() -> tuple[str, ...]:
     return tuple(sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml")))
 
 
+def read_policy_text(text: str) -> Policy:
+    """Return the policy that a text spells out, as `Policy.text` does.
+
+    Raises:
+        PolicyError: it is no valid policy.
+    """
+    return build(Policy, parse_yaml(text, "text", "policy"), "text", "policy")
+
+
 def load_policy(path_or_name: str | Path) -> Policy:
     """Load a policy from a preset's name or from a YAML file.
 

@@ -35,9 +35,9 @@ def extra(name):
     return requirements(project()["optional-dependencies"][name])
 
 
-def optionals():
-    """What the extras bring whose packages we import ourselves."""
-    return extra("encrypt") | extra("parquet")
+def of_users():
+    """What users install for one purpose, and our packages import."""
+    return extra("encrypt") | extra("parquet") | extra("sign")
 
 
 def lowest(requirement):
@@ -86,7 +86,7 @@ def imported():
 
 
 def test_every_import_is_declared_or_optional_and_guarded():
-    optional = set(optionals())
+    optional = set(of_users())
     assert set(imported()) - set(declared()) == optional
     for name in optional:
         assert any(guarded for _, guarded in imported()[name]), (
@@ -100,11 +100,11 @@ def test_every_dependency_is_imported():
 
 def test_lowest_pins_are_the_lower_bounds():
     assert pins("constraints-lowest.txt") == {
-        name: lowest(one) for name, one in (declared() | optionals()).items()
+        name: lowest(one) for name, one in (declared() | of_users()).items()
     }
 
 
-@pytest.mark.parametrize("name", ["dependencies", "encrypt", "parquet", "dev"])
+@pytest.mark.parametrize("name", ["dependencies", "encrypt", "parquet", "sign", "dev"])
 def test_pins_for_development_satisfy_every_bound(name):
     wanted = declared() if name == "dependencies" else extra(name)
     pinned = pins("constraints.txt")
@@ -117,7 +117,7 @@ def test_the_documents_name_the_lower_bounds():
     text = (ROOT / "docs" / "installing.md").read_text()
     rows = re.findall(r"^\| `([\w-]+)` \| ([\d.]+) \| ([\d.]+) \|$", text, re.MULTILINE)
     table = {canonicalize_name(name): (Version(low), Version(high)) for name, low, high in rows}
-    bounds = declared() | optionals()
+    bounds = declared() | of_users()
     assert {name: low for name, (low, _) in table.items()} == {n: lowest(one) for n, one in bounds.items()}
     pinned = pins("constraints.txt")
     assert [name for name, (_, high) in table.items() if high < pinned[name]] == []

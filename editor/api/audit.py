@@ -1,9 +1,10 @@
 """An audit: what a model leaks."""
 
+from pathlib import Path
 from typing import Any
 
 from editor.api.requests import AuditRequest
-from editor.api.running import Judging, close, describe_run, open_output, read_case, show_stages
+from editor.api.running import Judging, close, describe_run, open_output, read_case, read_signer, show_stages
 from editor.evidence.gather import EvidenceOptions
 from editor.model.loading import check_model, load_model
 from editor.pipeline import audit as audit_case
@@ -13,6 +14,7 @@ from editor.results.report import Report
 def run_audit(request: AuditRequest) -> Report:
     """Measure what the model leaks, judge it by the policy and write the report where there is a folder for it."""
     judging, stages = Judging.of(request), show_stages(request)
+    signer = read_signer(request)
     run = describe_run(request, "audit")
     sources = [str(source) for source in (request.model, request.baseline) if source]
     with open_output(request) as output:
@@ -29,7 +31,7 @@ def run_audit(request: AuditRequest) -> Report:
             membership=request.membership,
         )
         report = judging.judge(audit_case(case, loaded, run, stages, evidence), case)
-        close(output, case, run, report)
+        close(output, request, case, run, report, signer, Path(request.model))
     return report
 
 

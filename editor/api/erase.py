@@ -13,12 +13,14 @@ from editor.api.running import (
     load_original,
     open_output,
     read_case,
+    read_signer,
     read_site,
     scanner_for,
     show_stages,
 )
 from editor.api.stacking import read_stack, with_unchecked
 from editor.attacks import attacks_at
+from editor.attestation.ledger import Ledger
 from editor.dictionary_supply import supply_dictionaries
 from editor.edits.companions import check_companions
 from editor.edits.keeping import Keeping
@@ -38,6 +40,7 @@ def run_erase(request: EraseRequest) -> Report:
     """Erase the data subjects, verify the checkpoint and write the report; the model is left as it is."""
     options, judging, stages = read_erase_options(request), Judging.of(request), show_stages(request)
     options = replace(options, keeping=read_keeping(request))
+    signer, ledger = read_signer(request), read_ledger(request)
     run, site = describe_run(request, "erase"), read_site(request.site)
     with open_output(request) as output:
         assert output is not None  # an erasure's request names one
@@ -55,7 +58,9 @@ def run_erase(request: EraseRequest) -> Report:
             )
         report = erase_case(case, loaded, supply, options, run, output.path, stages)
         report = judging.judge(report, case)
-        close(output, case, run, report)
+        close(output, request, case, run, report, signer)
+    if ledger is not None:
+        ledger.append(output.destination, report)
     return report
 
 
@@ -73,6 +78,23 @@ def read_keeping(request: EraseRequest) -> Keeping:
         if file is not None and file.resolve().is_relative_to(Path(request.output or "").resolve()):
             raise OutputError(f"{file} lies in the output folder", "Name a path apart from the output")
     return Keeping(lock=Lock.given(*files))
+
+
+def read_ledger(request: EraseRequest) -> Ledger | None:
+    """Return the ledger that the run is entered in; None where none was named.
+
+    Raises:
+        OutputError: it lies in the output folder, its chain is broken, or it cannot be written.
+    """
+    if request.ledger is None or request.output is None:
+        return None
+    ledger = Ledger(Path(request.ledger))
+    if ledger.path.resolve().is_relative_to(Path(request.output).resolve()):
+        raise OutputError(
+            f"The ledger {ledger.path} lies in the output folder", "Keep it apart from the output"
+        )
+    ledger.check_writable()
+    return ledger
 
 
 def read_erase_options(request: EraseRequest) -> EraseOptions:

@@ -15,17 +15,19 @@ from editor.api.requests import (
     EraseRequest,
     LocateRequest,
     RevertRequest,
+    VerifyReportRequest,
     VerifyRequest,
 )
 
 if TYPE_CHECKING:
     from editor.api.detect import Detected
     from editor.api.revert import Reverted
+    from editor.attestation.findings import CheckedReport
     from editor.locate import Located
     from editor.results.comparison import Comparison
     from editor.results.report import Report
 
-__all__ = ["audit", "compare", "detect", "erase", "locate", "revert", "verify"]
+__all__ = ["audit", "compare", "detect", "erase", "locate", "revert", "verify", "verify_report"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -109,3 +111,11 @@ def revert(request: RevertRequest) -> "Reverted":
     from editor.api.revert import run_revert
 
     return run_revert(request)
+
+
+@_job(VerifyReportRequest)
+def verify_report(request: VerifyReportRequest) -> "CheckedReport":
+    """Check an output folder: recompute digests, verdict and exit code, and name every disagreement."""
+    from editor.api.verify_report import run_verify_report
+
+    return run_verify_report(request)

@@ -105,10 +105,17 @@ class JudgedRequest(CaseRequest):
         fail_on: Outcomes that give an exit code other than 0 (`leakage`, `utility`, `incomplete`, or `none`), and
             thresholds as `NAME=NUMBER` that replace the policy's.
         operator: Who answers for the run; None for the user's login.
+        sign_key: Private key, Ed25519 or ECDSA P-256 in PEM, that signs the folder; None for no signature.
     """
 
     fail_on: Sequence[str] = ()
     operator: str | None = None
+    sign_key: str | Path | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sign_key is not None and self.output is None:
+            raise RequestError("There is nothing to sign without an output folder", "Name the output folder")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +173,7 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
         originals_key: File with the key that it is encrypted with.
         originals_passphrase_file: File with the passphrase that it is encrypted with.
         attacks: Attacks on what was edited: `quick` ones, `full` with those that train for long, or `none`.
+        ledger: File that gets a line about the run, chained to those before it; None for no ledger.
     """
 
     model: str | Path = field(kw_only=False)
@@ -179,6 +187,7 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
     originals_key: str | Path | None = None
     originals_passphrase_file: str | Path | None = None
     attacks: AttackSet = "quick"
+    ledger: str | Path | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -348,6 +357,23 @@ class RevertRequest(Request):
     def __post_init__(self) -> None:
         _need_output(self.output)
         _one_lock(key=self.key, passphrase_file=self.passphrase_file)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyReportRequest(Request):
+    """A check of an output folder.
+
+    Attributes:
+        folder: Output folder of an audit, an erasure or a verification.
+        checkpoint: Folder of the checkpoint that was judged, where it is not in `folder`; None does not look at it.
+        key: Public key, in PEM, of whoever signed the folder; None checks no signature.
+        ledger: Ledger that must hold and list the folder; None looks at none.
+    """
+
+    folder: str | Path = field(kw_only=False)
+    checkpoint: str | Path | None = None
+    key: str | Path | None = None
+    ledger: str | Path | None = None
 
 
 def _need_output(output: str | Path | None) -> None:

@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING
 from editor.api.requests import CaseRequest, JudgedRequest, Request
 from editor.api.stages import make_stages
 from editor.artefacts.masking import CaseKey
-from editor.artefacts.output import OutputFolder
+from editor.artefacts.output import OutputFolder, file_digest
 from editor.artefacts.scanner import SecretScanner
+from editor.attestation.attestation import Attestation
+from editor.attestation.signing import Signer
+from editor.attestation.statement import KEYED_INPUTS
 from editor.case import Case, CaseFiles, open_case
 from editor.measuring.gate import FailOn
-from editor.measuring.summaries import versions
+from editor.measuring.summaries import renderers, versions
 from editor.model.loading import LoadedModel, load_model
 from editor.pipeline import RunInfo
 from editor.progress import Stages
 from editor.report.write import write_report
 from editor.results.report import Report
 from policies import ErasureRequest, Policy, load_policy, load_request
-from policies.errors import OutputError
+from policies.errors import OutputError, RequestError
 
 if TYPE_CHECKING:
     from dictionaries import Site
@@ -151,7 +154,10 @@ def open_output(request: CaseRequest) -> Iterator[OutputFolder | None]:
         yield None
         return
     folder = OutputFolder(
-        request.output, overwrite=request.overwrite, versions=versions(), seed=request.seed or 0
+        request.output,
+        overwrite=request.overwrite,
+        versions=versions() | renderers(),
+        seed=request.seed or 0,
     )
     with folder as output:
         yield output
@@ -183,17 +189,55 @@ def describe_run(request: JudgedRequest, function: str) -> RunInfo:
     )
 
 
-def close(output: OutputFolder | None, case: Case, run: RunInfo, report: Report) -> None:
-    """Store the case key and write the report, checked for every secret; nothing where there is no folder."""
+def read_signer(request: JudgedRequest) -> Signer | None:
+    """Return the key that signs; None where none was named.
+
+    Raises:
+        RequestError: it cannot be read or used, or would lie in the output folder, which others are given.
+    """
+    if request.sign_key is None or request.output is None:
+        return None
+    path = Path(request.sign_key)
+    if path.resolve().is_relative_to(Path(request.output).resolve()):
+        raise RequestError(f"The key {path} lies in the output folder", "Keep it apart from the output")
+    return Signer.load(path)
+
+
+def close(
+    output: OutputFolder | None,
+    request: JudgedRequest,
+    case: Case,
+    run: RunInfo,
+    report: Report,
+    signer: Signer | None,
+    checkpoint: Path | None = None,
+) -> None:
+    """Store the case key and write the report, checked for every secret; nothing where there is no folder.
+
+    Args:
+        output: output folder.
+        request: what was asked.
+        case: everything that the run was given.
+        run: who runs what.
+        report: what was measured.
+        signer: key that signs; None for no signature.
+        checkpoint: folder of the checkpoint that was judged, where it is not in the output.
+    """
     if output is None:
         return
     output.scanner = scanner_for(case, run.key)
     output.seed = case.seed
+    keyed = {name: as_path(getattr(request, name)) for name in KEYED_INPUTS}
     output.inputs = {
         "policy": report.policy.digest,
         "model": report.model_before.digest,
         "corpus": report.scope.corpus,
-    }
+        "case": run.key.digest("case", case.name.encode()),
+    } | {name: run.key.digest(name, path.read_bytes()) for name, path in keyed.items() if path is not None}
+    if checkpoint is not None and checkpoint.is_dir():
+        found = sorted(path for path in checkpoint.iterdir() if path.is_file())
+        output.checkpoint = {path.name: file_digest(path) for path in found}
+    output.attestor = Attestation(report=report, checkpoint=output.checkpoint, signer=signer)
     run.key.store()
     write_report(output, report)
 

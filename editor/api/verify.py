@@ -10,6 +10,7 @@ from editor.api.running import (
     load_original,
     open_output,
     read_case,
+    read_signer,
     show_stages,
 )
 from editor.attacks import attacks_at
@@ -23,6 +24,7 @@ from editor.results.report import Report
 def run_verify(request: VerifyRequest) -> Report:
     """Measure the edited checkpoint against the original, and write the report where there is a folder for it."""
     judging, stages = Judging.of(request), show_stages(request)
+    signer = read_signer(request)
     run, edited = describe_run(request, "verify"), Path(request.edited)
     checkpoint = edited / "model" if (edited / "model").is_dir() else edited
     with open_output(request) as output:
@@ -41,5 +43,5 @@ def run_verify(request: VerifyRequest) -> Report:
         attacks = attacks_at(request.attacks)
         report = verify_case(case, before, checkpoint, declared, run, stages, attacks=attacks)
         report = judging.judge(report, case)
-        close(output, case, run, report)
+        close(output, request, case, run, report, signer, checkpoint)
     return report

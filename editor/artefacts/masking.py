@@ -125,6 +125,18 @@ class CaseKey:
         """Name a case without disclosing what it is called: 'case 5a01b2c3'."""
         return f"case {self._digits('case', name)}"
 
+    def digest(self, kind: str, data: bytes) -> str:
+        """Return the keyed hash of an input of the case, in hexadecimal: a plain one of a few secrets could be guessed.
+
+        Args:
+            kind: what it is, such as 'probes'; the same bytes as another kind have another hash.
+            data: the bytes.
+
+        Raises:
+            OutputError: the key was destroyed.
+        """
+        return hmac.new(self._known(), kind.encode() + b"\0" + data, hashlib.sha256).hexdigest()
+
     def destroy(self) -> None:
         """Overwrite and remove the stored key and forget it: its labels can never be resolved again.
 

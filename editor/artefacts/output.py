@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from editor.artefacts.scanner import SecretScanner
 from policies.errors import OutputError
@@ -24,6 +24,22 @@ SEALED_SUFFIX = ".enc"
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def file_digest(path: Path) -> str:
+    """Return the sha256, in hexadecimal, of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+class Attestor(Protocol):
+    """What is written last into a folder, because it speaks of the files that are there."""
+
+    def before_manifest(self, files: Mapping[str, str]) -> Mapping[str, str]:
+        """Return further texts by name, which the manifest lists, given the digests of the files that it lists."""
+
+    def after_manifest(self, manifest: str) -> Mapping[str, str]:
+        """Return texts by name that speak of the manifest, and that it does not list."""
 
 
 class OutputFolder:
@@ -48,6 +64,9 @@ class OutputFolder:
         unscanned: names of files that are not checked for secrets.
         clock: a function that gives the time, for the manifest.
 
+    `attestor`, what is written last, and `checkpoint`, the digests of the files of a checkpoint that lies elsewhere,
+    can be set while the block runs.
+
     Raises:
         OutputError: on entering, when the folder is not empty and `overwrite` is false, when it must not be
             replaced or cannot be written; on leaving or writing, when a file would disclose a secret.
@@ -70,6 +89,8 @@ class OutputFolder:
         self.inputs = dict(inputs or {})
         self.versions = dict(versions or {})
         self.seed = seed
+        self.attestor: Attestor | None = None
+        self.checkpoint: Mapping[str, str] = {}
         self._overwrite = overwrite
         self._unscanned = frozenset(unscanned)
         self._clock = clock
@@ -161,17 +182,31 @@ class OutputFolder:
         return self._folder / relative
 
     def _write_manifest(self) -> None:
-        paths = sorted(path for path in self.path.rglob("*") if path.is_file())
+        """Write the manifest, and before and after it what the attestor says."""
+        files = {name: self._entry(path) for name, path in self._files().items()}
+        if self.attestor is not None:
+            digests = {name: entry["sha256"] for name, entry in files.items()}
+            for name, text in self.attestor.before_manifest(digests).items():
+                files[name] = self._entry(self.write_text(name, text))
         manifest = {
             "version": MANIFEST_VERSION,
-            "files": {path.relative_to(self.path).as_posix(): self._entry(path) for path in paths},
+            "files": files,
             "inputs": self.inputs,
             "versions": self.versions,
             "seed": self.seed,
             "started": self._started.isoformat(timespec="seconds"),
             "ended": self._clock().isoformat(timespec="seconds"),
+            **({"checkpoint": dict(self.checkpoint)} if self.checkpoint else {}),
         }
-        self.write_text(MANIFEST, json.dumps(manifest, sort_keys=True, indent=2, ensure_ascii=False) + "\n")
+        written = json.dumps(manifest, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
+        self.write_text(MANIFEST, written)
+        if self.attestor is not None:
+            for name, text in self.attestor.after_manifest(written).items():
+                self.write_text(name, text)
+
+    def _files(self) -> dict[str, Path]:
+        paths = sorted(path for path in self.path.rglob("*") if path.is_file())
+        return {path.relative_to(self.path).as_posix(): path for path in paths}
 
     def _entry(self, path: Path) -> dict[str, Any]:
         """Return the digest and size of a finished file, once it is known to hold no secret."""
@@ -181,9 +216,11 @@ class OutputFolder:
         if self.scanner is not None and scanned:
             self.scanner.check(name, "The name of a file")
             self.scanner.check(path, name)
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        return {"sha256": digest, "bytes": path.stat().st_size, "checked_for_secrets": scanned}
+        return {
+            "sha256": file_digest(path),
+            "bytes": path.stat().st_size,
+            "checked_for_secrets": scanned,
+        }
 
     def _remove_parents(self) -> None:
         """Remove the folders above that were made for this one, as far as they are still empty."""

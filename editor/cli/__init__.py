@@ -16,6 +16,11 @@ COMMANDS = {
     "erase": ("editor.cli.erase", "erase", "Erase data subjects from a model and verify it."),
     "compare": ("editor.cli.compare", "compare", "Compare edit methods on equal terms."),
     "verify": ("editor.cli.verify", "verify", "Measure an edited checkpoint against the original."),
+    "verify-report": (
+        "editor.cli.verify_report",
+        "verify_report",
+        "Check an output folder: digests, verdict, exit code, signature.",
+    ),
     "revert": ("editor.cli.revert", "revert", "Take an edit back, bit for bit."),
     "dictionary": ("editor.cli.dictionary", "dictionary", "Train, evaluate and look into dictionaries."),
 }

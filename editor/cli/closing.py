@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from editor.attestation.findings import CheckedReport
 from editor.report import closing_sentence, closing_table
 from editor.results.report import Report
 
@@ -39,6 +40,23 @@ def _adapter(report: Report, output: Path) -> str:
     if not written:
         return "none, as the change is of no low rank, or MODEL is an adapter and no plain LoRA"
     return f"{shown(output / 'edit' / 'adapter')} (rank {written.rank}, {written.left_out:.2g} of the change left out)"
+
+
+def show_checked(checked: CheckedReport) -> None:
+    """Say whether a folder agrees with itself, and what does not."""
+    console = Console(highlight=False)
+    told = (("Does not agree", "red", checked.disagreements), ("Not compared", "yellow", checked.unchecked))
+    for heading, style, lines in told:
+        if lines:
+            console.print(f"{heading}:", style=style)
+        for line in lines:
+            console.print(f"  {line}.", soft_wrap=True, markup=False)
+    for line in checked.notes:
+        console.print(f"{line}.", style="dim", soft_wrap=True, markup=False)
+    if not checked.disagreements:
+        what = "All that could be compared agrees" if checked.unchecked else "All agrees"
+        said = f' "{checked.report.verdict}" (exit code {checked.report.exit_code})' if checked.report else ""
+        console.print(f"{what}. The report says:{said}", soft_wrap=True, markup=False)
 
 
 def show_not_found(lines: Sequence[str]) -> None:

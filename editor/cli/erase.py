@@ -73,14 +73,19 @@ OFFERED = tuple(name for name, entry in METHODS.items() if entry.family != "rand
     type=click.Path(path_type=Path),
     help="A file with a passphrase, to encrypt it with.  [default: the variable EXPUNGE_ORIGINALS_PASSPHRASE]",
 )
+@click.option(
+    "--ledger",
+    type=click.Path(path_type=Path),
+    help="A file that gets a line about this run, chained to those before it; made if missing.",
+)
 @ATTACKS
 @run_options
 @click.pass_context
 def erase(ctx: click.Context, /, model: str, **options: Any) -> None:
     """Erase data subjects from MODEL, verify the checkpoint written, and report.
 
-    Writes model/ (a plain checkpoint), edit/, report.json, report.html, features.html and manifest.json into the
-    output folder.
+    Writes model/ (a plain checkpoint), edit/, report.json, report.html, features.html, manifest.json,
+    statement.json and bom.json into the output folder.
     """
     from editor.api.erase import run_erase
     from editor.api.requests import EraseRequest

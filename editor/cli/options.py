@@ -141,6 +141,11 @@ def run_options(command: F) -> F:
                 "repeated.  [default: all three]  NAME=NUMBER replaces a threshold of the policy, such as "
                 "greedy_rate=0.01.",
             ),
+            click.option(
+                "--sign-key",
+                type=click.Path(path_type=Path),
+                help="Private key, Ed25519 or ECDSA P-256 in PEM, that signs the folder's statement.",
+            ),
             click.option("--operator", help="Who answers for this run.  [default: the user's login]"),
             click.option("--quiet", is_flag=True, help="No progress bars."),
         )

@@ -16,6 +16,8 @@ from editor.results.report import AdapterSummary, EditSummary, LayerRow, ModelSu
 
 TOP_UNITS = 12
 PACKAGES = ("expunge", "torch", "transformers", "accelerate", "peft", "optuna")
+RENDERERS = ("jinja2", "matplotlib")
+"""What a report's pages are made with, besides Expunge: with other versions their bytes may differ."""
 
 THREAT_MODEL = (
     "The adversary holds the edited weights or samples from them, knows the data subjects' names and asks for their "
@@ -94,6 +96,11 @@ def _layer_rows(problem: EditProblem, edit: Edit, attribution: Attribution, unit
 def versions() -> dict[str, str]:
     """Return the versions of what decides the figures."""
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+
+
+def renderers() -> dict[str, str]:
+    """Return the versions of what decides the bytes of a report's pages."""
+    return {name: version(name) for name in ("expunge", *RENDERERS)}
 
 
 def residual_risk(case: Case, attacks: Iterable[str] = ()) -> tuple[str, ...]:

@@ -2,8 +2,10 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from editor.model.loading import LoadedModel
 from editor.model.stored import StoredWeights, tensor_bytes
@@ -17,7 +19,7 @@ def tensor_digests(loaded: LoadedModel) -> dict[str, str]:
     """
     files = loaded.files
     digests = {}
-    for name, tensor in _once(loaded):
+    for name, tensor in _once(loaded.model):
         names = loaded.stored_names.get(name)
         digests[name] = _digest(files.read(names[0]) if files and names else _rounded(loaded, name, tensor))
     return digests
@@ -28,6 +30,34 @@ def file_digests(stored: StoredWeights, names: Iterable[str] | None = None) -> d
     return {name: _digest(stored.read(name)) for name in (stored.tensors if names is None else names)}
 
 
+def checkpoint_digests(
+    folder: Path, model: nn.Module, instead: Mapping[str, Tensor] = MappingProxyType({})
+) -> dict[str, str] | None:
+    """Return `tensor_digests` of a checkpoint folder without its weights in memory.
+
+    Args:
+        folder: the checkpoint.
+        model: a model of its configuration, whose own weights do not matter.
+        instead: tensors that stand in for those of the files, by their names in the files.
+
+    Returns:
+        None where the files do not hold every tensor of the model.
+
+    Raises:
+        ModelError: a file is missing or damaged.
+    """
+    stored = StoredWeights.find(folder)
+    if stored is None:
+        return None
+    names, digests = stored.names_in(model), {}
+    for name, _ in _once(model):
+        if not names[name]:
+            return None
+        first = names[name][0]
+        digests[name] = _digest(instead[first] if first in instead else stored.read(first))
+    return digests
+
+
 def model_digest(digests: Mapping[str, str]) -> str:
     """Return one sha256, in hexadecimal, over all names and tensor digests in name order."""
     total = hashlib.sha256()
@@ -36,9 +66,9 @@ def model_digest(digests: Mapping[str, str]) -> str:
     return total.hexdigest()
 
 
-def _once(loaded: LoadedModel) -> Iterator[tuple[str, Tensor]]:
+def _once(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     seen: set[int] = set()
-    for name, tensor in loaded.model.state_dict(keep_vars=True).items():
+    for name, tensor in model.state_dict(keep_vars=True).items():
         if id(tensor) not in seen:
             seen.add(id(tensor))
             yield name, tensor

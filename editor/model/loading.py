@@ -265,6 +265,23 @@ def _load_weights(
     return model
 
 
+def empty_model(folder: Path) -> nn.Module:
+    """Return the model that a checkpoint's configuration describes, without weights.
+
+    Raises:
+        ModelError: the configuration is none of a causal language model, or needs Python code of its own.
+    """
+    from transformers import AutoModelForCausalLM
+
+    config = read_config(str(folder), trust_remote_code=False)
+    try:
+        with quiet(), torch.device("meta"):
+            model: nn.Module = AutoModelForCausalLM.from_config(config, **attention(config))
+    except Exception as error:
+        raise weights_refusal(str(folder), error) from error
+    return model
+
+
 def attention(config: Any) -> dict[str, str]:
     """Return the keyword that a model's loader needs for right attention: none, or eager for capped scores.
 

@@ -98,8 +98,10 @@ class CriterionEntry:
     def judge(self, policy: Policy, observed: Observation) -> Criterion | None:
         """Judge an observation; return None where this is no question to ask of it, as of what an audit keeps."""
         count = self.count(policy, observed)
-        if count is None:
-            return None
+        return None if count is None else self.judge_count(policy, count)
+
+    def judge_count(self, policy: Policy, count: Count) -> Criterion:
+        """Judge what was counted."""
         limit, tested = self.limit(policy, count), count.of > 0
         below = count.measured <= limit if self.comparison == "at most" else count.measured >= limit
         return Criterion(

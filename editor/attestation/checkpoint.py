@@ -1,0 +1,95 @@
+"""Whether a checkpoint's tensors are those that the report was measured on, and the edit leads back to the original."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from torch import nn
+
+from editor.artefacts.output import file_digest
+from editor.attestation.findings import Finding
+from editor.attestation.folder import EDIT, EvidenceFolder
+from editor.attestation.statement import checkpoint_files
+from editor.edits.edit import load_originals
+from editor.model.digests import checkpoint_digests, model_digest, tensor_digests
+from editor.model.loading import empty_model, load_model
+from editor.results.report import Report
+from policies.errors import EditError, ModelError
+
+MODEL = "model"
+
+
+def check_checkpoint(folder: EvidenceFolder) -> Iterator[Finding]:
+    """Compare the tensors of the checkpoint that an erasure wrote with the report, before the edit and after it.
+
+    Files that are damaged are named by their digests already: they are not read.
+    """
+    report, manifest = folder.report, folder.manifest
+    if report is None or manifest is None:
+        return
+    path = folder.path / MODEL
+    if report.kind != "erase":
+        if path.exists():
+            yield Finding(f"The folder {MODEL} is none that a run of this kind writes")
+        return
+    if report.model_after is None:
+        yield Finding("The report of an erasure names no checkpoint")
+        return
+    if not path.is_dir():
+        yield Finding(f"The folder {MODEL} is missing")
+        return
+    if report.model_after.digest == report.model_before.digest:
+        yield Finding("The checkpoint after the edit is the one before it")
+    if all(folder.is_intact(name) for name in folder.files if name.startswith(f"{MODEL}/")):
+        yield from _check_tensors(folder, path, report)
+
+
+def _check_tensors(folder: EvidenceFolder, path: Path, report: Report) -> Iterator[Finding]:
+    try:
+        model = empty_model(path)
+        if report.model_after is not None and not _is_judged(path, model, report.model_after.digest):
+            yield Finding("The tensors of the checkpoint are not those that the report was measured on")
+    except ModelError:
+        yield Finding(
+            "The checkpoint cannot be loaded as it stands, so its tensors were not compared", "unchecked"
+        )
+        return
+    if all(folder.is_intact(name) for name in folder.files if name.startswith(f"{EDIT}/")):
+        yield from _check_original(folder.path / EDIT, path, model, report)
+
+
+def _is_judged(path: Path, model: nn.Module, digest: str) -> bool:
+    """Return whether a checkpoint has a digest; it is loaded where the files alone do not say so.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    digests = checkpoint_digests(path, model)
+    if digests is not None and model_digest(digests) == digest:
+        return True
+    return model_digest(tensor_digests(load_model(str(path), device="cpu"))) == digest
+
+
+def _check_original(edit: Path, path: Path, model: nn.Module, report: Report) -> Iterator[Finding]:
+    """Put the originals in the place of the edited tensors and compare with the digest of the original model."""
+    if not edit.exists():
+        return
+    try:
+        originals = load_originals(edit)
+        digests = checkpoint_digests(path, model, originals.tensors)
+    except (EditError, ModelError):
+        yield Finding(f"The folder {EDIT} holds no originals that fit the checkpoint")
+        return
+    if digests is not None and model_digest(digests) != report.model_before.digest:
+        yield Finding(f"The originals in {EDIT} do not lead back to the model that the report names")
+
+
+def check_elsewhere(folder: EvidenceFolder, checkpoint: Path | None) -> Iterator[Finding]:
+    """Compare the files of a checkpoint that lies elsewhere with those that the run judged."""
+    if checkpoint is None or folder.manifest is None:
+        return
+    for name, digest in checkpoint_files(folder.manifest.model_dump()).items():
+        path = checkpoint / name
+        if not path.is_file():
+            yield Finding(f"The checkpoint lacks {name!r}")
+        elif file_digest(path) != digest:
+            yield Finding(f"The checkpoint's {name!r} is not the one that the run judged")
