@@ -39,6 +39,7 @@ from editor.measuring.summaries import (
 )
 from editor.measuring.verdict import exit_code, verdict
 from editor.measuring.verification import integrity_checks
+from editor.methods import METHODS
 from editor.methods.controls import control_edits
 from editor.methods.features.feature_edit import FeatureEdit
 from editor.methods.method import Method
@@ -174,7 +175,7 @@ def erase(
     """
     weights = sum(weight.numel() for weight in loaded.model.parameters())
     options = options.with_seed(case.seed).sized(weights)
-    loaded = editable(case, loaded)
+    loaded = editable(case, loaded, writes_sites=METHODS[options.method.name].writes_sites)
     before = measure_original(case, loaded, stages)
     supply = supply or NO_DICTIONARIES
     problem = build_problem(case, before, supply.dictionaries, options.attribution, stages)

@@ -50,7 +50,7 @@ def run_erase(request: EraseRequest) -> Report:
         case = with_unchecked(read_case(request, judging.judged_by, stages), loaded, previous)
         options = replace(options, previous=previous)
         check_companions(Path(loaded.source), scanner_for(case, run.key))
-        loaded = editable(case, loaded)
+        loaded = editable(case, loaded, writes_sites=METHODS[request.method].writes_sites)
         supply = None
         if options.method.needs_dictionary:
             supply = supply_dictionaries(

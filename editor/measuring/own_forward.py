@@ -33,8 +33,13 @@ def with_own_passes(case: Case, loaded: LoadedModel) -> LoadedModel:
     return replace(loaded, passes=compare_passes(loaded, _of_all_lengths(asked)))
 
 
-def editable(case: Case, loaded: LoadedModel) -> LoadedModel:
+def editable(case: Case, loaded: LoadedModel, *, writes_sites: bool = True) -> LoadedModel:
     """Return the same, of a model that an edit can be fitted to.
+
+    Args:
+        case: the case.
+        loaded: its model.
+        writes_sites: whether projections are edited that write the output of a layer's MLP.
 
     Raises:
         ModelError: a pass that edits are fitted by is not right for the model, or what its layers write is not known.
@@ -49,6 +54,8 @@ def editable(case: Case, loaded: LoadedModel) -> LoadedModel:
             f"{'; '.join(fitting.unused)}",
             "Audit it, or erase from the model that it was made from",
         )
+    if not writes_sites:
+        return loaded
     try:
         for layer in range(len(decoder_layers(loaded.model))):
             resolve(loaded.model, Site(layer))

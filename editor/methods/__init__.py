@@ -25,6 +25,7 @@ class MethodEntry:
         path: Module and class under `editor.methods`, as `family.module:Class`.
         family: What the method edits; `random` for controls, which the command line does not offer for erasing.
         title: What the method does, in one sentence.
+        writes_sites: Whether it changes projections that write an MLP's or attention's output; else any layer.
         settings: Settings that the class is made with.
     """
 
@@ -32,6 +33,7 @@ class MethodEntry:
     path: str
     family: MethodFamily
     title: str
+    writes_sites: bool = True
     settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     def make(self, **settings: Any) -> "Method":
@@ -114,12 +116,14 @@ METHODS: Mapping[str, MethodEntry] = {
             path="weights.npo_lora:NpoLora",
             family="weights",
             title="negative preference optimisation through a LoRA adapter",
+            writes_sites=False,
         ),
         MethodEntry(
             name="grad-ascent",
             path="weights.grad_ascent:GradAscent",
             family="weights",
             title="gradient ascent on the secrets through a LoRA adapter",
+            writes_sites=False,
         ),
         MethodEntry(
             name="random-features",

@@ -15,8 +15,9 @@ import torch
 import expunge
 from detectors import Fact, Source, write_facts
 from editor.model.forward import logit_blocks
-from editor.model.loading import LoadedModel, load_model, quiet, stored_tensors
+from editor.model.loading import LoadedModel, load_model, quiet
 from editor.model.shared_prefix import answer_passes
+from editor.model.stored import StoredWeights
 from editor.model.tokens import TokenSequence, encode_answer
 from policies.errors import ExpungeError
 from tests.editor.every_family import FAMILIES, make_family
@@ -116,8 +117,14 @@ def _try(job: Callable[[], object]) -> tuple[str, str]:
     return "yes", ""
 
 
+def _tensors(folder: Path) -> dict[str, torch.Tensor]:
+    stored = StoredWeights.find(folder)
+    assert stored is not None
+    return {name: stored.read(name) for name in stored.tensors}
+
+
 def _differing(first: Path, second: Path) -> set[str]:
-    mine, theirs = dict(stored_tensors(first)), dict(stored_tensors(second))
+    mine, theirs = _tensors(first), _tensors(second)
     both = set(mine) & set(theirs)
     return (set(mine) ^ set(theirs)) | {name for name in both if not torch.equal(mine[name], theirs[name])}
 

@@ -10,9 +10,10 @@ from tokenizing import VOCABULARY
 from transformers import AutoModelForCausalLM
 
 from editor.edits.export import save_checkpoint
-from editor.model import merging
+from editor.model.adapters import merging
 from editor.model.adapters.reading import read_adapter
-from editor.model.loading import load_model, quiet, tensor_digests
+from editor.model.digests import tensor_digests
+from editor.model.loading import load_model, quiet
 from policies.errors import ModelError
 
 TARGETS = {"task_type": "CAUSAL_LM", "target_modules": ["q_proj", "down_proj"]}
@@ -230,4 +231,4 @@ def test_a_scale_in_the_configuration_counts(bases, tmp_path):
         load_model(str(reconfigured(tmp_path / "a", tmp_path / f"by-{alpha}", lora_alpha=alpha)))
         for alpha in (4, 8)
     )
-    assert tensor_digests(one.model, torch.float32) != tensor_digests(two.model, torch.float32)
+    assert tensor_digests(one) != tensor_digests(two)

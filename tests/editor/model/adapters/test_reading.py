@@ -14,7 +14,8 @@ from tokenizing import make_tokenizer
 from transformers import AutoModelForCausalLM
 
 from editor.model.adapters.reading import plain_name, read_adapter
-from editor.model.loading import load_model, tensor_digests
+from editor.model.digests import tensor_digests
+from editor.model.loading import load_model
 from policies.errors import ExitCode, ModelError
 
 PREFIX = "base_model.model."
@@ -28,7 +29,7 @@ def adapter(checkpoint, tmp_path_factory):
 
 
 def digests(folder):
-    return tensor_digests(load_model(str(folder), device="cpu").model, torch.float32)
+    return tensor_digests(load_model(str(folder), device="cpu"))
 
 
 def renamed(rename):
