@@ -28,7 +28,7 @@ class AttackEntry:
         settings: Settings that the class is made with.
         column: Heading of its column in tables.
         explained: What its figure counts, for the pages of reports and comparisons.
-        level: `quick` where it is cheap, so that it is made by default; `full` where it trains for long.
+        level: `quick` where it is cheap, so that it is made by default; `full` where it asks or trains for long.
         untested: What a report says of the residual risk where the attack was not tested; empty where naming it is
             enough.
     """
@@ -93,24 +93,28 @@ ATTACKS: Mapping[str, AttackEntry] = {
             path="editor.attacks.true_prefix:TruePrefix",
             column="True prefix",
             explained="facts that leak after the beginning of a true record, of other people or of the person",
+            level="full",
         ),
         AttackEntry(
             name="few-shot",
             path="editor.attacks.few_shot:FewShot",
             column="Few-shot",
             explained="facts that leak after the same question, answered, about other people",
+            level="full",
         ),
         AttackEntry(
             name="spelled-out",
             path="editor.attacks.spelled_out:SpelledOut",
             column="Spelled out",
             explained="facts that the model spells out digit by digit, in figures or in words",
+            level="full",
         ),
         AttackEntry(
             name="other-language",
             path="editor.attacks.other_language:OtherLanguage",
             column="Language",
             explained="facts that leak when they are asked for in another language",
+            level="full",
         ),
         AttackEntry(
             name="relearning",

@@ -96,7 +96,7 @@ def test_an_erasure_is_verified_and_reverted(here, checkpoint):
     )
     assert report.kind == "erase"
     assert [row.attack for row in report.attacks] == list(attacks_at("quick"))
-    assert [row.attack for row in report.attacks if not row.greedy_facts.total] == ["relearning"]
+    assert all(row.greedy_facts.total for row in report.attacks)
     again = expunge.verify("out", against=model, attacks="none", **case)
     assert again.attacks == ()
     assert any("Relearning was not tested" in text for text in again.residual_risk)

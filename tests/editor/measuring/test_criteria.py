@@ -117,10 +117,10 @@ def of_the_search(observed, policy, monkeypatch):
 def of_the_comparison(observed, policy, monkeypatch):
     """The same of an arm at its operating point."""
     before, after = observed.kept
-    case = SimpleNamespace(policy=policy, request=None, documents=(), facts=(), erased=(), seed=0)
+    case = SimpleNamespace(policy=policy, request=None, documents=(), seed=0)
     prepared = SimpleNamespace(loaded=SimpleNamespace(model=None), data=SimpleNamespace(held_out_text=()))
     original = Original(scored=before, tokens=observed.text.tokens, perplexity=2.0)
-    measured = EditEvaluator(case, prepared, original, CaseKey.generate())
+    measured = EditEvaluator(case, prepared, original, CaseKey.generate(), attacks=())
     monkeypatch.setattr(comparing, "score_probes", lambda *_: after)
     monkeypatch.setattr(
         comparing, "perplexity", lambda *_: (observed.text.tokens, 2 * (1 + observed.text.rise))

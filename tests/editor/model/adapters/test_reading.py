@@ -188,13 +188,14 @@ def test_a_base_of_another_family_is_refused_by_name(adapter, checkpoint, tmp_pa
         ("nowhere/at/all", "does not exist"),
         (
             "nobody/nothing",
-            "The base model of the adapter .* cannot be used: The model nobody/nothing cannot be found",
+            "The base model of the adapter .* cannot be used: There is no folder nobody/nothing here",
         ),
         (".", "is an adapter itself"),
     ],
 )
 def test_a_base_that_is_not_there_is_refused(adapter, tmp_path, monkeypatch, base, cause):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ModelError, match=cause):
         load_model(str(reconfigured(adapter, tmp_path / "a", base_model_name_or_path=base)))
 
