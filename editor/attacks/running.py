@@ -17,7 +17,7 @@ from editor.progress import Stages
 from editor.questions.probes import Probe, Target, sample
 from editor.results.report import AttackRow
 
-DECOY_TARGETS = 100
+DECOY_TARGETS = 40
 """Decoys that are asked for after an attack, at most, each in all wordings of its fact."""
 
 
