@@ -203,8 +203,9 @@ def _converted(adapter: Adapter, adapted: Any) -> dict[str, Tensor]:
         converted = convert_peft_adapter_state_dict_for_transformers(
             model=adapted, peft_config=adapter.config, adapter_state_dict=tensors, adapter_name=NAME
         )
-    except Exception:
-        return adapter.tensors  # of another base: what is missing is said
+    except (KeyError, ValueError, RuntimeError, AttributeError, IndexError):
+        # Of another base: `_matched` says what is missing.
+        return adapter.tensors
     return {plain_name(name): tensor for name, tensor in converted.items()}
 
 
