@@ -10,8 +10,9 @@ from pathlib import Path
 
 from detectors import Document, Fact, attribute_unlinked, check_types, read_corpus, read_facts
 from editor.progress import Silent, Stages
-from editor.questions.probes import Probe, WrittenProbe, build_probes, read_probes
+from editor.questions.probes import Probe, build_probes
 from editor.questions.requested import NamesSeen, not_found
+from editor.questions.written import WrittenProbe, read_probes
 from editor.results.report import Scope
 from policies import ErasureRequest, Policy
 from policies.errors import CorpusError

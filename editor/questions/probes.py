@@ -7,22 +7,21 @@ from the locating split.
 """
 
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from detectors import Document
-from detectors.conversation import ROLES, TURN, Utterance, write_turns
+from detectors.conversation import TURN
 from detectors.fact import NOBODY, Fact, secret_key
 from detectors.people.naming import likely_name
 from editor.questions.spellings import Spelling, respell, spellings
 from editor.questions.statements import RELATION, find_statements
+from editor.questions.written import WrittenProbe
 from editor.results.names import Group, Wording
 from policies import ErasureRequest, Policy
-from policies.errors import CorpusError, SubjectError
+from policies.errors import SubjectError
 
 Split = Literal["locating", "verification"]
 PREFIXES = 3
@@ -104,68 +103,6 @@ class Probe:
     def answer(self) -> str:
         """Text that the model would have to write."""
         return respell(self.target.answer, self.spelling)
-
-
-@dataclass(frozen=True, kw_only=True)
-class WrittenProbe:
-    """One line of a probes file.
-
-    Attributes:
-        subject: the data subject's name.
-        relation: a short name such as "occupation".
-        entity_type: the policy's entity type, or None for something public.
-        prompt: the text before the answer, without the space between them; of a line with `messages`, these as one
-            string (`detectors.conversation`).
-        answer: the right continuation.
-        wording: "trained" for a wording that occurs in the corpus, "held_out" for one that does not.
-    """
-
-    subject: str = field(repr=False)
-    relation: str
-    entity_type: str | None
-    prompt: str = field(repr=False)
-    answer: str = field(repr=False)
-    wording: Literal["trained", "held_out"]
-
-
-def read_probes(path: Path) -> list[WrittenProbe]:
-    """Read a probes file (JSON lines).
-
-    Raises:
-        CorpusError: the file cannot be read, or a line is no probe; the line number is named, never the text.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CorpusError(
-            f"The probes file {path} cannot be read ({type(error).__name__})", "Check the path"
-        ) from None
-    return [_parse(line, path, number) for number, line in enumerate(lines, start=1) if line.strip()]
-
-
-def _parse(line: str, path: Path, number: int) -> WrittenProbe:
-    try:
-        record = json.loads(line)
-        if "messages" in record:
-            record["prompt"] = write_turns(map(_turn, record.pop("messages")))
-        probe = WrittenProbe(**record)
-        if probe.wording not in ("trained", "held_out") or not probe.prompt or not probe.answer:
-            raise ValueError
-    except (ValueError, TypeError, KeyError):
-        raise CorpusError(
-            f"Line {number} of {path} is not a probe",
-            "Give subject, relation, entity_type (or null), prompt, answer, and wording: trained or held_out. "
-            "Instead of prompt a conversation may stand in messages, each with a role (system, user or assistant) "
-            "and content, up to where the answer begins",
-        ) from None
-    return probe
-
-
-def _turn(message: Any) -> Utterance:
-    turn = Utterance(message["role"], message["content"])
-    if turn.role not in ROLES or not isinstance(turn.text, str):
-        raise ValueError
-    return turn
 
 
 def build_probes(

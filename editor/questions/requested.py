@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from detectors import Document
 from detectors.fact import Fact, secret_key
-from editor.questions.probes import WrittenProbe
+from editor.questions.written import WrittenProbe
 from policies import ErasureRequest, Policy, Subject
 
 MOST_NUMBERS = 20

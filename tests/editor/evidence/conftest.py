@@ -10,7 +10,8 @@ from editor.lab import find_lab
 from editor.measuring.aggregate import decoy_probes, score_probes
 from editor.model.loading import load_model
 from editor.questions.decoys import DecoyMaker
-from editor.questions.probes import build_probes, read_probes
+from editor.questions.probes import build_probes
+from editor.questions.written import read_probes
 from policies import load_policy, load_request
 
 

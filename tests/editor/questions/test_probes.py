@@ -6,7 +6,8 @@ import pytest
 
 from detectors import NOBODY, Fact, Source
 from detectors.conversation import read_turns
-from editor.questions.probes import WrittenProbe, build_probes, read_probes, widened
+from editor.questions.probes import build_probes, widened
+from editor.questions.written import WrittenProbe, read_probes
 from policies import ErasureRequest, Policy
 from policies.errors import CorpusError
 

@@ -6,8 +6,8 @@ import pytest
 
 from detectors import Document, Fact
 from editor.case import CaseFiles, open_case
-from editor.questions.probes import WrittenProbe
 from editor.questions.requested import MOST_NUMBERS, NamesSeen, not_found
+from editor.questions.written import WrittenProbe
 from policies import ErasureRequest, load_policy
 from policies.errors import PolicyError
 
