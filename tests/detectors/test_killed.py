@@ -9,12 +9,14 @@ import pytest
 
 from detectors import Fact, read_facts, write_facts
 
-# Runs the command, and kills it without warning when a function is called for the nth time.
+# Runs the command in a child for each line that it reads, and kills the child without warning when a function is called
+# for the nth time. What is slow to import is imported once.
 PROGRAM = """
-import os, signal, sys
-place, count, arguments = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
-if place != "nowhere":
-    import importlib
+import importlib, json, os, signal, sys
+import detectors.extract, detectors.presidio, editor.api.detect
+from editor.cli import main
+
+def kill_at(place, count):
     module, _, name = place.partition(":")
     owner = importlib.import_module(module)
     *path, name = name.split(".")
@@ -27,9 +29,21 @@ if place != "nowhere":
             os.kill(os.getpid(), signal.SIGKILL)
         return true(*given, **named)
     setattr(owner, name, counted)
-from editor.cli import main
-sys.argv[1:] = arguments
-main()
+
+for line in sys.stdin:
+    place, count, arguments = json.loads(line)
+    child = os.fork()
+    if not child:
+        sys.stdout = sys.stderr
+        if place != "nowhere":
+            kill_at(place, count)
+        sys.argv[1:] = arguments
+        try:
+            main()
+        except SystemExit as stopped:
+            os._exit(stopped.code or 0)
+    _, status = os.waitpid(child, 0)
+    print(os.waitstatus_to_exitcode(status), flush=True)
 """
 
 
@@ -47,23 +61,32 @@ def corpus(tmp_path):
     return folder
 
 
-def run(corpus, output, place="nowhere", count=0):
-    arguments = ["detect", str(corpus), "--output", str(output), "--quiet", "--overwrite"]
-    command = [sys.executable, "-c", PROGRAM, place, str(count), *arguments]
-    return subprocess.run(command, capture_output=True, check=False).returncode
+@pytest.fixture
+def run(started):
+    """Run the command in a process of its own, and return its exit code."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    runner = started(sys.executable, "-c", PROGRAM, **pipes)
+
+    def run_once(output, place="nowhere", count=0):
+        arguments = ["detect", str(corpus), "--output", str(output), "--quiet", "--overwrite"]
+        runner.stdin.write(json.dumps([place, count, arguments]) + "\n")
+        runner.stdin.flush()
+        return int(runner.stdout.readline())
+
+    return run_once
 
 
-def test_a_run_that_is_killed_and_started_again_writes_what_an_unbroken_one_does(corpus, tmp_path):
+def test_a_run_that_is_killed_and_started_again_writes_what_an_unbroken_one_does(run, tmp_path):
     whole, broken = tmp_path / "whole.jsonl", tmp_path / "broken.jsonl"
-    assert run(corpus, whole) == 4, "a line in each file is none"
+    assert run(whole) == 4, "a line in each file is none"
     assert len(list(read_facts(whole))) == 45
     for place, count in (("detectors.extract:search_document", 40), ("detectors.fact:asdict", 20)):
-        assert run(corpus, broken, place, count) == -signal.SIGKILL
+        assert run(broken, place, count) == -signal.SIGKILL
         assert not broken.exists()
     broken.write_text("what stood there")
-    assert run(corpus, broken, "detectors.fact:Path.replace", 1) == -signal.SIGKILL
+    assert run(broken, "detectors.fact:Path.replace", 1) == -signal.SIGKILL
     assert broken.read_text() == "what stood there"
-    assert run(corpus, broken) == 4
+    assert run(broken) == 4
     assert broken.read_bytes() == whole.read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {"corpus", "whole.jsonl", "broken.jsonl"}
 

@@ -11,6 +11,7 @@ from family_models import configs
 from tokenizing import make_tokenizer
 from transformers import AutoModelForCausalLM
 
+from editor.methods.features.feature_edit import FeatureEdit
 from editor.model.loading import LoadedModel, load_model, quiet
 
 FAMILIES = configs(heads=2, groups=1)
@@ -37,6 +38,13 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return folder
 
     return write
+
+
+@pytest.fixture
+def short_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let FeatureEdit take few steps, where what an edit does to the model is judged elsewhere."""
+    for name in ("steps", "warm_start_steps"):
+        monkeypatch.setitem(FeatureEdit.__init__.__kwdefaults__, name, 10)
 
 
 @pytest.fixture(scope="session")

@@ -54,6 +54,7 @@ def dictionaries(checkpoint, tmp_path_factory):
     return folder
 
 
+@pytest.mark.usefixtures("short_fits")
 def test_two_arms_and_the_reference(here, checkpoint, dictionaries, monkeypatch, capsys):
     monkeypatch.setattr(run, "_pool", here_and_now)
     code = compare(checkpoint("gpt2"), "--arms", ARMS, "--dictionary", dictionaries)
@@ -88,7 +89,7 @@ def heard():
     signal.signal(signal.SIGINT, usual)
 
 
-@pytest.mark.usefixtures("heard")
+@pytest.mark.usefixtures("heard", "short_fits")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_says_how_to_go_on_and_does(
     here, checkpoint, dictionaries, monkeypatch, capsys, number
