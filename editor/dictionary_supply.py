@@ -16,6 +16,7 @@ from dictionaries import (
 )
 from dictionaries.model.sites import Site, parse_site, resolve, writing_sites
 from editor.case import Case
+from editor.kept_work import NOTHING_KEPT, Form, KeptWork
 from editor.layer_choice import choose_layers
 from editor.model.loading import LoadedModel
 from editor.progress import Stages
@@ -59,12 +60,14 @@ def supply_dictionaries(
     stages: Stages,
     *,
     site: Site | None = None,
+    work: KeptWork = NOTHING_KEPT,
 ) -> DictionarySupply:
     """Load the dictionaries at `path`; without one, train Gated SAEs of MLPs and keep them in the output.
 
     Of a model with many layers, those are trained for that carry the facts (`editor.layer_choice`).
 
-    `site` is what the one at `path` reads where its files do not say; of several, the one to use.
+    `site` is what the one at `path` reads where its files do not say; of several, the one to use. What is trained is
+    `work` that a run which is resumed need not do again.
 
     Raises:
         DictionaryError: the folder holds no usable dictionary for this model, or one of a site that no projection
@@ -73,7 +76,7 @@ def supply_dictionaries(
     choice = None
     if path is None:
         choice = choose_layers(case, loaded, stages)
-        found = _train(case, loaded, [parse_site(site) for site in choice.sites], stages)
+        found = _train(case, loaded, [parse_site(site) for site in choice.sites], stages, work)
         save_dictionaries(found, output / "dictionaries")
     else:
         with stages.stage("Loading dictionaries"):
@@ -98,7 +101,7 @@ def feature_count(width: int, tokens: int) -> int:
 
 
 def _train(
-    case: Case, loaded: LoadedModel, sites: Sequence[Site], stages: Stages
+    case: Case, loaded: LoadedModel, sites: Sequence[Site], stages: Stages, work: KeptWork
 ) -> Mapping[Site, Dictionary]:
     fitting, _ = split_documents(case.documents, case.seed)
     batches = _batches(loaded, [document.text for document in fitting])
@@ -115,15 +118,30 @@ def _train(
                 advance(step - done)
                 done = step
 
-        return train_dictionaries(
-            loaded.model,
-            batches,
-            sites,
-            DEFAULT_ARCHITECTURE,
-            config,
-            model_name=loaded.source,
-            progress=progress,
-        ).dictionaries
+        def train() -> Mapping[Site, Dictionary]:
+            return train_dictionaries(
+                loaded.model,
+                batches,
+                sites,
+                DEFAULT_ARCHITECTURE,
+                config,
+                model_name=loaded.source,
+                progress=progress,
+            ).dictionaries
+
+        inputs = (batches, sites, config, str(loaded.device))
+        return work.once("dictionaries", inputs, _KEPT, train)
+
+
+def _save(trained: Mapping[Site, Dictionary], folder: Path) -> None:
+    save_dictionaries(trained, folder)
+
+
+def _load(folder: Path) -> Mapping[Site, Dictionary]:
+    return load_dictionaries(folder)
+
+
+_KEPT: Form[Mapping[Site, Dictionary]] = Form(write=_save, read=_load)
 
 
 def _batches(loaded: LoadedModel, texts: Sequence[str]) -> list[TokenBatch]:

@@ -17,6 +17,7 @@ from editor.edits.export import export_checkpoint, save_adapter
 from editor.edits.keeping import Keeping
 from editor.edits.records import EditRecord
 from editor.evidence import EvidenceOptions, gather
+from editor.kept_work import NOTHING_KEPT, KeptWork
 from editor.locators.features import FeatureAttribution
 from editor.locators.problem import EditProblem
 from editor.measuring.aggregate import Scored, decoy_bits, fact_rows, group_results, subject_rows
@@ -43,7 +44,6 @@ from editor.methods import METHODS
 from editor.methods.controls import control_edits
 from editor.methods.features.feature_edit import FeatureEdit
 from editor.methods.method import Method
-from editor.methods.shared.searching import fit_method
 from editor.methods.shared.settings import LARGE, sized, with_seed
 from editor.model.digests import tensor_digests
 from editor.model.loading import LoadedModel, load_model
@@ -55,6 +55,7 @@ from editor.report.feature_page import describe_features
 from editor.report.features import FEATURES_HTML, render_features
 from editor.results.report import ControlRow, Perplexity, Report
 from editor.tuning.build_problem import PreparedModel, build_problem, trials
+from editor.tuning.kept_fits import fit_once
 from editor.tuning.search import SearchResult, StrengthSearch
 
 INTEGRITY_TEXTS = 8
@@ -168,21 +169,23 @@ def erase(
     run: RunInfo,
     folder: Path,
     stages: Stages,
+    work: KeptWork = NOTHING_KEPT,
 ) -> Report:
     """Erase the facts in scope: write `folder`/model and `folder`/edit, and report what the checkpoint does.
 
-    `supply` may be None for a method that needs no dictionary. The loaded model is left as it was, bit for bit.
+    `supply` may be None for a method that needs no dictionary. The loaded model is left as it was, bit for bit. What
+    `work` holds of a run that was stopped is not done again.
     """
     weights = sum(weight.numel() for weight in loaded.model.parameters())
     options = options.with_seed(case.seed).sized(weights)
     loaded = editable(case, loaded, writes_sites=METHODS[options.method.name].writes_sites)
     before = measure_original(case, loaded, stages)
     supply = supply or NO_DICTIONARIES
-    problem = build_problem(case, before, supply.dictionaries, options.attribution, stages)
-    tuning = search(case, before, problem, options.search, stages) if options.search else None
+    problem = build_problem(case, before, supply.dictionaries, options.attribution, stages, work)
+    tuning = search(case, before, problem, options.search, stages, work) if options.search else None
     method = tuning.chosen if tuning else options.method
     with stages.stage("Fitting the edit"):
-        edit = fit_method(method, problem, tuning.best.edit if tuning else None)
+        edit = fit_once(work, method, problem, tuning.best.edit if tuning else None)
     if method.needs_dictionary:
         with stages.stage("Describing the features"):
             located = method.located(problem)
@@ -335,10 +338,15 @@ def answer_freely(case: Case, loaded: LoadedModel, probes: Sequence[Probe], stag
 
 
 def search(
-    case: Case, before: OriginalModel, problem: EditProblem, strength: StrengthSearch, stages: Stages
+    case: Case,
+    before: OriginalModel,
+    problem: EditProblem,
+    strength: StrengthSearch,
+    stages: Stages,
+    work: KeptWork = NOTHING_KEPT,
 ) -> SearchResult:
     """Search the settings on an inner split of the locating wordings."""
-    inner, judge = trials(case, before, problem)
+    inner, judge = trials(case, before, problem, work)
     with stages.stage("Searching the strength", strength.trials) as advance:
         return strength.fit(inner, judge, lambda _: advance(1))
 

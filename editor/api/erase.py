@@ -25,10 +25,13 @@ from editor.dictionary_supply import supply_dictionaries
 from editor.edits.companions import check_companions
 from editor.edits.keeping import Keeping
 from editor.edits.sealed import Lock
+from editor.kept_work import NOTHING_KEPT, KeptWork
 from editor.measuring.own_forward import editable
+from editor.measuring.summaries import renderers, versions
 from editor.methods import METHODS
 from editor.methods.method import Method
 from editor.methods.shared.searching import with_settings
+from editor.model.digests import tensor_digests
 from editor.pipeline import EraseOptions
 from editor.pipeline import erase as erase_case
 from editor.results.report import Report
@@ -37,7 +40,10 @@ from policies.errors import OutputError, RequestError
 
 
 def run_erase(request: EraseRequest) -> Report:
-    """Erase the data subjects, verify the checkpoint and write the report; the model is left as it is."""
+    """Erase the data subjects, verify the checkpoint and write the report; the model is left as it is.
+
+    What a run that was stopped has made lies in OUTPUT.unfinished, and is not made again.
+    """
     options, judging, stages = read_erase_options(request), Judging.of(request), show_stages(request)
     options = replace(options, keeping=read_keeping(request))
     signer, ledger = read_signer(request), read_ledger(request)
@@ -51,17 +57,32 @@ def run_erase(request: EraseRequest) -> Report:
         options = replace(options, previous=previous)
         check_companions(Path(loaded.source), scanner_for(case, run.key))
         loaded = editable(case, loaded, writes_sites=METHODS[request.method].writes_sites)
+        work = keep_work(output.destination, options).based_on(tensor_digests(loaded))
         supply = None
         if options.method.needs_dictionary:
             supply = supply_dictionaries(
-                case, loaded, as_path(request.dictionary), output.path, stages, site=site
+                case, loaded, as_path(request.dictionary), output.path, stages, site=site, work=work
             )
-        report = erase_case(case, loaded, supply, options, run, output.path, stages)
+        report = erase_case(case, loaded, supply, options, run, output.path, stages, work)
         report = judging.judge(report, case)
         close(output, request, case, run, report, signer)
+    work.remove()
     if ledger is not None:
         ledger.append(output.destination, report)
     return report
+
+
+def unfinished_beside(output: str | Path) -> Path:
+    """Return the folder of what a run has made so far, until the whole is written: beside the output."""
+    destination = Path(output).resolve()
+    return destination.with_name(f"{destination.name}.unfinished")
+
+
+def keep_work(output: Path, options: EraseOptions) -> KeptWork:
+    """Return where a run keeps what it has made; nowhere where the edit is to be kept encrypted, or not at all."""
+    if not options.keeping.in_the_clear:
+        return NOTHING_KEPT
+    return KeptWork(folder=unfinished_beside(output), inputs=(versions() | renderers(),))
 
 
 def read_keeping(request: EraseRequest) -> Keeping:

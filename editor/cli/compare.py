@@ -1,18 +1,14 @@
 """`expunge compare`: every method on the same facts, with the same questions, seeds and trials."""
 
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from editor.cli.names import NamesIn, SiteName
 from editor.cli.options import ATTACKS, OVERWRITE, build, case_options
-from editor.cli.stopping import stopped_by_sigterm
+from editor.cli.stopping import stopped_by_sigterm, telling_what_is_kept
 from editor.methods import METHODS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 @click.command()
@@ -77,14 +73,15 @@ def compare(ctx: click.Context, /, model: str, **options: Any) -> None:
     """
     from rich.console import Console
 
-    from editor.api.compare import run_compare
+    from editor.api.compare import kept_beside, run_compare
     from editor.api.requests import CompareRequest
     from editor.cli.closing import show_not_found, shown
     from editor.report.comparison import comparison_table
     from policies.errors import ExitCode
 
     request = build(CompareRequest, model, options)
-    with stopped_by_sigterm(), _telling_what_is_kept(options["output"]):
+    kept = kept_beside(options["output"])
+    with stopped_by_sigterm(), telling_what_is_kept(kept, "--resume resumes it"):
         comparison = run_compare(request)
     console = Console()
     console.print(comparison_table(comparison))
@@ -92,18 +89,3 @@ def compare(ctx: click.Context, /, model: str, **options: Any) -> None:
     show_not_found(comparison.scope.not_found)
     console.print(f"Report: {shown(options['output'] / 'comparison.html')}", soft_wrap=True)
     ctx.exit(ExitCode.INCOMPLETE if comparison.scope.skipped else ExitCode.MET)
-
-
-@contextmanager
-def _telling_what_is_kept(output: Path) -> "Iterator[None]":
-    """Say where the block raises that what is finished can be resumed."""
-    from editor.api.compare import kept_beside
-    from policies.errors import OutputError
-
-    try:
-        yield
-    except BaseException as error:
-        kept = kept_beside(output)
-        if kept.exists() and not isinstance(error, OutputError):
-            click.echo(f"What is finished is in {kept}: --resume resumes it.", err=True)
-        raise

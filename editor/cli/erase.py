@@ -7,7 +7,7 @@ import click
 
 from editor.cli.names import SiteName
 from editor.cli.options import ATTACKS, build, case_options, run_options
-from editor.cli.stopping import stopped_by_sigterm
+from editor.cli.stopping import stopped_by_sigterm, telling_what_is_kept
 from editor.methods import METHODS
 
 OFFERED = tuple(name for name, entry in METHODS.items() if entry.family != "random")
@@ -85,14 +85,16 @@ def erase(ctx: click.Context, /, model: str, **options: Any) -> None:
     """Erase data subjects from MODEL, verify the checkpoint written, and report.
 
     Writes model/ (a plain checkpoint), edit/, report.json, report.html, features.html, manifest.json,
-    statement.json and bom.json into the output folder.
+    statement.json and bom.json into the output folder. A run that was stopped leaves what it has made in
+    OUTPUT.unfinished, and the same command resumes it.
     """
-    from editor.api.erase import run_erase
+    from editor.api.erase import run_erase, unfinished_beside
     from editor.api.requests import EraseRequest
     from editor.cli.closing import show_report
 
     request = build(EraseRequest, model, options)
-    with stopped_by_sigterm():
+    kept = unfinished_beside(options["output"])
+    with stopped_by_sigterm(), telling_what_is_kept(kept, "the same command resumes it"):
         report = run_erase(request)
     show_report(report, options["output"])
     ctx.exit(report.exit_code)

@@ -1,10 +1,15 @@
-"""Being told to stop: SIGTERM ends a command as Ctrl-C does."""
+"""Being told to stop: SIGTERM ends a command as Ctrl-C does, and what is kept of its work is told."""
 
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
+
+import click
+
+from policies.errors import OutputError
 
 
 @contextmanager
@@ -27,3 +32,19 @@ def stopped_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def telling_what_is_kept(kept: Path, how: str) -> Iterator[None]:
+    """Say where the block raises that what was made so far can be resumed.
+
+    Args:
+        kept: folder that holds it, if anything was made.
+        how: how it is resumed.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if kept.exists() and not isinstance(error, OutputError):
+            click.echo(f"What is finished is in {kept}: {how}.", err=True)
+        raise

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from dictionaries import Dictionary
 from dictionaries.model.sites import Site
 from editor.case import Case
+from editor.kept_work import NOTHING_KEPT, KeptWork
 from editor.locators.features import FeatureAttribution
 from editor.locators.problem import EditProblem
 from editor.measuring.aggregate import decoy_probes
@@ -18,6 +20,7 @@ from editor.questions.chance import chance_levels
 from editor.questions.probes import Probe, Target, sample
 from editor.questions.rephrasing import corpus_wordings, garbled, plain_wordings, rephrased
 from editor.tuning.judge import TrialJudge
+from editor.tuning.kept_fits import described, fit_once, locate_once
 from editor.tuning.search import split_wordings
 
 RETAINED_PROBES = 4_000
@@ -47,8 +50,9 @@ def build_problem(
     dictionaries: Mapping[Site, Dictionary],
     attribution: FeatureAttribution,
     stages: Stages,
+    work: KeptWork = NOTHING_KEPT,
 ) -> EditProblem:
-    """Pose the problem, the features located if there are dictionaries."""
+    """Pose the problem, the features located if there are dictionaries; by a run that is resumed, not again."""
     locating = [probe for probe in case.probes if probe.split == "locating"]
     erased = [probe for probe in locating if probe.is_erased]
     relations = {probe.target.relation for probe in erased}
@@ -70,7 +74,7 @@ def build_problem(
         asked=erased,
         comparable=others,
     )
-    problem = with_features(problem, dictionaries, attribution, stages) if dictionaries else problem
+    problem = with_features(problem, dictionaries, attribution, stages, work) if dictionaries else problem
     return _erasing(case, problem, erased)
 
 
@@ -79,6 +83,7 @@ def with_features(
     dictionaries: Mapping[Site, Dictionary],
     attribution: FeatureAttribution,
     stages: Stages,
+    work: KeptWork = NOTHING_KEPT,
 ) -> EditProblem:
     """Return the same problem with dictionaries, their features located."""
     least = 2 * (1 + max(problem.facts, default=0))
@@ -88,7 +93,10 @@ def with_features(
         for probes in (problem.erase, problem.others)
     )
     with stages.stage("Locating features", len(mine) + len(theirs)) as advance:
-        scores = attribution.fit(problem.loaded, mine, theirs, dictionaries, advance)
+        inputs = (attribution, mine, theirs, described(dictionaries), str(problem.loaded.device))
+        scores = locate_once(
+            work, inputs, lambda: attribution.fit(problem.loaded, mine, theirs, dictionaries, advance)
+        )
     return problem.changed(dictionaries=dictionaries, attribution=scores)
 
 
@@ -103,7 +111,9 @@ def _spread(sequences: Sequence[TokenSequence], most: int) -> list[TokenSequence
     return [sequences[place * len(sequences) // count] for place in range(count)]
 
 
-def trials(case: Case, before: PreparedModel, problem: EditProblem) -> tuple[EditProblem, TrialJudge]:
+def trials(
+    case: Case, before: PreparedModel, problem: EditProblem, work: KeptWork = NOTHING_KEPT
+) -> tuple[EditProblem, TrialJudge]:
     """Return what trials of a search are fitted to, some wordings of each fact, and their judge, who asks in all."""
     locating = [probe for probe in case.probes if probe.split == "locating"]
     fitting, judging = split_wordings(locating)
@@ -118,6 +128,7 @@ def trials(case: Case, before: PreparedModel, problem: EditProblem) -> tuple[Edi
         erased=[*everything, *earlier, *decoy_probes(everything, decoy_maker(case), seed=case.seed)],
         kept=sample(unseen or kept, TRIAL_KEPT_PROBES, case.seed),
         text=before.data.fitting_text,
+        fit=partial(fit_once, work),
     )
     return _erasing(case, problem, fitting), judge
 

@@ -1,7 +1,7 @@
 """Judge an edit that is not written yet: leakage, collateral and size, all on the locating split."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -65,6 +65,7 @@ class TrialJudge:
         erased: wordings of the facts to erase, with some that no trial is fitted on, and their decoys.
         kept: probes about what must stay.
         text: retained text.
+        fit: fits a method to a problem, from an edit on or from scratch.
     """
 
     def __init__(
@@ -75,8 +76,9 @@ class TrialJudge:
         erased: Sequence[Probe],
         kept: Sequence[Probe],
         text: Sequence[TokenSequence],
+        fit: Callable[[Method, EditProblem, Edit | None], Edit] = fit_method,
     ) -> None:
-        self.loaded, self.policy = loaded, policy
+        self.loaded, self.policy, self.fit = loaded, policy, fit
         self.erased, self.kept = tuple(erased), tuple(kept)
         self.kept_before = score_probes(loaded, self.kept, policy.decoding)
         self.text = self._some(text)
@@ -86,7 +88,7 @@ class TrialJudge:
 
     def judge(self, problem: EditProblem, method: Method, start: Edit | None = None) -> TrialResult:
         """Fit an edit, from `start` on if there is one and the method can resume it; measure it, and take it back."""
-        return self.measure(fit_method(method, problem, start), method)
+        return self.measure(self.fit(method, problem, start), method)
 
     def divergence(self, edit: Edit) -> float:
         """Measure the collateral of an edit alone: mean KL(original || edited) on retained text, nats/token."""

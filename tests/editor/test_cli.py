@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,13 +18,16 @@ from dictionaries import (
     ARCHITECTURES,
     DictionaryConfig,
     Site,
+    load_dictionaries,
     save_dictionaries,
     save_dictionary,
     token_batches,
     train_dictionaries,
 )
+from editor import dictionary_supply, pipeline
 from editor.cli import main
 from editor.cli.options import masked_command
+from editor.tuning import kept_fits
 
 PEOPLE = ("Ada Quill", "Bruno Marsh", "Cora Finch", "Dorian Vale", "Elsa Thorn", "Felix Reed")
 POLICY = """
@@ -224,7 +228,7 @@ def test_erase_verify_and_revert_on_a_model_that_is_not_the_labs(here, capsys, m
     write_facts(here / "facts.jsonl", FACTS)
     model, subject = memorised / "model", ("--subject", "Ada Quill")
     more = (*subject, "--dictionary", memorised / "dictionaries", "--quiet", "--strength", "2", "--seed", "3")
-    code, out, err = run(capsys, *erase(model, *more))
+    code, out, err = run(capsys, *erase(model, *more, "--no-controls"))
     report = json.loads((here / "out" / "report.json").read_text())
     assert report["exit_code"] == code, err
     assert "PEFT adapter:" in out
@@ -247,6 +251,7 @@ def test_erase_verify_and_revert_on_a_model_that_is_not_the_labs(here, capsys, m
     assert all(torch.equal(original[name], back[name]) for name in original)
 
 
+@pytest.mark.usefixtures("short_fits")
 def test_the_same_command_gives_the_same_report(here, capsys, memorised):
     write_facts(here / "facts.jsonl", FACTS)
     more = ("--subject", "Ada Quill", "--dictionary", memorised / "dictionaries", "--quiet", "--trials", "2")
@@ -256,6 +261,52 @@ def test_the_same_command_gives_the_same_report(here, capsys, memorised):
         assert (here / "out").exists(), err
         reports.append([(here / "out" / name).read_bytes() for name in ("report.json", "features.html")])
     assert reports[0] == reports[1]
+
+
+def stopped(*_, **__):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.usefixtures("short_fits")
+def test_a_stopped_run_leaves_what_it_made_and_the_same_command_resumes_it(
+    here, capsys, memorised, monkeypatch
+):
+    """Stopped while it writes the checkpoint: dictionaries, attribution and fits are made by then."""
+    (here / "key").write_text("0" * 64)
+    given = (
+        "--subject",
+        "Ada Quill",
+        "--case-key",
+        "key",
+        "--policy",
+        "policy.yaml",
+        "--corpus",
+        "corpus.jsonl",
+    )
+    how = ("--trials", "1", "--no-controls", "--attacks", "none", "--quiet", "--output", "out")
+    command = ("erase", memorised / "model", *given, *how)
+    dictionaries = SimpleNamespace(dictionaries=load_dictionaries(memorised / "dictionaries"))
+    monkeypatch.setattr(dictionary_supply, "train_dictionaries", lambda *_, **__: dictionaries)
+    code, _, err = run(capsys, *command)
+    whole = {path: path.read_bytes() for path in (here / "out").rglob("*") if path.is_file()}
+    assert whole, err
+    shutil.rmtree(here / "out")
+    with monkeypatch.context() as patched:
+        patched.setattr(pipeline, "export_checkpoint", stopped)
+        assert run(capsys, *command)[0] == 4
+    kept = sorted(path.name.partition("-")[0] for path in (here / "out.unfinished").iterdir())
+    assert kept == ["attribution", "dictionaries", "fit", "fit"]
+    for owner, name in ((dictionary_supply, "train_dictionaries"), (kept_fits, "fit_method")):
+        monkeypatch.setattr(owner, name, stopped)
+    assert run(capsys, *command)[0] == code
+    assert not (here / "out.unfinished").exists()
+    again = {path: path.read_bytes() for path in (here / "out").rglob("*") if path.is_file()}
+    told = {path for path in {*whole, *again} if whole.get(path) != again.get(path)}
+    assert {path.name for path in told} <= {
+        "manifest.json",
+        "statement.json",
+        "bom.json",
+    }  # they tell the time
 
 
 def test_help_answers_at_once():

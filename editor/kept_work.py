@@ -1,0 +1,151 @@
+"""Work that is kept until a run has ended, so that one that was killed is resumed by the same command.
+
+Each piece is a folder that is whole or not there, under the digest of everything that it was made from. So what was
+made from other inputs, or by another version, is never taken for it.
+"""
+
+import hashlib
+import shutil
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from policies.errors import ExpungeError, OutputError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form(Generic[T]):
+    """How a piece of work is kept.
+
+    Attributes:
+        write: writes it into a folder.
+        read: reads it back, bit for bit.
+    """
+
+    write: Callable[[T, Path], None]
+    read: Callable[[Path], T]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptWork:
+    """What a run has made so far.
+
+    Attributes:
+        folder: where it is kept; None to keep nothing.
+        inputs: what all of it is made from, the versions of what makes it among them.
+    """
+
+    folder: Path | None = None
+    inputs: tuple[Any, ...] = ()
+
+    def based_on(self, *inputs: Any) -> "KeptWork":
+        """Return the same work, all of it made from further inputs too."""
+        return replace(self, inputs=(*self.inputs, *inputs))
+
+    def once(self, name: str, inputs: Sequence[Any], form: Form[T], make: Callable[[], T]) -> T:
+        """Return a piece of work, made once for equal inputs.
+
+        Args:
+            name: of the kind of work.
+            inputs: everything else that it is made from.
+            form: how it is kept.
+            make: makes it.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        if self.folder is None:
+            return make()
+        place = self.folder / f"{name}-{digest_of([name, self.inputs, *inputs])[:32]}"
+        if place.is_dir():
+            try:
+                return form.read(place)
+            except ExpungeError:  # damaged: it is made again
+                shutil.rmtree(place, ignore_errors=True)
+        made = make()
+        self._keep(made, place, form)
+        return made
+
+    def remove(self) -> None:
+        """Remove everything that was kept: the run has ended."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _keep(self, made: T, place: Path, form: Form[T]) -> None:
+        """Write a piece of work, whole or not at all."""
+        partial = place.with_name(f"{place.name}.partial-{uuid.uuid4().hex[:8]}")
+        try:
+            partial.mkdir(parents=True)
+            form.write(made, partial)
+            if not place.exists():  # another run may have made the same
+                partial.replace(place)
+        except OSError as error:
+            raise OutputError(
+                f"What a run has made so far cannot be kept in {place.parent} ({error.strerror})",
+                "Make room there, and give the same command again",
+            ) from None
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+NOTHING_KEPT = KeptWork()
+
+
+def digest_of(value: Any) -> str:
+    """Return the sha256, in hexadecimal, of a value: equal for equal ones.
+
+    Args:
+        value: tensors, modules, dataclasses, mappings, sequences, and what those hold.
+
+    Raises:
+        TypeError: it holds something else.
+    """
+    digest = hashlib.sha256()
+    _feed(digest.update, value)
+    return digest.hexdigest()
+
+
+def _feed(add: Callable[[bytes], None], value: Any) -> None:
+    """Add a value's kind and content, each closed, so that no two values read alike."""
+    if value is None or isinstance(value, str | bytes | bool | int | float | Path | torch.dtype):
+        add(f"{type(value).__name__} {value!r};".encode())
+    elif isinstance(value, Tensor):
+        tensor = value.detach().cpu().contiguous()
+        add(f"tensor {tuple(tensor.shape)} {tensor.dtype};".encode())
+        add(tensor.flatten().view(torch.uint8).numpy().tobytes())
+    elif isinstance(value, nn.Module):
+        _feed(add, value.state_dict())
+    elif is_dataclass(value) and not isinstance(value, type):
+        add(f"{type(value).__name__} (".encode())
+        for item in fields(value):
+            if item.init:
+                add(f"{item.name} ".encode())
+                _feed(add, getattr(value, item.name))
+        add(b");")
+    elif isinstance(value, Mapping):
+        add(b"{")
+        for key in sorted(value, key=repr):
+            _feed(add, key)
+            _feed(add, value[key])
+        add(b"};")
+    elif isinstance(value, Sequence):
+        _feed_sequence(add, value)
+    else:
+        raise TypeError(f"no digest of a {type(value).__name__}")
+
+
+def _feed_sequence(add: Callable[[bytes], None], value: Sequence[Any]) -> None:
+    add(b"[")
+    if value and all(type(one) is int for one in value):
+        add(repr(tuple(value)).encode())  # of tokens there are many
+    else:
+        for one in value:
+            _feed(add, one)
+    add(b"];")
