@@ -9,7 +9,7 @@ from people import probe
 from dictionaries.model.sites import Site, resolve
 from editor import layer_choice
 from editor.dictionary_supply import feature_count
-from editor.layer_choice import carried_by, choose_layers
+from editor.layer_choice import carried_by, choose_layers, most_for_the_work
 from editor.model.tokens import encode_answers
 from editor.progress import Silent
 
@@ -56,7 +56,22 @@ def test_all_layers_are_taken_where_there_are_few_and_the_best_where_there_are_m
     one = choose_layers(case_of(PAIRS), model, Silent())
     assert len(one.sites) == 1
     assert sum(one.shares) == pytest.approx(1)
-    assert one.carried == max(one.shares)
+    assert one.carried in one.shares
+
+
+@pytest.mark.parametrize(
+    ("carried", "chosen"),
+    [
+        ([1, 1, 1, 1, 1, 1], [4, 5]),  # all alike: the cheapest
+        ([1, 1, 3, 1, 3, 1], [2, 4]),
+        ([9, 1, 1, 1, 1, 9], [0, 5]),  # what carries much is worth the way back
+        ([2, 1, 1, 1, 1, 2], [4, 5]),
+        ([0, 0, 0, 0, 0, 0], [0, 1]),
+        ([1, 2], [0, 1]),
+    ],
+)
+def test_the_layers_that_carry_most_for_the_work(carried, chosen):
+    assert most_for_the_work(carried, 2) == chosen
 
 
 @pytest.mark.parametrize(
