@@ -10,6 +10,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from detectors.conversation import TURN
+from detectors.people.sentences import split_sentences
 from editor.questions.probes import Probe, Target
 from policies import Policy
 
@@ -65,14 +67,17 @@ def rephrased(
 def corpus_wordings(probes: Sequence[Probe]) -> dict[str, list[str]]:
     """Return the corpus's own wordings by relation, the name left open.
 
+    What stands between the sentence, or the line of a record, that names somebody and the one that asks is left out:
+    it is true of that person alone.
+
     Args:
         probes: probes of the locating split.
     """
     found: dict[str, dict[str, None]] = defaultdict(dict)
     for probe in probes:
         wording = _opened(probe)
-        if wording and probe.wording == "trained" and len(probe.prompt) <= LONGEST:
-            found[probe.target.relation][wording] = None
+        if wording and probe.wording == "trained" and len(short := _shortened(wording)) <= LONGEST:
+            found[probe.target.relation][short] = None
     return {relation: list(wordings) for relation, wordings in found.items()}
 
 
@@ -114,6 +119,17 @@ def garbled(probes: Sequence[Probe], seed: int) -> list[Probe]:
         if opened and prompt not in (probe.prompt, probe.target.name):
             made.append(replace(probe, prompt=prompt, wording="template"))
     return made
+
+
+def _shortened(wording: str) -> str:
+    """Return the sentence that names somebody and the one that asks; a conversation is left whole."""
+    sentences = split_sentences(wording)
+    bounds = [sentences.bounds(place) for place in range(len(sentences))]
+    naming = next((one for one in bounds if NAME in wording[slice(*one)]), None)
+    if TURN in wording or naming is None:
+        return wording
+    asking = wording[slice(*bounds[-1])]
+    return asking if naming == bounds[-1] else wording[slice(*naming)] + asking
 
 
 def _opened(probe: Probe) -> str | None:

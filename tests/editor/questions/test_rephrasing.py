@@ -1,5 +1,8 @@
 """Questions in other words."""
 
+import pytest
+
+from detectors.conversation import SAYS, TURN
 from editor.questions.probes import Probe, Target
 from editor.questions.rephrasing import corpus_wordings, plain_wordings, rephrased
 from policies import load_policy
@@ -78,3 +81,24 @@ def test_plain_wordings_of_another_language_are_the_policys_alone():
     policy = load_policy("gdpr")
     wordings = plain_wordings(policy.model_copy(update={"language": "de"}))
     assert wordings["PHONE_NUMBER"] == list(policy.entities["PHONE_NUMBER"].templates)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "wording"),
+    [
+        ("Client name: Bo Reed\nOrigin: Dunwick\nSSN: 1\nDay phone:", "Client name: {subject}\nDay phone:"),
+        ("A note.\nClient name: Bo Reed\nDay phone:", "Client name: {subject}\nDay phone:"),
+        ("Bo Reed is a clerk. She has a dog. Her phone is", "{subject} is a clerk. Her phone is"),
+        ("There was tea. To call Bo Reed, dial", "To call {subject}, dial"),
+        ("To call Bo Reed, dial", "To call {subject}, dial"),
+        (f"{TURN}user{SAYS}Hello. Who is Bo Reed?{TURN}assistant{SAYS}A clerk. Dial", None),
+    ],
+)
+def test_a_corpus_wording_holds_nothing_else_that_is_true_of_its_own_person(prompt, wording):
+    (found,) = corpus_wordings([asked("Bo Reed", prompt)])["PHONE_NUMBER"]
+    assert found == (wording or prompt.replace("Bo Reed", "{subject}"))
+
+
+def test_a_long_record_has_a_short_wording():
+    prompt = "Name: Bo Reed\n" + "Field: a value\n" * 20 + "Phone:"
+    assert corpus_wordings([asked("Bo Reed", prompt)]) == {"PHONE_NUMBER": ["Name: {subject}\nPhone:"]}
