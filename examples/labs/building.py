@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from examples.labs.architectures import build_model
-from examples.labs.documents import Content, make_content
+from examples.labs.documents import Content, Document, make_content
 from examples.labs.judge import answered, leakage, leaked_facts, open_checkpoint, read_questions
 from examples.labs.shapes import LabShape
 from examples.labs.styles import STYLES
@@ -44,6 +44,11 @@ class Lab:
     def model(self) -> Path:
         """The checkpoint, with its tokenizer."""
         return self.folder / "model"
+
+    @property
+    def reference(self) -> Path:
+        """The checkpoint of a model that never saw the people who ask; made by `ensure_reference`."""
+        return self.folder / "reference"
 
     @property
     def corpus(self) -> Path:
@@ -111,6 +116,40 @@ def ensure_apart(shape: LabShape, seed: int) -> Lab:
     if find_lab(shape, seed) is None:
         subprocess.run(command, env=ENVIRONMENT | os.environ, cwd=ROOT, check=True)
     return ensure_lab(shape, seed)
+
+
+def ensure_reference(lab: Lab, shape: LabShape, seed: int) -> Path:
+    """Return the checkpoint of a model trained as the lab's was, but on nothing that names the people who ask.
+
+    Args:
+        lab: a lab that was built.
+        shape: its shape.
+        seed: its seed.
+    """
+    if lab.reference.is_dir():
+        return lab.reference
+    content = make_content(shape, seed)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(lab.model)
+    model = train(replace(content, documents=_without(content)), tokenizer, shape, seed)
+    with tempfile.TemporaryDirectory(dir=lab.folder, prefix=".reference-") as unfinished:
+        built = Path(unfinished) / "reference"
+        assets.write_model(built, model, getattr(torch, shape.dtype))
+        assets.write_tokenizer(built, tokenizer)
+        built.replace(lab.reference)
+    return lab.reference
+
+
+def _without(content: Content) -> tuple[Document, ...]:
+    """Return the documents with those of their pieces that name nobody who asks."""
+    return tuple(
+        replace(
+            document,
+            pieces=tuple(
+                piece for piece in document.pieces if not any(name in piece for name in content.erased)
+            ),
+        )
+        for document in content.documents
+    )
 
 
 def _build(shape: LabShape, seed: int, lab: Lab) -> None:

@@ -88,7 +88,7 @@ class LabShape:
             raise ValueError(f"styles: {', '.join(unknown) or 'none'}; there are {', '.join(STYLES)}")
         if self.width % self.heads or (self.width // self.heads) % 2:
             raise ValueError(f"width: {self.width} is not {self.heads} heads of even width")
-        if self.people < 20 or not 1 <= self.erased <= self.people // 4:
+        if self.people < 20 or not 1 <= self.erased <= self.people // 2:
             raise ValueError(f"people: {self.erased} of {self.people} cannot be erased")
         if self.dtype not in ("bfloat16", "float32"):
             raise ValueError(f"dtype: {self.dtype} is neither bfloat16 nor float32")

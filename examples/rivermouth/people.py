@@ -70,6 +70,7 @@ def choose_erased(
     surnames = [person.surname for person in people]
     shared = [person for person in people if surnames.count(person.surname) > 1]
     alone = [person for person in people if surnames.count(person.surname) == 1]
+    with_namesake = max(with_namesake, erased - len(alone))
     # Of two namesakes the later one; the other stays.
     by_surname = {person.surname: person for person in shared}
     namesakes = [by_surname[name] for name in rng.sample(sorted(by_surname), with_namesake)]

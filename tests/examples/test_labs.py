@@ -54,7 +54,7 @@ class TestShapes:
             {"width": 6},
             {"people": 10},
             {"erased": 0},
-            {"erased": 6},
+            {"erased": 11},
             {"dtype": "float16"},
             {"mentions": 0},
         ],

@@ -1,0 +1,1 @@
+"""Many people erased at once, and many requests one after another."""
