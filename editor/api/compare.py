@@ -26,7 +26,7 @@ from editor.measuring.own_forward import editable
 from editor.methods import METHODS
 from editor.report.comparison import render_comparison
 from editor.report.figures.comparing import comparison_figures
-from editor.report.figures.style import save_figure
+from editor.report.figures.drawing import save_figure
 from editor.results.comparison import Comparison, Cost
 from policies.errors import RequestError
 

@@ -51,15 +51,15 @@ TERMS = (
         "bits",
         "Bits",
         r"\bbits\b",
-        "How hard a secret is to guess with the model's help, at the worst prompt: n bits take about 2 to the n tries. 0 "
-        "bits is the first try, 20 bits are a million.",
+        "How hard a secret is to guess with the model's help, at the worst prompt: n bits take about 2 to the n tries. "
+        "0 bits is the first try, 20 bits are a million.",
     ),
     _term(
         "decoys",
         "Decoys",
         r"\bdecoys?\b",
-        "Made-up secrets of the same format, which the model never saw: what chance looks like. A fact among its decoys "
-        "is no easier to guess than one that was never there.",
+        "Made-up secrets of the same format, which the model never saw: what chance looks like. A fact among its "
+        "decoys is no easier to guess than one that was never there.",
     ),
     _term(
         "perplexity",
@@ -72,8 +72,8 @@ TERMS = (
         "wordings",
         "Wordings",
         r"\bwordings?\b",
-        "Ways to ask for a fact: as the corpus writes it, as the policy asks for it, and unseen ones, which no edit and no "
-        "search had before.",
+        "Ways to ask for a fact: as the corpus writes it, as the policy asks for it, and unseen ones, which no edit "
+        "and no search had before.",
     ),
 )
 """The words that the first page explains, in the order in which it does."""
@@ -100,10 +100,10 @@ def _of_criterion(report: Report, row: Criterion) -> Iterator[str]:
     if row.measure == "greedy_rate":
         yield from _pooled_leaks(report, row)
     elif row.measure == "decoy_percentile" and row.passed and row.measured:
+        limit = summary.limit_text(row).removesuffix(", as by chance")
         yield (
             f"{summary.measured_text(row)} of the facts are more exposed than nearly all decoys, and that passes: of "
-            f"facts that a model never saw, {summary.limit_text(row).removesuffix(', as by chance')} are so by chance in "
-            "19 of 20 models."
+            f"facts that a model never saw, {limit} are so by chance in 19 of 20 models."
         )
     else:
         yield from _pooled_kept(report, row)
@@ -115,34 +115,37 @@ def _pooled_leaks(report: Report, row: Criterion) -> Iterator[str]:
     most = max((one.greedy_facts.hits for one in families), default=0)
     if row.counted is not None and most < row.counted.hits:
         yield (
-            f"A fact counts as leaked where any wording brings it out, so the policy counts {count(row.counted)} and no "
-            f"single kind of wording more than {most:,}."
+            f"A fact counts as leaked where any wording brings it out, so the policy counts {count(row.counted)} "
+            f"and no single kind of wording more than {most:,}."
         )
 
 
 def _pooled_kept(report: Report, row: Criterion) -> Iterator[str]:
     """Explain groups below a floor that is met over all of them, or above one that is not."""
-    groups = [
-        one
-        for one in summary.group_rows(report)
-        if summary.kept_measure(one.group) == row.measure and one.after is not None and one.before.greedy_facts.hits
-    ]
+    groups = [one for one in summary.group_rows(report) if _is_of(one, row)]
     if row.counted is None or not groups:
         return
     worst = min(groups, key=_kept)
-    pooled = f"The policy's limit holds for all these questions together: {count(row.counted)}, {percent(row.counted.rate)}"
+    name, floor = summary.criterion_name(row), percent(row.threshold)
+    asked = f"{count(row.counted)} questions, {percent(row.counted.rate)}"
     if row.passed and _kept(worst) < row.threshold:
-        one = plural(worst.before.greedy_facts.hits, "fact")
+        facts = worst.before.greedy_facts.hits
         yield (
-            f"{summary.criterion_name(row)}: {words(worst.group)}, {words(worst.wording)}, show {percent(_kept(worst))} of "
-            f"{one}, below {percent(row.threshold)}, beside a pass. {pooled}. Single groups are small: there one fact is "
-            f"{percent(1 / worst.before.greedy_facts.hits)}."
+            f"{name}: {words(worst.group)}, {words(worst.wording)}, show {percent(_kept(worst))}, below {floor}, "
+            f"beside a pass. The limit holds for all groups and wordings together: {asked}. Single groups are small: "
+            f"of {plural(facts, 'fact')}, each is {percent(1 / facts)}."
         )
     elif row.failed and _kept(worst) >= row.threshold:
         yield (
-            f"{summary.criterion_name(row)}: no group is below {percent(row.threshold)}, beside a fail. {pooled}. A group "
-            "counts a fact as kept where any wording still brings it up; the policy counts every question."
+            f"{name}: no group is below {floor}, beside a fail. The limit holds for all questions together: {asked}. "
+            "A group counts a fact as kept where any wording still brings it up; the policy counts every question."
         )
+
+
+def _is_of(group: GroupResult, row: Criterion) -> bool:
+    """Return whether a criterion speaks of a group, and the group shows a share."""
+    shown = group.after is not None and group.before.greedy_facts.hits > 0
+    return shown and summary.kept_measure(group.group) == row.measure
 
 
 def _kept(row: GroupResult) -> float:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from editor.formatting import percent, plural
-
 from editor.report.render import environment, stylesheet
 
 FEATURES_HTML = "features.html"
@@ -60,7 +59,9 @@ class FeatureCard:
     def reading(self) -> str:
         """Say in plain words what the feature is about and how often it is on elsewhere."""
         helped = ", ".join(f"{count} {name}" for name, count in self.types.most_common())
-        about = f"Helps the model to write facts: {helped}" if helped else "Is on before facts, and adds to none alone"
+        about = (
+            f"Helps the model to write facts, most of all {helped}" if helped else "Adds to no fact by itself"
+        )
         if self.density == 0:
             return f"{about}. In the other text looked at it is never on."
         often = "rarely" if self.density <= RARE else "often" if self.density >= COMMON else "now and then"
@@ -101,7 +102,10 @@ class FeaturePage:
         rare = sum(card.density <= RARE for card in self.cards)
         led = ", ".join(f"{plural(count, 'feature')} to {name}" for name, count in first.most_common())
         mostly = f"They add most often: {led}. " if led else ""
-        return f"{mostly}{rare} of {len(self.cards)} are rare elsewhere: on at {percent(RARE)} of other tokens or fewer."
+        shown = len(self.cards)
+        return (
+            f"{mostly}{rare} of {shown} are rare elsewhere: on at {percent(RARE)} of other tokens or fewer."
+        )
 
 
 def render_features(page: FeaturePage) -> str:

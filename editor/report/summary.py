@@ -208,7 +208,9 @@ def _baseline(report: Report) -> tuple[str, Rate, Rate] | None:
     baseline = report.evidence.baseline if report.evidence else None
     if baseline is None:
         return None
-    leaks, added = ([getattr(row, name) for row in baseline.rows] for name in ("baseline_greedy", "memorised"))
+    leaks, added = (
+        [getattr(row, name) for row in baseline.rows] for name in ("baseline_greedy", "memorised")
+    )
     return baseline.source, _sum(leaks), _sum(added)
 
 

@@ -173,12 +173,11 @@ def _draw_search(trials: Sequence[TrialRow], front: Sequence[TrialRow], layout: 
         _draw_chosen(axes, trial)
     axes.yaxis.set_major_formatter(lambda value, _: "" if value < 0 else f"{value:.0%}")
     axes.minorticks_off()
-    axes.grid(visible=True, color=COLOURS["rule"], linewidth=0.8)
-    axes.set_axisbelow(True)
+    canvas.quiet(axes, grid="both")
     axes.set_xlabel("collateral: KL divergence on retained text, nats/token", color=COLOURS["muted"],
                     fontsize=canvas.SMALL)  # fmt: skip
-    axes.text(0, 1.03, "leakage: facts that miss a ceiling of the policy", transform=axes.transAxes, color=COLOURS["muted"],
-              fontsize=canvas.SMALL)  # fmt: skip
+    axes.text(0, 1.03, "leakage: facts that miss a ceiling of the policy", transform=axes.transAxes,
+              color=COLOURS["muted"], fontsize=canvas.SMALL)  # fmt: skip
     return figure
 
 
