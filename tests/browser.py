@@ -10,9 +10,7 @@ import sys
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 """The browser that is installed; None where there is none."""
-_FROM_FIRST_TO_LAST = (
-    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
-)
+_FROM_FIRST_TO_LAST = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
 """Chromium reads from descriptor 3 and writes to descriptor 4."""
 _PAGE = re.compile(rb"/Type\s*/Page\b")
 
@@ -77,7 +75,11 @@ class Browser:
 
     def complaints(self):
         """Return errors of the console, exceptions, and addresses asked for besides the page's own."""
-        told = [event for event in self.events if event.get("method") in {"Log.entryAdded", "Runtime.exceptionThrown"}]
+        told = [
+            event
+            for event in self.events
+            if event.get("method") in {"Log.entryAdded", "Runtime.exceptionThrown"}
+        ]
         asked = [
             event["params"]["request"]["url"]
             for event in self.events

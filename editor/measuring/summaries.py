@@ -7,6 +7,7 @@ from importlib.metadata import version
 from editor.case import Case
 from editor.edits.edit import Edit
 from editor.edits.records import EditRecord
+from editor.formatting import plural
 from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem
 from editor.measuring.own_forward import passes_note
@@ -119,6 +120,8 @@ def residual_risk(case: Case, attacks: Iterable[str] | None = None) -> tuple[str
         case: case, which knows what was not wholly read and which earlier facts were not asked for.
         attacks: a sentence for each attack on an edit that was not tested; None for an audit, where nothing was edited.
     """
-    skipped = [f"{len(case.scope.skipped)} documents were not wholly scanned."] if case.scope.skipped else []
+    count = len(case.scope.skipped)
+    are = "was" if count == 1 else "were"
+    skipped = [f"{plural(count, 'document')} {are} not wholly scanned."] if count else []
     recall, *further = AUDITED if attacks is None else (RECALL, *attacks)
     return (recall, *skipped, *case.unchecked, *further, *UNTESTED)

@@ -5,13 +5,15 @@ from types import SimpleNamespace
 from editor.attacks.running import untested_attacks
 from editor.measuring.summaries import AUDIT_THREAT_MODEL, THREAT_MODEL, residual_risk
 
-CASE = SimpleNamespace(scope=SimpleNamespace(skipped=("a",)), unchecked=("Earlier facts were not asked for.",))
+CASE = SimpleNamespace(
+    scope=SimpleNamespace(skipped=("a",)), unchecked=("Earlier facts were not asked for.",)
+)
 
 
 def test_an_audit_speaks_of_no_edit():
     said = " ".join([*residual_risk(CASE), *AUDIT_THREAT_MODEL])
     assert not [word for word in ("erase", "edit", "Relearning") if word in said]
-    assert "1 documents were not wholly scanned" in said
+    assert "1 document was not wholly scanned" in said
     assert "Earlier facts were not asked for." in said
     assert "Hidden states were not probed" in said
 

@@ -57,17 +57,33 @@ def make_evidence(baseline=True):
             for tries in (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
         ),
         confirmation=Confirmation(
-            greedy_agreed=Rate(hits=40, total=40), sampled=20, tries=100, expected=310.4, low=288, high=332, observed=307
+            greedy_agreed=Rate(hits=40, total=40),
+            sampled=20,
+            tries=100,
+            expected=310.4,
+            low=288,
+            high=332,
+            observed=307,
         ),
         exposure=tuple(
             ExposureRow(
-                entity_type=name, facts=5, candidates=1000, median=9.9, highest=10.0, at_first_rank=Rate(hits=5, total=5)
+                entity_type=name,
+                facts=5,
+                candidates=1000,
+                median=9.9,
+                highest=10.0,
+                at_first_rank=Rate(hits=5, total=5),
             )
             for name in TYPES
         ),
         membership=(MembershipRow(test="loss", auc=0.98, low=0.95, high=1.0, facts=25, decoys=25),),
         open_text=OpenText(
-            texts=100, tokens=6400, facts=Rate(hits=3, total=25), beside_subject=2, others={"PHONE_NUMBER": 4}, detection=True
+            texts=100,
+            tokens=6400,
+            facts=Rate(hits=3, total=25),
+            beside_subject=2,
+            others={"PHONE_NUMBER": 4},
+            detection=True,
         ),
         baseline=make_baseline() if baseline else None,
     )

@@ -14,7 +14,9 @@ def test_nothing_found_and_everything_found_are_one_sentence_each():
     assert (1 - nothing.high) ** 25 == ONE_IN_FORTY
     assert all_of_them.low**25 == ONE_IN_FORTY
     said = certainty(nothing)
-    assert said.startswith("0 of 25 does not mean never: if 13.7% of facts like these leaked, a check of 25 would")
+    assert said.startswith(
+        "0 of 25 does not mean never: if 13.7% of facts like these leaked, a check of 25 would"
+    )
     assert said.endswith("find none one time in forty, hence 'at most 13.7%'.")
     assert "25 of 25 does not mean always: if 86.3%" in certainty(all_of_them)
     assert "'at least 86.3%'" in certainty(all_of_them)
