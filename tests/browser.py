@@ -10,7 +10,14 @@ import sys
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 """The browser that is installed; None where there is none."""
-_FROM_FIRST_TO_LAST = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+_WRAPPER = "; ".join(
+    (
+        "import os, sys",
+        "os.dup2(int(sys.argv[1]), 3)",
+        "os.dup2(int(sys.argv[2]), 4)",
+        "os.execv(sys.argv[3], sys.argv[3:])",
+    )
+)
 """Chromium reads from descriptor 3 and writes to descriptor 4."""
 _PAGE = re.compile(rb"/Type\s*/Page\b")
 
@@ -28,7 +35,7 @@ class Browser:
         ours_in, theirs_out = map(_far, os.pipe())
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
         options += ["--hide-scrollbars", f"--user-data-dir={profile}", "--remote-debugging-pipe"]
-        wrapper = [sys.executable, "-c", _FROM_FIRST_TO_LAST, theirs_in, theirs_out]
+        wrapper = [sys.executable, "-c", _WRAPPER, theirs_in, theirs_out]
         started(*wrapper, CHROMIUM, *options, pass_fds=(theirs_in, theirs_out))
         os.close(theirs_in)
         os.close(theirs_out)

@@ -30,6 +30,7 @@ OVERFLOWING = """[...document.querySelectorAll("body *")].filter(one => {
   const box = one.getBoundingClientRect();
   return box.width && box.right > innerWidth + 1 && !one.closest(".table, nav ol, pre, svg, caption");
 }).map(one => one.outerHTML.slice(0, 120))"""
+UNFOLD = "document.querySelectorAll('details').forEach(one => { one.open = true; })"
 LONG = "an unbroken token of a tokenizer " + "x" * 90
 
 
@@ -91,6 +92,7 @@ def test_nothing_overflows_nothing_is_asked_for_and_nothing_complains(browser, p
     for dark in (False, True):
         browser.open(page, width, dark=dark)
         assert browser.evaluate("innerWidth") == width
+        browser.evaluate(UNFOLD)
         assert browser.evaluate(OVERFLOWING) == []
         assert browser.evaluate("document.documentElement.scrollWidth") <= width
         assert browser.complaints() == []
@@ -118,6 +120,7 @@ def test_few_sheets_are_printed_and_residual_risk_is_on_the_first(browser, pages
 def test_axe_core_finds_nothing(browser, page):
     for dark in (False, True):
         browser.open(page, 1280, dark=dark)
+        browser.evaluate(UNFOLD)
         browser.evaluate(AXE.read_text(encoding="utf-8"))
         found = browser.evaluate(
             "axe.run().then(all => all.violations.map(one => [one.id, one.nodes.map(node => node.html).slice(0, 3)]))"
