@@ -176,7 +176,10 @@ def _overlap(span: _Located, label: _Located) -> bool:
 
 
 def _resample(table: np.ndarray) -> tuple[float, float]:
-    """Return the middle 95% of F1 when templates are drawn again with replacement; (templates, 4) counts."""
+    """Return the middle 95% of F1 when templates are drawn again with replacement; (templates, 4) counts.
+
+    By hand: draws without a label are left out, which scipy's bootstrap does not do.
+    """
     generator = np.random.default_rng(BOOTSTRAP_SEED)
     weights = generator.multinomial(len(table), np.full(len(table), 1 / len(table)), size=RESAMPLES)
     drawn = weights @ table

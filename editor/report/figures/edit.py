@@ -184,6 +184,7 @@ def _draw_search(trials: Sequence[TrialRow], front: Sequence[TrialRow], layout: 
 def _draw_chosen(axes: Axes, trial: TrialRow) -> None:
     """Mark the trial that was chosen, with its label on the side where there is room."""
     canvas.dots(axes, [trial.collateral], [trial.leakage], "after", size=10)
+    axes.get_xlim()  # limits are worked out when they are asked for
     place = axes.transAxes.inverted().transform(axes.transData.transform((trial.collateral, trial.leakage)))
     at_right, above = bool(place[0] < 0.5), bool(place[1] < 0.5)
     axes.annotate(
