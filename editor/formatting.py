@@ -1,6 +1,7 @@
 """Numbers as people read them. Rounding never turns "almost" into "none" or "all"."""
 
 import math
+from datetime import UTC, datetime
 
 from editor.results.report import Rate
 
@@ -61,6 +62,31 @@ def interval(rate: Rate) -> str:
     if rate.hits == rate.total:
         return f"at least {percent(rate.low)}"
     return f"{percent(rate.low)} to {percent(rate.high)}"
+
+
+def certainty(rate: Rate) -> str:
+    """Say in one sentence what a count and its 95% interval mean; nothing where nothing was counted.
+
+    An end of the interval is the share at which a count as far off as this one comes up once in forty times.
+    """
+    if rate.total == 0:
+        return ""
+    if rate.hits in {0, rate.total}:
+        never, share, found = ("never", rate.high, "none") if rate.hits == 0 else ("always", rate.low, "all")
+        return (
+            f"{count(rate)} does not mean {never}: if {percent(share)} of facts like these leaked, a check of "
+            f"{rate.total:,} would still find {found} one time in forty, hence '{interval(rate)}'."
+        )
+    return (
+        f"{count(rate)} is {percent(rate.rate)} of those that were asked for; of facts like these, between "
+        f"{percent(rate.low)} and {percent(rate.high)} may leak, as shares beyond these ends would give such a count "
+        "less than one time in forty."
+    )
+
+
+def moment(time: str) -> str:
+    """Write a time in ISO 8601 for people, in UTC and without seconds: '2026-11-28 22:09 UTC'."""
+    return f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def bits(value: float | None) -> str:

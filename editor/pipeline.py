@@ -31,6 +31,7 @@ from editor.measuring.evaluation_data import (
 from editor.measuring.free_answers import free_answers, free_questions, with_free_answers
 from editor.measuring.own_forward import editable, run_alike, with_own_passes
 from editor.measuring.summaries import (
+    AUDIT_THREAT_MODEL,
     THREAT_MODEL,
     edit_summary,
     model_summary,
@@ -147,7 +148,7 @@ def audit(
         policy=policy_summary(case),
         model_before=model_summary(loaded, before.digests),
         scope=case.scope,
-        threat_model=THREAT_MODEL,
+        threat_model=AUDIT_THREAT_MODEL,
         groups=groups,
         subjects=subject_rows(facts),
         facts=facts,
@@ -155,7 +156,7 @@ def audit(
         evidence=evidence,
         perplexities=(Perplexity(text="retained text", tokens=tokens, before=value, after=None),),
         criteria=criteria,
-        residual_risk=residual_risk(case, untested_attacks(())),
+        residual_risk=residual_risk(case),
         exit_code=int(code),
         verdict=verdict(code, criteria, facts),
     )

@@ -12,7 +12,6 @@ from policies.reading import StrictModel
 
 RESAMPLES = 1_000
 BOOTSTRAP_SEED = 0
-_NORMAL_95 = 1.959964
 # Where one annotator marks a town as part of an address another marks a place: such a find is not counted.
 _RELATED = {"LOCATION": "STREET_ADDRESS", "STREET_ADDRESS": "LOCATION"}
 
@@ -46,16 +45,13 @@ class Rate(StrictModel):
 
     @classmethod
     def of_counts(cls, hits: int, of: int) -> "Rate":
-        """Return the rate with Wilson's interval: (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n)."""
+        """Return the rate with Wilson's interval."""
+        from scipy.stats import binomtest
+
         if of == 0:
             return cls(hits=0, of=0, share=None, low=0.0, high=1.0)
-        share, square = hits / of, _NORMAL_95**2  # p, z²
-        middle = share + square / (2 * of)  # p + z²/2n
-        # z √(p(1-p)/n + z²/4n²)
-        reach = _NORMAL_95 * (share * (1 - share) / of + square / (4 * of * of)) ** 0.5
-        scale = 1 + square / of  # 1 + z²/n
-        low, high = max(0.0, (middle - reach) / scale), min(1.0, (middle + reach) / scale)
-        return cls(hits=hits, of=of, share=round(share, 6), low=round(low, 6), high=round(high, 6))
+        low, high = (round(float(end), 6) for end in binomtest(hits, of).proportion_ci(method="wilson"))
+        return cls(hits=hits, of=of, share=round(hits / of, 6), low=low, high=high)
 
 
 class Scores(StrictModel):
@@ -180,7 +176,10 @@ def _overlap(span: _Located, label: _Located) -> bool:
 
 
 def _resample(table: np.ndarray) -> tuple[float, float]:
-    """Return the middle 95% of F1 when templates are drawn again with replacement; (templates, 4) counts."""
+    """Return the middle 95% of F1 when templates are drawn again with replacement; (templates, 4) counts.
+
+    By hand: draws without a label are left out, which scipy's bootstrap does not do.
+    """
     generator = np.random.default_rng(BOOTSTRAP_SEED)
     weights = generator.multinomial(len(table), np.full(len(table), 1 / len(table)), size=RESAMPLES)
     drawn = weights @ table

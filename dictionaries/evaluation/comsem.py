@@ -124,12 +124,10 @@ class ComSem:
     @property
     def interval(self) -> tuple[float, float]:
         """The 95% interval (Clopper-Pearson) of the count, features taken as draws from an infinite population."""
-        from scipy.stats import beta
+        from scipy.stats import binomtest
 
-        hits, total, tail = self.interpretable, len(self.judged), (1 - CONFIDENCE) / 2
-        low = float(beta.ppf(tail, hits, total - hits + 1)) if hits else 0.0
-        high = float(beta.ppf(1 - tail, hits + 1, total - hits)) if hits < total else 1.0
-        return low * self.features, high * self.features
+        ends = binomtest(self.interpretable, len(self.judged)).proportion_ci(CONFIDENCE)
+        return float(ends.low) * self.features, float(ends.high) * self.features
 
 
 def comsem(

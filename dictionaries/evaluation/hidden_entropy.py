@@ -153,6 +153,7 @@ def entropy_row(
     fired, tokens = fired[filled], tokens[filled]
     bits = float(pattern_entropy(fired.sum(0) / tokens.sum()))  # H
     count = len(tokens)
+    # By hand: scipy's bootstrap would copy the groups' counts for every draw, and weights are one product.
     drawn = np.random.default_rng(seed).multinomial(count, [1 / count] * count, size=draws)
     sampled = [
         pattern_entropy((weights @ fired) / (weights @ tokens)[:, None])

@@ -26,7 +26,7 @@ from editor.measuring.own_forward import editable
 from editor.methods import METHODS
 from editor.report.comparison import render_comparison
 from editor.report.figures.comparing import comparison_figures
-from editor.report.figures.style import save_figure
+from editor.report.figures.drawing import save_figure
 from editor.results.comparison import Comparison, Cost
 from policies.errors import RequestError
 
@@ -97,6 +97,6 @@ def _write(output: OutputFolder, comparison: Comparison, costs: Sequence[Cost]) 
     rows = [cost.model_dump(mode="json") for cost in costs]
     output.write_text("costs.json", json.dumps(rows, indent=2, sort_keys=True) + "\n")
     described = {name: entry.title for name, entry in METHODS.items()}
-    output.write_text("comparison.html", render_comparison(comparison, costs, described))
+    output.write_text("comparison.html", render_comparison(comparison, costs, described, output.started))
     for name, figure in comparison_figures(comparison).items():
         save_figure(figure, output.path, name)

@@ -102,6 +102,11 @@ class OutputFolder:
         """Folder to write to while the block runs, the finished folder afterwards."""
         return self._folder or self.destination
 
+    @property
+    def started(self) -> str:
+        """Time at which the block was entered, as the manifest says it."""
+        return self._started.isoformat(timespec="seconds")
+
     def __enter__(self) -> Self:
         self._refuse_unusable()
         self._started = self._clock()
@@ -194,7 +199,7 @@ class OutputFolder:
             "inputs": self.inputs,
             "versions": self.versions,
             "seed": self.seed,
-            "started": self._started.isoformat(timespec="seconds"),
+            "started": self.started,
             "ended": self._clock().isoformat(timespec="seconds"),
             **({"checkpoint": dict(self.checkpoint)} if self.checkpoint else {}),
         }

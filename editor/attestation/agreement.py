@@ -72,7 +72,7 @@ def check_pages(folder: EvidenceFolder) -> Iterator[Finding]:
     if manifest is None or report is None or folder.report is None or not folder.is_intact(REPORT_JSON):
         return
     others = [name for name in ("expunge", *RENDERERS) if manifest.versions.get(name) != version(name)]
-    for name, text in _rendered(report).items():
+    for name, text in _rendered(report, manifest.started).items():
         if name == REPORT_JSON or folder.text(name) == text:
             continue
         if others and folder.is_intact(name):
@@ -86,9 +86,9 @@ def check_pages(folder: EvidenceFolder) -> Iterator[Finding]:
 
 
 @lru_cache(maxsize=1)
-def _rendered(report: str) -> dict[str, str]:
+def _rendered(report: str, started: str) -> dict[str, str]:
     read = Report.from_json(report)
-    return {name: render(read) for name, render in FORMATS.items()}
+    return {name: render(read, started) for name, render in FORMATS.items()}
 
 
 def check_statement(folder: EvidenceFolder) -> Iterator[Finding]:

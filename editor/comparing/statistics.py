@@ -171,7 +171,8 @@ def sign_flip_p(differences: ArrayLike, seed: int = 0) -> float:
 def holm(p: Sequence[float]) -> list[float]:
     """Correct m p values for how many they are by Holm's step-down method (1979), in the order given.
 
-    The k-th smallest becomes the highest of min(1, (m - j + 1) p_(j)) over j <= k.
+    The k-th smallest becomes the highest of min(1, (m - j + 1) p_(j)) over j <= k. By hand: scipy corrects for the rate
+    of false discoveries alone.
     """
     corrected, highest = [0.0] * len(p), 0.0
     for rank, place in enumerate(sorted(range(len(p)), key=p.__getitem__)):

@@ -17,6 +17,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import bootstrap
 
 from editor.evidence.breakdown import spread, worst_wordings
 from editor.measuring.aggregate import Scored
@@ -97,12 +98,16 @@ def auc(positive: Values, negative: Values) -> float:
 
 
 def _interval(positive: Values, negative: Values, seed: int) -> tuple[float, float]:
-    generator = np.random.default_rng(seed)
-    drawn = [
-        auc(generator.choice(positive, len(positive)), generator.choice(negative, len(negative)))
-        for _ in range(RESAMPLES)
-    ]
-    low, high = np.quantile(drawn, (0.025, 0.975))
+    if len(positive) == 1:  # there is nothing to draw
+        return auc(positive, negative), auc(positive, negative)
+    low, high = bootstrap(
+        (positive, negative),
+        auc,
+        vectorized=False,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        random_state=np.random.default_rng(seed),
+    ).confidence_interval
     return float(low), float(high)
 
 

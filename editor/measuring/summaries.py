@@ -7,6 +7,7 @@ from importlib.metadata import version
 from editor.case import Case
 from editor.edits.edit import Edit
 from editor.edits.records import EditRecord
+from editor.formatting import plural
 from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem
 from editor.measuring.own_forward import passes_note
@@ -30,6 +31,15 @@ UNTESTED = (
     "Wordings other than those measured may extract more; coverage of wordings decides an audit's result.",
 )
 RECALL = "Only what detection found, or the facts file holds, was erased: read the coverage notes."
+AUDITED = (
+    "Only what detection found, or the facts file holds, was asked for: read the coverage notes.",
+    "The weights were asked as they are: fine-tuning, pruning or rounding them may bring out more.",
+)
+"""What an audit says of recall and of attacks, as nothing was erased that they could bring back."""
+AUDIT_THREAT_MODEL = (
+    THREAT_MODEL[0].replace("the edited weights", "the weights"),
+    "The adversary does not hold the corpus, the facts file or the case key: each of them gives the facts.",
+)
 
 
 def policy_summary(case: Case) -> PolicySummary:
@@ -103,12 +113,15 @@ def renderers() -> dict[str, str]:
     return {name: version(name) for name in ("expunge", *RENDERERS)}
 
 
-def residual_risk(case: Case, attacks: Iterable[str] = ()) -> tuple[str, ...]:
+def residual_risk(case: Case, attacks: Iterable[str] | None = None) -> tuple[str, ...]:
     """Say what was not tested and what remains possible.
 
     Args:
         case: case, which knows what was not wholly read and which earlier facts were not asked for.
-        attacks: a sentence for each attack that was not tested.
+        attacks: a sentence for each attack on an edit that was not tested; None for an audit, where nothing was edited.
     """
-    skipped = [f"{len(case.scope.skipped)} documents were not wholly scanned."] if case.scope.skipped else []
-    return (RECALL, *skipped, *case.unchecked, *attacks, *UNTESTED)
+    count = len(case.scope.skipped)
+    are = "was" if count == 1 else "were"
+    skipped = [f"{plural(count, 'document')} {are} not wholly scanned."] if count else []
+    recall, *further = AUDITED if attacks is None else (RECALL, *attacks)
+    return (recall, *skipped, *case.unchecked, *further, *UNTESTED)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from editor.formatting import number, plural
+from editor.formatting import certainty, number, plural
 from editor.report import summary
 from editor.report.markdown import bullets, fenced, plain, table
 from editor.results.report import Report
@@ -10,12 +10,19 @@ from editor.results.report import Report
 RESULTS = {"pass": "pass", "fail": "**fail**", "not tested": "**not tested**"}
 
 
-def render_card(report: Report) -> str:
-    """Render a section for the model card: what was asked, what was measured before and after, and what remains."""
+def render_card(report: Report, started: str | None = None) -> str:
+    """Render a section for the model card: what was asked, what was measured before and after, and what remains.
+
+    Args:
+        report: what was measured.
+        started: time at which the run began; None leaves it out.
+    """
     parts = [
         f"## {summary.title(report)}",
-        f"**{summary.outcome(report)}.** {plain(report.verdict)}",
+        f"**{summary.outcome(report)}.** {plain(summary.headline(report))}",
+        plain(summary.who_when(report, started)),
         _numbers(report),
+        plain(certainty(summary.leaked(report))),
         "### Policy criteria",
         _criteria(report),
         "### What was done and tested",
@@ -24,7 +31,7 @@ def render_card(report: Report) -> str:
     if report.residual_risk:
         parts += ["### Residual risk", bullets(map(plain, report.residual_risk))]
     parts += ["### Run it again", fenced(report.command)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _numbers(report: Report) -> str:

@@ -19,6 +19,7 @@ from editor.report.comparison_text import (
     how_it_was_done,
     limits,
     rows_at,
+    seeds_text,
 )
 from editor.report.figures.comparing import comparison_charts
 from editor.report.render import environment, stylesheet
@@ -45,18 +46,23 @@ MEASURES: dict[ComparedMeasure, str] = {
 }
 
 
-def render_comparison(comparison: Comparison, costs: Sequence[Cost], described: Mapping[str, str]) -> str:
+def render_comparison(
+    comparison: Comparison, costs: Sequence[Cost], described: Mapping[str, str], started: str | None = None
+) -> str:
     """Render the page: one file, no scripts, light and dark. The same values give the same bytes.
 
     Args:
         comparison: all that was measured of the arms.
         costs: costs of each run, none where they were not measured.
         described: arm -> what it does, in a sentence.
+        started: time at which the run began, as the manifest says it; None leaves it out.
     """
     made = environment()
     figures = comparison_charts(comparison)
     return made.get_template("comparison.html.j2").render(
         comparison=comparison,
+        started=started,
+        seeds=seeds_text(comparison),
         style=stylesheet() + Markup(made.get_template("comparison.css.j2").render()),
         sections=_sections(figures, costs, comparison),
         points=[(_heading(point), rows) for point in SHOWN if (rows := rows_at(comparison, point))],

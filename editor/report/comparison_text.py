@@ -8,6 +8,12 @@ from editor.formatting import percent, plural
 from editor.results.comparison import POINTS, Comparison, PointName, SummaryRow
 from editor.results.parts import Rate
 
+AT: dict[PointName, str] = {
+    "norm": f"the {POINTS['norm']}",
+    "collateral": f"the {POINTS['collateral']}",
+    "quarter": POINTS["quarter"],
+}
+"""Points where arms are brought to the reference's norm or collateral, as a sentence names them."""
 LEAST_MISMATCH = 0.0005
 """Relative difference below which values count as matched."""
 
@@ -47,6 +53,11 @@ def attack_column(name: str) -> str:
     return ATTACKS[name].column if name in ATTACKS else name
 
 
+def seeds_text(comparison: Comparison) -> str:
+    """Return '1 seed (0)' or '3 seeds (0, 1, 2)': how many there are before which."""
+    return f"{plural(len(comparison.seeds), 'seed')} ({', '.join(map(str, comparison.seeds))})"
+
+
 def _attacks(comparison: Comparison) -> list[str]:
     entries = [ATTACKS[name] for name in attacks_of(comparison) if name in ATTACKS]
     if not entries:
@@ -59,7 +70,7 @@ def how_it_was_done(comparison: Comparison) -> list[str]:
     """Explain operating points, measures, intervals and tests, in sentences."""
     reference = comparison.reference
     return [
-        f"Every arm edited the same model to erase the same facts, with seeds {', '.join(map(str, comparison.seeds))}. "
+        f"Every arm edited the same model to erase the same facts, with {seeds_text(comparison)}. "
         f"Each had {plural(comparison.trials, 'trial')} of the same search, which saw the locating split alone. "
         "Verification's wordings, questions and text are the same for all arms of a seed, and no search saw them.",
         "Tuned to the policy: the trial that the arm's own search took. Same ‖ΔW‖: that edit, its change of weights "
@@ -127,7 +138,7 @@ def _mismatches(comparison: Comparison) -> list[str]:
         share = abs(read(farthest) / own - 1)
         if share >= LEAST_MISMATCH:
             said.append(
-                f"At the {POINTS[point]}, {farthest.arm} is the farthest from {comparison.reference}: its {name} is "
+                f"At {AT[point]}, {farthest.arm} is the farthest from {comparison.reference}: its {name} is "
                 f"{percent(share)} {'above' if read(farthest) > own else 'below'}, a mean over seeds."
             )
     return said

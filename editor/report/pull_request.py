@@ -19,11 +19,17 @@ MOST_SKIPPED = 10
 MOST_TYPES = 100
 
 
-def render_pull_request(report: Report) -> str:
-    """Render the comment. The same report, the same bytes."""
+def render_pull_request(report: Report, started: str | None = None) -> str:
+    """Render the comment. The same report and the same time give the same bytes.
+
+    Args:
+        report: what was measured.
+        started: time at which the run began; None leaves it out.
+    """
     parts = [
         f"## {_sign(report)} {summary.title(report)}: {summary.outcome(report)}",
-        plain(_short(report.verdict)),
+        plain(_short(summary.headline(report))),
+        plain(_short(summary.who_when(report, started))),
         _criteria(report),
         _types(report),
         _subjects(report),

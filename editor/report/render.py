@@ -8,20 +8,35 @@ from markupsafe import Markup
 
 from editor import formatting
 from editor.report import summary
+from editor.report.explaining import TERMS, disagreements, explained
 from editor.report.figures import draw_charts
 from editor.results.report import FactRow, Report
 
 MOST_FACTS = 200
+MOST_ROWS = 12
+"""Rows of a table from which on it is folded until it is opened, and not printed."""
 
 
-def render_html(report: Report) -> str:
-    """Render a report of any kind; parts that it does not have are left out. The same report, the same bytes."""
+def render_html(report: Report, started: str | None = None) -> str:
+    """Render a report of any kind; parts that it does not have are left out.
+
+    The same report and the same time give the same bytes.
+
+    Args:
+        report: what was measured.
+        started: time at which the run began, as the manifest says it; None leaves it out.
+    """
     figures = draw_charts(report)
     return (
         environment()
         .get_template("report.html.j2")
         .render(
             report=report,
+            started=started,
+            headline=summary.headline(report),
+            certainty=formatting.certainty(summary.leaked(report)),
+            terms=TERMS,
+            disagreements=disagreements(report),
             style=stylesheet(),
             title=summary.title(report),
             outcome=summary.outcome(report),
@@ -48,10 +63,11 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    names = ("arrow", "bits", "count", "interval", "number", "odds", "percent", "plural", "share_of", "words")
+    names = ("bits", "count", "interval", "moment", "number", "percent", "plural", "share_of", "words")
     environment.filters |= {name: getattr(formatting, name) for name in names}
     environment.filters |= {"svg": Markup, "limit": summary.limit_text, "measured": summary.measured_text}
-    environment.filters["criterion_name"] = summary.criterion_name
+    environment.filters |= {"criterion_name": summary.criterion_name, "explained": explained}
+    environment.globals["MOST_ROWS"] = MOST_ROWS
     return environment
 
 
@@ -82,6 +98,7 @@ def _most_exposed(report: Report) -> tuple[FactRow, ...]:
 def _sections(report: Report, figures: dict[str, Any]) -> list[tuple[str, str]]:
     """Return anchor and heading of every section that the report has, in the order of the page."""
     every: list[tuple[str, str, object]] = [
+        ("residual-risk", "Residual risk", report.residual_risk),
         ("criteria", "Policy criteria", report.criteria),
         ("leakage", "Leakage", report.groups),
         ("types", "By type", report.evidence),
@@ -104,7 +121,6 @@ def _sections(report: Report, figures: dict[str, Any]) -> list[tuple[str, str]]:
         ("search", "Strength search", report.trials),
         ("scope", "Scope and coverage", True),
         ("threat-model", "Threat model", report.threat_model),
-        ("residual-risk", "Residual risk", report.residual_risk),
         ("policy", "Policy text", True),
         ("again", "Run it again", True),
     ]

@@ -2,10 +2,11 @@
 
 from typing import Literal, NamedTuple
 
-from editor.formatting import bits, interval, odds, percent
+from editor.formatting import bits, interval, moment, odds, percent, plural
 from editor.measuring.criteria import CRITERIA
 from editor.measuring.criteria.criterion import NOT_TESTED
 from editor.results.names import EXIT_CODES, GROUPS, WORDINGS, Group
+from editor.results.parts import Rate
 from editor.results.report import Criterion, GroupResult, Leakage, Report
 from policies.errors import ExitCode
 
@@ -18,6 +19,13 @@ OUTCOMES = {
     ExitCode.INTERNAL: "Internal error",
 }
 TITLES = {"erase": "Erasure report", "audit": "Leakage audit", "verify": "Verification report"}
+
+DONE = {
+    "erase": "edited {model} to erase {facts}",
+    "audit": "audited {model} for {facts}",
+    "verify": "checked whether {facts} are erased from {model}",
+}
+"""What whoever runs a kind of job does."""
 
 Tone = Literal["good", "bad", "neutral"]
 
@@ -35,6 +43,34 @@ class KeyNumber(NamedTuple):
 def title(report: Report) -> str:
     """Return the title of a report, which says of what kind it is."""
     return TITLES[report.kind]
+
+
+def headline(report: Report) -> str:
+    """Return the verdict, and what the baseline leaks of the same facts where one was given."""
+    return f"{report.verdict} {_beside_the_baseline(report)}".rstrip()
+
+
+def who_when(report: Report, started: str | None = None) -> str:
+    """Say in one sentence who did what with which model, by which policy, with what, and when if that is known.
+
+    Args:
+        report: what was measured.
+        started: time at which the run began, as the manifest says it.
+    """
+    model, scope = report.model_before, report.scope
+    done = DONE[report.kind].format(
+        model=f"{model.source} ({model.architecture}, sha256 {model.digest[:16]})",
+        facts=f"{plural(scope.facts_in_scope, 'fact')} of {plural(scope.subjects_in_scope, 'data subject')}",
+    )
+    on = f" on {moment(started)}" if started else ""
+    made = f", with Expunge {report.versions['expunge']}" if "expunge" in report.versions else ""
+    return f"{report.operator} {done} by the policy {report.policy.name}{on}{made}."
+
+
+def leaked(report: Report) -> Rate:
+    """Return the facts in scope that the model judged leaks greedily, at any wording."""
+    after = [row.leaked_before if row.leaked_after is None else row.leaked_after for row in report.facts]
+    return Rate(hits=sum(after), total=len(after))
 
 
 def outcome(report: Report) -> str:
@@ -64,7 +100,7 @@ def criterion(report: Report, measure: str | None) -> Criterion | None:
 
 
 def key_numbers(report: Report) -> tuple[KeyNumber, ...]:
-    """Return the four or five numbers that a reader needs first."""
+    """Return the four or five numbers that a reader needs first; what training added comes before perplexity."""
     families = [
         row
         for row in group_rows(report, "erased")
@@ -73,7 +109,7 @@ def key_numbers(report: Report) -> tuple[KeyNumber, ...]:
     leakage = [_extracted(row) for row in ((families[0], families[-1]) if len(families) > 2 else families)]
     exposed = [_most_exposed(report)] if report.facts else []
     kept = [number for group in ("others", "same_subject") if (number := _kept(report, group))]
-    return tuple(leakage + exposed + kept[: 3 - len(leakage)] + _perplexity(report))
+    return tuple(leakage + exposed + kept[: 3 - len(leakage)] + _added(report) + _perplexity(report))
 
 
 def criterion_name(row: Criterion) -> str:
@@ -147,6 +183,49 @@ def _kept(report: Report, group: Literal["others", "same_subject"]) -> KeyNumber
         after=measured_text(floor) if floor else NOT_TESTED if share is None else percent(share),
         note=f"the policy asks for {percent(floor.threshold)}" if floor else "of what it knew before",
         tone=_tone(floor),
+    )
+
+
+def _added(report: Report) -> list[KeyNumber]:
+    """Return what the model leaks and its baseline does not."""
+    found = _baseline(report)
+    if found is None:
+        return []
+    source, baseline, added = found
+    return [
+        KeyNumber(
+            label="Facts that training added",
+            before=f"{added.hits:,}",
+            after=None,
+            note=f"of {added.total:,}; the baseline {source} leaks {baseline.hits:,} greedily",
+            tone="neutral",
+        )
+    ]
+
+
+def _baseline(report: Report) -> tuple[str, Rate, Rate] | None:
+    """Return the baseline's name, what it leaks, and what the audited model leaks besides; None without one."""
+    baseline = report.evidence.baseline if report.evidence else None
+    if baseline is None:
+        return None
+    leaks, added = (
+        [getattr(row, name) for row in baseline.rows] for name in ("baseline_greedy", "memorised")
+    )
+    return baseline.source, _sum(leaks), _sum(added)
+
+
+def _sum(rates: list[Rate]) -> Rate:
+    return Rate(hits=sum(rate.hits for rate in rates), total=sum(rate.total for rate in rates))
+
+
+def _beside_the_baseline(report: Report) -> str:
+    found = _baseline(report)
+    if found is None:
+        return ""
+    source, baseline, added = found
+    return (
+        f"The baseline {source} leaks {baseline.hits or 'none'} of the {baseline.total:,}; training added "
+        f"{added.hits or 'none'}."
     )
 
 

@@ -39,4 +39,4 @@ def closing_table(report: Report) -> Table:
 
 def closing_sentence(report: Report) -> str:
     """Say what came out, in plain words: the page's headline."""
-    return report.verdict
+    return summary.headline(report)

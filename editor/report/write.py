@@ -16,15 +16,18 @@ MODEL_CARD = "model_card.md"
 SUMMARY = "summary.md"
 JUNIT_XML = "junit.xml"
 SARIF = "report.sarif"
-FORMATS: dict[str, Callable[[Report], str]] = {
-    REPORT_JSON: Report.to_json,
+FORMATS: dict[str, Callable[[Report, str | None], str]] = {
+    REPORT_JSON: lambda report, _: report.to_json(),
     REPORT_HTML: render_html,
     MODEL_CARD: render_card,
     SUMMARY: render_pull_request,
-    JUNIT_XML: render_junit,
-    SARIF: render_sarif,
+    JUNIT_XML: lambda report, _: render_junit(report),
+    SARIF: lambda report, _: render_sarif(report),
 }
-"""Every file of a report and what renders it from the report alone."""
+"""Every file of a report, and what renders it from the report and from when its run began.
+
+Those for people say when: the manifest's `started`. Those for programs are the same for the same report.
+"""
 
 
 def write_report(output: OutputFolder, report: Report) -> None:
@@ -34,4 +37,4 @@ def write_report(output: OutputFolder, report: Report) -> None:
         OutputError: one of them would disclose a secret; nothing of the folder remains.
     """
     for name, render in FORMATS.items():
-        output.write_text(name, render(report))
+        output.write_text(name, render(report, output.started))

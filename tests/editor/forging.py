@@ -15,8 +15,9 @@ def rewrite_report(folder, change):
     data = json.loads(path.read_text(encoding="utf-8"))
     change(data)
     report = Report.from_json(json.dumps(data))
+    started = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["started"]
     for name, render in FORMATS.items():
-        (folder / name).write_text(render(report), encoding="utf-8", newline="\n")
+        (folder / name).write_text(render(report, started), encoding="utf-8", newline="\n")
     attest_anew(folder)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from jsonschema import Draft7Validator
+from jsonschema import Draft4Validator
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from xmlschema import XMLSchema
 
@@ -154,8 +154,8 @@ def test_an_audit_stops_the_base_model_and_passes_the_others(erased, lines, tmp_
         main([str(argument) for argument in ("audit", model, *case, *light, *where)])
     assert stopped.value.code == expected
     XMLSchema(DATA / "junit-subset.xsd").validate(folder / "junit.xml")
-    schema = json.loads((DATA / "sarif-2.1.0-subset.schema.json").read_text())
-    Draft7Validator(schema).validate(json.loads((folder / "report.sarif").read_text()))
+    schema = json.loads((DATA / "sarif-schema-2.1.0.json").read_text())
+    Draft4Validator(schema).validate(json.loads((folder / "report.sarif").read_text()))
     written = b"".join(path.read_bytes() for path in folder.iterdir())
     assert not [1 for line in lines if line["entity_type"] and line["answer"].encode() in written]
 

@@ -1,14 +1,16 @@
-"""Drawing for the report: one palette that follows the page's light and dark, and rows of dots with intervals.
+"""Drawing for reports and for files: one palette, quiet axes, and rows of dots with intervals.
 
-matplotlib draws with key colours; in the SVG each becomes the page's CSS variable of the same name, so
-that one drawing is right on white, on black and on paper. Text stays text. The same report gives the same bytes.
+matplotlib draws with key colours; in the SVG of a page each becomes the page's CSS variable of the same name, so
+that one drawing is right on white, on black and on paper. A file's figure is drawn inside `on_white`, where the keys
+are the page's light colours themselves. Text stays text. The same values give the same bytes.
 """
 
 import html
 import io
 import re
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +30,17 @@ COLOURS: dict[Colour, str] = {
     "paper": "#070707",
     "limit": "#080808",
 }
+ON_WHITE: dict[Colour, str] = {
+    "ink": "#16191d",
+    "muted": "#59616b",
+    "rule": "#dde1e6",
+    "before": "#b3500a",
+    "after": "#0b5fb0",
+    "decoy": "#7a8490",
+    "paper": "#ffffff",
+    "limit": "#16191d",
+}
+"""The page's light colours, for figures of files."""
 TAG = re.compile(r"<[^>]*>")
 POINTS = 72.0
 SMALL = 9.5
@@ -127,6 +140,17 @@ def _font(match: re.Match[str]) -> str:
     return f"font-size: {match[2]}" + ("; font-weight: 600" if match[1] else "")
 
 
+@contextmanager
+def on_white() -> Iterator[None]:
+    """Make `COLOURS` the page's light ones inside the block, or inside the function that this decorates."""
+    keys = dict(COLOURS)
+    COLOURS.update(ON_WHITE)
+    try:
+        yield
+    finally:
+        COLOURS.update(keys)
+
+
 def new_figure(width: float, height: float) -> Figure:
     """Make an empty transparent figure, in inches, outside pyplot's global state."""
     return Figure(figsize=(width, height), dpi=POINTS)
@@ -139,10 +163,18 @@ def place(figure: Figure, left: float, bottom: float, width: float, height: floa
         (left / whole_width, bottom / whole_height, width / whole_width, height / whole_height)
     )
     axes.patch.set_alpha(0.0)
+    return quiet(axes)
+
+
+def quiet(axes: Axes, *, grid: Literal["x", "y", "both"] | None = None) -> Axes:
+    """Leave axes nothing but a baseline, and rules where a grid is asked for; return them."""
     for side in ("top", "left", "right"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(COLOURS["rule"])
     axes.tick_params(colors=COLOURS["muted"], labelsize=SMALL, length=3, width=0.8, color=COLOURS["rule"])
+    if grid is not None:
+        axes.grid(axis=grid, color=COLOURS["rule"], linewidth=0.8)
+        axes.set_axisbelow(True)
     return axes
 
 

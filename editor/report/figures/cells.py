@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -64,6 +65,13 @@ def draw_boxes(axes: Axes, boxes: Sequence[Box], colour: Colour, opacity: float)
     ]
     codes = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY] * len(boxes)
     axes.add_patch(PathPatch(Path(corners, codes), color=COLOURS[colour], alpha=opacity, linewidth=0))
+
+
+def binned(values: NDArray[Any], columns: int) -> NDArray[Any]:
+    """Return the highest value in each of so many cells; fewer values than cells are stretched."""
+    edges = np.linspace(0, len(values), columns + 1)
+    ends = ((int(low), max(int(low) + 1, int(np.ceil(high)))) for low, high in pairwise(edges))
+    return np.array([values[low:high].max() for low, high in ends])
 
 
 def bare(axes: Axes) -> Axes:

@@ -4,7 +4,6 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from editor.comparing.statistics import by_arm
 from editor.report.figures import canvas
 from editor.report.figures.canvas import COLOURS, Layout
-from editor.report.figures.cells import bare, draw_boxes, draw_cells
+from editor.report.figures.cells import bare, binned, draw_boxes, draw_cells
 from editor.report.figures.drawing import Drawing
 from editor.results.comparison import ArmRun, Comparison
 
@@ -167,16 +166,9 @@ def _mean_norms(runs: Sequence[ArmRun]) -> dict[str, NDArray[np.float64]]:
 
 def _cells(norms: Mapping[str, NDArray[np.float64]], columns: int) -> NDArray[np.float64]:
     """Return the root of the highest norm in each cell over the highest of all, (layers, columns)."""
-    cells = np.array([_binned(norm, columns) for norm in norms.values()])
+    cells = np.array([binned(norm, columns) for norm in norms.values()])
     shades: NDArray[np.float64] = np.sqrt(cells / cells.max())
     return shades
-
-
-def _binned(norms: NDArray[np.float64], columns: int) -> list[float]:
-    edges = np.linspace(0, len(norms), columns + 1)
-    return [
-        float(norms[int(low) : max(int(low) + 1, math.ceil(high))].max()) for low, high in pairwise(edges)
-    ]
 
 
 def _draw_neurons(cells: Mapping[str, NDArray[np.float64]], layout: Layout) -> Figure:

@@ -78,8 +78,7 @@ def _draw_pareto(comparison: Comparison, layout: Layout) -> Figure:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_yticks(SHARES.ticks, SHARES.texts)
     axes.minorticks_off()
-    axes.grid(visible=True, color=COLOURS["rule"], linewidth=0.8)
-    axes.set_axisbelow(True)
+    canvas.quiet(axes, grid="both")
     _draw_trials(axes, comparison, low, high)
     paths = {
         arm: [(min(max(row.collateral, low), high), row.exposed.mean, row) for row in rows]

@@ -13,6 +13,10 @@ from editor.report.figures.canvas import COLOURS, Chart, Layout
 from editor.results.report import LayerRow, Report, TrialRow
 
 UNITS_SHOWN = 8
+LOG_FROM = 5.0
+"""Ratio of the dearest trial's collateral to the cheapest's from which on the axis is logarithmic."""
+MARGIN = 0.04
+"""Margin beside the outermost trials, as a share of the axis."""
 
 
 def layers_chart(report: Report) -> Chart | None:
@@ -107,8 +111,11 @@ def _bare(axes: Axes, name: str) -> None:
 
 
 def search_chart(report: Report) -> Chart | None:
-    """Draw the trials of the strength search: leakage against collateral, the Pareto front, and the trial chosen."""
-    if not report.trials:
+    """Draw the trials of the strength search: leakage against collateral, the Pareto front, and the trial chosen.
+
+    Nothing is drawn of a single trial, which was chosen from no others.
+    """
+    if len(report.trials) < 2:
         return None
     front = pareto_front(report.trials)
     caption = (
@@ -137,8 +144,10 @@ def _draw_search(trials: Sequence[TrialRow], front: Sequence[TrialRow], layout: 
     figure = canvas.new_figure(layout.width, height + 0.85)
     axes = canvas.place(figure, 0.75, 0.55, layout.width - 1.0, height)
     values = [trial.collateral for trial in trials]
-    if min(values) > 0 and max(values) / min(values) > 30:
+    low, high = min(values), max(values)
+    if low > 0 and high / low > LOG_FROM:
         axes.set_xscale("log")
+        axes.set_xlim(low / (high / low) ** MARGIN, high * (high / low) ** MARGIN)
         axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1.0,) if layout.narrow else (1.0, 3.0)))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.step(
@@ -158,27 +167,33 @@ def _draw_search(trials: Sequence[TrialRow], front: Sequence[TrialRow], layout: 
         hollow=True,
         size=6,
     )
+    top = max(trial.leakage for trial in trials) or 1.0
+    axes.set_ylim(-0.05 * top, 1.08 * top)
     for trial in (trial for trial in trials if trial.chosen):
         _draw_chosen(axes, trial)
-    axes.set_ylim(bottom=-0.03)
     axes.yaxis.set_major_formatter(lambda value, _: "" if value < 0 else f"{value:.0%}")
     axes.minorticks_off()
-    axes.grid(visible=True, color=COLOURS["rule"], linewidth=0.8)
-    axes.set_axisbelow(True)
+    canvas.quiet(axes, grid="both")
     axes.set_xlabel("collateral: KL divergence on retained text, nats/token", color=COLOURS["muted"],
                     fontsize=canvas.SMALL)  # fmt: skip
-    axes.text(0, 1.03, "leakage: facts still extracted", transform=axes.transAxes, color=COLOURS["muted"],
-              fontsize=canvas.SMALL)  # fmt: skip
+    axes.text(0, 1.03, "leakage: facts that miss a ceiling of the policy", transform=axes.transAxes,
+              color=COLOURS["muted"], fontsize=canvas.SMALL)  # fmt: skip
     return figure
 
 
 def _draw_chosen(axes: Axes, trial: TrialRow) -> None:
+    """Mark the trial that was chosen, with its label on the side where there is room."""
     canvas.dots(axes, [trial.collateral], [trial.leakage], "after", size=10)
+    axes.get_xlim()  # limits are worked out when they are asked for
+    place = axes.transAxes.inverted().transform(axes.transData.transform((trial.collateral, trial.leakage)))
+    at_right, above = bool(place[0] < 0.5), bool(place[1] < 0.5)
     axes.annotate(
         f"chosen: trial {trial.number}",
         (trial.collateral, trial.leakage),
-        xytext=(10, 12),
+        xytext=(10 if at_right else -10, 12 if above else -12),
         textcoords="offset points",
+        ha="left" if at_right else "right",
+        va="bottom" if above else "top",
         color=COLOURS["ink"],
         weight="bold",
     )

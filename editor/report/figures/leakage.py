@@ -110,8 +110,7 @@ def _draw_bits(
     axes.set_ylim(height, 0)
     axes.set_xlim(-0.01 * right, right)
     axes.set_yticks([])
-    axes.xaxis.grid(visible=True, color=COLOURS["rule"], linewidth=0.8)
-    axes.set_axisbelow(True)
+    canvas.quiet(axes, grid="x")
     axes.set_xlabel("worst-case bits", color=COLOURS["muted"], fontsize=canvas.SMALL)
     if decoys:
         _draw_decoys(axes, [min(value, right) for value in decoys], decoy_height, layout)

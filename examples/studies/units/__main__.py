@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.stats import beta
 
 from editor.comparing.statistics import bootstrapped, holm, sign_flip_p
+from editor.results.parts import Rate
 from examples.studies.tables import Table, markdown, write_table
 from examples.studies.units.claims import drop, named, separations
 from examples.studies.units.kinds import AtRandom, Features, Kind, Neurons, Unit
@@ -122,10 +122,8 @@ def named_rows(
         judged = sum(len(one.judged) - one.rare for one in own)
         hits = sum(one.interpretable for one in own)
         total = sum(len(one.judged) for one in own)
-        # Clopper-Pearson: quantiles of a beta distribution, and the whole range where nothing or everything hits.
-        low = float(beta.ppf(0.025, hits, judged - hits + 1)) if hits else 0.0
-        high = float(beta.ppf(0.975, hits + 1, judged - hits)) if hits < judged else 1.0
-        rows.append((kind.name, total, judged, hits, hits / max(1, judged), low, high))
+        share = Rate(hits=hits, total=judged)
+        rows.append((kind.name, total, judged, hits, share.rate, share.low, share.high))
     # The controls are the same random passages in each result, so the first result's are enough.
     passed = sum(one.controls_passed for one in found[:1])
     rows.append(

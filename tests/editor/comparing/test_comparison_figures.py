@@ -14,8 +14,8 @@ from editor.report.figures.canvas import COLOURS
 from editor.report.figures.cells import SHADES, draw_cells
 from editor.report.figures.changed_weights import module_and_layer
 from editor.report.figures.comparing import comparison_charts, comparison_figures
+from editor.report.figures.drawing import save_figure
 from editor.report.figures.labels import label_points
-from editor.report.figures.style import save_figure
 from editor.results.comparison import Editing
 
 NAMES = {"pareto", "forest", "overlap", "modules", "neurons"}

@@ -2,6 +2,7 @@
 
 import io
 
+from made_evidence import make_evidence
 from rich.console import Console
 
 from editor.report import closing_sentence, closing_table, render_card
@@ -58,6 +59,24 @@ def test_table_names_what_was_not_met(make_report):
 def test_markup_in_a_report_is_not_obeyed(make_report, erase_report):
     row = erase_report.criteria[0].model_copy(update={"name": "[bold]x[/bold]", "passed": False})
     assert "[bold]x[/bold]" in _shown(make_report(criteria=(row,)))
+
+
+def test_card_says_who_when_and_what_a_count_means(erase_report):
+    card = render_card(erase_report, "2026-11-28T22:09:45+00:00")
+    assert (
+        "privacy desk edited rivermouth/model (GPT2LMHeadModel, sha256 a3f0a3f0a3f0a3f0) to erase 25 facts"
+        in card
+    )
+    assert "by the policy rivermouth on 2026-11-28 22:09 UTC, with Expunge 0.1.0." in card
+    assert "0 of 25 does not mean never" in card
+
+
+def test_baseline_is_in_the_card_and_on_the_terminal(make_report):
+    report = make_report("audit", evidence=make_evidence())
+    said = "The baseline models/base leaks 1 of the 25; training added 24."
+    assert said in render_card(report)
+    assert said in closing_sentence(report)
+    assert "Facts that training added" in _shown(report)
 
 
 def test_sentence_is_the_page_s_headline(any_report):

@@ -149,6 +149,17 @@ def test_limits_name_the_arm_that_misses_the_match():
     assert "far is the farthest from feature-edit: its collateral is 20% above" in text
     exact = _text(render_comparison(make_comparison((arms[0], runs_of("b", [1.0], collateral=0.01))), (), {}))
     assert "farthest" not in exact
+    assert "At the same collateral, far is the farthest" in text
+    assert "At a quarter of the collateral, far is the farthest" in text
+    assert "At the a" not in text
+
+
+def test_one_seed_is_one_run_and_not_seed_zero(comparison):
+    page = _text(render_comparison(make_comparison((runs_of("feature-edit", [1.0]),)), (), {}))
+    assert "Runs of each arm 1 seed (0)" in page
+    assert "Seeds 0" not in page
+    dated = render_comparison(comparison, (), {}, "2026-11-28T22:09:45+00:00")
+    assert "On 2026-11-28 22:09 UTC" in _text(dated)
 
 
 def test_limits_say_how_little_few_facts_tell():

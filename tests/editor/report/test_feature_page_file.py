@@ -43,6 +43,21 @@ def test_everything_is_there_without_the_script(page):
     assert re.search(r'id="tools"[^>]* hidden', body)
 
 
+def test_a_plain_reading_comes_first(page):
+    assert CARD.reading == (
+        "Helps the model to write facts, most of all 1 PHONE_NUMBER. In other text it is now and then on: at 1.2% of "
+        "the tokens."
+    )
+    assert replace(CARD, facts=(), density=0.0).reading == (
+        "Adds to no fact by itself. In the other text looked at it is never on."
+    )
+    assert PAGE.reading.startswith(
+        "They add most often: 1 feature to PHONE_NUMBER. 0 of 2 are rare elsewhere"
+    )
+    assert page.index(PAGE.reading) < page.index("What the figures mean") < page.index("+3.25")
+    assert page.index(CARD.reading) < page.index("PHONE_NUMBER 01234567")
+
+
 def test_nothing_is_fetched(page):
     assert re.findall(r'(?:href|src)="([^"]*)"', page) == ["report.html"]
     assert "http" not in page

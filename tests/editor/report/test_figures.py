@@ -137,11 +137,27 @@ def test_pareto_front_keeps_exactly_the_trials_that_nothing_beats():
     assert [trial.number for trial in pareto_front(trials)] == [0, 3, 1, 4]
 
 
-@pytest.mark.parametrize("collateral", [[0.0, 0.1], [0.3], [1e-6, 10.0], [0.0, 0.0]])
+@pytest.mark.parametrize("collateral", [[0.0, 0.1], [1e-6, 10.0], [0.0, 0.0]])
 def test_searches_of_any_range_are_drawn(make_report, collateral):
     trials = tuple(_trial(number, 0.5, value) for number, value in enumerate(collateral))
     report = make_report("audit", trials=trials, groups=(), facts=(), perplexities=())
     assert set(draw_charts(report)) == {"search"}
+
+
+def test_a_single_trial_is_said_and_not_drawn(make_report):
+    report = make_report(trials=(_trial(0, 0.0, 0.3).model_copy(update={"chosen": True}),))
+    assert "search" not in draw_charts(report)
+
+
+@pytest.mark.parametrize("chosen", [0, 2])
+def test_the_label_of_the_chosen_trial_stays_inside(make_report, chosen):
+    trials = [_trial(number, (2 - number) / 2, (0.0, 1.0, 2.0)[number]) for number in range(3)]
+    trials[chosen] = trials[chosen].model_copy(update={"chosen": True})
+    report = make_report("audit", trials=tuple(trials), groups=(), facts=(), perplexities=())
+    for drawing in draw_charts(report)["search"].drawings.values():
+        (anchor,) = re.findall(rf'<text style="([^"]*)"[^>]*>chosen: trial {chosen}<', drawing)
+        assert ("text-anchor: end" in anchor) is (chosen == 2)
+        assert "facts that miss a ceiling of the policy" in drawing
 
 
 def test_labels_that_are_too_long_are_cut(make_report, erase_report):

@@ -2,6 +2,7 @@
 
 import pytest
 from judged_reports import CASES, SKIPPED, judged
+from made_evidence import make_evidence
 
 from editor.report.pull_request import MOST_CHARACTERS, MOST_SUBJECTS, render_pull_request
 from editor.results.report import Gate, ThresholdOverride
@@ -27,6 +28,14 @@ def test_verdict_thresholds_types_people_and_what_was_skipped():
     assert all(row.subject in text for row in report.subjects)
     assert all(line in text for line in SKIPPED)
     assert report.command in text
+
+
+def test_who_when_and_the_baseline():
+    report = judged("leakage", evidence=make_evidence())
+    text = render_pull_request(report, "2026-11-28T22:09:45+00:00")
+    assert "privacy desk audited rivermouth/model" in text
+    assert "on 2026-11-28 22:09 UTC" in text
+    assert "The baseline models/base leaks 1 of the 25; training added 24." in text
 
 
 def test_a_replaced_threshold_stands_beside_the_policy_s():

@@ -4,13 +4,15 @@ import html.parser
 import re
 
 import pytest
+from made_evidence import make_evidence
 
 from editor.report.features import FEATURES_HTML
-from editor.report.render import MOST_FACTS, render_html
+from editor.report.render import MOST_FACTS, MOST_ROWS, render_html
 from editor.results.parts import Rate
 from editor.results.report import AttackLevel, AttackRow, Report
 
 FORBIDDEN = ("anonymous", "anonymis", "anonymiz", "compliant", "compliance", "proof", "proven")
+STARTED = "2026-11-28T22:09:45+00:00"
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 
 
@@ -50,9 +52,13 @@ def _parse(page):
     return parsed
 
 
+def _text(page):
+    return " ".join(" ".join(_parse(page).text).split())
+
+
 @pytest.fixture(scope="module")
 def pages(make_report):
-    return {kind: render_html(make_report(kind)) for kind in ("erase", "audit", "verify")}
+    return {kind: render_html(make_report(kind), STARTED) for kind in ("erase", "audit", "verify")}
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +84,61 @@ def test_every_kind_renders_well_formed_with_unique_ids(any_page):
     assert page.elements.count("figure") == page.elements.count("figcaption")
 
 
-def test_same_report_gives_the_same_bytes(erase_report, erase_page):
-    assert render_html(Report.from_json(erase_report.to_json())) == erase_page
+def test_same_report_and_time_give_the_same_bytes(erase_report, erase_page):
+    assert render_html(Report.from_json(erase_report.to_json()), STARTED) == erase_page
+
+
+def test_who_what_when_and_on_which_model(any_page, make_report):
+    text = _text(any_page)
+    report = make_report("erase")
+    assert f"Carried out by {report.operator} On 2026-11-28 22:09 UTC" in text
+    assert f"{report.model_before.source}, {report.model_before.architecture}, a3f0a3f0a3f0a3f0…" in text
+    undated = render_html(make_report("audit", groups=(), facts=()))
+    assert "<time" not in undated
+
+
+def test_residual_risk_comes_before_all_figures(any_page):
+    ids = _parse(any_page).ids
+    assert ids.index("residual-risk") < ids.index("criteria") < ids.index("leakage")
+
+
+def test_counts_and_terms_are_explained_on_the_spot(erase_page, make_report):
+    text = _text(erase_page)
+    assert "0 of 25 does not mean never: if 13.7% of facts like these leaked" in text
+    assert "In plain words Greedy decoding The model writes its likeliest next token" in text
+    assert 'href="#word-decoys"' in erase_page
+    assert "does not mean" not in render_html(make_report("audit", groups=(), facts=()))
+
+
+def test_an_audit_does_not_speak_of_erasing(pages):
+    text = _text(pages["audit"])
+    assert "was erased" not in text
+    assert "Erased facts" not in text
+    assert "Facts in scope under sampling" in text
+
+
+def test_long_tables_are_folded_and_short_ones_are_not(erase_report, make_report):
+    page = render_html(make_report("erase", attacks=()))
+    folded = re.findall(r"<summary>(.*?) <span", page)
+    assert [name.split(",")[0] for name in folded] == [
+        "Leakage by group and wording",
+        "Facts in scope",
+        "The whole text",
+    ]
+    few = render_html(make_report("erase", attacks=(), facts=erase_report.facts[:MOST_ROWS]))
+    assert "<summary>Facts in scope" not in few
+
+
+def test_a_baseline_stands_in_the_headline_and_among_the_key_numbers(make_report):
+    report = make_report("audit", evidence=make_evidence())
+    page = _parse(render_html(report, STARTED))
+    text = " ".join(" ".join(page.text).split())
+    assert "25 facts in scope. The baseline models/base leaks 1 of the 25; training added 24." in text
+    assert "Facts that training added 24 of 25; the baseline models/base leaks 1 greedily" in text
+    assert "Baseline models/base" in text
+    assert len(page.ids) == len(set(page.ids))
+    alone = render_html(make_report("audit", evidence=make_evidence(baseline=False)))
+    assert "training added" not in alone
 
 
 def test_nothing_is_loaded_and_nothing_runs(erase_page):
@@ -102,7 +161,7 @@ def test_words_that_promise_too_much_are_not_used(any_page):
 
 
 def test_all_that_was_measured_is_there(erase_report, erase_page):
-    text = " ".join(" ".join(_parse(erase_page).text).split())
+    text = _text(erase_page)
     expected = [
         erase_report.verdict,
         erase_report.case,
@@ -151,12 +210,12 @@ def test_curves_of_attacks_are_folded_and_what_was_not_tested_says_why(make_repo
         ),
     )
     page = render_html(make_report("erase", attacks=attacks))
-    text = " ".join(" ".join(_parse(page).text).split())
+    text = _text(page)
     assert "pruning: all 2 levels Facts that leak" in text
     assert "LoRA, 10% 3 of 25" in text
     assert "pruning LoRA, 50% 7 of 25" in text
     assert "not tested : no original" in text or "not tested: no original" in text
-    assert page.count("<details>") == 2
+    assert page.count("<details>") == 2  # one folded curve, and what each attack counts
 
 
 def test_absent_parts_are_left_out(pages):

@@ -1,5 +1,7 @@
 """What `write_report` leaves in the output folder, and what it refuses to."""
 
+import json
+
 import pytest
 
 from editor.artefacts.output import OutputFolder
@@ -19,6 +21,10 @@ def test_every_format_is_written_and_raise_no_false_alarm(tmp_path, erase_report
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == sorted(["manifest.json", *FORMATS])
     assert Report.from_json((tmp_path / "out" / "report.json").read_text(encoding="utf-8")) == erase_report
+    started = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))["started"]
+    for name, render in FORMATS.items():
+        assert (tmp_path / "out" / name).read_text(encoding="utf-8") == render(erase_report, started)
+    assert f'<time datetime="{started}">' in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 def test_report_with_a_secret_is_refused(tmp_path, make_report):
