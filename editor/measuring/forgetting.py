@@ -62,6 +62,11 @@ class TruthRatios:
     never_seen: tuple[float, ...] = field(repr=False)
     against: Against
 
+    def p(self, level: float) -> float | None:
+        """Return p that facts are like never-seen ones; None where a test at that level would tell nothing."""
+        test = compare_distributions(tuple(self.scored.values()), self.never_seen, level)
+        return test.p if test.is_telling and not self.unscored else None
+
 
 def truth_ratios(edited: Scored, reference: Scored | None = None) -> TruthRatios:
     """Return the truth ratios of erased facts and of what was never seen.

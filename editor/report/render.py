@@ -7,7 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from editor import formatting
-from editor.report import summary
+from editor.report import forgetting, summary
 from editor.report.figures import draw_charts
 from editor.results.report import FactRow, Report
 
@@ -31,6 +31,7 @@ def render_html(report: Report) -> str:
             groups=summary.group_rows(report),
             erased=summary.group_rows(report, "erased"),
             facts=_most_exposed(report),
+            forgetting=tuple(forgetting.rows(report.forget_quality)) if report.forget_quality else (),
             edited=report.model_after is not None,
             figures=figures,
         )
@@ -91,6 +92,7 @@ def _sections(report: Report, figures: dict[str, Any]) -> list[tuple[str, str]]:
         ("other-evidence", "By other means", report.evidence),
         ("subjects", "People", report.subjects),
         ("facts", "Facts", report.facts),
+        ("forget-quality", "Forget quality", report.forget_quality),
         (
             "collateral",
             "What the edit cost" if report.model_after else "Perplexity",

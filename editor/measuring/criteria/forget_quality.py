@@ -1,16 +1,15 @@
 """Erased facts that cannot be told from never-seen ones: p of a Kolmogorov-Smirnov test, where a policy asks for it."""
 
 from editor.measuring.criteria.criterion import Count, CriterionEntry, Observation
-from editor.measuring.forgetting import compare_distributions, level_of
+from editor.measuring.forgetting import level_of
 from policies import Policy
 
 
 def _count(policy: Policy, observed: Observation) -> Count | None:
     if policy.leakage.forget_quality is None or observed.kept is None:
         return None
-    ratios = observed.ratios
-    test = compare_distributions(tuple(ratios.scored.values()), ratios.never_seen, level_of(policy))
-    return Count(test.p or 0.0, len(ratios.scored) if test.is_telling and not ratios.unscored else 0)
+    p = observed.ratios.p(level_of(policy))
+    return Count(p or 0.0, 0 if p is None else len(observed.ratios.scored))
 
 
 CRITERION = CriterionEntry(
