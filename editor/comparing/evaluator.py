@@ -101,7 +101,7 @@ class EditEvaluator:
             kept=(self.scored, after),
             text=RetainedText(self.tokens, changed / self.perplexity - 1),
         )
-        criteria, policy = judge(self.case.policy, observed), self.case.policy
+        criteria = judge(self.case.policy, observed)
         known = self.scored.where(lambda probe: probe.target.group in OTHERS) & self.scored.scores.greedy
         return Point(
             point=operated.point,
@@ -114,7 +114,7 @@ class EditEvaluator:
             others_kept="".join("1" if kept else "0" for kept in after.scores.greedy[known]),
             same_subject=kept_rate(self.scored, after, SAME_SUBJECT),
             perplexity_rise=changed / self.perplexity - 1,
-            forget_quality=observed.ratios.p(level_of(policy)),
+            forget_quality=observed.ratios.p(level_of(self.case.policy)),
             attacks=attacks,
             meets_policy=not any(row.failed or row.missing for row in criteria),
             failed=tuple(row.measure for row in criteria if row.failed),
