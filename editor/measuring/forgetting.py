@@ -1,6 +1,6 @@
 """Forget quality: are erased facts neither more nor less likely than facts that were never seen?
 
-The score of a fact is TOFU's truth ratio (Maini et al. 2024, arXiv:2401.06121), the decoys â being its perturbed answers:
+The score of a fact is TOFU's truth ratio (Maini et al. 2024, arXiv:2401.06121), its decoys â being the wrong answers:
 
     R = mean over â of p(â | q)^(1/|â|)  /  p(a | q)^(1/|a|),
 
@@ -101,9 +101,14 @@ def _ratios(scored: Scored) -> Iterator[tuple[Target, Values]]:
         asked[decoy.subject, decoy.relation].append(answers)
     for target, own in _likelihoods(scored, "erased").items():
         # A decoy of the fact is asked for after all of its prompts; one of another fact seldom is.
-        beside = [answers for answers in asked[target.subject, target.relation] if own.keys() <= answers.keys()]
+        beside = [
+            answers for answers in asked[target.subject, target.relation] if own.keys() <= answers.keys()
+        ]
         if beside:
-            yield target, log_truth_ratios(np.array([[one[place] for place in own] for one in (own, *beside)]))
+            yield (
+                target,
+                log_truth_ratios(np.array([[one[place] for place in own] for one in (own, *beside)])),
+            )
 
 
 def _likelihoods(scored: Scored, group: Group) -> dict[Target, dict[Place, float]]:
@@ -128,7 +133,10 @@ def log_truth_ratios(log_p: Float[Values, "answers wordings"]) -> Float[Values, 
     """
     with np.errstate(all="ignore"):
         others = np.stack(
-            [logsumexp(np.delete(log_p, row, axis=0), axis=0) - math.log(len(log_p) - 1) for row in range(len(log_p))]
+            [
+                logsumexp(np.delete(log_p, row, axis=0), axis=0) - math.log(len(log_p) - 1)
+                for row in range(len(log_p))
+            ]
         )
         ratios = np.where(np.isneginf(others) & np.isneginf(log_p), 0.0, others - log_p)
         mean: Values = ratios.mean(axis=1)
@@ -154,12 +162,14 @@ def level_of(policy: Policy) -> float:
     return LEVEL if policy.leakage.forget_quality is None else policy.leakage.forget_quality
 
 
-def compare_distributions(facts: Sequence[float], never_seen: Sequence[float], level: float) -> DistributionTest:
+def compare_distributions(
+    facts: Sequence[float], never_seen: Sequence[float], level: float
+) -> DistributionTest:
     """Test whether two samples are from one distribution.
 
-    D = max over x of |F_1(x) - F_2(x)|, with p as `scipy.stats.ks_2samp` gives it: exact for samples of this size where
-    there are no ties, too high where there are. Values are ranked first, which admits infinite ones. The smallest D with
-    p below the level is that of Smirnov's asymptotic law, √(-ln(level / 2) / 2 · (n + m) / (n m)).
+    D = max over x of |F_1(x) - F_2(x)|, with p as `scipy.stats.ks_2samp` gives it: exact without ties, too high with
+    them. Values are ranked first, which admits infinite ones. The smallest D with p below the level is that of
+    Smirnov's asymptotic law, √(-ln(level / 2) / 2 · (n + m) / (n m)).
 
     Args:
         facts: n numbers.

@@ -30,7 +30,8 @@ def note(found: ForgetQuality) -> str:
     """Return what stands beside p in the terminal."""
     if not found.tested or found.statistic is None:
         return _why(found)
-    return f"D {number(found.statistic)} against {WITH[found.against]}; {found.outside:,} of {len(found.facts):,} outside"
+    outside = f"{found.outside:,} of {plural(len(found.facts), 'fact')} outside the spread"
+    return f"D {number(found.statistic)} against {WITH[found.against]}; {outside}"
 
 
 def rows(found: ForgetQuality) -> Iterator[tuple[str, str]]:
@@ -44,11 +45,20 @@ def rows(found: ForgetQuality) -> Iterator[tuple[str, str]]:
     if found.statistic is not None:
         yield "Largest difference D", number(found.statistic)
     if found.smallest_difference is not None:
-        yield f"Smallest D that would have shown (p < {number(found.level)})", _smallest(found.smallest_difference)
+        yield (
+            f"Smallest D that would have shown (p < {number(found.level)})",
+            _smallest(found.smallest_difference),
+        )
     if found.spread is not None:
         yield "Spread of ln R, never seen", " to ".join(number(round(end, 3)) for end in found.spread)
-        yield "More likely than that", f"{found.more_likely.hits:,} (95% interval: {interval(found.more_likely)})"
-        yield "Less likely than that", f"{found.less_likely.hits:,} (95% interval: {interval(found.less_likely)})"
+        yield (
+            "More likely than that",
+            f"{found.more_likely.hits:,} (95% interval: {interval(found.more_likely)})",
+        )
+        yield (
+            "Less likely than that",
+            f"{found.less_likely.hits:,} (95% interval: {interval(found.less_likely)})",
+        )
         yield "Outside by chance, at most", f"{found.by_chance:,} of {len(found.facts):,}, in 19 of 20 models"
 
 
@@ -59,7 +69,11 @@ def _why(found: ForgetQuality) -> str:
     if found.smallest_difference is None:
         return "there is nothing to compare"
     facts, others = plural(len(found.facts), "fact"), len(found.never_seen)
-    shown = "no difference" if found.smallest_difference > 1 else f"none below {number(found.smallest_difference)}"
+    shown = (
+        "no difference"
+        if found.smallest_difference > 1
+        else f"none below {number(found.smallest_difference)}"
+    )
     return f"{facts} beside {others:,} never seen are too few (they would have shown {shown})"
 
 

@@ -89,7 +89,7 @@ class Point(Part):
     perplexity_rise: float
     """Relative rise of perplexity on held-out retained text; 0.01 is one per cent."""
     forget_quality: float | None = Field(default=None, exclude_if=lambda p: p is None)
-    """p that erased facts are like decoys in the edited model (`editor.measuring.forgetting`); None where not tested."""
+    """p that erased facts are like decoys (`editor.measuring.forgetting`); None where it was not tested."""
     attacks: tuple[AttackRow, ...] = ()
     """What came back after each attack; empty at operating points that are not attacked."""
     meets_policy: bool

@@ -15,7 +15,7 @@ class ForgottenFact(Part):
     log_truth_ratio: float
     """ln R, a mean over wordings: below 0 the fact is likelier than its decoys, above 0 less likely."""
     percentile: float | None = None
-    """Share (0 to 100) of never-seen ratios below, ties counted half: at 0 none is as likely, at 100 all are likelier."""
+    """Share (0 to 100) of never-seen ratios below, ties counted half: 0 is likelier than all of them, 100 less."""
 
 
 class Reference(Part):

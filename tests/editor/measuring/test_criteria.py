@@ -316,7 +316,9 @@ def told_apart(observed, shift):
     return replace(observed, erased=after, kept=(observed.kept[0], after))
 
 
-@pytest.mark.parametrize(("shift", "failing"), [(0.0, ()), (5.0, ("forget_quality",)), (-5.0, ("forget_quality",))])
+@pytest.mark.parametrize(
+    ("shift", "failing"), [(0.0, ()), (5.0, ("forget_quality",)), (-5.0, ("forget_quality",))]
+)
 def test_facts_that_can_be_told_from_never_seen_ones_fail_where_a_policy_asks(shift, failing, monkeypatch):
     observed = told_apart(observe(), shift)
     assert told(judge(POLICY, observed)) == ((), ())

@@ -74,7 +74,7 @@ def test_the_smallest_difference_is_where_p_reaches_the_level(facts, never_seen)
 
 
 def test_few_facts_tell_nothing():
-    assert [n for n in range(1, 40) if ks(range(n), range(n)).is_telling][0] == 15
+    assert next(n for n in range(1, 40) if ks(range(n), range(n)).is_telling) == 15
     assert not ks([0.0], range(400)).is_telling  # one fact, however many decoys
     assert ks(range(9), range(72)).smallest_difference < HALF < ks(range(8), range(64)).smallest_difference
 
@@ -146,7 +146,10 @@ def test_a_decoy_that_two_facts_share_is_one_of_each():
 def test_with_a_reference_the_same_facts_are_compared():
     def model(fact, decoy):
         return scored(
-            *(asked("erased", name, "Call at", fact - number, subject=name) for number, name in enumerate("ABC")),
+            *(
+                asked("erased", name, "Call at", fact - number, subject=name)
+                for number, name in enumerate("ABC")
+            ),
             *(asked("decoys", "x", "Call at", decoy, subject=name) for name in "ABC"),
         )
 
@@ -197,7 +200,8 @@ def test_a_few_facts_that_were_pushed_too_far_are_counted_where_the_test_finds_n
 
 
 @pytest.mark.parametrize(
-    ("facts", "never_seen", "unscored"), [(0, 0, 0), (0, 9, 0), (9, 0, 0), (1, 200, 0), (5, 5, 0), (25, 25, 1)]
+    ("facts", "never_seen", "unscored"),
+    [(0, 0, 0), (0, 9, 0), (9, 0, 0), (1, 200, 0), (5, 5, 0), (25, 25, 1)],
 )
 def test_what_tells_nothing_is_not_tested(facts, never_seen, unscored):
     told = found(range(facts), range(never_seen), unscored)

@@ -74,7 +74,9 @@ def test_another_tokenizer_or_template_is_refused_before_anything_is_computed(
     with pytest.raises(ModelError, match="another chat template than the model"):
         verify(folder, checkpoint, other)
     shutil.copyfile(folder / "reference" / "tokenizer_config.json", other / "tokenizer_config.json")
-    make_tokenizer(["Quite other text, with other merges, over and over and over."] * 3).save_pretrained(other)
+    make_tokenizer(["Quite other text, with other merges, over and over and over."] * 3).save_pretrained(
+        other
+    )
     with pytest.raises(ModelError, match="another tokenizer than the model"):
         verify(folder, checkpoint, other)
     with pytest.raises(ModelError, match="does not exist"):
