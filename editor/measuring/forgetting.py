@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 from scipy.stats import betabinom, ks_2samp
@@ -122,14 +121,14 @@ def _likelihoods(scored: Scored, group: Group) -> dict[Target, dict[Place, float
     return found
 
 
-def log_truth_ratios(log_p: Float[Values, "answers wordings"]) -> Float[Values, " answers"]:
-    """Return ln R of each of several answers to the same questions against the others, a mean over wordings.
+def log_truth_ratios(log_p: Values) -> Values:
+    """Return ln R of each of several answers to the same questions against the others, a mean over wordings, (answers,).
 
     Answers that are all impossible are equally likely: ln R is 0. It is not a number where a likelihood is none, or
     where an answer is infinitely more likely than the others after one wording, and less after another.
 
     Args:
-        log_p: mean ln p of the answers' tokens, of two answers or more.
+        log_p: mean ln p of the tokens of two answers or more, (answers, wordings).
     """
     with np.errstate(all="ignore"):
         others = np.stack(
