@@ -122,7 +122,7 @@ def _likelihoods(scored: Scored, group: Group) -> dict[Target, dict[Place, float
 
 
 def log_truth_ratios(log_p: Values) -> Values:
-    """Return ln R of each of several answers to the same questions against the others, a mean over wordings, (answers,).
+    """Return ln R of each of several answers to the same questions against the others, a mean over wordings.
 
     Answers that are all impossible are equally likely: ln R is 0. It is not a number where a likelihood is none, or
     where an answer is infinitely more likely than the others after one wording, and less after another.
