@@ -35,7 +35,7 @@ def run_verify(request: VerifyRequest) -> Report:
             trust_remote_code=request.trust_remote_code,
             full_precision=True,
         )
-        reference = read_reference(request, str(request.against))
+        reference = read_reference(request, str(request.against), checkpoint)
         with stages.stage("Loading the original model"):
             loaded = load_original(request, request.against)
         case = read_case(request, judging.judged_by, stages)

@@ -34,13 +34,19 @@ def note(found: ForgetQuality) -> str:
     return f"D {number(found.statistic)} against {WITH[found.against]}; {outside}"
 
 
-def rows(found: ForgetQuality) -> Iterator[tuple[str, str]]:
-    """Yield what the page tells, and its figure."""
+def rows(found: ForgetQuality, in_scope: int) -> Iterator[tuple[str, str]]:
+    """Yield what the page tells, and its figure.
+
+    Args:
+        found: what was measured.
+        in_scope: number of facts in scope, some of which may have no decoys.
+    """
     yield "Compared with", WITH[found.against]
     if found.reference is not None:
         yield "Reference", f"{found.reference.source}, sha256 {found.reference.digest[:16]}…"
-    unscored = f"; {found.unscored:,} more have no score" if found.unscored else ""
-    yield "Facts", f"{len(found.facts):,}, beside {len(found.never_seen):,} never seen{unscored}"
+    unscored = f"; {found.unscored:,} have no score" if found.unscored else ""
+    facts = f"{len(found.facts):,} of {in_scope:,} in scope"
+    yield "Facts", f"{facts}, beside {len(found.never_seen):,} never seen{unscored}"
     yield "KS test, p", p_text(found) if found.tested else f"{NOT_TESTED}: {_why(found)}"
     if found.statistic is not None:
         yield "Largest difference D", number(found.statistic)

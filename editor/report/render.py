@@ -31,7 +31,7 @@ def render_html(report: Report) -> str:
             groups=summary.group_rows(report),
             erased=summary.group_rows(report, "erased"),
             facts=_most_exposed(report),
-            forgetting=tuple(forgetting.rows(report.forget_quality)) if report.forget_quality else (),
+            forgetting=_forgotten(report),
             edited=report.model_after is not None,
             figures=figures,
         )
@@ -61,6 +61,11 @@ def stylesheet() -> Markup:
     loader = environment().loader
     assert loader is not None
     return Markup(loader.get_source(environment(), "style.css")[0])
+
+
+def _forgotten(report: Report) -> tuple[tuple[str, str], ...]:
+    found = report.forget_quality
+    return tuple(forgetting.rows(found, report.scope.facts_in_scope)) if found else ()
 
 
 def _tone(report: Report) -> str:

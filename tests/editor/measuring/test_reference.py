@@ -63,7 +63,7 @@ def test_facts_are_compared_with_those_in_the_reference(folder, checkpoint):
     assert not [name for name in PEOPLE if name in report.to_json()]
 
 
-def test_another_tokenizer_or_template_is_refused_before_anything_is_computed(
+def test_what_is_no_reference_is_refused_before_anything_is_computed(
     folder, checkpoint, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("editor.api.verify.load_original", lambda *_: pytest.fail("a model was loaded"))
@@ -79,6 +79,10 @@ def test_another_tokenizer_or_template_is_refused_before_anything_is_computed(
     )
     with pytest.raises(ModelError, match="another tokenizer than the model"):
         verify(folder, checkpoint, other)
+    for known in (folder / "edited", checkpoint("llama")):
+        copy = shutil.copytree(known, tmp_path / f"copy of {known.name}")
+        with pytest.raises(ModelError, match="the very weights of a model that saw the facts"):
+            verify(folder, checkpoint, copy)
     with pytest.raises(ModelError, match="does not exist"):
         verify(folder, checkpoint, tmp_path / "nowhere")
 
