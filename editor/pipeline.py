@@ -28,8 +28,10 @@ from editor.measuring.evaluation_data import (
     score_case,
     text_before_after,
 )
+from editor.measuring.forgetting import forget_quality
 from editor.measuring.free_answers import free_answers, free_questions, with_free_answers
 from editor.measuring.own_forward import editable, run_alike, with_own_passes
+from editor.measuring.reference import measure_reference
 from editor.measuring.summaries import (
     AUDIT_THREAT_MODEL,
     THREAT_MODEL,
@@ -90,6 +92,7 @@ class EraseOptions:
         keeping: how the originals and the change of weights are kept.
         previous: edits that the model has already.
         attacks: names in `ATTACKS` of the attacks made on the written checkpoint.
+        reference: model that never saw the facts; None for none.
     """
 
     method: Method = field(default_factory=FeatureEdit)
@@ -99,6 +102,7 @@ class EraseOptions:
     keeping: Keeping = field(default_factory=Keeping)
     previous: tuple[EditRecord, ...] = ()
     attacks: tuple[str, ...] = field(default_factory=lambda: attacks_at("quick"))
+    reference: str | None = None
 
     def with_seed(self, seed: int) -> "EraseOptions":
         """Return the same options with the search and everything random in the method drawn by a seed."""
@@ -203,7 +207,15 @@ def erase(
     controls = control_rows(case, before, problem, edit, method, stages) if options.controls else ()
     declared = set(edit.deltas)
     report = verify(
-        case, before, folder / "model", declared, run, stages, shown="model", attacks=options.attacks
+        case,
+        before,
+        folder / "model",
+        declared,
+        run,
+        stages,
+        shown="model",
+        attacks=options.attacks,
+        reference=options.reference,
     )
     return report.model_copy(
         update={
@@ -242,6 +254,7 @@ def verify(
     stages: Stages,
     shown: str | None = None,
     attacks: Sequence[str] | None = None,
+    reference: str | None = None,
 ) -> Report:
     """Measure a written checkpoint, read back from disk in a fresh model, against the original.
 
@@ -254,6 +267,7 @@ def verify(
         stages: display of progress.
         shown: name of the checkpoint in the report; None for its path.
         attacks: names in `ATTACKS` of the attacks that are made on it; None for the quick ones.
+        reference: model that never saw the facts, which they are compared with; None compares with decoys.
     """
     loaded, data = before.loaded, before.data
     device = str(loaded.device)
@@ -280,6 +294,11 @@ def verify(
     prepared = prepare_attacks(case, erased, attacks, decoys)
     weights = original_weights(loaded.model, after.model) if prepared else None
     rows = attack_rows(case, after, prepared, stages, weights)
+    model_after = model_summary(after, digests, shown)
+    del again, after, weights  # the edited model makes room for the reference
+    never_seen = (
+        measure_reference(case, reference, loaded, before.scored.probes, stages) if reference else None
+    )
     groups = group_results(original, scored, case.policy.decoding)
     facts = fact_rows(original, scored, case.facts, run.key)
     observed = Observation(
@@ -287,8 +306,10 @@ def verify(
         kept=(original, scored),
         text=RetainedText(text.tokens, text.rise or 0.0),
         checks=checks,
+        reference=never_seen.scored if never_seen else None,
     )
     criteria = judge(case.policy, observed)
+    named = never_seen.named if never_seen else None
     code = exit_code(criteria, incomplete=case.incomplete)
     return Report(
         kind="verify",
@@ -299,13 +320,14 @@ def verify(
         versions=versions(),
         policy=policy_summary(case),
         model_before=model_summary(loaded, before.digests),
-        model_after=model_summary(after, digests, shown),
+        model_after=model_after,
         scope=case.scope,
         threat_model=THREAT_MODEL,
         groups=groups,
         subjects=subject_rows(facts),
         facts=facts,
         decoy_bits=decoy_bits(scored),
+        forget_quality=forget_quality(observed.ratios, case.policy, run.key.label, named),
         perplexities=(text,),
         retained_divergence=compared.divergence,
         integrity=checks,

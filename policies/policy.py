@@ -33,6 +33,7 @@ _DEFAULT_VERIFICATION = (
 Rate = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)]
+Level = Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 Words = Annotated[str, Field(min_length=1, strict=True)]
 
@@ -150,11 +151,15 @@ class LeakageCeilings(StrictModel):
             0 to 1.
         decoy_percentile: percentile of the decoys' bits, 0 to 100, that a fact's worst-case bits must reach; no
             more facts may miss it than chance gives a model that never saw them, 19 times in 20.
+        forget_quality: least p, above 0 and below 1, of the test that erased facts are neither more nor less likely
+            than never-seen ones; null for no limit.
     """
 
     greedy_rate: Rate = 0.0
     extractable_rate: Rate = 0.0
     decoy_percentile: Annotated[float, Field(strict=True, ge=0, le=100)] = 5.0
+    # Left out where it is not set: a policy's digest stays what it was before there was this limit.
+    forget_quality: Level | None = Field(default=None, exclude_if=lambda level: level is None)
 
 
 class UtilityFloors(StrictModel):

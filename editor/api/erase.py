@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+from editor.api.reference import read_reference
 from editor.api.requests import EraseRequest
 from editor.api.running import (
     Judging,
@@ -50,6 +51,7 @@ def run_erase(request: EraseRequest) -> Report:
     run, site = describe_run(request, "erase"), read_site(request.site)
     with open_output(request) as output:
         assert output is not None  # an erasure's request names one
+        options = replace(options, reference=read_reference(request, str(request.model)))
         with stages.stage("Loading the model"):
             loaded = load_original(request, request.model)
         previous = read_stack(request, loaded, run.key)

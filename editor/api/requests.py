@@ -174,6 +174,7 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
         originals_passphrase_file: File with the passphrase that it is encrypted with.
         attacks: Attacks on what was edited: `quick` ones, `full` with those that train for long, or `none`.
         ledger: File that gets a line about the run, chained to those before it; None for no ledger.
+        reference: Model that never saw the facts, which the edited model's are compared with; None for decoys.
     """
 
     model: str | Path = field(kw_only=False)
@@ -188,10 +189,12 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
     originals_passphrase_file: str | Path | None = None
     attacks: AttackSet = "quick"
     ledger: str | Path | None = None
+    reference: str | Path | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _need_output(self.output)
+        _check_reference(self.reference, self.model)
         if isinstance(self.previous, str | Path):
             raise RequestError("`previous` is one folder", "Give a list of folders")
         if self.previous and not self.also_erased:
@@ -220,15 +223,18 @@ class VerifyRequest(JudgedRequest):
         edited: Checkpoint folder, or output folder of an erasure.
         against: The original model.
         attacks: Attacks on what was edited: `quick` ones, `full` with those that train for long, or `none`.
+        reference: Model that never saw the facts, which the edited model's are compared with; None for decoys.
     """
 
     edited: str | Path = field(kw_only=False)
     against: str | Path
     attacks: AttackSet = "quick"
+    reference: str | Path | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_attacks(self.attacks)
+        _check_reference(self.reference, self.against, self.edited, Path(self.edited) / "model")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -384,6 +390,15 @@ def _need_output(output: str | Path | None) -> None:
 def _one_lock(**files: str | Path | None) -> None:
     if all(file is not None for file in files.values()):
         raise RequestError("A key and a passphrase were both named", "Give one of the two")
+
+
+def _check_reference(reference: str | Path | None, *others: str | Path) -> None:
+    """Refuse a reference that is one of the models that know, or knew, the facts."""
+    if reference is not None and Path(reference).resolve() in [Path(other).resolve() for other in others]:
+        raise RequestError(
+            "The reference is the model itself, which saw the facts",
+            "Name a model that was trained without them, or leave --reference out",
+        )
 
 
 def _check_attacks(attacks: str) -> None:

@@ -234,6 +234,8 @@ def close(
         "corpus": report.scope.corpus,
         "case": run.key.digest("case", case.name.encode()),
     } | {name: run.key.digest(name, path.read_bytes()) for name, path in keyed.items() if path is not None}
+    if report.forget_quality is not None and report.forget_quality.reference is not None:
+        output.inputs |= {"reference": report.forget_quality.reference.digest}
     if checkpoint is not None and checkpoint.is_dir():
         found = sorted(path for path in checkpoint.iterdir() if path.is_file())
         output.checkpoint = {path.name: file_digest(path) for path in found}

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from editor.api.reference import read_reference
 from editor.api.requests import VerifyRequest
 from editor.api.running import (
     Judging,
@@ -34,14 +35,23 @@ def run_verify(request: VerifyRequest) -> Report:
             trust_remote_code=request.trust_remote_code,
             full_precision=True,
         )
+        reference = read_reference(request, str(request.against), checkpoint)
         with stages.stage("Loading the original model"):
             loaded = load_original(request, request.against)
         case = read_case(request, judging.judged_by, stages)
         has_edit = (edited / "edit" / "edit.json").is_file()
         declared = declared_parameters(edited / "edit") if has_edit else None
         before = measure_original(case, loaded, stages)
-        attacks = attacks_at(request.attacks)
-        report = verify_case(case, before, checkpoint, declared, run, stages, attacks=attacks)
+        report = verify_case(
+            case,
+            before,
+            checkpoint,
+            declared,
+            run,
+            stages,
+            attacks=attacks_at(request.attacks),
+            reference=reference,
+        )
         report = judging.judge(report, case)
         close(output, request, case, run, report, signer, checkpoint)
     return report

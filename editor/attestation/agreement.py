@@ -58,12 +58,18 @@ def check_manifest(folder: EvidenceFolder) -> Iterator[Finding]:
         "inputs.policy": (manifest.inputs.get("policy"), report.policy.digest),
         "inputs.model": (manifest.inputs.get("model"), report.model_before.digest),
         "inputs.corpus": (manifest.inputs.get("corpus"), report.scope.corpus),
+        "inputs.reference": (manifest.inputs.get("reference"), _reference_digest(report)),
         "seed": (manifest.seed, report.seed),
         "versions": ({name: manifest.versions.get(name) for name in report.versions}, report.versions),
     }
     for name, (listed, reported) in told.items():
         if listed != reported:
             yield Finding(f"{MANIFEST} and {REPORT_JSON} differ in {name}")
+
+
+def _reference_digest(report: Report) -> str | None:
+    found = report.forget_quality
+    return found.reference.digest if found and found.reference else None
 
 
 def check_pages(folder: EvidenceFolder) -> Iterator[Finding]:

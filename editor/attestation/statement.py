@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from editor.results.forgetting import ForgetQuality
 from editor.results.report import Criterion, Rate, Report
 from policies.errors import ExitCode
 
@@ -127,6 +128,22 @@ def _figures(data: Mapping[str, Any], report: Report) -> dict[str, Any]:
             {"name": row.attack or row.name, "leaking": _rate(row.greedy_facts)} for row in report.attacks
         ],
         "retainedDivergence": report.retained_divergence,
+    } | ({"forgetQuality": _forgotten(report.forget_quality)} if report.forget_quality else {})
+
+
+def _forgotten(found: ForgetQuality) -> dict[str, Any]:
+    return {
+        "against": found.against,
+        "reference": found.reference.digest if found.reference else None,
+        "facts": len(found.facts),
+        "neverSeen": len(found.never_seen),
+        "tested": found.tested,
+        "statistic": found.statistic,
+        "p": found.p,
+        "smallestDifference": found.smallest_difference,
+        "moreLikely": _rate(found.more_likely),
+        "lessLikely": _rate(found.less_likely),
+        "outsideByChance": found.by_chance,
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from editor.cli.names import SiteName
-from editor.cli.options import ATTACKS, build, case_options, run_options
+from editor.cli.options import ATTACKS, REFERENCE, build, case_options, run_options
 from editor.cli.stopping import stopped_by_sigterm, telling_what_is_kept
 from editor.methods import METHODS
 
@@ -78,6 +78,7 @@ OFFERED = tuple(name for name, entry in METHODS.items() if entry.family != "rand
     type=click.Path(path_type=Path),
     help="A file that gets a line about this run, chained to those before it; made if missing.",
 )
+@REFERENCE
 @ATTACKS
 @run_options
 @click.pass_context

@@ -29,6 +29,12 @@ ATTACKS = click.option(
     "relearns a little; full trains for long too, which takes many times as long; none does nothing.",
 )
 
+REFERENCE = click.option(
+    "--reference",
+    help="A model with the same tokenizer that never saw the facts, such as one trained without them: erased facts "
+    "are compared with what it knows of them.  [default: with decoys]",
+)
+
 
 def case_options(command: F) -> F:
     """Add options for whose data, where it is found and what counts as personal."""

@@ -5,12 +5,13 @@ from typing import Any
 
 import click
 
-from editor.cli.options import ATTACKS, build, case_options, run_options
+from editor.cli.options import ATTACKS, REFERENCE, build, case_options, run_options
 
 
 @click.command()
 @click.argument("edited", type=click.Path(path_type=Path))
 @click.option("--against", required=True, help="The original model.")
+@REFERENCE
 @ATTACKS
 @case_options
 @run_options

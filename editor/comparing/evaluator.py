@@ -20,6 +20,7 @@ from editor.measuring.aggregate import (
 from editor.measuring.criteria import Observation, RetainedText, judge
 from editor.measuring.criteria.kept import OTHERS, SAME_SUBJECT
 from editor.measuring.evaluation_data import control_probes
+from editor.measuring.forgetting import level_of
 from editor.measuring.leakage import extractable
 from editor.progress import Silent
 from editor.questions.probes import Probe
@@ -95,14 +96,12 @@ class EditEvaluator:
             after = self._score(self.probes)
             _, changed = perplexity(self.loaded, self.text)
             attacks = self._attacked(before) if operated.point in ATTACKED else ()
-        criteria = judge(
-            self.case.policy,
-            Observation(
-                erased=after,
-                kept=(self.scored, after),
-                text=RetainedText(self.tokens, changed / self.perplexity - 1),
-            ),
+        observed = Observation(
+            erased=after,
+            kept=(self.scored, after),
+            text=RetainedText(self.tokens, changed / self.perplexity - 1),
         )
+        criteria = judge(self.case.policy, observed)
         known = self.scored.where(lambda probe: probe.target.group in OTHERS) & self.scored.scores.greedy
         return Point(
             point=operated.point,
@@ -115,6 +114,7 @@ class EditEvaluator:
             others_kept="".join("1" if kept else "0" for kept in after.scores.greedy[known]),
             same_subject=kept_rate(self.scored, after, SAME_SUBJECT),
             perplexity_rise=changed / self.perplexity - 1,
+            forget_quality=observed.ratios.p(level_of(self.case.policy)),
             attacks=attacks,
             meets_policy=not any(row.failed or row.missing for row in criteria),
             failed=tuple(row.measure for row in criteria if row.failed),

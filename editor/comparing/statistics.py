@@ -52,7 +52,7 @@ def summarise(arms: Sequence[ArmRun], seed: int = 0) -> tuple[SummaryRow, ...]:
 
     Intervals of rel, gen, exposed and extractable are percentile bootstraps over facts, each a mean over seeds;
     that of loc is one over questions, the seeds averaged. Seeds ask largely the same questions, so theirs are drawn
-    together, as if all were the same: more seeds do not narrow it. Those of same_subject, of attacks and
+    together, as if all were the same: more seeds do not narrow it. Those of same_subject, forget_quality, attacks and
     perplexity_rise are the least and the most of the seeds: single questions are not kept of them.
 
     Args:
@@ -211,6 +211,7 @@ def _summary(runs: Sequence[ArmRun], point: PointName, points: Sequence[Point], 
         return bootstrapped(list(by_fact(points, measure).values()), seed)
 
     rises = [one.perplexity_rise for one in points]
+    alike = [one.forget_quality for one in points if one.forget_quality is not None]
     return SummaryRow(
         arm=runs[0].arm,
         family=runs[0].family,
@@ -222,7 +223,8 @@ def _summary(runs: Sequence[ArmRun], point: PointName, points: Sequence[Point], 
         exposed=over_facts("exposed"),
         extractable=over_facts("extractable"),
         same_subject=_over_seeds([one.same_subject for one in points]),
-        perplexity_rise=Interval(mean=float(np.mean(rises)), low=min(rises), high=max(rises)),
+        perplexity_rise=_ends(rises),
+        forget_quality=_ends(alike) if alike else None,
         attacks=_attacks(points),
         bits=float(np.median([fact.bits for one in points for fact in one.facts])),
         norm=float(np.mean([one.norm for one in points])),
@@ -259,9 +261,12 @@ def _over_questions(kept: Sequence[str], seed: int) -> Interval | None:
 def _over_seeds(rates: Sequence[Rate]) -> Interval | None:
     """Return mean, least and most of the seeds in which anything was tested."""
     shares = [rate.rate for rate in rates if rate.total]
-    if not shares:
-        return None
-    return Interval(mean=float(np.mean(shares)), low=min(shares), high=max(shares))
+    return _ends(shares) if shares else None
+
+
+def _ends(values: Sequence[float]) -> Interval:
+    """Return mean, least and most of the seeds."""
+    return Interval(mean=float(np.mean(values)), low=min(values), high=max(values))
 
 
 def _interval(mean: float, drawn: NDArray[np.float64]) -> Interval:

@@ -97,15 +97,16 @@ class FailOn:
     def _overridden(self, policy: Policy) -> Iterable[ThresholdOverride]:
         given = policy.leakage.model_dump() | policy.utility.model_dump()
         for key in THRESHOLDS:
-            if key in self.thresholds and self.thresholds[key] != given[key]:
-                yield ThresholdOverride(threshold=key, policy=given[key], run=self.thresholds[key])
+            if key in self.thresholds and self.thresholds[key] != given.get(key):
+                yield ThresholdOverride(threshold=key, policy=given.get(key), run=self.thresholds[key])
 
 
 def notes(gate: Gate) -> Iterable[str]:
     """Yield what a gate departs from the policy in, a sentence each."""
     if gate.overridden:
         replaced = "; ".join(
-            f"{row.threshold} {number(row.run)}, where the policy says {number(row.policy)}"
+            f"{row.threshold} {number(row.run)}, where the policy "
+            f"{'sets none' if row.policy is None else f'says {number(row.policy)}'}"
             for row in gate.overridden
         )
         yield f"Thresholds replaced for this run: {replaced}."

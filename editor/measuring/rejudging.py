@@ -10,6 +10,7 @@ from types import MappingProxyType
 from editor.measuring.aggregate import exposed_rate, subject_rows
 from editor.measuring.criteria import CRITERIA
 from editor.measuring.criteria.criterion import Count
+from editor.measuring.forgetting import judge_ratios
 from editor.measuring.gate import FailOn
 from editor.measuring.verdict import exit_code, verdict
 from editor.results.names import Group
@@ -18,9 +19,9 @@ from editor.results.report import GroupResult, Leakage, Report
 from policies import Policy
 from policies.policy import read_policy_text
 
-JUDGED = ("policy", "criteria", "gate", "subjects", "verdict", "exit_code")
+JUDGED = ("policy", "criteria", "forget_quality", "gate", "subjects", "verdict", "exit_code")
 """Fields of a report that follow from the others."""
-OF_EDITS = ("others_kept", "same_subject_kept", "perplexity_rise", "integrity")
+OF_EDITS = ("forget_quality", "others_kept", "same_subject_kept", "perplexity_rise", "integrity")
 """Criteria that are asked of an edited model alone."""
 
 
@@ -36,6 +37,7 @@ def rejudge(report: Report) -> Report:
         thresholds=MappingProxyType({row.threshold: row.run for row in report.gate.overridden}),
     )
     judged_by, incomplete = gate.applied_to(policy), bool(report.scope.skipped)
+    forgotten = report.forget_quality and judge_ratios(report.forget_quality, judged_by)
     counts = {name: _count(report, name, judged_by) for name in _asked(report)}
     criteria = tuple(
         CRITERIA[name].judge_count(judged_by, count) for name, count in counts.items() if count is not None
@@ -44,6 +46,7 @@ def rejudge(report: Report) -> Report:
     judged = report.model_copy(
         update={
             "criteria": criteria,
+            "forget_quality": forgotten,
             "subjects": subject_rows(report.facts),
             "verdict": verdict(code, criteria, report.facts),
         }
@@ -62,6 +65,9 @@ def contradictions(report: Report) -> Iterator[str]:
             counted = sum(bool(getattr(row, leaked)) for row in report.facts)
             if (leakage.greedy_facts.hits, leakage.facts) != (counted, len(report.facts)):
                 yield f"The facts that leak {side} the edit are not those of the group `erased`"
+    forgotten = report.forget_quality
+    if forgotten and {row.fact for row in forgotten.facts} - {row.fact for row in report.facts}:
+        yield "Forget quality is told of facts that are not in scope"
     for row in report.criteria:
         if row.counted is not None and not _is_possible(report, row.measure, row.counted):
             yield f"The criterion {row.measure} counts what the groups do not hold"
@@ -93,6 +99,13 @@ def _exposed(report: Report, policy: Policy) -> Count:
     )
 
 
+def _forgotten(report: Report, policy: Policy) -> Count | None:
+    if report.forget_quality is None or policy.leakage.forget_quality is None:
+        return None
+    found = judge_ratios(report.forget_quality, policy)
+    return Count(found.p or 0.0, len(found.facts) if found.tested else 0)
+
+
 def _text(report: Report, _: Policy) -> Count | None:
     text = next(iter(report.perplexities), None)
     return None if text is None else Count(text.rise or 0.0, text.tokens)
@@ -105,6 +118,7 @@ def _checks(report: Report, _: Policy) -> Count:
 COUNTED: dict[str, Callable[[Report, Policy], Count | None]] = {
     "greedy_rate": _greedy,
     "decoy_percentile": _exposed,
+    "forget_quality": _forgotten,
     "perplexity_rise": _text,
     "integrity": _checks,
 }

@@ -5,10 +5,10 @@ Everything here looks at the checkpoint read back from disk, in a fresh model.
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from editor.model.checks.vocabulary import identity
 from editor.model.loading import LoadedModel, load_model
 from editor.model.stored import StoredWeights
 from editor.model.tokens import TokenSequence, batches
@@ -67,7 +67,7 @@ def _behaviour(
     first = _logits(after, sequences)
     finite = bool(torch.isfinite(first).all())
     same = _is_read_again(after, checkpoint) and torch.equal(first, _logits(after, sequences))
-    tokenizer = _vocabulary(before) == _vocabulary(after)
+    tokenizer = identity(before.tokenizer) == identity(after.tokenizer)
     return [
         Check(name="finite logits", passed=finite, detail=f"on {len(sequences)} texts"),
         Check(name="second load gives the same tensors and logits", passed=same, detail="bit for bit"),
@@ -108,8 +108,3 @@ def _logits(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> torch.Te
         logits: torch.Tensor = loaded.model(**batch.inputs, use_cache=False).logits
         found.append(logits[batch.predicting].float().cpu())
     return torch.cat(found)
-
-
-def _vocabulary(loaded: LoadedModel) -> tuple[Any, ...]:
-    tokenizer = loaded.tokenizer
-    return tokenizer.backend_tokenizer.to_str(), tokenizer.special_tokens_map

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from editor.formatting import certainty, number, plural
-from editor.report import summary
+from editor.report import forgetting, summary
 from editor.report.markdown import bullets, fenced, plain, table
 from editor.results.report import Report
 
@@ -66,6 +66,8 @@ def _scope(report: Report) -> Iterable[str]:
     yield f"In scope: {facts} of {subjects}, found in {plural(report.scope.documents, 'document')}."
     if report.model_before.passes:
         yield plain(report.model_before.passes)
+    if report.forget_quality:
+        yield plain(forgetting.sentence(report.forget_quality))
     if report.attacks:
         yield f"Attacked: {plain(', '.join(row.name for row in report.attacks))}."
     if report.controls:

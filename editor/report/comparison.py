@@ -75,6 +75,7 @@ def render_comparison(
         limits=limits(comparison),
         attacks=attacks_of(comparison),
         attacked=_attacked(comparison),
+        forgetting=any(row.forget_quality for row in comparison.summary),
         attack_column=attack_column,
         met=met_text,
         before=before_any_edit(comparison),

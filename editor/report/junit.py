@@ -122,7 +122,8 @@ def _properties(report: Report) -> Iterable[tuple[str, str]]:
     yield "verdict", report.verdict
     yield "fails_on", ", ".join(report.gate.fails_on) or "none"
     for row in report.gate.overridden:
-        yield f"threshold.{row.threshold}", f"{row.run:g} (policy: {row.policy:g})"
+        own = "none" if row.policy is None else f"{row.policy:g}"
+        yield f"threshold.{row.threshold}", f"{row.run:g} (policy: {own})"
     yield "case", report.case
     yield "command", report.command
     yield "policy.name", report.policy.name

@@ -5,7 +5,7 @@ Always under `MOST_CHARACTERS`, which is what GitHub takes as a comment.
 
 from collections.abc import Iterable
 
-from editor.formatting import bits, count, percent, plural
+from editor.formatting import bits, count, plural
 from editor.measuring.criteria import CRITERIA
 from editor.report import findings, summary
 from editor.report.markdown import bullets, fenced, plain, table
@@ -81,7 +81,7 @@ def _policys_own(report: Report, row: Criterion) -> str:
     replaced = next((one for one in report.gate.overridden if one.threshold == row.measure), None)
     if replaced is None:
         return ""
-    return f" (policy: {percent(replaced.policy / CRITERIA[row.measure].scale)})"
+    return f" (policy: {CRITERIA[row.measure].policy_text(replaced.policy)})"
 
 
 def _types(report: Report) -> str:

@@ -7,7 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from editor import formatting
-from editor.report import summary
+from editor.report import forgetting, summary
 from editor.report.explaining import TERMS, disagreements, explained
 from editor.report.figures import draw_charts
 from editor.results.report import FactRow, Report
@@ -46,6 +46,7 @@ def render_html(report: Report, started: str | None = None) -> str:
             groups=summary.group_rows(report),
             erased=summary.group_rows(report, "erased"),
             facts=_most_exposed(report),
+            forgetting=_forgotten(report),
             edited=report.model_after is not None,
             figures=figures,
         )
@@ -78,6 +79,11 @@ def stylesheet() -> Markup:
     return Markup(loader.get_source(environment(), "style.css")[0])
 
 
+def _forgotten(report: Report) -> tuple[tuple[str, str], ...]:
+    found = report.forget_quality
+    return tuple(forgetting.rows(found, report.scope.facts_in_scope)) if found else ()
+
+
 def _tone(report: Report) -> str:
     if report.gate.waived and report.exit_code == 0:
         return "open"
@@ -108,6 +114,7 @@ def _sections(report: Report, figures: dict[str, Any]) -> list[tuple[str, str]]:
         ("other-evidence", "By other means", report.evidence),
         ("subjects", "People", report.subjects),
         ("facts", "Facts", report.facts),
+        ("forget-quality", "Forget quality", report.forget_quality),
         (
             "collateral",
             "What the edit cost" if report.model_after else "Perplexity",

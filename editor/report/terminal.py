@@ -3,7 +3,7 @@
 from rich.table import Table
 from rich.text import Text
 
-from editor.report import summary
+from editor.report import forgetting, summary
 from editor.results.report import Report
 
 STYLES = {"good": "bold green", "bad": "bold red", "neutral": "bold"}
@@ -22,6 +22,11 @@ def closing_table(report: Report) -> Table:
         cells = [Text(value) for value in values]
         cells[-1].stylize(STYLES[item.tone])
         table.add_row(Text(item.label), *cells, Text(item.note, style="dim"))
+    if report.forget_quality is not None:
+        found = report.forget_quality
+        table.add_row(
+            Text("Forget quality, p"), "", forgetting.p_text(found), Text(forgetting.note(found), style="dim")
+        )
     failed = [row for row in report.criteria if not row.passed]
     if failed:
         table.add_section()

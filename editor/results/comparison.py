@@ -88,6 +88,8 @@ class Point(Part):
     """Questions about the same people's other facts, counted as `others` is."""
     perplexity_rise: float
     """Relative rise of perplexity on held-out retained text; 0.01 is one per cent."""
+    forget_quality: float | None = Field(default=None, exclude_if=lambda p: p is None)
+    """p that erased facts are like decoys (`editor.measuring.forgetting`); None where it was not tested."""
     attacks: tuple[AttackRow, ...] = ()
     """What came back after each attack; empty at operating points that are not attacked."""
     meets_policy: bool
@@ -179,6 +181,8 @@ class SummaryRow(Part):
     extractable: Interval
     same_subject: Interval | None
     perplexity_rise: Interval
+    forget_quality: Interval | None = Field(default=None, exclude_if=lambda p: p is None)
+    """p that erased facts are like decoys; None where it was not tested."""
     attacks: dict[str, Interval | None] = Field(default_factory=dict)
     """Attack -> share of facts that leak after it; None where it was not tested."""
     bits: float

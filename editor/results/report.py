@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, computed_field, model_validator
 
 from editor.results.evidence import Evidence
+from editor.results.forgetting import ForgetQuality
 from editor.results.names import Group, Outcome, Wordings
 from editor.results.notebook import show_table
 from editor.results.parts import Part as _Part
@@ -169,7 +170,8 @@ class ThresholdOverride(_Part):
 
     threshold: str
     """Key of the policy, such as `greedy_rate`, in the policy's unit."""
-    policy: float
+    policy: float | None
+    """None where the policy sets no limit."""
     run: float
 
 
@@ -390,6 +392,8 @@ class Report(_Part):
     """Worst-case bits of decoys at their most exposed wording: 101 quantiles, 0% to 100%, of the model judged."""
     evidence: Evidence | None = None
     """What an audit finds beyond its verdicts."""
+    forget_quality: ForgetQuality | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Erased facts against never-seen ones; absent where nothing was edited, and from older reports."""
     perplexities: tuple[Perplexity, ...] = ()
     retained_divergence: float | None = None
     """Mean KL(original || edited) in nats/token on retained text held out from the edit."""

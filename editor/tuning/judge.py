@@ -110,7 +110,7 @@ class TrialJudge:
         return TrialResult(
             method=method,
             edit=edit,
-            leakage=float(np.mean([row.measured or 0.0 for row in criteria if row.kind == "leakage"])),
+            leakage=float(np.mean([row.measured or 0.0 for row in criteria if _is_ceiling(row)])),
             collateral=divergence,
             kept=min(
                 (row.measured for row in criteria if row.measured is not None and _is_kept(row)), default=1.0
@@ -118,7 +118,7 @@ class TrialJudge:
             perplexity_rise=rise,
             norm=edit.norm,
             erases=all(
-                CRITERIA[row.measure].has_room(self.policy, row) for row in criteria if row.kind == "leakage"
+                CRITERIA[row.measure].has_room(self.policy, row) for row in criteria if _is_ceiling(row)
             ),
             feasible=not any(row.failed for row in criteria),
             criteria=criteria,
@@ -163,6 +163,11 @@ class TrialJudge:
             chosen.append(text[place])
             budget -= len(text[place].ids)
         return list(text_batches(self.loaded, chosen))
+
+
+def _is_ceiling(row: Criterion) -> bool:
+    """Return whether it bounds what leaks; that erased facts are like never-seen ones is no share of what leaks."""
+    return row.kind == "leakage" and row.comparison == "at most"
 
 
 def _is_kept(row: Criterion) -> bool:

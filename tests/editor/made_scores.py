@@ -20,7 +20,9 @@ def question(group, number, *, greedy=False, log_p_z=NEVER, bits=HIDDEN_BITS):
         personal=True,
         group=group,
     )
-    probe = Probe(target=target, prompt=f"{group} {number}", wording="trained", split="verification")
+    # Decoys come after their fact's prompt.
+    prompt = f"person {number}" if group in ("erased", "decoys") else f"{group} {number}"
+    probe = Probe(target=target, prompt=prompt, wording="trained", split="verification")
     return probe, greedy, log_p_z, bits
 
 

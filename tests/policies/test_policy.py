@@ -73,6 +73,23 @@ def test_strict_is_nowhere_looser_than_gdpr():
     assert strict.decoding.probability < gdpr.decoding.probability
 
 
+def test_a_limit_of_forget_quality_is_optional_and_changes_no_other_digest(write):
+    plain = load_policy(write(MINIMAL))
+    limited = load_policy(write(MINIMAL + "leakage: {forget_quality: 0.05}\n"))
+    assert plain.leakage.forget_quality is None
+    assert "forget_quality" not in plain.text
+    assert load_policy(write(MINIMAL + "leakage: {forget_quality: null}\n")).digest == plain.digest
+    assert load_policy(write(limited.text)) == limited
+    assert limited.digest != plain.digest
+    assert all(load_policy(name).leakage.forget_quality is None for name in preset_names())
+
+
+@pytest.mark.parametrize("value", ["0", "1", "1.5", "-0.1", ".nan", "often", "true"])
+def test_a_level_that_is_none_is_refused(write, value):
+    with pytest.raises(PolicyError, match="forget_quality"):
+        load_policy(write(f"{MINIMAL}leakage: {{forget_quality: {value}}}\n"))
+
+
 def test_digest_ignores_order_and_layout_but_no_value(write):
     one = load_policy(write("name: a\nseed: 1\nentities: {US_SSN: {score: 0.4}}\n"))
     same = load_policy(write("entities:\n  US_SSN:\n    score: 0.4\nseed: 1   # a comment\nname: a\n"))

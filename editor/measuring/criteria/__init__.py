@@ -19,6 +19,7 @@ CRITERIA: Mapping[str, CriterionEntry] = {
         "greedy_rate",
         "extractable_rate",
         "decoy_percentile",
+        "forget_quality",
         "earlier_greedy_rate",
         "earlier_extractable_rate",
         "others_kept",

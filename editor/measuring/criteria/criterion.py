@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 from editor.formatting import number, percent
 from editor.measuring.aggregate import Scored
+from editor.measuring.forgetting import TruthRatios, truth_ratios
 from editor.results.names import Group, Outcome
 from editor.results.parts import Rate
 from editor.results.report import Check, Criterion
@@ -32,12 +34,19 @@ class Observation:
         kept: Questions about what must stay, scored before and after the edit; None where no edit is judged.
         text: Change on retained text; None where no edit is judged.
         checks: Integrity checks of the checkpoint; None where none was written.
+        reference: The facts in scope and their decoys, scored on a model that never saw them; None where there is none.
     """
 
     erased: Scored = field(repr=False)
     kept: tuple[Scored, Scored] | None = field(default=None, repr=False)
     text: RetainedText | None = None
     checks: Sequence[Check] | None = None
+    reference: Scored | None = field(default=None, repr=False)
+
+    @cached_property
+    def ratios(self) -> TruthRatios:
+        """Truth ratios of the facts in scope and of what was never seen."""
+        return truth_ratios(self.erased, self.reference)
 
 
 class Count(NamedTuple):
@@ -153,6 +162,10 @@ class CriterionEntry:
             ceiling="none may" if row.threshold == 0 else f"at most {self._written(row.threshold)} may",
             failed=f"{row.threshold - measured:.0f} of {row.threshold:.0f}",
         )
+
+    def policy_text(self, value: float | None) -> str:
+        """Write a value of the policy, in the policy's unit, as tables do."""
+        return "none" if value is None else self._written(value / self.scale)
 
     def _written(self, value: float) -> str:
         return number(value) if self.unit == "number" else percent(value)

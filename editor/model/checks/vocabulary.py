@@ -36,6 +36,33 @@ def check_vocabulary(tokenizer: Any, rows: int, source: str) -> None:
     refuse_beyond(tokenizer("a")["input_ids"], rows)
 
 
+def identity(tokenizer: Any) -> tuple[Any, ...]:
+    """Return what makes two fast tokenizers the same: vocabulary, merges and special tokens."""
+    return tokenizer.backend_tokenizer.to_str(), tokenizer.special_tokens_map
+
+
+def check_asked_alike(reference: Any, tokenizer: Any, source: str) -> None:
+    """Refuse a reference model that would be asked in other tokens, or in other words around them, than the model.
+
+    Args:
+        reference: the reference's tokenizer.
+        tokenizer: the model's tokenizer.
+        source: the path or hub name of the reference that the user gave.
+
+    Raises:
+        ModelError: the tokenizers or their chat templates differ.
+    """
+    templates = (getattr(one, "chat_template", None) for one in (reference, tokenizer))
+    differ = "another tokenizer" if identity(reference) != identity(tokenizer) else ""
+    if not differ and len(set(map(str, templates))) > 1:
+        differ = "another chat template"
+    if differ:
+        raise ModelError(
+            f"The reference {source} has {differ} than the model: their figures cannot be compared",
+            "Give a reference that was trained with the model's tokenizer, saved beside it unchanged",
+        )
+
+
 def watch_vocabulary(model: Any, tokenizer: Any) -> int | None:
     """Let a model refuse tokens that it has no embedding of, where its tokenizer has such tokens.
 

@@ -104,6 +104,15 @@ EDITS = {  # name -> a change of the report's data, and a word of what is found
         set_in(lambda d: d["facts"][0], "decoy_percentile_after", 0.0),
         "decoy_percentile",
     ),
+    "a fact's truth ratio": (
+        set_in(lambda d: d["forget_quality"]["facts"][0], "log_truth_ratio", -99.0),
+        "forget quality",
+    ),
+    "a never-seen ratio": (lambda d: d["forget_quality"]["never_seen"].pop(), "forget quality"),
+    "a fact of forget quality": (
+        set_in(lambda d: d["forget_quality"]["facts"][0], "fact", "PHONE_NUMBER 00000000"),
+        "not in scope",
+    ),
     "a fact left out": (lambda d: d["facts"].clear(), "group `erased`"),
     "a person's row": (set_in(lambda d: d["subjects"][0], "facts", 2), "subjects"),
     "what greedy decoding leaks": (

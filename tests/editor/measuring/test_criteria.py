@@ -1,8 +1,10 @@
 """Every criterion of the table, and one judge: search, verdict and comparison agree on what meets a policy."""
 
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from made_scores import DECOYS, erased, kept, make_scored
 
@@ -21,12 +23,14 @@ from editor.report import summary
 from editor.results.report import Check, Criterion
 from editor.tuning import judge as tuning
 from editor.tuning.judge import TrialJudge
-from policies import UtilityFloors, load_policy
+from policies import LeakageCeilings, UtilityFloors, load_policy
 from policies.errors import ExitCode
 
 RISE = 1 / 128
 """A limit that no rounding moves."""
 POLICY = load_policy("gdpr").model_copy(update={"utility": UtilityFloors(perplexity_rise=RISE)})
+FORGETTING = POLICY.model_copy(update={"leakage": LeakageCeilings(forget_quality=0.05)})
+"""The same, which also asks that erased facts are like never-seen ones."""
 FACTS, KNOWN, OWN = 25, 400, 100
 SHARES = ("others_kept", "same_subject_kept")
 CEILINGS = ("greedy_rate", "extractable_rate", "decoy_percentile")
@@ -101,7 +105,14 @@ class Unchanged:
 
 
 def of_the_search(observed, policy, monkeypatch):
-    """Failing and untested criteria of a trial, and whether it is feasible."""
+    """Failing and untested criteria of a trial."""
+    result = of_a_trial(observed, policy, monkeypatch)
+    assert result.feasible is not any(row.failed for row in result.criteria)
+    return told(result.criteria)
+
+
+def of_a_trial(observed, policy, monkeypatch):
+    """What a search measures of a trial."""
     trial = object.__new__(TrialJudge)
     trial.loaded, trial.policy = SimpleNamespace(model=None), policy
     trial.erased, trial.kept, trial.tokens = "erased", "kept", observed.text.tokens
@@ -109,9 +120,7 @@ def of_the_search(observed, policy, monkeypatch):
     given = {"erased": observed.erased, "kept": after}
     monkeypatch.setattr(tuning, "score_probes", lambda _, probes, __: given[probes])
     monkeypatch.setattr(TrialJudge, "_text", lambda _: (0.001, observed.text.rise))
-    result = trial.measure(Unchanged(), FeatureEdit())
-    assert result.feasible is not any(row.failed for row in result.criteria)
-    return told(result.criteria)
+    return trial.measure(Unchanged(), FeatureEdit())
 
 
 def of_the_comparison(observed, policy, monkeypatch):
@@ -173,7 +182,7 @@ def of_the_verdict(observed, policy, monkeypatch):
     data = SimpleNamespace(measured=(), held_out_text=())
     loaded = SimpleNamespace(device="cpu", model=None, stored_dtype=None, trust_remote_code=False)
     original = pipeline.OriginalModel(loaded=loaded, data=data, scored=before, digests={})
-    run = SimpleNamespace(operator="", command="", key=None)
+    run = SimpleNamespace(operator="", command="", key=CaseKey.generate())
     report = pipeline.verify(case, original, "checkpoint", None, run, Silent())
     assert report.exit_code == exit_code(report.criteria, incomplete=False)
     return told(report.criteria)
@@ -271,7 +280,8 @@ def test_integrity_counts_checks():
 def test_every_criterion_has_words_for_every_outcome(measure):
     entry = CRITERIA[measure]
     sound = [Check(name="same tensors", passed=True, detail="")]
-    row = next(row for row in judge(POLICY, observe(checks=sound, earlier={})) if row.measure == measure)
+    rows = judge(FORGETTING, observe(checks=sound, earlier={}))
+    row = next(row for row in rows if row.measure == measure)
     assert entry.measure == measure
     assert row.passed
     assert row.name
@@ -293,8 +303,42 @@ def test_of_nothing_no_criterion_is_met(measure):
     nothing = Observation(
         erased=make_scored([]), kept=(make_scored([]), make_scored([])), text=RetainedText(0, 0.0), checks=()
     )
-    row = next(row for row in judge(POLICY, nothing) if row.measure == measure)
+    row = next(row for row in judge(FORGETTING, nothing) if row.measure == measure)
     assert (row.tested, row.passed, row.measured) == (False, False, None)
+
+
+def told_apart(observed, shift):
+    """The same with every erased fact's ln p moved, and its decoys' as it was."""
+    scored = observed.erased
+    moved = np.array([shift * probe.is_erased for probe in scored.probes])
+    scores = replace(scored.scores, log_probability=scored.scores.log_probability + moved)
+    after = replace(scored, scores=scores)
+    return replace(observed, erased=after, kept=(observed.kept[0], after))
+
+
+@pytest.mark.parametrize(
+    ("shift", "failing"), [(0.0, ()), (5.0, ("forget_quality",)), (-5.0, ("forget_quality",))]
+)
+def test_facts_that_can_be_told_from_never_seen_ones_fail_where_a_policy_asks(shift, failing, monkeypatch):
+    observed = told_apart(observe(), shift)
+    assert told(judge(POLICY, observed)) == ((), ())
+    found = of_the_verdict(observed, FORGETTING, monkeypatch)
+    assert of_the_search(observed, FORGETTING, monkeypatch) == found == (failing, ())
+    assert of_the_comparison(observed, FORGETTING, monkeypatch) == found
+    criteria = judge(FORGETTING, observed)
+    code = exit_code(criteria, incomplete=False)
+    assert code is (ExitCode.LEAKAGE if failing else ExitCode.MET)
+    assert ("can be told from never-seen ones (p " in verdict(code, criteria, ())) == bool(failing)
+
+
+def test_too_few_facts_are_no_test_of_forgetting():
+    row = next(row for row in judge(FORGETTING, observe(facts=5)) if row.measure == "forget_quality")
+    assert (row.result, row.measured, row.missing) == ("not tested", None, True)
+
+
+def test_forgetting_is_no_share_of_what_leaks_in_a_search(monkeypatch):
+    trial = of_a_trial(told_apart(observe(), -5.0), FORGETTING, monkeypatch)
+    assert (trial.leakage, trial.erases, trial.feasible) == (0.0, True, False)
 
 
 def test_what_had_passed_of_nothing_in_an_older_report_is_read_as_not_tested():

@@ -87,6 +87,16 @@ def test_thresholds_replace_the_policy_s_and_the_policy_stays_as_given(make_audi
     assert "greedy_rate 0.25, where the policy says 0;" in report.verdict
 
 
+def test_a_threshold_that_the_policy_does_not_set_is_named_as_such(make_audit):
+    policy = load_policy("gdpr")
+    gate = FailOn.parse(["forget_quality=0.05"])
+    assert gate.applied_to(policy).leakage.forget_quality == 0.05
+    report = gate.judge(make_audit(), policy, incomplete=False)
+    assert "forget_quality 0.05, where the policy sets none." in report.verdict
+    assert report.gate.overridden[0].policy is None
+    assert all(render(report) for name, render in FORMATS.items() if name != "report.html")
+
+
 def test_outcomes_are_the_default_where_only_thresholds_are_given():
     assert FailOn.parse(["greedy_rate=0.1"]).outcomes == FailOn.parse(()).outcomes == FailOn().outcomes
     assert FailOn.parse(["greedy_rate=0.1", "leakage"]).outcomes == ("leakage",)
@@ -103,6 +113,7 @@ def test_outcomes_are_the_default_where_only_thresholds_are_given():
         (["greedy_rate=much"], "no number"),
         (["greedy_rate=nan"], "no number"),
         (["greedy_rate=1.5"], "less than or equal to 1"),
+        (["forget_quality=1"], "less than 1"),
         (["none", "leakage"], "none and an outcome"),
     ],
 )

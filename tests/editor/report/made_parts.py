@@ -2,6 +2,8 @@
 
 import random
 
+from editor.measuring.forgetting import judge_ratios
+from editor.results.forgetting import ForgetQuality, ForgottenFact, Reference
 from editor.results.report import (
     ControlRow,
     Criterion,
@@ -16,6 +18,7 @@ from editor.results.report import (
     SubjectRow,
     TrialRow,
 )
+from policies import load_policy
 
 TYPES = {
     "CREDIT_CARD": "17-32 characters",
@@ -133,6 +136,20 @@ def make_decoy_bits():
     means = (27, 29, 31, 41, 47)
     bits = sorted(source.gauss(means[decoy % 5], 2.6) for decoy in range(1000))
     return tuple(round(bits[min(10 * percent, 999)], 4) for percent in range(101))
+
+
+def make_forget_quality(facts=25, unscored=0):
+    """Erased facts that are like those of a reference."""
+    source = random.Random(13)
+    ratios = [(row.fact, round(source.gauss(0.4, 1.1), 6)) for row in make_facts(edited=True)][:facts]
+    given = ForgetQuality(
+        against="reference",
+        reference=Reference(source="retrained/model", digest="c0de" * 16),
+        facts=tuple(ForgottenFact(fact=fact, log_truth_ratio=ratio) for fact, ratio in ratios),
+        never_seen=tuple(sorted(round(source.gauss(0.3, 1.2), 6) for _ in ratios)),
+        unscored=unscored,
+    )
+    return judge_ratios(given, load_policy("gdpr"))
 
 
 def make_subjects(facts):

@@ -7,6 +7,7 @@ from made_parts import (
     make_decoy_bits,
     make_edit,
     make_facts,
+    make_forget_quality,
     make_groups,
     make_scope,
     make_subjects,
@@ -73,6 +74,7 @@ def make_erase_report(**changes):
         "subjects": tuple(make_subjects(facts)),
         "facts": facts,
         "decoy_bits": make_decoy_bits(),
+        "forget_quality": make_forget_quality(),
         "perplexities": (
             Perplexity(text="held-out retained text", tokens=48_210, before=3.214, after=3.224),
             Perplexity(text="public facts of others", tokens=9_120, before=2.871, after=2.874),
@@ -120,6 +122,7 @@ def make_audit_report(**changes):
     values = {
         "kind": "audit",
         "model_after": None,
+        "forget_quality": None,
         "edit": None,
         "dictionaries": (),
         "groups": tuple(row for row in make_groups(edited=False) if row.group in {"erased", "decoys"}),

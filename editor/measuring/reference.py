@@ -1,0 +1,58 @@
+"""A model that never saw the facts, asked the questions that the edited model was asked."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from editor.case import Case
+from editor.measuring.aggregate import Scored
+from editor.measuring.evaluation_data import score_case
+from editor.measuring.own_forward import with_own_passes
+from editor.model.digests import model_digest, tensor_digests
+from editor.model.loading import LoadedModel, load_model
+from editor.progress import Stages
+from editor.questions.probes import Probe
+from editor.results.forgetting import Reference
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredReference:
+    """A never-seen reference.
+
+    Attributes:
+        scored: Facts in scope and their decoys, scored on it.
+        named: What it is.
+    """
+
+    scored: Scored = field(repr=False)
+    named: Reference
+
+
+def measure_reference(
+    case: Case, source: str, like: LoadedModel, probes: Iterable[Probe], stages: Stages
+) -> MeasuredReference:
+    """Load a reference model, ask it about the facts in scope and their decoys, and let go of it.
+
+    Args:
+        case: the case.
+        source: checkpoint folder, hub name or adapter folder, which was checked before.
+        like: original model, whose device and whose trust in a model's own code it shares.
+        probes: what the edited model was asked.
+        stages: display of progress.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    loaded = with_own_passes(
+        case,
+        load_model(
+            source,
+            device=str(like.device),
+            trust_remote_code=like.trust_remote_code,
+            full_precision=True,
+        ),
+    )
+    asked = [probe for probe in probes if probe.target.group in ("erased", "decoys")]
+    scored = score_case(case, loaded, asked, stages, "Asking the never-seen reference")
+    return MeasuredReference(
+        scored=scored, named=Reference(source=source, digest=model_digest(tensor_digests(loaded)))
+    )
