@@ -14,7 +14,7 @@ from editor.measuring.gate import FailOn
 from editor.measuring.verdict import exit_code, verdict
 from editor.results.names import Group
 from editor.results.parts import Rate
-from editor.results.report import GroupResult, Leakage, Report
+from editor.results.report import CaseRow, GroupResult, Leakage, Report
 from policies import Policy
 from policies.policy import read_policy_text
 
@@ -62,6 +62,9 @@ def contradictions(report: Report) -> Iterator[str]:
             counted = sum(bool(getattr(row, leaked)) for row in report.facts)
             if (leakage.greedy_facts.hits, leakage.facts) != (counted, len(report.facts)):
                 yield f"The facts that leak {side} the edit are not those of the group `erased`"
+    for case in report.cases:
+        if case != CaseRow.of(case.case, [row for row in report.subjects if row.subject in case.subjects]):
+            yield f"The facts of request {case.case} are not those of its people"
     for row in report.criteria:
         if row.counted is not None and not _is_possible(report, row.measure, row.counted):
             yield f"The criterion {row.measure} counts what the groups do not hold"
