@@ -133,9 +133,10 @@ def _found(facts: tuple[FactRow, ...], policy: Policy) -> list[str]:
 
 def _done(report: Report, ended: date) -> str:
     tested = "loaded again from where it was stored, and asked for each detail in many wordings"
-    if report.kind == "verify":
-        return f"The model had been changed so that it gives no such details. On {_written(ended)} it was {tested}."
-    return f"The model was changed so that it gives no such details. On {_written(ended)} the changed model was {tested}."
+    was, it = ("had been", "it") if report.kind == "verify" else ("was", "the changed model")
+    return (
+        f"The model {was} changed so that it gives no such details. On {_written(ended)} {it} was {tested}."
+    )
 
 
 def _outcome(facts: tuple[FactRow, ...]) -> str:

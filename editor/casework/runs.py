@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from detectors.fact import secret_key
 from editor.artefacts.masking import CaseKey
 from editor.artefacts.output import MANIFEST, file_digest
 from editor.attestation.agreement import check_manifest, check_report, check_statement
@@ -82,7 +83,7 @@ class Run:
     def _has(self, subject: Subject) -> bool:
         labels = self.labels(subject)
         found = Counter(row.entity_type for row in self.report.facts if row.subject in labels)
-        given = Counter(entity_type for entity_type, _ in subject.secrets)
+        given = Counter(entity_type for entity_type, _ in {secret_key(*pair) for pair in subject.secrets})
         return bool(labels) and all(found[name] >= count for name, count in given.items())
 
     def check_erased(self, request: ErasureRequest) -> None:
