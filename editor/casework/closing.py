@@ -16,7 +16,7 @@ def close_by(case: WorkCase, run: Run, today: date) -> WorkCase:
     """
     _check_open(case)
     run.check_erased(case.request)
-    return _closed(with_run(case, run.linked(case.request)), Closing(on=today, erased=True))
+    return _closed(with_run(case, run.linked(case.request)), Closing(day=today, erased=True))
 
 
 def close_without(case: WorkCase, reason: str, today: date) -> WorkCase:
@@ -30,13 +30,13 @@ def close_without(case: WorkCase, reason: str, today: date) -> WorkCase:
         raise RequestError(
             "There is no reason for closing without an erasure", "Say why nothing is erased by --reason"
         )
-    return _closed(case, Closing(on=today, erased=False, reason=" ".join(reason.split())))
+    return _closed(case, Closing(day=today, erased=False, reason=" ".join(reason.split())))
 
 
 def _check_open(case: WorkCase) -> None:
     if case.record.closing is not None:
         raise RequestError(
-            f"Request {case.id} was closed on {case.record.closing.on}", "Open a new one if more is to go"
+            f"Request {case.id} was closed on {case.record.closing.day}", "Open a new one if more is to go"
         )
 
 

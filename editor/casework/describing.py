@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from editor.casework.folder import WorkCase
-from editor.casework.runs import standing
+from editor.casework.record import LinkedRun
 
 
 def summary(case: WorkCase, today: date, *, names: bool = False) -> dict[str, Any]:
@@ -65,3 +66,13 @@ def details(
         ],
         "closing": record.closing.model_dump(mode="json") if record.closing else None,
     }
+
+
+def standing(run: LinkedRun) -> str:
+    """Say whether a run's folder is there as it was put on record."""
+    from editor.artefacts.output import MANIFEST, file_digest  # which imports torch, and a list needs none
+
+    path = Path(run.folder) / MANIFEST
+    if not path.is_file():
+        return "not there any more"
+    return "as recorded" if file_digest(path) == run.manifest else "changed since"

@@ -30,11 +30,11 @@ class Extension(StrictModel):
     """Two further months.
 
     Attributes:
-        on: day on which they were decided.
+        day: day on which they were decided.
         reason: why, as the data subject is told.
     """
 
-    on: date
+    day: date
     reason: Reason
 
 
@@ -58,12 +58,12 @@ class Closing(StrictModel):
     """How the request ended.
 
     Attributes:
-        on: day on which it was closed.
+        day: day on which it was closed.
         erased: whether a run erased the data.
         reason: why nothing was erased, as the data subject is told; empty where it was.
     """
 
-    on: date
+    day: date
     erased: bool
     reason: str = ""
 
@@ -117,4 +117,4 @@ class CaseRecord(StrictModel):
                 f"The first month ended on {self.deadline}, and an extension is told within it (Art. 12(3) GDPR)",
                 "Answer without delay",
             )
-        return self.model_copy(update={"extension": Extension(on=today, reason=" ".join(reason.split()))})
+        return self.model_copy(update={"extension": Extension(day=today, reason=" ".join(reason.split()))})

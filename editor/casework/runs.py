@@ -169,11 +169,3 @@ def find_runs(root: Path, case: WorkCase) -> Iterator[Run]:
                 continue
             if run.report.kind != "audit" and run.covers(case.request):
                 yield run
-
-
-def standing(run: LinkedRun) -> str:
-    """Say whether a run's folder is there as it was put on record."""
-    path = Path(run.folder) / MANIFEST
-    if not path.is_file():
-        return "not there any more"
-    return "as recorded" if file_digest(path) == run.manifest else "changed since"

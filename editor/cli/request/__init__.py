@@ -14,8 +14,8 @@ from editor.cli.request.show import show
 def request() -> None:
     """Keep erasure requests in a folder: open, list, extend and close them, and write letters.
 
-    What asks for an erasure is due an answer one month after it came in (Art. 12(3) GDPR). `expunge erase --requests`
-    erases all that wait.
+    The answer is due one month after a request came in (Art. 12(3) GDPR). `expunge erase --requests` erases all that
+    wait.
     """
 
 

@@ -28,7 +28,10 @@ def close(
     *,
     without_erasure: bool,
 ) -> None:
-    """Close the request ID, once the report of --run says that it was erased and the policy met."""
+    """Close the request ID.
+
+    The report of --run must say that it was erased, and the policy met.
+    """
     from editor.casework.closing import close_by, close_without
     from editor.casework.folder import RequestFolder
 

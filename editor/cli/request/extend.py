@@ -14,7 +14,10 @@ from editor.cli.request.options import folder_option, today_option
 @click.option("--reason", required=True, help="Why the answer takes longer, as the data subject is told.")
 @today_option
 def extend(identifier: str, folder: Path, reason: str, today: date) -> None:
-    """Take two further months for the request ID; the data subject is told within the first (Art. 12(3) GDPR)."""
+    """Take two further months for the request ID.
+
+    The data subject is told within the first month (Art. 12(3) GDPR).
+    """
     from editor.casework.folder import RequestFolder
 
     case = RequestFolder(folder).case(identifier).extend(reason, today)

@@ -32,7 +32,10 @@ def letter(
     *,
     overwrite: bool,
 ) -> None:
-    """Write the letter about the request ID: kinds and counts alone, in plain words."""
+    """Write the letter about the request ID.
+
+    It says in plain words what was found and done, and gives kinds and counts alone.
+    """
     from detectors.fact import write_private_text
     from editor.casework.folder import RequestFolder
     from editor.casework.letter import letter as text_of

@@ -36,7 +36,10 @@ from editor.cli.stopping import stopped_by_sigterm
 def new(
     folder: Path, subject: str, secrets: Path | None, today: date, received: date | None, **options: Any
 ) -> None:
-    """Open a request of a data subject; only you may read its files."""
+    """Open a request of a data subject.
+
+    Its files are readable by you alone.
+    """
     from editor.casework.folder import REQUEST_FILE, RequestFolder
     from policies import Subject
     from policies.reading import build

@@ -38,7 +38,10 @@ def show(
     names: bool,
     as_json: bool,
 ) -> None:
-    """Show the request ID: its dates, what was handed in, and the runs that dealt with it."""
+    """Show the request ID.
+
+    That is its dates, what was handed in, and the runs that dealt with it.
+    """
     from editor.casework.describing import details
     from editor.casework.folder import RequestFolder
 
@@ -69,7 +72,7 @@ def _told(known: dict[str, Any]) -> Iterator[str]:
     yield f"Received:   {known['received']}"
     yield f"Deadline:   {known['deadline']}{f' ({left})' if left else ''}"
     if known["extension"]:
-        yield f"Extended:   {known['extension']['on']}, because: {known['extension']['reason']}"
+        yield f"Extended:   {known['extension']['day']}, because: {known['extension']['reason']}"
     yield f"People:     {', '.join(known['names']) if 'names' in known else known['people']}"
     for name in ("aliases", "emails"):
         if known[name]:
@@ -86,4 +89,4 @@ def _told(known: dict[str, Any]) -> Iterator[str]:
     if known["closing"]:
         closing = known["closing"]
         how = "erased" if closing["erased"] else f"without an erasure, because: {closing['reason']}"
-        yield f"Closed:     {closing['on']}, {how}"
+        yield f"Closed:     {closing['day']}, {how}"

@@ -9,8 +9,8 @@ from made_runs import KEY, fact_row, made_report, write_run
 from editor.artefacts.masking import CaseKey
 from editor.attestation.ledger import Ledger
 from editor.casework.closing import close_by, close_without
-from editor.casework.describing import details
-from editor.casework.runs import Run, find_runs, standing, with_run
+from editor.casework.describing import details, standing
+from editor.casework.runs import Run, find_runs, with_run
 from editor.results.report import Gate, Perplexity
 from policies import ErasureRequest
 from policies.errors import ExpungeError, RequestError

@@ -42,7 +42,7 @@ def test_two_further_months_are_taken_once_with_a_reason_within_the_first():
     for day in (RECEIVED, record.deadline):
         extended = record.extended(" many\nrequests ", day)
         assert (extended.deadline, extended.extension.reason) == (date(2026, 4, 30), "many requests")
-    closed = record.model_copy(update={"closing": Closing(on=RECEIVED, erased=True)})
+    closed = record.model_copy(update={"closing": Closing(day=RECEIVED, erased=True)})
     for one, reason, day, cause in (
         (record, " ", RECEIVED, "no reason"),
         (record, "late", date(2026, 3, 1), "first month ended on 2026-02-28"),
@@ -63,4 +63,4 @@ def test_a_state_follows_from_the_runs_and_the_end():
     assert state(("erase", False)) == "erased"
     assert state(("erase", False), ("verify", True)) == "verified"
     assert state(("erase", True), ("verify", False)) == "verified"
-    assert state(closing=Closing(on=RECEIVED, erased=False, reason="r")) == "closed"
+    assert state(closing=Closing(day=RECEIVED, erased=False, reason="r")) == "closed"
