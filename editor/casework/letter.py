@@ -4,7 +4,7 @@ It holds kinds and counts alone: no name, no secret, nobody else. It is derived 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 
 from editor.artefacts.scanner import SecretScanner
@@ -27,6 +27,7 @@ WORDINGS = (
     "The model was asked in many wordings, and not in all that there are. Tests cannot rule out that another wording "
     "brings out a detail."
 )
+CHANGED = "The model was asked as it is. Somebody who holds the model and changes or trains it anew may bring details back."
 DETECTION = (
     "Only details that were found, or that you handed in, could be erased. What is written in an unusual form may "
     "have been missed."
@@ -92,7 +93,7 @@ def _erased(case: WorkCase, run: Run) -> Iterator[Section]:
     report, facts = run.report, run.facts(case.request)
     policy = read_policy_text(report.policy.text)
     yield "What you asked for", _asked(case, policy)
-    yield "What was found", _found(facts, policy)
+    yield "What was found", _found(case, facts, policy)
     yield "What was done", [_done(report, datetime.fromisoformat(run.manifest.ended).date())]
     yield "What came of it", [_outcome(facts)]
     yield "What remains", [_bullets(_remaining(report))]
@@ -116,30 +117,35 @@ def _asked(case: WorkCase, policy: Policy | None) -> list[str]:
     return paragraphs
 
 
-def _found(facts: tuple[FactRow, ...], policy: Policy) -> list[str]:
-    said = sum(row.leaked_before for row in facts)
-    gave = (
-        f"gave away {said or 'none'} of them"
-        if len(facts) > 1
-        else f"{'gave' if said else 'did not give'} it away"
-    )
-    return [
+def _found(case: WorkCase, facts: Sequence[FactRow], policy: Policy) -> list[str]:
+    found = {row.entity_type for row in facts}
+    nothing = [name for name in case.request.entity_types or () if name not in found]
+    paragraphs = [
         f"We looked for you in the data that a language model was trained on. {plural(len(facts), 'detail')} about "
         "you came under your request:",
         _counts((row.entity_type for row in facts), policy),
-        f"Before the change the model {gave} when it was asked.",
     ]
+    if nothing:
+        paragraphs.append(f"Nothing was found of: {', '.join(_kind(name, policy) for name in nothing)}.")
+    return [*paragraphs, f"Before the change the model {_gave_away(facts)} when it was asked."]
+
+
+def _gave_away(facts: Sequence[FactRow]) -> str:
+    said = sum(row.leaked_before for row in facts)
+    if len(facts) == 1:
+        return "gave it away" if said else "did not give it away"
+    return f"gave away {'all' if said == len(facts) else said or 'none'} of them"
 
 
 def _done(report: Report, ended: date) -> str:
-    tested = "loaded again from where it was stored, and asked for each detail in many wordings"
     was, it = ("had been", "it") if report.kind == "verify" else ("was", "the changed model")
     return (
-        f"The model {was} changed so that it gives no such details. On {_written(ended)} {it} was {tested}."
+        f"The model {was} changed in order to erase these details. On {_written(ended)} {it} was loaded again from "
+        "where it was stored, and asked for each of them in many wordings."
     )
 
 
-def _outcome(facts: tuple[FactRow, ...]) -> str:
+def _outcome(facts: Sequence[FactRow]) -> str:
     said = sum(row.leaked_after is not False for row in facts)
     if not said:
         return "The changed model did not give away any of these details."
@@ -155,6 +161,7 @@ def _remaining(report: Report) -> Iterator[str]:
             "been missed."
         )
     yield WORDINGS
+    yield CHANGED
     yield DETECTION
     yield ELSEWHERE
     if report.edit is not None:

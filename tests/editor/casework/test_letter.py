@@ -37,7 +37,7 @@ def test_it_says_what_was_asked_found_and_done_and_what_came_of_it(case, ran, re
         "Reference: one Received: 31 January 2026",
         "You handed in yourself: - phone number: 1",
         "3 details about you came under your request: - e-mail address: 1 - phone number: 2",
-        "the model gave away 3 of them",
+        "the model gave away all of them",
         "On 3 February 2026 the changed model was loaded again",
         "did not give away any of these details",
         "needed to undo the change is kept",
@@ -67,9 +67,10 @@ def test_what_was_not_reached_is_told(case, ran, requests):
 
 
 def test_an_extension_and_the_kinds_asked_for_are_told(opened, ran):
-    case = opened("Ada Quill", entity_types=["PHONE_NUMBER"], extension="many requests came in")
+    case = opened("Ada Quill", entity_types=["PHONE_NUMBER", "US_SSN"], extension="many requests came in")
     said = words(letter(case, Run.read(ran(FACTS[0]))))
-    assert "You asked for these kinds of data: - phone number" in said
+    assert "You asked for these kinds of data: - phone number - social security number" in said
+    assert "Nothing was found of: social security number." in said
     assert "until 30 April 2026. The reason: many requests came in" in said
     assert "1 detail about you" in said
     assert "the model gave it away" in said
