@@ -118,12 +118,10 @@ class Run:
                 f"{request.case}",
                 "Erase the request again: report.html says what leaks, by which wording",
             )
-        if report.exit_code != ExitCode.MET or report.gate.waived:
-            said = (
-                f"exit code {report.exit_code}" if report.exit_code else "the run was told not to fail on it"
-            )
+        short = _short_of_policy(report)
+        if short:
             yield (
-                f"The run in {self.folder} did not meet its policy ({said}): {report.verdict.rstrip('.')}",
+                f"The run in {self.folder} did not meet its policy ({short}): {report.verdict.rstrip('.')}",
                 "Erase again so that the policy is met, or verify the checkpoint and name that run",
             )
 
@@ -135,6 +133,16 @@ class Run:
             manifest=file_digest(self.folder / MANIFEST),
             met=self.met(request),
         )
+
+
+def _short_of_policy(report: Report) -> str:
+    """Say in what a run falls short of its policy, though it may have been told to put up with it; else nothing."""
+    if report.exit_code != ExitCode.MET:
+        return f"exit code {report.exit_code}"
+    if report.gate.waived:
+        return f"it was told not to fail on {', '.join(report.gate.waived)}"
+    replaced = [row.threshold for row in report.gate.overridden]
+    return f"it replaced the policy's {', '.join(replaced)}" if replaced else ""
 
 
 def _read_key(folder: Path, key: CaseKey | Path | None) -> CaseKey:

@@ -11,13 +11,14 @@ from editor.attestation.ledger import Ledger
 from editor.casework.closing import close_by, close_without
 from editor.casework.describing import details, standing
 from editor.casework.runs import Run, find_runs, with_run
-from editor.results.report import Gate, Perplexity
+from editor.results.report import Gate, Perplexity, ThresholdOverride
 from policies import ErasureRequest
 from policies.errors import ExpungeError, RequestError
 
 TODAY = date(2026, 2, 4)
 PHONE = ("Ada Quill", "PHONE_NUMBER", "415-555-0101")
 OTHER = ("Bruno Marsh", "PHONE_NUMBER", "415-555-0102")
+LOOSE = ThresholdOverride(threshold="perplexity_rise", policy=0.01, run=2.0)
 WORSE = {"perplexities": (Perplexity(text="t", tokens=9, before=2.0, after=4.0),)}
 
 
@@ -49,7 +50,8 @@ def test_facts_under_an_alias_and_of_a_verification_count(opened, ran):
         (((*PHONE, True), OTHER), {}, "still leaks 1 of the 1 facts"),
         ((PHONE, (*OTHER, True)), {}, r"did not meet its policy \(exit code 1\)"),
         ((PHONE,), WORSE, r"did not meet its policy \(exit code 3\)"),
-        ((PHONE,), WORSE | {"gate": Gate(fails_on=("leakage",))}, "told not to fail"),
+        ((PHONE,), WORSE | {"gate": Gate(fails_on=("leakage",))}, "told not to fail on utility"),
+        ((PHONE,), WORSE | {"gate": Gate(overridden=(LOOSE,))}, "it replaced the policy's perplexity_rise"),
     ],
 )
 def test_any_other_run_is_refused_with_its_cause_and_closes_nothing(
