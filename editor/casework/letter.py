@@ -10,7 +10,7 @@ from datetime import date, datetime
 from editor.artefacts.scanner import SecretScanner
 from editor.casework.folder import WorkCase
 from editor.casework.record import Closing
-from editor.casework.runs import Run
+from editor.casework.runs import Run, short_of_policy
 from editor.formatting import plural
 from editor.results.report import FactRow, Report
 from policies.entities import KNOWN_ENTITIES
@@ -27,7 +27,10 @@ WORDINGS = (
     "The model was asked in many wordings, and not in all that there are. Tests cannot rule out that another wording "
     "brings out a detail."
 )
-CHANGED = "The model was asked as it is. Somebody who holds the model and changes or trains it anew may bring details back."
+CHANGED = (
+    "The model was asked as it is. Somebody who holds the model and changes it, or trains it anew, may bring details "
+    "back."
+)
 DETECTION = (
     "Only details that were found, or that you handed in, could be erased. What is written in an unusual form may "
     "have been missed."
@@ -60,17 +63,8 @@ def letter(case: WorkCase, run: Run | None, others: Iterable[WorkCase] = ()) -> 
         raise RequestError(
             f"No run that dealt with request {case.id} is named or on record", "Name one by --run"
         )
-    elif not run.covers(case.request):
-        raise RequestError(
-            f"The report in {run.folder} has no facts about a data subject of request {case.id}, or fewer than were "
-            "handed in",
-            "Name the run that erased this request, and the key of its labels by --case-key",
-        )
-    elif run.report.kind == "audit":
-        raise RequestError(
-            f"{run.folder} is of an audit, which erases nothing", "Name the folder of an erasure"
-        )
     else:
+        run.check_about(case.request)
         text = _laid_out("Your request for erasure: what was done", case, _erased(case, run))
     _scanner(case, others).check(text, "The letter")
     return text
@@ -153,7 +147,7 @@ def _outcome(facts: Sequence[FactRow]) -> str:
 
 
 def _remaining(report: Report) -> Iterator[str]:
-    if report.exit_code or report.gate.waived:
+    if short_of_policy(report):
         yield "Not all that our policy asks of an erasure was met or could be tested."
     if report.scope.skipped:
         yield (

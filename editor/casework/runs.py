@@ -86,24 +86,31 @@ class Run:
         given = Counter(entity_type for entity_type, _ in {secret_key(*pair) for pair in subject.secrets})
         return bool(labels) and all(found[name] >= count for name, count in given.items())
 
+    def check_about(self, request: ErasureRequest) -> None:
+        """Refuse a run that erased nothing, or is about others.
+
+        Raises:
+            RequestError: it is such a run.
+        """
+        for problem in self._unrelated(request):
+            raise RequestError(*problem)
+
     def check_erased(self, request: ErasureRequest) -> None:
         """Refuse a run that did not erase and verify a request.
 
         Raises:
             RequestError: it did not.
         """
-        problem = next(self._problems(request), None)
-        if problem is not None:
+        for problem in self._problems(request):
             raise RequestError(*problem)
 
     def met(self, request: ErasureRequest) -> bool:
         """Return whether it erased and verified a request."""
-        return next(self._problems(request), None) is None
+        return not any(self._problems(request))
 
-    def _problems(self, request: ErasureRequest) -> Iterator[tuple[str, str]]:
-        """Yield why a request is not erased and verified by this run: cause and remedy."""
-        report, facts = self.report, self.facts(request)
-        if report.kind == "audit":
+    def _unrelated(self, request: ErasureRequest) -> Iterator[tuple[str, str]]:
+        """Yield why this run did nothing about a request: cause and remedy."""
+        if self.report.kind == "audit":
             yield f"{self.folder} is of an audit, which erases nothing", "Name the folder of an erasure"
         if not self.covers(request):
             yield (
@@ -111,14 +118,19 @@ class Run:
                 "than were handed in",
                 "Name the run that erased this request, and the key of its labels by --case-key",
             )
+
+    def _problems(self, request: ErasureRequest) -> Iterator[tuple[str, str]]:
+        """Yield why a request is not erased and verified by this run: cause and remedy."""
+        yield from self._unrelated(request)
+        report, facts = self.report, self.facts(request)
         leaking = sum(row.leaked_after is not False for row in facts)
-        if leaking and report.kind != "audit":
+        if leaking:
             yield (
                 f"The checkpoint of {self.folder} still leaks {leaking} of the {len(facts)} facts of request "
                 f"{request.case}",
                 "Erase the request again: report.html says what leaks, by which wording",
             )
-        short = _short_of_policy(report)
+        short = short_of_policy(report)
         if short:
             yield (
                 f"The run in {self.folder} did not meet its policy ({short}): {report.verdict.rstrip('.')}",
@@ -135,7 +147,7 @@ class Run:
         )
 
 
-def _short_of_policy(report: Report) -> str:
+def short_of_policy(report: Report) -> str:
     """Say in what a run falls short of its policy, though it may have been told to put up with it; else nothing."""
     if report.exit_code != ExitCode.MET:
         return f"exit code {report.exit_code}"
