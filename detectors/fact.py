@@ -130,12 +130,28 @@ def write_facts(path: Path, facts: Iterable[Fact]) -> int:
 def write_private(path: Path, records: Iterable[Mapping[str, Any]], what: str) -> int:
     """Write records of personal data as JSON lines, readable by their owner alone (mode 0600), and return how many.
 
+    Args:
+        path: path of the file.
+        records: records that JSON can hold.
+        what: what the file is called in an error.
+
+    Raises:
+        OutputError: the folder is missing or cannot be written.
+    """
+    return write_private_text(
+        path, (json.dumps(record, ensure_ascii=False) + "\n" for record in records), what
+    )
+
+
+def write_private_text(path: Path, pieces: Iterable[str], what: str) -> int:
+    """Write a text of personal data, readable by its owner alone (mode 0600), and return how many pieces it has.
+
     The file appears whole or not at all: it is written beside its place and then moved there. What runs that were
     killed have left beside it is removed.
 
     Args:
         path: path of the file.
-        records: records that JSON can hold.
+        pieces: the text, piece by piece.
         what: what the file is called in an error.
 
     Raises:
@@ -151,8 +167,8 @@ def write_private(path: Path, records: Iterable[Mapping[str, Any]], what: str) -
         _lock(descriptor)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                for record in records:
-                    stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+                for piece in pieces:
+                    stream.write(piece)
                     count += 1
                 stream.flush()
                 os.fsync(descriptor)  # or a power cut could leave the file's name without its lines

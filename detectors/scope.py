@@ -47,7 +47,7 @@ def check_types(request: ErasureRequest, policy: Policy) -> None:
     Raises:
         PolicyError: it asks for one.
     """
-    uncovered = sorted(set(request.entity_types or ()) - set(policy.entities))
+    uncovered = sorted({*(request.entity_types or ()), *request.secret_types} - set(policy.entities))
     if uncovered:
         raise PolicyError(
             f"Request {request.case} asks for {', '.join(uncovered)}, not covered by policy {policy.name}",

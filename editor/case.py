@@ -10,6 +10,7 @@ from pathlib import Path
 
 from detectors import Document, Fact, attribute_unlinked, check_types, read_corpus, read_facts
 from editor.progress import Silent, Stages
+from editor.questions.handed_in import handed_in, not_detected
 from editor.questions.probes import Probe, build_probes
 from editor.questions.requested import NamesSeen, not_found
 from editor.questions.written import WrittenProbe, read_probes
@@ -124,12 +125,12 @@ def open_case(
 
     Raises:
         CorpusError: a file cannot be read, or nothing personal was found in it.
-        PolicyError: the request asks for an entity type that the policy does not cover.
-        SubjectError: a requested subject is not in the corpus.
+        PolicyError: the request asks for, or hands in, an entity type that the policy does not cover.
+        SubjectError: a requested subject is not in the corpus, and handed in nothing.
     """
-    if files.facts is None:
-        for one in (*earlier, *([request] if request else ())):
-            check_types(one, policy)
+    asked = (*earlier, *([request] if request else ()))
+    for one in asked:  # a facts file may know other types; what is handed in needs the policy's wordings
+        check_types(one if files.facts is None else one.model_copy(update={"entity_types": None}), policy)
     people = request.with_people_of(earlier) if request else None
     stages = stages or Silent()
     written: Sequence[WrittenProbe] = read_probes(files.probes) if files.probes else ()
@@ -149,7 +150,9 @@ def open_case(
         facts, coverage, skipped = _detect(files.corpus, policy, people, retained, seed, processes, stages)
     else:
         raise CorpusError("Neither a corpus nor a facts file was given", "Give --corpus or --facts")
-    facts = attribute_unlinked(facts, _written_facts(written, policy))
+    facts = attribute_unlinked(facts, (*_written_facts(written, policy), *handed_in(asked)))
+    given = handed_in(asked, facts)
+    facts = (*facts, *given)
     if not any(fact.is_linked for fact in facts):
         unread = f"; not all of it was read ({skipped[0][0]}: {skipped[0][1]})" if skipped else ""
         raise CorpusError(
@@ -160,7 +163,7 @@ def open_case(
     probes = build_probes(facts, policy, request, written, documents, earlier=earlier, seed=seed)
     name = request.case if request else "everybody"
     missing = [*retained.names_seen.missing()] if files.corpus is not None else []
-    missing += not_found(request, policy, facts, written)
+    missing += [*not_found(request, policy, facts, written), *not_detected(given)]
     scope = _scope(files, facts, probes, retained.seen, [*coverage, *measured], skipped, missing)
     return Case(
         name=name,

@@ -11,6 +11,8 @@ from pydantic_core import PydanticCustomError
 from policies.reading import StrictModel, build, read_yaml
 
 _COMMAND_LINE_CASE = "command-line"
+_Words = Annotated[str, Field(min_length=1, strict=True)]
+_EntityType = Annotated[str, Field(pattern="^[A-Z][A-Z0-9_]*$", strict=True)]
 
 
 def _one_line(name: Any) -> Any:
@@ -19,19 +21,22 @@ def _one_line(name: Any) -> Any:
 
 
 class Subject(StrictModel):
-    """A data subject. Neither name nor aliases are ever shown by `repr`.
+    """A data subject. Neither name, aliases nor secrets are ever shown by `repr`.
 
     Attributes:
         name: full name, as facts will carry it.
         aliases: other forms that the corpus may use: "A. Quill", a maiden name, an employee number.
         born: date of birth, where somebody else of the name is in the corpus.
         emails: e-mail addresses, for the same; written `email`, one or a list.
+        secrets: what the person handed in by hand, as entity type and text; written as a mapping of entity types to
+            one text or a list. It is erased whether or not detection finds it.
     """
 
     name: Annotated[str, Field(min_length=1, strict=True, repr=False)]
     aliases: Annotated[tuple[str, ...], Field(repr=False)] = ()
     born: Annotated[date | None, Field(repr=False)] = None
     emails: Annotated[tuple[str, ...], Field(repr=False, alias="email")] = ()
+    secrets: Annotated[tuple[tuple[_EntityType, _Words], ...], Field(repr=False)] = ()
 
     @field_validator("emails", mode="before")
     @classmethod
@@ -44,6 +49,22 @@ class Subject(StrictModel):
         if any(email.count("@") != 1 or " " in email for email in emails):
             raise PydanticCustomError("refused", "not an e-mail address", {"remedy": "Correct it"})
         return emails
+
+    @field_validator("secrets", mode="before")
+    @classmethod
+    def _secrets_by_type(cls, secrets: Any) -> Any:
+        """Read a mapping of entity types to one text or a list of texts."""
+        if not isinstance(secrets, dict):
+            return secrets
+        pairs: dict[tuple[Any, str], None] = {}
+        for entity_type, texts in secrets.items():
+            for text in texts if isinstance(texts, (list, tuple)) else (texts,):
+                if not isinstance(text, str):
+                    raise PydanticCustomError(
+                        "refused", "a secret is no text", {"remedy": "Put it in quotes, as in '0123'"}
+                    )
+                pairs[entity_type, _one_line(text)] = None
+        return tuple(pairs)
 
     @field_validator("name", mode="before")
     @classmethod
@@ -95,6 +116,19 @@ class ErasureRequest(StrictModel):
                     raise PydanticCustomError("refused", message, {"remedy": "Give each name to one subject"})
         return self
 
+    @model_validator(mode="after")
+    def _secrets_in_scope(self) -> Self:
+        left_out = self.secret_types - set(self.entity_types or self.secret_types)
+        if left_out:
+            message = f"a subject hands in {', '.join(sorted(left_out))}, which `entity_types` leaves out"
+            raise PydanticCustomError("refused", message, {"remedy": "Add the entity type"})
+        return self
+
+    @property
+    def secret_types(self) -> frozenset[str]:
+        """Entity types of what data subjects handed in."""
+        return frozenset(entity_type for subject in self.subjects for entity_type, _ in subject.secrets)
+
     @classmethod
     def from_names(cls, names: Iterable[str], case: str = _COMMAND_LINE_CASE) -> Self:
         """Return a request for everything about the named people.
@@ -116,7 +150,10 @@ class ErasureRequest(StrictModel):
             known = people.setdefault(subject.name, subject)
             aliases = tuple(dict.fromkeys((*known.aliases, *subject.aliases)))
             emails = tuple(dict.fromkeys((*known.emails, *subject.emails)))
-            people[subject.name] = known.model_copy(update={"aliases": aliases, "emails": emails})
+            secrets = tuple(dict.fromkeys((*known.secrets, *subject.secrets)))
+            people[subject.name] = known.model_copy(
+                update={"aliases": aliases, "emails": emails, "secrets": secrets}
+            )
         data = {"case": self.case, "subjects": list(people.values())}
         return build(type(self), data, "of all requests together", "erasure request")
 

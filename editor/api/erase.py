@@ -1,6 +1,7 @@
 """An erasure, start to report."""
 
 import math
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from editor.api.running import (
 from editor.api.stacking import read_stack, with_unchecked
 from editor.attacks import attacks_at
 from editor.attestation.ledger import Ledger
+from editor.casework.batch import Batch
 from editor.dictionary_supply import supply_dictionaries
 from editor.edits.companions import check_companions
 from editor.edits.keeping import Keeping
@@ -49,13 +51,17 @@ def run_erase(request: EraseRequest) -> Report:
     options = replace(options, keeping=read_keeping(request))
     signer, ledger = read_signer(request), read_ledger(request)
     run, site = describe_run(request, "erase"), read_site(request.site)
+    batch = read_batch(request)
+    request = request if batch is None else replace(request, request=batch.request, requests=None)
     with open_output(request) as output:
         assert output is not None  # an erasure's request names one
         options = replace(options, reference=read_reference(request, str(request.model)))
         with stages.stage("Loading the model"):
             loaded = load_original(request, request.model)
         previous = read_stack(request, loaded, run.key)
-        case = with_unchecked(read_case(request, judging.judged_by, stages), loaded, previous)
+        with batch.naming() if batch else nullcontext():
+            case = read_case(request, judging.judged_by, stages)
+        case = with_unchecked(case, loaded, previous)
         options = replace(options, previous=previous)
         check_companions(Path(loaded.source), scanner_for(case, run.key))
         loaded = editable(case, loaded, writes_sites=METHODS[request.method].writes_sites)
@@ -67,10 +73,13 @@ def run_erase(request: EraseRequest) -> Report:
             )
         report = erase_case(case, loaded, supply, options, run, output.path, stages, work)
         report = judging.judge(report, case)
+        report = batch.counted(report, run.key) if batch else report
         close(output, request, case, run, report, signer)
     work.remove()
     if ledger is not None:
         ledger.append(output.destination, report)
+    if batch is not None:
+        batch.record(output.destination, run.key)
     return report
 
 
@@ -85,6 +94,24 @@ def keep_work(output: Path, options: EraseOptions) -> KeptWork:
     if not options.keeping.in_the_clear:
         return NOTHING_KEPT
     return KeptWork(folder=unfinished_beside(output), inputs=(versions() | renderers(),))
+
+
+def read_batch(request: EraseRequest) -> Batch | None:
+    """Return the requests of a folder that the run erases; None where it is given others.
+
+    Raises:
+        OutputError: a request's record cannot be written, or lies where the output is to be.
+        PolicyError: a request is damaged.
+        RequestError: there is no such folder, or nothing in it to erase.
+    """
+    named = request.request if request.requests is None else request.requests
+    if not isinstance(named, str | Path):
+        return None
+    path = Path(named)
+    batch = Batch.of_file(path) if request.requests is None else Batch.of_folder(path)
+    if batch is not None and path.resolve().is_relative_to(Path(request.output or "").resolve()):
+        raise OutputError(f"{path} lies in the output folder", "Name an output apart from the requests")
+    return batch
 
 
 def read_keeping(request: EraseRequest) -> Keeping:

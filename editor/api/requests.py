@@ -83,7 +83,7 @@ class CaseRequest(Request):
     def __post_init__(self) -> None:
         if isinstance(self.also_erased, str | Path | ErasureRequest):
             raise RequestError("`also_erased` is one request", "Give a list of requests")
-        if self.also_erased and self.request is None and not self.subjects:
+        if self.also_erased and not self.names_people:
             raise RequestError(
                 "Everybody is in scope, the people of earlier requests too", "Give --request or --subject"
             )
@@ -95,6 +95,11 @@ class CaseRequest(Request):
             raise RequestError(
                 "A request and subjects were both named", "Give --request or --subject, not both"
             )
+
+    @property
+    def names_people(self) -> bool:
+        """Whether the people in scope are named: otherwise everybody is."""
+        return self.request is not None or bool(self.subjects)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +180,7 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
         attacks: Attacks on what was edited: `quick` ones, `full` with those that train for long, or `none`.
         ledger: File that gets a line about the run, chained to those before it; None for no ledger.
         reference: Model that never saw the facts, which the edited model's are compared with; None for decoys.
+        requests: Folder of requests (`expunge request`): all that wait for their erasure are erased together.
     """
 
     model: str | Path = field(kw_only=False)
@@ -190,11 +196,22 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
     attacks: AttackSet = "quick"
     ledger: str | Path | None = None
     reference: str | Path | None = None
+    requests: str | Path | None = None
+
+    @property
+    def names_people(self) -> bool:
+        """Whether the people in scope are named: otherwise everybody is."""
+        return super().names_people or self.requests is not None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _need_output(self.output)
         _check_reference(self.reference, self.model)
+        if self.requests is not None and (self.request is not None or self.subjects):
+            raise RequestError(
+                "A folder of requests and other people were both named",
+                "Give --requests, --request or --subject",
+            )
         if isinstance(self.previous, str | Path):
             raise RequestError("`previous` is one folder", "Give a list of folders")
         if self.previous and not self.also_erased:

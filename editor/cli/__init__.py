@@ -22,6 +22,7 @@ COMMANDS = {
         "Check an output folder: digests, verdict, exit code, signature.",
     ),
     "revert": ("editor.cli.revert", "revert", "Take an edit back, bit for bit."),
+    "request": ("editor.cli.request", "request", "Keep erasure requests: deadlines, runs, letters."),
     "dictionary": ("editor.cli.dictionary", "dictionary", "Train, evaluate and look into dictionaries."),
 }
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from rich.console import Console
 
 from editor.attestation.findings import CheckedReport
+from editor.formatting import plural
 from editor.report import closing_sentence, closing_table
-from editor.results.report import Report
+from editor.results.report import CaseRow, Report
 
+CASES_SHOWN = 20
 LEADS_BACK = {
     "kept": "The edit folder and the case key lead back to the facts: keep them apart, or destroy them.",
     "encrypted": "The edit folder with the key or passphrase of the originals, and the case key, lead back to the "
@@ -24,6 +26,7 @@ def show_report(report: Report, output: Path) -> None:
     console = Console()
     console.print(closing_table(report))
     console.print(closing_sentence(report))
+    show_cases(report.cases)
     show_not_found(report.scope.not_found)
     console.print(f"Report: {shown(output / 'report.html')}", soft_wrap=True)
     if report.kind == "erase":
@@ -57,6 +60,20 @@ def show_checked(checked: CheckedReport) -> None:
         what = "All that could be compared agrees" if checked.unchecked else "All agrees"
         said = f' "{checked.report.verdict}" (exit code {checked.report.exit_code})' if checked.report else ""
         console.print(f"{what}. The report says:{said}", soft_wrap=True, markup=False)
+
+
+def show_cases(rows: Sequence[CaseRow]) -> None:
+    """Say of each request that was erased with others what leaks; nothing where there was one."""
+    console = Console(highlight=False)
+    for row in rows[:CASES_SHOWN]:
+        after = "" if row.leaked_after is None else f" → {row.leaked_after:,}"
+        console.print(
+            f"{row.case}: {plural(row.facts, 'fact')}, leaked {row.leaked_before:,}{after}",
+            soft_wrap=True,
+            markup=False,
+        )
+    if len(rows) > CASES_SHOWN:
+        console.print(f"and {plural(len(rows) - CASES_SHOWN, 'more request')}, in the report")
 
 
 def show_not_found(lines: Sequence[str]) -> None:

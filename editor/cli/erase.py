@@ -79,6 +79,12 @@ OFFERED = tuple(name for name, entry in METHODS.items() if entry.family != "rand
     help="A file that gets a line about this run, chained to those before it; made if missing.",
 )
 @REFERENCE
+@click.option(
+    "--requests",
+    type=click.Path(path_type=Path),
+    help="A folder of requests (`expunge request`), instead of --request: all that wait are erased together, and the "
+    "run is put on record of each.",
+)
 @ATTACKS
 @run_options
 @click.pass_context

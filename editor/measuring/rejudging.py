@@ -15,7 +15,7 @@ from editor.measuring.gate import FailOn
 from editor.measuring.verdict import exit_code, verdict
 from editor.results.names import Group
 from editor.results.parts import Rate
-from editor.results.report import GroupResult, Leakage, Report
+from editor.results.report import CaseRow, GroupResult, Leakage, Report
 from policies import Policy
 from policies.policy import read_policy_text
 
@@ -68,6 +68,9 @@ def contradictions(report: Report) -> Iterator[str]:
     forgotten = report.forget_quality
     if forgotten and {row.fact for row in forgotten.facts} - {row.fact for row in report.facts}:
         yield "Forget quality is told of facts that are not in scope"
+    for case in report.cases:
+        if case != CaseRow.of(case.case, [row for row in report.subjects if row.subject in case.subjects]):
+            yield f"The facts of request {case.case} are not those of its people"
     for row in report.criteria:
         if row.counted is not None and not _is_possible(report, row.measure, row.counted):
             yield f"The criterion {row.measure} counts what the groups do not hold"

@@ -112,6 +112,7 @@ def _sections(report: Report, figures: dict[str, Any]) -> list[tuple[str, str]]:
         ("exposed-people", "By person", report.evidence and "subjects" in figures),
         ("baseline", "Against the baseline", report.evidence and report.evidence.baseline),
         ("other-evidence", "By other means", report.evidence),
+        ("cases", "Requests", report.cases),
         ("subjects", "People", report.subjects),
         ("facts", "Facts", report.facts),
         ("forget-quality", "Forget quality", report.forget_quality),

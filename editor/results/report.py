@@ -6,6 +6,7 @@ give the same bytes. Facts and subjects are named by keyed labels (`editor.artef
 """
 
 import json
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import Field, computed_field, model_validator
@@ -68,6 +69,31 @@ class SubjectRow(_Part):
     leaked_after: int | None
     worst_case_bits_before: float
     worst_case_bits_after: float | None
+
+
+class CaseRow(_Part):
+    """One of several requests that a run erased together: the facts of its people."""
+
+    case: str
+    """Identifier of the request."""
+    subjects: tuple[str, ...]
+    """Its people's labels, as far as there are facts about them."""
+    facts: int
+    leaked_before: int
+    leaked_after: int | None
+
+    @classmethod
+    def of(cls, case: str, rows: Iterable[SubjectRow]) -> "CaseRow":
+        """Sum the rows of a request's people."""
+        rows = tuple(rows)
+        after = [row.leaked_after for row in rows if row.leaked_after is not None]
+        return cls(
+            case=case,
+            subjects=tuple(row.subject for row in rows),
+            facts=sum(row.facts for row in rows),
+            leaked_before=sum(row.leaked_before for row in rows),
+            leaked_after=sum(after) if after else None,
+        )
 
 
 class FactRow(_Part):
@@ -386,6 +412,8 @@ class Report(_Part):
     layer_choice: LayerChoice | None = None
     """Layers that dictionaries were trained for; None where they were given, or none was needed."""
     groups: tuple[GroupResult, ...]
+    cases: tuple[CaseRow, ...] = Field(default=(), exclude_if=lambda value: not value)
+    """Requests that were erased together; absent where there was one."""
     subjects: tuple[SubjectRow, ...]
     facts: tuple[FactRow, ...]
     decoy_bits: tuple[float, ...] = ()

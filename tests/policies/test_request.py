@@ -50,6 +50,13 @@ def test_unusable_names_are_refused(names):
         ("case: a\nsubjects: [{name: Ada Quill, alias: [Quill]}]\n", "subjects[0].alias`"),
         ("case: a\nsubjects: [Ada Quill, {name: Al, aliases: [ada quill]}]\n", "subjects 1 and 2 share"),
         ("case: a\nsubjects: [Ada Quill\n", "not valid YAML"),
+        ("case: a\nsubjects: [{name: Al, secrets: {US_SSN: 123456789}}]\n", "a secret is no text"),
+        ("case: a\nsubjects: [{name: Al, secrets: {US_SSN: ' '}}]\n", "`subjects[0].secrets[0]"),
+        ("case: a\nsubjects: [{name: Al, secrets: {Ada Quill: '1'}}]\n", "`subjects[0].secrets[0]"),
+        (
+            "case: a\nsubjects: [{name: Al, secrets: {US_SSN: '1'}}]\nentity_types: [URL]\n",
+            "hands in US_SSN, which `entity_types` leaves out",
+        ),
     ],
 )
 def test_mistakes_name_file_and_key_but_nobody(write, text, named):
@@ -63,3 +70,22 @@ def test_mistakes_name_file_and_key_but_nobody(write, text, named):
 
 def test_repr_shows_no_name():
     assert "Quill" not in repr(ErasureRequest.from_names(["Ada Quill"]))
+
+
+def test_what_is_handed_in_is_read_by_type_and_shown_to_nobody(write):
+    request = load_request(
+        write(
+            "case: a\nsubjects:\n  - name: Ada Quill\n    secrets:\n      US_SSN: '012-34  5678'\n"
+            "      PHONE_NUMBER: ['0415', '0415', '0416']\n"
+        )
+    )
+    (subject,) = request.subjects
+    assert subject.secrets == (
+        ("US_SSN", "012-34 5678"),
+        ("PHONE_NUMBER", "0415"),
+        ("PHONE_NUMBER", "0416"),
+    )
+    assert request.secret_types == {"US_SSN", "PHONE_NUMBER"}
+    assert not [secret for _, secret in subject.secrets if secret in repr(request)]
+    again = request.with_people_of([ErasureRequest.from_names(["Ada Quill", "Ben Ross"])])
+    assert again.subjects[0] == subject

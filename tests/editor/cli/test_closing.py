@@ -9,7 +9,8 @@ from detectors import Fact, Source, write_facts
 from editor.api.requests import CaseRequest
 from editor.api.running import read_key
 from editor.cli import main
-from editor.cli.closing import shown
+from editor.cli.closing import show_cases, shown
+from editor.results.report import CaseRow
 from policies.errors import OutputError
 
 
@@ -23,6 +24,14 @@ def test_paths_are_relative_where_that_is_shorter(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     top = next(parent for parent in reversed(tmp_path.parents) if parent != parent.parent)
     assert shown(top) == str(top)
+
+
+def test_each_request_of_a_run_has_its_line(capsys):
+    counts = {"subjects": ("subject 00000000",), "facts": 2, "leaked_before": 1, "leaked_after": 0}
+    show_cases([CaseRow(case=f"R-{number}", **counts) for number in range(22)])
+    lines = capsys.readouterr().out.splitlines()
+    assert (len(lines), lines[0]) == (21, "R-0: 2 facts, leaked 1 → 0")
+    assert lines[-1] == "and 2 more requests, in the report"
 
 
 def test_key_stands_beside_the_output_and_is_not_written_yet(tmp_path, monkeypatch):
