@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 import click
 
 from editor.attacks import ATTACK_SETS
+from editor.cli.json_output import KEY
+from editor.cli.names import DTYPE_NAMES
 from policies.errors import RequestError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -18,6 +20,32 @@ TRUST_REMOTE_CODE = click.option(
     "--trust-remote-code",
     is_flag=True,
     help="Run Python code that comes with the model, where it needs it: such code can do whatever you can.",
+)
+DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
+REVISION = click.option(
+    "--revision",
+    help="Branch, tag or commit of the model, where it is on the hub.  [default: its main branch]",
+)
+DTYPE = click.option(
+    "--dtype",
+    type=click.Choice(DTYPE_NAMES),
+    default="auto",
+    show_default=True,
+    help="Precision to compute in: auto is float32 on the CPU, and the checkpoint's own on a GPU. What is written "
+    "keeps the checkpoint's.",
+)
+BATCH_SIZE = click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    help="Most tokens in one batch, padding included.  [default: as many as memory is meant for]",
+)
+QUIET = click.option("--quiet", is_flag=True, help="No progress bars.")
+JSON = click.option(
+    "--json",
+    is_flag=True,
+    expose_value=False,
+    callback=lambda context, _, value: context.meta.update({KEY: value}),
+    help="Print the result, or why there is none, as one JSON object.",
 )
 
 ATTACKS = click.option(
@@ -72,8 +100,18 @@ def case_options(command: F) -> F:
                 help="Number of processes that search the corpus.  [default: one; from 5,000 documents on, one a core]",
             ),
             TRUST_REMOTE_CODE,
+            REVISION,
+            DTYPE,
+            BATCH_SIZE,
         )
     ):
+        command = option(command)
+    return command
+
+
+def loading_options(command: F) -> F:
+    """Add options for how a model is loaded, to a command that takes no case."""
+    for option in reversed((DEVICE, REVISION, DTYPE, TRUST_REMOTE_CODE)):
         command = option(command)
     return command
 
@@ -131,7 +169,7 @@ def run_options(command: F) -> F:
                 type=click.Path(path_type=Path),
                 help="Key of the report's labels, made if missing.  [default: beside the output]",
             ),
-            click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ..."),
+            DEVICE,
             click.option("--seed", type=int, help="Seed of everything random.  [default: the policy's]"),
             click.option(
                 "--fail-on",
@@ -147,7 +185,8 @@ def run_options(command: F) -> F:
                 help="Private key, Ed25519 or ECDSA P-256 in PEM, that signs the folder's statement.",
             ),
             click.option("--operator", help="Who answers for this run.  [default: the user's login]"),
-            click.option("--quiet", is_flag=True, help="No progress bars."),
+            QUIET,
+            JSON,
         )
     ):
         command = option(command)

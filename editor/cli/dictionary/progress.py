@@ -8,6 +8,7 @@ from rich.progress import Progress
 
 from editor.api.stages import stage_columns
 from editor.cli.dictionary.tables import figures_table
+from editor.cli.fitting import fitted
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -66,7 +67,7 @@ class _TrainingProgress(Progress):
     def get_renderables(self) -> "Iterable[RenderableType]":
         yield self.make_tasks_table(self.tasks)
         if getattr(self, "figures", None):
-            yield figures_table(list(self.figures.values()))
+            yield fitted(figures_table(list(self.figures.values())), self.console.width)
 
 
 @contextmanager
