@@ -165,7 +165,8 @@ def _first_job(
         key=key,
         processes=options.processes or allowed_processes(size, on_gpu=on_gpu),
         threads=threads_each(at_most),
-        trust_remote_code=loaded.trust_remote_code,
+        revision=loaded.revision,
+        **loaded.alike,
         attacks=options.attacks,
     )
 
@@ -209,6 +210,8 @@ def _settings(
         "dictionary": str(options.dictionary or f"trained with seed {case.seed}"),
         "site": str(options.site),
         "device": loaded.device.type,
+        "dtype": loaded.dtype,
+        "batch size": loaded.batch_size,
         "trials": options.trials,
         "attacks": list(options.attacks),
     }

@@ -49,6 +49,9 @@ class Job:
         threads: number of this job's threads.
         originals: seed -> what verification finds of the original model.
         trust_remote_code: whether Python code that comes with the model may run.
+        revision: branch, tag or commit of the model on the hub; None for its main branch.
+        dtype: dtype to compute in.
+        batch_size: most tokens in a batch; None for as many as memory is meant for.
         attribution: locator of features.
         attacks: names in `ATTACKS` of the attacks made on edits.
     """
@@ -67,6 +70,9 @@ class Job:
     threads: int
     originals: Mapping[int, Original] = field(default_factory=dict, repr=False)
     trust_remote_code: bool = False
+    revision: str | None = None
+    dtype: str = "auto"
+    batch_size: int | None = None
     attribution: FeatureAttribution = field(default_factory=FeatureAttribution)
     attacks: tuple[str, ...] = field(default_factory=lambda: attacks_at("quick"))
 
@@ -92,7 +98,14 @@ def run_job(job: Job) -> Finished:
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     method = with_seed(METHODS[job.arm].make(), job.seed)
-    loaded = load_model(job.model, device=job.device, trust_remote_code=job.trust_remote_code)
+    loaded = load_model(
+        job.model,
+        device=job.device,
+        trust_remote_code=job.trust_remote_code,
+        revision=job.revision,
+        dtype=job.dtype,
+        batch_size=job.batch_size,
+    )
     case = replace(job.case, seed=job.seed)
     before = PreparedModel(loaded=loaded, data=prepare(case, loaded))
     problem = build_problem(case, before, {}, job.attribution, Silent())
