@@ -166,14 +166,19 @@ def open_output(request: CaseRequest) -> Iterator[OutputFolder | None]:
     if request.output is None:
         yield None
         return
-    folder = OutputFolder(
+    with open_folder(request) as output:
+        yield output
+
+
+def open_folder(request: CaseRequest) -> OutputFolder:
+    """Return the folder that a request names, which its `with` block opens."""
+    assert request.output is not None
+    return OutputFolder(
         request.output,
         overwrite=request.overwrite,
         versions=versions() | renderers(),
         seed=request.seed or 0,
     )
-    with folder as output:
-        yield output
 
 
 def read_key(request: CaseRequest) -> CaseKey:

@@ -48,7 +48,7 @@ def check_versions(needed: Sequence[str] | None = None) -> Iterator[Finding]:
     """
     found = _requirements() if needed is None else needed
     missing: dict[str, list[str]] = {}
-    good = 0
+    good: set[str] = set()
     for line in found:
         read = _REQUIREMENT.match(line)
         if read is None:
@@ -64,9 +64,9 @@ def check_versions(needed: Sequence[str] | None = None) -> Iterator[Finding]:
         elif bound is not None and _release(here) < _release(bound):
             yield _wrong(f"{name} {here} is older than {bound}, the oldest that is supported", name, bound)
         else:
-            good += 1
+            good.add(name)
     if good:
-        yield Finding(area="versions", state="good", text=f"{good} packages are new enough")
+        yield Finding(area="versions", state="good", text=f"{len(good)} packages are new enough")
     for extra_name, names in missing.items():
         yield Finding(
             area="versions",
