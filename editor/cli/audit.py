@@ -53,7 +53,7 @@ def _show(forecast: "Forecast", code: ExitCode) -> None:
 
     from editor.cli.closing import scope_told, show_not_found
     from editor.cli.fitting import fitted
-    from editor.formatting import duration
+    from editor.formatting import duration, words
 
     scope, questions = forecast.scope, forecast.questions
     if json_wanted():
@@ -67,7 +67,7 @@ def _show(forecast: "Forecast", code: ExitCode) -> None:
         ("Facts in scope", f"{scope.facts_in_scope:,}, about {scope.subjects_in_scope:,} people"),
         (
             "Questions",
-            f"{sum(questions.values()):,}: " + ", ".join(f"{n:,} {g}" for g, n in questions.items()),
+            f"{sum(questions.values()):,}: " + ", ".join(f"{n:,} {words(g)}" for g, n in questions.items()),
         ),
         ("Generated", f"{forecast.steps:,} tokens one after another"),
         ("Time", f"about {duration(forecast.seconds)}, by {forecast.sampled:,} of the questions"),
