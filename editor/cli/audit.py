@@ -29,11 +29,12 @@ def audit(ctx: click.Context, /, model: str, dry_run: bool, **options: Any) -> N
     MODEL is a checkpoint folder, a hub name or a PEFT adapter folder. Without --subject or --request, everybody
     found is in scope.
     """
-    from editor.api.audit import run_audit
     from editor.api.requests import AuditRequest
-    from editor.cli.closing import show_report
 
     request = build(AuditRequest, model, options)
+    from editor.api.audit import run_audit
+    from editor.cli.closing import show_report
+
     if dry_run:
         from editor.api.dry_run import foresee_audit
 

@@ -80,11 +80,12 @@ def compare(ctx: click.Context, /, model: str, **options: Any) -> None:
     checkpoint. MODEL is left as it is. The exit code is 0, or 4 where part of the corpus was skipped or the run was
     stopped, by Ctrl-C or SIGTERM: whether arms meet the policy does not change it.
     """
-    from editor.api.compare import run_compare
     from editor.api.requests import CompareRequest
     from policies.errors import ExitCode
 
     request = build(CompareRequest, model, options)
+    from editor.api.compare import run_compare
+
     with stopped_by_sigterm(), _telling_what_is_kept(options["output"]):
         comparison = run_compare(request)
     code = ExitCode.INCOMPLETE if comparison.scope.skipped else ExitCode.MET

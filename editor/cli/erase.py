@@ -87,11 +87,12 @@ def erase(ctx: click.Context, /, model: str, **options: Any) -> None:
     Writes model/ (a plain checkpoint), edit/, report.json, report.html, features.html, manifest.json,
     statement.json and bom.json into the output folder.
     """
-    from editor.api.erase import run_erase
     from editor.api.requests import EraseRequest
-    from editor.cli.closing import show_report
 
     request = build(EraseRequest, model, options)
+    from editor.api.erase import run_erase
+    from editor.cli.closing import show_report
+
     with stopped_by_sigterm():
         report = run_erase(request)
     show_report(report, options["output"])

@@ -55,11 +55,13 @@ def locate(ctx: click.Context, /, model: str, **options: Any) -> None:
     --request, everybody found is in scope. Only questions that an edit may see are asked: verification's are not.
     What of the corpus was not wholly scanned is named; the exit code is 4 then.
     """
-    from editor.api.locate import run_locate
     from editor.api.requests import LocateRequest
+
+    request = build(LocateRequest, model, options)
+    from editor.api.locate import run_locate
     from editor.cli.closing import show_not_found
 
-    located = run_locate(build(LocateRequest, model, options))
+    located = run_locate(request)
     if json_wanted():
         code = ExitCode.INCOMPLETE if located.incomplete else ExitCode.MET
         print_result(code, **_told(located), output=options["output"])

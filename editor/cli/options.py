@@ -10,6 +10,7 @@ import click
 from editor.attacks import ATTACK_SETS
 from editor.cli.json_output import KEY
 from editor.cli.names import DTYPE_NAMES
+from editor.model.checks.hub import check_name
 from policies.errors import RequestError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -196,13 +197,19 @@ def run_options(command: F) -> F:
 def build(request: Callable[..., R], subject: object, options: dict[str, Any]) -> R:
     """Build the request that a command's argument and options make.
 
+    A hub name that cannot be looked up is refused here, before torch is imported, which takes seconds.
+
     Raises:
         click.UsageError: they contradict one another.
+        ModelError: a model is a hub name that cannot be looked up.
     """
     try:
-        return request(subject, **request_fields(options))
+        made = request(subject, **request_fields(options))
     except RequestError as error:
         raise click.UsageError(f"{error.cause}. {error.remedy}.") from None
+    for name in ("model", "against", "baseline"):
+        check_name(getattr(made, name, None), None if name == "baseline" else options.get("revision"))
+    return made
 
 
 def request_fields(options: dict[str, Any]) -> dict[str, Any]:

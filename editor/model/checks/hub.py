@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from editor.model.checks.sources import looks_local
 from policies.errors import ModelError
 
 MAIN = "main"
@@ -20,6 +21,17 @@ def check_revision(source: str, revision: str | None) -> None:
         raise ModelError(
             f"{source} is a folder, and --revision names one of a model on the hub", "Leave out --revision"
         )
+
+
+def check_name(source: str | Path | None, revision: str | None) -> None:
+    """Refuse what is neither a folder nor a hub name that can be looked up; torch is not needed for that.
+
+    Raises:
+        ModelError: the name is no hub name, or cannot be looked up.
+    """
+    name = str(source)
+    if source is not None and not looks_local(name) and not Path(name).exists():
+        check_hub(name, revision)
 
 
 def check_hub(source: str, revision: str | None = None) -> None:

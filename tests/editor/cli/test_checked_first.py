@@ -1,9 +1,12 @@
 """What cannot be used is refused before weights are read, whichever of the inputs it is, and nothing is written."""
 
 import shutil
+import subprocess
+import sys
 from collections import namedtuple
 
 import pytest
+from launching import environment
 
 from editor.api.checking import check_disk
 from editor.cli import main
@@ -19,6 +22,12 @@ BAD = {
 }
 DICTIONARY = (("--dictionary", "nowhere/at/all"), "nowhere/at/all")
 ALWAYS = {"policy.yaml", "facts.jsonl"}
+OFFLINE = """
+import atexit, sys
+from editor.cli import main
+atexit.register(lambda: print("torch" in sys.modules))
+main(["audit", "nobody/no-such-model", "--facts", "facts.jsonl", "--output", "out"])
+"""
 Usage = namedtuple("Usage", "free")
 
 
@@ -66,3 +75,13 @@ def test_room_is_looked_for_above_a_folder_that_is_not_there(tmp_path):
     check_disk(tmp_path / "not" / "there", 1)
     with pytest.raises(OutputError, match="the output takes"):
         check_disk(tmp_path / "not" / "there", 2**80)
+
+
+def test_a_hub_name_offline_is_refused_before_torch_is_imported(here):
+    offline = {**environment(), "HF_HUB_OFFLINE": "1", "HF_HOME": str(here)}
+    done = subprocess.run(
+        [sys.executable, "-c", OFFLINE], capture_output=True, text=True, check=False, env=offline
+    )
+    assert (done.returncode, done.stdout.strip()) == (2, "False")
+    assert "nobody/no-such-model" in done.stderr
+    assert "HF_HUB_OFFLINE is set" in done.stderr
