@@ -20,7 +20,7 @@ BAD = {
     "quality": (("--detector-quality", "nowhere.json"), "nowhere.json"),
     "revision": (("--revision", "v1"), "is a folder, and --revision names one"),
 }
-DICTIONARY = (("--dictionary", "nowhere/at/all"), "nowhere/at/all")
+DICTIONARY = (("--dictionary", "./nowhere"), "nowhere does not exist")
 ALWAYS = {"policy.yaml", "facts.jsonl"}
 OFFLINE = """
 import atexit, sys
