@@ -1,5 +1,6 @@
 """The command line. Each command is a file; its imports happen when it runs, so that help answers at once."""
 
+import logging
 import os
 import sys
 import warnings
@@ -117,6 +118,9 @@ def quieten_libraries() -> None:
         os.environ.setdefault(name, value)
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
+    logging.getLogger().addHandler(
+        logging.NullHandler()
+    )  # else Python writes what nobody handles to the terminal
 
 
 def _fail(code: ExitCode, cause: str, remedy: str, *, as_json: bool, on_one_line: bool = False) -> ExitCode:

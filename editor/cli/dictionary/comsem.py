@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from editor.cli.dictionary.inputs import labelled, load, make_batches, read_texts
+from editor.cli.dictionary.inputs import check, labelled, load, make_batches, read_texts
 from editor.cli.dictionary.options import CONTEXT, CORPUS, MODEL, SITE
 from editor.cli.dictionary.progress import showing
 from editor.cli.dictionary.tables import print_comsem
@@ -127,6 +127,7 @@ def comsem(
         if output is not None:
             inputs = {"model": source, "corpus": str(corpus_path), "judge": judge_source}
             folder = stack.enter_context(OutputFolder(output, overwrite=overwrite, inputs=inputs, seed=seed))
+        check(corpus_path, *dictionary_paths)
         loaded = load(source, stages, **loading)
         found = {path: load_dictionaries(path, loaded.model, site=site) for path in dictionary_paths}
         judge = _judge(judge_source, stages, **{**loading, "revision": None})

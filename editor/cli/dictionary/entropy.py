@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from editor.cli.dictionary.inputs import load, make_batches, read_texts
+from editor.cli.dictionary.inputs import check, load, make_batches, read_texts
 from editor.cli.dictionary.options import CONTEXT, CORPUS, DICTIONARY, SITE
 from editor.cli.dictionary.progress import showing
 from editor.cli.dictionary.tables import print_entropies
@@ -66,6 +66,7 @@ def entropy(
         if output is not None:
             inputs = {"model": source, "corpus": str(corpus_path), "dictionary": str(dictionary_path)}
             folder = stack.enter_context(OutputFolder(output, overwrite=overwrite, inputs=inputs, seed=seed))
+        check(corpus_path, dictionary_path)
         loaded = load(source, stages, **loading)
         found = load_dictionaries(dictionary_path, loaded.model, site=site)
         batches = make_batches(read_texts(corpus_path), loaded, context)

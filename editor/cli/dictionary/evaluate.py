@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from editor.cli.dictionary.inputs import labelled, load, make_batches, read_texts
+from editor.cli.dictionary.inputs import check, labelled, load, make_batches, read_texts
 from editor.cli.dictionary.options import CONTEXT, CORPUS, MODEL, SITE
 from editor.cli.dictionary.progress import showing
 from editor.cli.dictionary.tables import print_evaluations
@@ -68,6 +68,7 @@ def evaluate(
     stages = make_stages(quiet=quiet)
     with ExitStack() as stack:
         folder = _output_folder(stack, output, source, corpus_path, overwrite=overwrite)
+        check(corpus_path, *dictionary_paths)
         loaded = load(source, stages, **loading)
         found = {path: load_dictionaries(path, loaded.model, site=site) for path in dictionary_paths}
         batches = make_batches(read_texts(corpus_path), loaded, context)

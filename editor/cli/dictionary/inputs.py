@@ -27,6 +27,21 @@ def load(source: str, stages: "Stages", **loading: Any) -> "LoadedModel":
         return load_model(source, **loading)
 
 
+def check(corpus: Path, *dictionaries: Path) -> None:
+    """Refuse a corpus or dictionaries that are not there, before a model is loaded.
+
+    Raises:
+        CorpusError: there is no such corpus.
+        DictionaryError: no dictionary is found.
+    """
+    from detectors import read_corpus
+    from dictionaries.formats import find_dictionaries
+
+    read_corpus(corpus)
+    for path in dictionaries:
+        find_dictionaries(path)
+
+
 def read_texts(path: Path) -> list[str]:
     """Read the corpus, one text for each document.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from editor.cli.dictionary.feature_view import print_feature
-from editor.cli.dictionary.inputs import load, make_batches, only_site, read_texts
+from editor.cli.dictionary.inputs import check, load, make_batches, only_site, read_texts
 from editor.cli.dictionary.options import CONTEXT, CORPUS, DICTIONARY, MODEL
 from editor.cli.dictionary.progress import advancing
 from editor.cli.json_output import json_wanted, print_result
@@ -94,6 +94,7 @@ def show(
     from editor.api.stages import make_stages
 
     stages = make_stages(quiet=quiet)
+    check(corpus_path, dictionary_path)
     loaded = load(source, stages, **loading)
     found = load_dictionaries(dictionary_path, loaded.model, site=site)
     chosen = found[only_site(found)].to(input_device(loaded.model))

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from editor.cli.dictionary.evaluate import evaluate_each, figures_of
-from editor.cli.dictionary.inputs import LOADING, hold_out_texts, load, make_batches, parse_layers, read_texts
+from editor.cli.dictionary.inputs import (
+    LOADING,
+    check,
+    hold_out_texts,
+    load,
+    make_batches,
+    parse_layers,
+    read_texts,
+)
 from editor.cli.dictionary.options import CONTEXT, CORPUS, MODEL
 from editor.cli.dictionary.progress import showing
 from editor.cli.dictionary.tables import print_evaluations, print_training
@@ -155,6 +163,7 @@ class _Job:
         """Load the model and the corpus, and train. `log` is called with figures as they come."""
         from dictionaries import train_dictionaries
 
+        check(self.corpus_path)
         loaded = load(self.source, self.stages, **self.loading)
         sites = parse_layers(self.layers, self.stream, loaded)
         seen, unseen = hold_out_texts(read_texts(self.corpus_path), self.held_out, self.config.seed)
