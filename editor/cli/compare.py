@@ -8,7 +8,7 @@ import click
 
 from editor.cli.json_output import json_wanted, print_result
 from editor.cli.names import NamesIn, SiteName
-from editor.cli.options import ATTACKS, DEVICE, JSON, OVERWRITE, QUIET, build, case_options
+from editor.cli.options import ATTACKS, DEVICE, JSON, OUTPUT, OVERWRITE, QUIET, build, case_options
 from editor.cli.stopping import stopped_by_sigterm
 from editor.methods import METHODS
 
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     "--site", type=SiteName(), help="Site that --dictionary reads, such as mlp_out.3, where it does not say."
 )
 @ATTACKS
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="A new folder.")
+@OUTPUT
 @OVERWRITE
 @click.option(
     "--resume",

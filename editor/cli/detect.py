@@ -9,7 +9,7 @@ import click
 
 from editor.cli.detect_score import score_detection
 from editor.cli.json_output import json_wanted, print_result
-from editor.cli.options import JSON, QUIET, build
+from editor.cli.options import JSON, POLICY, PROCESSES, QUIET, REQUEST, SUBJECTS, build
 from policies.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ PLACES_SHOWN = 10
 
 @click.command()
 @click.argument("corpus", type=click.Path(path_type=Path), required=False)
-@click.option("--policy", default="gdpr", show_default=True, help="A YAML file or a preset's name.")
-@click.option("--request", type=click.Path(path_type=Path), help="An erasure request.")
-@click.option("--subject", "subjects", multiple=True, help="A data subject's full name; repeatable.")
+@POLICY
+@REQUEST
+@SUBJECTS
 @click.option("--output", type=click.Path(path_type=Path), help="The facts file to write (.jsonl).")
 @click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
 @click.option(
@@ -38,11 +38,7 @@ PLACES_SHOWN = 10
     type=click.Choice(("all", "development", "test")),
     help="Half of the labelled texts to use, by template.  [default: all]",
 )
-@click.option(
-    "--processes",
-    type=click.IntRange(min=1),
-    help="Number of processes that search the corpus.  [default: one; from 5,000 documents on, one a core]",
-)
+@PROCESSES
 @click.option("--rank", type=click.IntRange(min=0), help="Search this part of the corpus alone, from 0.")
 @click.option(
     "--world-size",

@@ -7,7 +7,7 @@ import click
 
 from editor.cli.json_output import json_wanted, print_result
 from editor.cli.names import NameIn, SiteName
-from editor.cli.options import DEVICE, JSON, OVERWRITE, QUIET, build, case_options
+from editor.cli.options import DEVICE, JSON, OUTPUT, OVERWRITE, QUIET, SEED, build, case_options
 from editor.locators import LOCATORS
 from policies.errors import ExitCode
 
@@ -41,10 +41,10 @@ PLACES_SHOWN = 10
 @click.option(
     "--site", type=SiteName(), help="Site that --dictionary reads, such as mlp_out.3, where it does not say."
 )
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="A new folder.")
+@OUTPUT
 @OVERWRITE
 @DEVICE
-@click.option("--seed", type=int, help="Seed of everything random.  [default: the policy's]")
+@SEED
 @QUIET
 @JSON
 @click.pass_context

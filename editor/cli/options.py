@@ -16,12 +16,24 @@ from policies.errors import RequestError
 F = TypeVar("F", bound=Callable[..., Any])
 R = TypeVar("R")
 
+OUTPUT = click.option("--output", type=click.Path(path_type=Path), required=True, help="A new folder.")
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists.")
 TRUST_REMOTE_CODE = click.option(
     "--trust-remote-code",
     is_flag=True,
     help="Run Python code that comes with the model, where it needs it: such code can do whatever you can.",
 )
+POLICY = click.option("--policy", default="gdpr", show_default=True, help="A YAML file or a preset's name.")
+REQUEST = click.option("--request", type=click.Path(path_type=Path), help="An erasure request.")
+SUBJECTS = click.option(
+    "--subject", "subjects", multiple=True, help="A data subject's full name; repeatable."
+)
+PROCESSES = click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    help="Number of processes that search the corpus.  [default: one; from 5,000 documents on, one a core]",
+)
+SEED = click.option("--seed", type=int, help="Seed of everything random.  [default: the policy's]")
 DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
 REVISION = click.option(
     "--revision",
@@ -69,22 +81,15 @@ def case_options(command: F) -> F:
             click.option(
                 "--facts", type=click.Path(path_type=Path), help="A facts file, instead of detection."
             ),
-            click.option(
-                "--policy",
-                default="gdpr",
-                show_default=True,
-                help="A YAML file or a preset's name.",
-            ),
-            click.option("--request", type=click.Path(path_type=Path), help="An erasure request."),
+            POLICY,
+            REQUEST,
             click.option(
                 "--also-erased",
                 type=click.Path(path_type=Path),
                 multiple=True,
                 help="An earlier request: what it had erased must not come back; repeatable.",
             ),
-            click.option(
-                "--subject", "subjects", multiple=True, help="A data subject's full name; repeatable."
-            ),
+            SUBJECTS,
             click.option(
                 "--probes",
                 type=click.Path(path_type=Path),
@@ -95,11 +100,7 @@ def case_options(command: F) -> F:
                 type=click.Path(path_type=Path),
                 help="What `expunge detect --score` measured, for the report's coverage.",
             ),
-            click.option(
-                "--processes",
-                type=click.IntRange(min=1),
-                help="Number of processes that search the corpus.  [default: one; from 5,000 documents on, one a core]",
-            ),
+            PROCESSES,
             TRUST_REMOTE_CODE,
             REVISION,
             DTYPE,
@@ -163,7 +164,7 @@ def run_options(command: F) -> F:
     """Add options for where to write and on what to run."""
     for option in reversed(
         (
-            click.option("--output", type=click.Path(path_type=Path), required=True, help="A new folder."),
+            OUTPUT,
             OVERWRITE,
             click.option(
                 "--case-key",
@@ -171,7 +172,7 @@ def run_options(command: F) -> F:
                 help="Key of the report's labels, made if missing.  [default: beside the output]",
             ),
             DEVICE,
-            click.option("--seed", type=int, help="Seed of everything random.  [default: the policy's]"),
+            SEED,
             click.option(
                 "--fail-on",
                 multiple=True,

@@ -22,7 +22,7 @@ from editor.cli.dictionary.progress import showing
 from editor.cli.dictionary.tables import print_evaluations, print_training
 from editor.cli.json_output import json_wanted, print_result
 from editor.cli.names import ARCHITECTURE_NAMES, NameIn
-from editor.cli.options import JSON, OVERWRITE, QUIET, loading_options
+from editor.cli.options import JSON, OUTPUT, OVERWRITE, QUIET, loading_options
 from policies.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ if TYPE_CHECKING:
     help="GiB of memory for activations; the rest is read again.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="A new folder.")
+@OUTPUT
 @OVERWRITE
 @click.option(
     "--checkpoint-every",

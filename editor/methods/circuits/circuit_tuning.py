@@ -97,6 +97,7 @@ class CircuitTuning:
                 weights.values.grad = gradient * min(1.0, self.clip_norm / (float(gradient.norm()) + 1e-12))
                 optimiser.step()
                 weights.write()
+                tell_step()
             return weights.deltas()
 
     def _rate(self, step: int) -> float:
