@@ -155,3 +155,10 @@ WORDS = {
     "free": "answers of its own",
     "all": "all wordings",
 }
+
+
+def duration(seconds: float) -> str:
+    """Write a time in the unit in which it is small: '40 s', '4 min', '2.5 h'."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"

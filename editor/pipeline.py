@@ -47,10 +47,11 @@ from editor.methods import METHODS
 from editor.methods.controls import control_edits
 from editor.methods.features.feature_edit import FeatureEdit
 from editor.methods.method import Method
+from editor.methods.shared.searching import steps_of
 from editor.methods.shared.settings import LARGE, sized, with_seed
 from editor.model.digests import tensor_digests
 from editor.model.loading import LoadedModel, load_model
-from editor.progress import Stages
+from editor.progress import Stages, told_steps
 from editor.questions.asking import encode_probes
 from editor.questions.probes import Probe
 from editor.questions.retained import perplexity
@@ -189,8 +190,9 @@ def erase(
     problem = build_problem(case, before, supply.dictionaries, options.attribution, stages, work)
     tuning = search(case, before, problem, options.search, stages, work) if options.search else None
     method = tuning.chosen if tuning else options.method
-    with stages.stage("Fitting the edit"):
-        edit = fit_once(work, method, problem, tuning.best.edit if tuning else None)
+    start = tuning.best.edit if tuning else None
+    with stages.stage("Fitting the edit", steps_of(method, start)) as advance, told_steps(advance):
+        edit = fit_once(work, method, problem, start)
     if method.needs_dictionary:
         with stages.stage("Describing the features"):
             located = method.located(problem)
@@ -271,7 +273,7 @@ def verify(
     """
     loaded, data = before.loaded, before.data
     device = str(loaded.device)
-    again = load_model(str(checkpoint), device=device, trust_remote_code=loaded.trust_remote_code)
+    again = load_model(str(checkpoint), device=device, **loaded.alike)
     after = run_alike(again, loaded)
     scored = score_case(case, after, before.scored.probes, stages, "Verifying the checkpoint read back")
     said = answer_freely(case, after, data.measured, stages)

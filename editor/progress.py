@@ -3,6 +3,7 @@
 import ctypes
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Protocol
 
@@ -27,6 +28,27 @@ class Silent:
             yield lambda _: None
         finally:
             return_memory()
+
+
+_STEP: ContextVar[Advance | None] = ContextVar("step", default=None)
+"""What the steps of a fit are told to; None where nobody wants to know."""
+
+
+@contextmanager
+def told_steps(advance: Advance) -> Iterator[None]:
+    """Have the steps of a fit in the `with` block told to a stage: methods know of none."""
+    token = _STEP.set(advance)
+    try:
+        yield
+    finally:
+        _STEP.reset(token)
+
+
+def tell_step() -> None:
+    """Say that a step of a fit is done."""
+    advance = _STEP.get()
+    if advance is not None:
+        advance(1)
 
 
 def return_memory() -> None:

@@ -161,10 +161,7 @@ def load_dictionaries(
             say what it reads, or does not fit the model.
         ModelError: the model's structure is not understood.
     """
-    folder = _locate(path)
-    found = [(place, known) for place in _candidates(folder) if (known := _format_of(place)) is not None]
-    if not found:
-        raise DictionaryError(f"No dictionary was found in {path}", _remedy(folder))
+    found = find_dictionaries(path)
     if len(found) > 1 and input_scale is not None:
         raise DictionaryError(
             f"{path} holds {len(found)} dictionaries",
@@ -177,7 +174,7 @@ def load_dictionaries(
         where = dictionary.config.site
         if where in dictionaries:
             raise DictionaryError(
-                f"{folder} holds two dictionaries for {where}", "Give the folder of one of them"
+                f"{path} holds two dictionaries for {where}", "Give the folder of one of them"
             )
         if model is not None:
             check_fit(dictionary, model)
@@ -186,6 +183,19 @@ def load_dictionaries(
         names = ", ".join(map(str, dictionaries))
         raise DictionaryError(f"There is no dictionary for {site} in {path}", f"There is one for {names}")
     return dictionaries if site is None else {site: dictionaries[site]}
+
+
+def find_dictionaries(path: str | Path) -> list[tuple[Path, Format]]:
+    """Return where dictionaries lie, each with its format, and read none; those of the hub are downloaded.
+
+    Raises:
+        DictionaryError: none is found.
+    """
+    folder = _locate(path)
+    found = [(place, known) for place in _candidates(folder) if (known := _format_of(place)) is not None]
+    if not found:
+        raise DictionaryError(f"No dictionary was found in {path}", _remedy(folder))
+    return found
 
 
 def check_fit(dictionary: Dictionary, model: nn.Module) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from editor.api.checking import check_inputs
 from editor.api.requests import AuditRequest
 from editor.api.running import Judging, close, describe_run, open_output, read_case, read_signer, show_stages
 from editor.evidence.gather import EvidenceOptions
@@ -16,13 +17,15 @@ def run_audit(request: AuditRequest) -> Report:
     judging, stages = Judging.of(request), show_stages(request)
     signer = read_signer(request)
     run = describe_run(request, "audit")
-    sources = [str(source) for source in (request.model, request.baseline) if source]
     with open_output(request) as output:
-        for source in sources:
-            check_model(source, **_options(request))
+        check_models(request)
+        check_inputs(request)
         case = read_case(request, judging.judged_by, stages)
         with stages.stage("Loading the model"):
-            loaded, *others = (load_model(source, **_options(request)) for source in sources)
+            loaded, *others = (
+                load_model(source, batch_size=request.batch_size, **options)
+                for source, options in models_of(request)
+            )
         evidence = EvidenceOptions(
             baseline=others[0] if others else None,
             confirmed=request.confirm,
@@ -35,11 +38,24 @@ def run_audit(request: AuditRequest) -> Report:
     return report
 
 
-def _options(request: AuditRequest) -> dict[str, Any]:
-    """Return how the models of a request are loaded."""
-    return {
+def check_models(request: AuditRequest) -> None:
+    """Check the model and its baseline as far as that shows without their weights.
+
+    Raises:
+        ModelError: one of them cannot be loaded.
+    """
+    for source, options in models_of(request):
+        check_model(source, **options)
+
+
+def models_of(request: AuditRequest) -> list[tuple[str, dict[str, Any]]]:
+    """Return the model and its baseline, each with how it is loaded."""
+    options = {
         "device": request.device,
+        "dtype": request.dtype,
         "chat": request.chat,
         "system_prompt": request.system_prompt,
         "trust_remote_code": request.trust_remote_code,
     }
+    found = [(str(request.model), options | {"revision": request.revision})]
+    return [*found, (str(request.baseline), options)] if request.baseline else found

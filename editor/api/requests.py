@@ -62,6 +62,9 @@ class CaseRequest(Request):
         seed: Seed of everything random; None for the policy's.
         trust_remote_code: Whether Python code that comes with a model may run, where the model needs it.
         also_erased: Earlier requests, YAML files or values, whose facts the model must not know any more.
+        revision: Branch, tag or commit of the model on the hub; None for its main branch.
+        dtype: Precision to compute in: `auto`, `float32`, `bfloat16` or `float16`.
+        batch_size: Most tokens in one batch, padding included; None for as many as memory is meant for.
     """
 
     corpus: str | Path | None = None
@@ -79,8 +82,13 @@ class CaseRequest(Request):
     seed: int | None = None
     trust_remote_code: bool = False
     also_erased: "Sequence[str | Path | ErasureRequest]" = field(default=(), repr=False)
+    revision: str | None = None
+    dtype: str = "auto"
+    batch_size: int | None = None
 
     def __post_init__(self) -> None:
+        if self.batch_size is not None:
+            _at_least_one(batch_size=self.batch_size)
         if isinstance(self.also_erased, str | Path | ErasureRequest):
             raise RequestError("`also_erased` is one request", "Give a list of requests")
         if self.also_erased and not self.names_people:

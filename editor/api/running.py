@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from editor.api.checking import check_inputs
 from editor.api.requests import CaseRequest, JudgedRequest, Request
 from editor.api.stages import make_stages
 from editor.artefacts.masking import CaseKey
@@ -136,15 +137,27 @@ def read_case(request: CaseRequest, policy: Policy, stages: Stages) -> Case:
 def load_original(request: CaseRequest, source: str | Path) -> LoadedModel:
     """Load a model whose weights are to be looked into or edited: no quantised one.
 
+    What the request names beside it is checked first.
+
     Raises:
+        ExpungeError: a file of the request cannot be used (`check_inputs`).
         ModelError: it cannot be loaded, or is quantised.
     """
+    check_inputs(request)
     return load_model(
         str(source),
         device=request.device,
         trust_remote_code=request.trust_remote_code,
         full_precision=True,
+        revision=request.revision if str(source) == _judged(request) else None,
+        dtype=request.dtype,
+        batch_size=request.batch_size,
     )
+
+
+def _judged(request: CaseRequest) -> str:
+    """Return the model that a request is about, whose revision it names."""
+    return str(getattr(request, "against", None) or getattr(request, "model", ""))
 
 
 @contextmanager
@@ -153,14 +166,19 @@ def open_output(request: CaseRequest) -> Iterator[OutputFolder | None]:
     if request.output is None:
         yield None
         return
-    folder = OutputFolder(
+    with open_folder(request) as output:
+        yield output
+
+
+def open_folder(request: CaseRequest) -> OutputFolder:
+    """Return the folder that a request names, which its `with` block opens."""
+    assert request.output is not None
+    return OutputFolder(
         request.output,
         overwrite=request.overwrite,
         versions=versions() | renderers(),
         seed=request.seed or 0,
     )
-    with folder as output:
-        yield output
 
 
 def read_key(request: CaseRequest) -> CaseKey:

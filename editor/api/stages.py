@@ -1,6 +1,6 @@
 """Progress bars on the terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -10,6 +10,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     SpinnerColumn,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -17,17 +18,30 @@ from rich.progress import (
 
 from editor.progress import Advance, Silent, Stages, return_memory
 
+SLOWEST_S = 3600.0
+"""Seconds that a stage's steps may take each for the time left to be known: rich forgets what is older."""
+
 
 def stage_columns() -> tuple[ProgressColumn, ...]:
     """Return what a stage's line shows: the title, how far it is, how long it took, and how long it still takes."""
     return (
         SpinnerColumn(finished_text="[green]✓"),
-        TextColumn("{task.description:<42}"),
-        BarColumn(bar_width=28),
+        TextColumn("{task.description:<34}"),
+        BarColumn(bar_width=14),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(elapsed_when_finished=False),
     )
+
+
+def begin(
+    console: Console, title: str, total: int | None, kind: Callable[..., Progress] = Progress
+) -> tuple[Progress, TaskID]:
+    """Return the display of a stage, which its `with` block shows, and its task."""
+    progress = kind(*stage_columns(), console=console, speed_estimate_period=SLOWEST_S)
+    task = progress.add_task(title, total=total)
+    progress.advance(task, 0)  # from here on time is counted: the first step tells what is left
+    return progress, task
 
 
 class RichStages:
@@ -40,8 +54,8 @@ class RichStages:
     def stage(self, title: str, total: int | None = None) -> Iterator[Advance]:
         """Show a stage until the block ends."""
         try:
-            with Progress(*stage_columns(), console=self.console) as progress:
-                task = progress.add_task(title, total=total)
+            progress, task = begin(self.console, title, total)
+            with progress:
                 yield lambda steps: progress.advance(task, steps)
                 done = progress.tasks[0].completed or 1
                 progress.update(task, total=done, completed=done)

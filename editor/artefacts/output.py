@@ -123,6 +123,14 @@ class OutputFolder:
         self._folder = partial
         return self
 
+    def check(self) -> None:
+        """Refuse what entering would refuse of what stands there, and change nothing.
+
+        Raises:
+            OutputError: the folder is not empty and is not to be replaced, or cannot be used.
+        """
+        self._refuse_unusable()
+
     def write_text(self, name: str, text: str) -> Path:
         """Write a text artefact after checking it for secrets, and return its path while the block runs.
 

@@ -1,13 +1,25 @@
 """The command line. Each command is a file; its imports happen when it runs, so that help answers at once."""
 
+import logging
 import os
 import sys
+import warnings
+from collections import UserDict
 from importlib import import_module
+from typing import Any
 
 import click
 
+from editor.cli.json_output import print_failure
 from policies.errors import ExitCode, ExpungeError
 
+QUIET_LIBRARIES = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "PYTHONWARNINGS": "ignore",
+    "TQDM_DISABLE": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+"""Variables by which libraries, and the processes of a run, show neither bars nor warnings."""
 COMMANDS = {
     "demo": ("editor.cli.demo", "demo", "Erase five people from the embedded lab, start to report."),
     "detect": ("editor.cli.detect", "detect", "Find personal facts in a corpus."),
@@ -24,23 +36,25 @@ COMMANDS = {
     "revert": ("editor.cli.revert", "revert", "Take an edit back, bit for bit."),
     "request": ("editor.cli.request", "request", "Keep erasure requests: deadlines, runs, letters."),
     "dictionary": ("editor.cli.dictionary", "dictionary", "Train, evaluate and look into dictionaries."),
+    "doctor": ("editor.cli.doctor", "doctor", "Check this installation and this machine."),
 }
 
 
+class LazyCommands(UserDict[str, Any]):
+    """Commands by name, each imported when it is asked for; click suggests among the names."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        module, attribute, _ = super().__getitem__(name)
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they run; help shows a table kept here."""
+    """A group whose help shows a table kept here, and imports no command."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """List all commands in the order of a case."""
         return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import a command."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, attribute, _ = COMMANDS[cmd_name]
-        command: click.Command = getattr(import_module(module), attribute)
-        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Show the table without importing anything."""
@@ -49,7 +63,9 @@ class LazyGroup(click.Group):
 
 
 @click.group(
-    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=LazyGroup,
+    commands=LazyCommands(COMMANDS),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="expunge")
 def cli() -> None:
@@ -68,33 +84,52 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # Products of every shape that was met are kept else, hundreds of megabytes: batches differ in shape, layers do not.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
+    if arguments is None:
+        quieten_libraries()
+    as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
     try:
         code = cli.main(args=arguments, prog_name="expunge", standalone_mode=False)
     except ExpungeError as error:
-        _say(f"{error.cause}.\n{error.remedy}.")
-        code = error.exit_code
-    except click.exceptions.Abort:
-        _say("Stopped. Nothing was written.")
-        code = ExitCode.INCOMPLETE
-    except KeyboardInterrupt:
-        _say("Stopped. Nothing was written.")
-        code = ExitCode.INCOMPLETE
+        code = _fail(error.exit_code, error.cause, error.remedy, as_json=as_json)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        code = _fail(ExitCode.INCOMPLETE, "Stopped", "Nothing was written", as_json=as_json, on_one_line=True)
     except click.ClickException as error:
         error.show()
         code = ExitCode.USAGE
+        if as_json:
+            print_failure(code, error.format_message())
     except Exception as error:
-        _say(
-            f"Internal error: {type(error).__name__} in {_place(error)}.\n"
+        code = _fail(
+            ExitCode.INTERNAL,
+            f"Internal error: {type(error).__name__} in {_place(error)}",
             "This is a defect of Expunge; its message is withheld, because it may hold personal data. "
-            "Set EXPUNGE_TRACEBACK=1 to see it."
+            "Set EXPUNGE_TRACEBACK=1 to see it",
+            as_json=as_json,
         )
         _traceback(error)
-        code = ExitCode.INTERNAL
     sys.exit(int(code or 0))
 
 
-def _say(text: str) -> None:
-    click.echo(f"expunge: {text}", err=True)
+def quieten_libraries() -> None:
+    """Keep the bars and warnings of libraries, and of the processes begun here, off the terminal.
+
+    Who asks for warnings, by `python -W` or a library's own variable, gets them.
+    """
+    for name, value in QUIET_LIBRARIES.items():
+        os.environ.setdefault(name, value)
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    logging.getLogger().addHandler(
+        logging.NullHandler()
+    )  # else Python writes what nobody handles to the terminal
+
+
+def _fail(code: ExitCode, cause: str, remedy: str, *, as_json: bool, on_one_line: bool = False) -> ExitCode:
+    """Say why there is no result, and return the exit code."""
+    click.echo(f"expunge: {cause}.{' ' if on_one_line else chr(10)}{remedy}.", err=True)
+    if as_json:
+        print_failure(code, cause, remedy)
+    return code
 
 
 def _place(error: BaseException) -> str:

@@ -3,13 +3,16 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from editor.attestation.findings import CheckedReport
+from editor.cli.fitting import fitted
+from editor.cli.json_output import json_wanted, print_result
 from editor.formatting import plural
 from editor.report import closing_sentence, closing_table
-from editor.results.report import CaseRow, Report
+from editor.results.report import CaseRow, Report, Scope
 
 CASES_SHOWN = 20
 LEADS_BACK = {
@@ -23,8 +26,11 @@ LEADS_BACK = {
 
 def show_report(report: Report, output: Path) -> None:
     """Say in plain words what came out, and where the report lies."""
+    if json_wanted():
+        print_result(report.exit_code, **_told(report, output))
+        return
     console = Console()
-    console.print(closing_table(report))
+    console.print(fitted(closing_table(report), console.width))
     console.print(closing_sentence(report))
     show_cases(report.cases)
     show_not_found(report.scope.not_found)
@@ -33,6 +39,35 @@ def show_report(report: Report, output: Path) -> None:
         console.print(f"Checkpoint: {shown(output / 'model')}", soft_wrap=True)
         console.print(f"PEFT adapter: {_adapter(report, output)}", soft_wrap=True)
         console.print(LEADS_BACK[report.edit.originals if report.edit else "kept"], style="dim")
+
+
+def _told(report: Report, output: Path) -> dict[str, Any]:
+    """Return what the table, the sentences and the lines below them say, as values."""
+    fields = {"measure", "kind", "comparison", "threshold", "measured", "passed", "tested", "required"}
+    files = {"report": "report.json", "page": "report.html"}
+    if report.kind == "erase":
+        files |= {"checkpoint": "model", "edit": "edit"}
+    if report.edit and report.edit.adapter:
+        files["adapter"] = "edit/adapter"
+    return {
+        "kind": report.kind,
+        "verdict": report.verdict,
+        "criteria": [row.model_dump(mode="json", include=fields) for row in report.criteria],
+        **({"cases": [case.model_dump(mode="json") for case in report.cases]} if report.cases else {}),
+        **scope_told(report.scope),
+        "files": {role: output / name for role, name in files.items()},
+    }
+
+
+def scope_told(scope: Scope) -> dict[str, Any]:
+    """Return what a run looked at, in numbers, and what it could not find."""
+    return {
+        "documents": scope.documents,
+        "subjects": scope.subjects_in_scope,
+        "facts": scope.facts_in_scope,
+        "skipped": len(scope.skipped),
+        "not_found": list(scope.not_found),
+    }
 
 
 def _adapter(report: Report, output: Path) -> str:
@@ -47,6 +82,16 @@ def _adapter(report: Report, output: Path) -> str:
 
 def show_checked(checked: CheckedReport) -> None:
     """Say whether a folder agrees with itself, and what does not."""
+    if json_wanted():
+        print_result(
+            checked.exit_code,
+            folder=checked.folder,
+            verdict=checked.report.verdict if checked.report else None,
+            disagreements=checked.disagreements,
+            unchecked=checked.unchecked,
+            notes=checked.notes,
+        )
+        return
     console = Console(highlight=False)
     told = (("Does not agree", "red", checked.disagreements), ("Not compared", "yellow", checked.unchecked))
     for heading, style, lines in told:

@@ -1,14 +1,19 @@
 """`expunge compare`: every method on the same facts, with the same questions, seeds and trials."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from editor.cli.json_output import json_wanted, print_result
 from editor.cli.names import NamesIn, SiteName
-from editor.cli.options import ATTACKS, OVERWRITE, build, case_options
+from editor.cli.options import ATTACKS, DEVICE, JSON, OUTPUT, OVERWRITE, QUIET, build, case_options
 from editor.cli.stopping import stopped_by_sigterm, telling_what_is_kept
 from editor.methods import METHODS
+
+if TYPE_CHECKING:
+    from editor.results.comparison import Comparison
+    from policies.errors import ExitCode
 
 
 @click.command()
@@ -43,7 +48,7 @@ from editor.methods import METHODS
     "--site", type=SiteName(), help="Site that --dictionary reads, such as mlp_out.3, where it does not say."
 )
 @ATTACKS
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="A new folder.")
+@OUTPUT
 @OVERWRITE
 @click.option(
     "--resume",
@@ -60,9 +65,10 @@ from editor.methods import METHODS
     type=click.Path(path_type=Path),
     help="Key of the labels, made if missing.  [default: beside the output]",
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
+@DEVICE
 @click.option("--seed", type=int, help="The first seed.  [default: the policy's]")
-@click.option("--quiet", is_flag=True, help="No progress bars.")
+@QUIET
+@JSON
 @click.pass_context
 def compare(ctx: click.Context, /, model: str, **options: Any) -> None:
     """Compare edit methods on MODEL at the policy, at the same ‖ΔW‖ and at the same collateral.
@@ -71,21 +77,41 @@ def compare(ctx: click.Context, /, model: str, **options: Any) -> None:
     checkpoint. MODEL is left as it is. The exit code is 0, or 4 where part of the corpus was skipped or the run was
     stopped, by Ctrl-C or SIGTERM: whether arms meet the policy does not change it.
     """
-    from rich.console import Console
-
-    from editor.api.compare import kept_beside, run_compare
     from editor.api.requests import CompareRequest
-    from editor.cli.closing import show_not_found, shown
-    from editor.report.comparison import comparison_table
     from policies.errors import ExitCode
 
     request = build(CompareRequest, model, options)
+    from editor.api.compare import kept_beside, run_compare
+
     kept = kept_beside(options["output"])
     with stopped_by_sigterm(), telling_what_is_kept(kept, "--resume resumes it"):
         comparison = run_compare(request)
+    code = ExitCode.INCOMPLETE if comparison.scope.skipped else ExitCode.MET
+    _show(comparison, options["output"], code)
+    ctx.exit(code)
+
+
+def _show(comparison: "Comparison", output: Path, code: "ExitCode") -> None:
+    from rich.console import Console
+
+    from editor.cli.closing import scope_told, show_not_found, shown
+    from editor.cli.fitting import fitted
+    from editor.report.comparison import TOLD, comparison_table
+    from editor.report.comparison_text import rows_at
+
+    if json_wanted():
+        print_result(
+            code,
+            verdict=comparison.verdict,
+            points={
+                point: [row.model_dump(mode="json") for row in rows_at(comparison, point)] for point in TOLD
+            },
+            **scope_told(comparison.scope),
+            files={"report": output / "comparison.json", "page": output / "comparison.html"},
+        )
+        return
     console = Console()
-    console.print(comparison_table(comparison))
+    console.print(fitted(comparison_table(comparison), console.width))
     console.print(comparison.verdict, soft_wrap=True)
     show_not_found(comparison.scope.not_found)
-    console.print(f"Report: {shown(options['output'] / 'comparison.html')}", soft_wrap=True)
-    ctx.exit(ExitCode.INCOMPLETE if comparison.scope.skipped else ExitCode.MET)
+    console.print(f"Report: {shown(output / 'comparison.html')}", soft_wrap=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from editor.cli.options import OVERWRITE, request_fields
+from editor.cli.options import DEVICE, JSON, OVERWRITE, QUIET, request_fields
 
 
 @click.command()
@@ -25,8 +25,9 @@ from editor.cli.options import OVERWRITE, request_fields
     show_default=True,
     help="Kind of the lab's pretrained dictionaries to locate with.",
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
-@click.option("--quiet", is_flag=True, help="No progress bars.")
+@DEVICE
+@QUIET
+@JSON
 @click.pass_context
 def demo(ctx: click.Context, /, architecture: str, **options: Any) -> None:
     """Erase five invented people of a fictional clinic from a small model, start to report."""

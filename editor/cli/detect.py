@@ -1,14 +1,15 @@
 """`expunge detect`: find personal facts in a corpus and write them to a facts file."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from editor.cli.detect_score import score_detection
-from editor.cli.options import build
+from editor.cli.json_output import json_wanted, print_result
+from editor.cli.options import JSON, POLICY, PROCESSES, QUIET, REQUEST, SUBJECTS, build
 from policies.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ PLACES_SHOWN = 10
 
 @click.command()
 @click.argument("corpus", type=click.Path(path_type=Path), required=False)
-@click.option("--policy", default="gdpr", show_default=True, help="A YAML file or a preset's name.")
-@click.option("--request", type=click.Path(path_type=Path), help="An erasure request.")
-@click.option("--subject", "subjects", multiple=True, help="A data subject's full name; repeatable.")
+@POLICY
+@REQUEST
+@SUBJECTS
 @click.option("--output", type=click.Path(path_type=Path), help="The facts file to write (.jsonl).")
 @click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
 @click.option(
@@ -37,18 +38,15 @@ PLACES_SHOWN = 10
     type=click.Choice(("all", "development", "test")),
     help="Half of the labelled texts to use, by template.  [default: all]",
 )
-@click.option(
-    "--processes",
-    type=click.IntRange(min=1),
-    help="Number of processes that search the corpus.  [default: one; from 5,000 documents on, one a core]",
-)
+@PROCESSES
 @click.option("--rank", type=click.IntRange(min=0), help="Search this part of the corpus alone, from 0.")
 @click.option(
     "--world-size",
     type=click.IntRange(min=1),
     help="Number of parts that a scheduler's tasks search; without --rank, gather what they found.",
 )
-@click.option("--quiet", is_flag=True, help="No progress bars.")
+@QUIET
+@JSON
 @click.pass_context
 def detect(
     ctx: click.Context,
@@ -114,12 +112,33 @@ def detect(
     asked = build(DetectRequest, corpus, options)
     if rank is not None:
         count = run_part(asked)
+        if json_wanted():
+            print_result(ExitCode.MET, part=rank, parts=world_size, documents=count)
+            return
         click.echo(f"Part {rank} of {world_size} is complete; {count:,} documents searched now.")
         return
     detected = run_detect(asked)
-    _show(detected, output)
-    if detected.incomplete:
-        ctx.exit(ExitCode.INCOMPLETE)
+    code = ExitCode.INCOMPLETE if detected.incomplete else ExitCode.MET
+    if json_wanted():
+        print_result(code, **_told(detected), output=output)
+    else:
+        _show(detected, output)
+    ctx.exit(code)
+
+
+def _told(detected: "Detected") -> dict[str, Any]:
+    """Return what the table and the notes say, as values: counts only."""
+    result, facts = detected.result, detected.facts
+    return {
+        "documents": result.documents,
+        "facts": len(facts),
+        "subjects": len({fact.subject for fact in facts}),
+        "facts_by_type": Counter(fact.entity_type for fact in facts),
+        "about_nobody_known": len(detected.unlinked),
+        "skipped": len(result.skipped),
+        "coverage": result.coverage,
+        "not_found": detected.not_found,
+    }
 
 
 def _show(detected: "Detected", output: Path) -> None:
@@ -128,6 +147,7 @@ def _show(detected: "Detected", output: Path) -> None:
     from rich.table import Table
 
     from editor.cli.closing import show_not_found
+    from editor.cli.fitting import fitted
 
     result, facts = detected.result, detected.facts
     console = Console(highlight=False)
@@ -138,7 +158,7 @@ def _show(detected: "Detected", output: Path) -> None:
         table.add_row(*_row(entity_type, [fact for fact in facts if fact.entity_type == entity_type]))
     table.add_section()
     table.add_row(*_row("All", facts))
-    console.print(table)
+    console.print(fitted(table, console.width))
     if detected.unlinked:
         console.print(f"Facts about nobody known, taken for other people's: {len(detected.unlinked):,}")
     console.print(f"{result.documents} documents read, {len(result.skipped)} of them not completely scanned.")

@@ -1,9 +1,11 @@
 """`expunge detect --score`: how much of what people marked as personal detection finds."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from policies.errors import OutputError
+from editor.cli.json_output import json_wanted, print_result
+from policies.errors import ExitCode, OutputError
 
 if TYPE_CHECKING:
     from detectors.quality import Quality, Rate, Scores, Split
@@ -38,13 +40,19 @@ def score_detection(
                 f"The file {output} cannot be written ({error.strerror})",
                 "Give a path in a folder that you may write",
             ) from None
-    _show(quality, output)
+    if json_wanted():
+        code = ExitCode.INCOMPLETE if quality.incomplete else ExitCode.MET
+        print_result(code, quality=json.loads(quality_json(quality)), output=output)
+    else:
+        _show(quality, output)
     return not quality.incomplete
 
 
 def _show(quality: "Quality", output: Path | None) -> None:
     from rich.console import Console
     from rich.table import Table
+
+    from editor.cli.fitting import fitted
 
     console = Console(highlight=False)
     table = Table(
@@ -59,7 +67,7 @@ def _show(quality: "Quality", output: Path | None) -> None:
         spans = scored.overlapping
         rates = (_rate(spans.precision), _rate(spans.recall), _f1(spans), _f1(scored.exact))
         table.add_row(scored.entity_type, str(scored.labels), *rates)
-    console.print(table)
+    console.print(fitted(table, console.width))
     model = quality.model or "none, so that names come only from lists and places from patterns"
     console.print(
         f"{quality.texts} texts of {quality.templates} templates ({quality.source}, {quality.split}), "

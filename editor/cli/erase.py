@@ -95,11 +95,12 @@ def erase(ctx: click.Context, /, model: str, **options: Any) -> None:
     statement.json and bom.json into the output folder. A run that was stopped leaves what it has made in
     OUTPUT.unfinished, and the same command resumes it.
     """
-    from editor.api.erase import run_erase, unfinished_beside
     from editor.api.requests import EraseRequest
-    from editor.cli.closing import show_report
 
     request = build(EraseRequest, model, options)
+    from editor.api.erase import run_erase, unfinished_beside
+    from editor.cli.closing import show_report
+
     kept = unfinished_beside(options["output"])
     with stopped_by_sigterm(), telling_what_is_kept(kept, "the same command resumes it"):
         report = run_erase(request)

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from editor.cli.json_output import json_wanted, print_result
 from editor.cli.names import NameIn, SiteName
-from editor.cli.options import OVERWRITE, build, case_options
+from editor.cli.options import DEVICE, JSON, OUTPUT, OVERWRITE, QUIET, SEED, build, case_options
 from editor.locators import LOCATORS
 from policies.errors import ExitCode
 
@@ -40,11 +41,12 @@ PLACES_SHOWN = 10
 @click.option(
     "--site", type=SiteName(), help="Site that --dictionary reads, such as mlp_out.3, where it does not say."
 )
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="A new folder.")
+@OUTPUT
 @OVERWRITE
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
-@click.option("--seed", type=int, help="Seed of everything random.  [default: the policy's]")
-@click.option("--quiet", is_flag=True, help="No progress bars.")
+@DEVICE
+@SEED
+@QUIET
+@JSON
 @click.pass_context
 def locate(ctx: click.Context, /, model: str, **options: Any) -> None:
     """Find the units of MODEL that carry the facts in scope, and change nothing.
@@ -53,11 +55,17 @@ def locate(ctx: click.Context, /, model: str, **options: Any) -> None:
     --request, everybody found is in scope. Only questions that an edit may see are asked: verification's are not.
     What of the corpus was not wholly scanned is named; the exit code is 4 then.
     """
-    from editor.api.locate import run_locate
     from editor.api.requests import LocateRequest
+
+    request = build(LocateRequest, model, options)
+    from editor.api.locate import run_locate
     from editor.cli.closing import show_not_found
 
-    located = run_locate(build(LocateRequest, model, options))
+    located = run_locate(request)
+    if json_wanted():
+        code = ExitCode.INCOMPLETE if located.incomplete else ExitCode.MET
+        print_result(code, **_told(located), output=options["output"])
+        ctx.exit(code)
     _print(located)
     show_not_found(located.scope.not_found)
     click.echo(f"Scores and figures: {options['output']}")
@@ -65,6 +73,20 @@ def locate(ctx: click.Context, /, model: str, **options: Any) -> None:
         click.echo(line)
     if located.incomplete:
         ctx.exit(ExitCode.INCOMPLETE)
+
+
+def _told(located: "Located") -> dict[str, Any]:
+    """Return what the tables and the lines below them say, as values."""
+    from dataclasses import asdict
+
+    from editor.cli.closing import scope_told
+
+    return {
+        "locator": located.locator.name,
+        "units": located.units,
+        "sites": [asdict(row) for row in located.sites],
+        **scope_told(located.scope),
+    }
 
 
 def _skipped(scope: "Scope") -> "Iterator[str]":
@@ -80,6 +102,8 @@ def _print(located: "Located") -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from editor.cli.fitting import fitted
+
     finding = located.finding
     table = Table(
         title=located.locator.title,
@@ -94,11 +118,11 @@ def _print(located: "Located") -> None:
         best = ", ".join(map(str, row.top_units)) + (", ..." if row.units > len(row.top_units) else "")
         table.add_row(row.site, f"{row.width:,}", f"{row.units:,}", f"{row.share:.1%}", best)
     console = Console()
-    console.print(table)
+    console.print(fitted(table, console.width))
     for sentence in finding.sentences:
         console.print(sentence, soft_wrap=True)
     if "probes" in finding.tables:
-        console.print(_probe_table(finding))
+        console.print(fitted(_probe_table(finding), console.width))
 
 
 def _probe_table(finding: "Finding") -> Any:

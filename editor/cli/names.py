@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 ARCHITECTURE_NAMES = ("gated", "binary", "relu", "topk", "batchtopk", "matryoshka", "jumprelu")
 """Architectures of dictionaries: the names of `dictionaries.ARCHITECTURES`."""
+DTYPE_NAMES = ("auto", "float32", "bfloat16", "float16")
+"""Precisions to compute in: what `editor.model.checks.dtypes` takes."""
 FORMAT_NAMES = ("expunge", "sae-lens", "dictionary-learning")
 """Formats that dictionaries can be written in: what `dictionaries.formats.writable` names."""
 

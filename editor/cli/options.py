@@ -8,16 +8,57 @@ from typing import Any, TypeVar
 import click
 
 from editor.attacks import ATTACK_SETS
+from editor.cli.json_output import KEY
+from editor.cli.names import DTYPE_NAMES
+from editor.model.checks.hub import check_name
 from policies.errors import RequestError
 
 F = TypeVar("F", bound=Callable[..., Any])
 R = TypeVar("R")
 
+OUTPUT = click.option("--output", type=click.Path(path_type=Path), required=True, help="A new folder.")
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists.")
 TRUST_REMOTE_CODE = click.option(
     "--trust-remote-code",
     is_flag=True,
     help="Run Python code that comes with the model, where it needs it: such code can do whatever you can.",
+)
+POLICY = click.option("--policy", default="gdpr", show_default=True, help="A YAML file or a preset's name.")
+REQUEST = click.option("--request", type=click.Path(path_type=Path), help="An erasure request.")
+SUBJECTS = click.option(
+    "--subject", "subjects", multiple=True, help="A data subject's full name; repeatable."
+)
+PROCESSES = click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    help="Number of processes that search the corpus.  [default: one; from 5,000 documents on, one a core]",
+)
+SEED = click.option("--seed", type=int, help="Seed of everything random.  [default: the policy's]")
+DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
+REVISION = click.option(
+    "--revision",
+    help="Branch, tag or commit of the model, where it is on the hub.  [default: its main branch]",
+)
+DTYPE = click.option(
+    "--dtype",
+    type=click.Choice(DTYPE_NAMES),
+    default="auto",
+    show_default=True,
+    help="Precision to compute in: auto is float32 on the CPU, and the checkpoint's own on a GPU. What is written "
+    "keeps the checkpoint's.",
+)
+BATCH_SIZE = click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    help="Most tokens in one batch, padding included.  [default: as many as memory is meant for]",
+)
+QUIET = click.option("--quiet", is_flag=True, help="No progress bars.")
+JSON = click.option(
+    "--json",
+    is_flag=True,
+    expose_value=False,
+    callback=lambda context, _, value: context.meta.update({KEY: value}),
+    help="Print the result, or why there is none, as one JSON object.",
 )
 
 ATTACKS = click.option(
@@ -46,22 +87,15 @@ def case_options(command: F) -> F:
             click.option(
                 "--facts", type=click.Path(path_type=Path), help="A facts file, instead of detection."
             ),
-            click.option(
-                "--policy",
-                default="gdpr",
-                show_default=True,
-                help="A YAML file or a preset's name.",
-            ),
-            click.option("--request", type=click.Path(path_type=Path), help="An erasure request."),
+            POLICY,
+            REQUEST,
             click.option(
                 "--also-erased",
                 type=click.Path(path_type=Path),
                 multiple=True,
                 help="An earlier request: what it had erased must not come back; repeatable.",
             ),
-            click.option(
-                "--subject", "subjects", multiple=True, help="A data subject's full name; repeatable."
-            ),
+            SUBJECTS,
             click.option(
                 "--probes",
                 type=click.Path(path_type=Path),
@@ -72,14 +106,20 @@ def case_options(command: F) -> F:
                 type=click.Path(path_type=Path),
                 help="What `expunge detect --score` measured, for the report's coverage.",
             ),
-            click.option(
-                "--processes",
-                type=click.IntRange(min=1),
-                help="Number of processes that search the corpus.  [default: one; from 5,000 documents on, one a core]",
-            ),
+            PROCESSES,
             TRUST_REMOTE_CODE,
+            REVISION,
+            DTYPE,
+            BATCH_SIZE,
         )
     ):
+        command = option(command)
+    return command
+
+
+def loading_options(command: F) -> F:
+    """Add options for how a model is loaded, to a command that takes no case."""
+    for option in reversed((DEVICE, REVISION, DTYPE, TRUST_REMOTE_CODE)):
         command = option(command)
     return command
 
@@ -130,15 +170,15 @@ def run_options(command: F) -> F:
     """Add options for where to write and on what to run."""
     for option in reversed(
         (
-            click.option("--output", type=click.Path(path_type=Path), required=True, help="A new folder."),
+            OUTPUT,
             OVERWRITE,
             click.option(
                 "--case-key",
                 type=click.Path(path_type=Path),
                 help="Key of the report's labels, made if missing.  [default: beside the output]",
             ),
-            click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ..."),
-            click.option("--seed", type=int, help="Seed of everything random.  [default: the policy's]"),
+            DEVICE,
+            SEED,
             click.option(
                 "--fail-on",
                 multiple=True,
@@ -153,7 +193,8 @@ def run_options(command: F) -> F:
                 help="Private key, Ed25519 or ECDSA P-256 in PEM, that signs the folder's statement.",
             ),
             click.option("--operator", help="Who answers for this run.  [default: the user's login]"),
-            click.option("--quiet", is_flag=True, help="No progress bars."),
+            QUIET,
+            JSON,
         )
     ):
         command = option(command)
@@ -163,13 +204,19 @@ def run_options(command: F) -> F:
 def build(request: Callable[..., R], subject: object, options: dict[str, Any]) -> R:
     """Build the request that a command's argument and options make.
 
+    A hub name that cannot be looked up is refused here, before torch is imported, which takes seconds.
+
     Raises:
         click.UsageError: they contradict one another.
+        ModelError: a model is a hub name that cannot be looked up.
     """
     try:
-        return request(subject, **request_fields(options))
+        made = request(subject, **request_fields(options))
     except RequestError as error:
         raise click.UsageError(f"{error.cause}. {error.remedy}.") from None
+    for name in ("model", "against", "baseline"):
+        check_name(getattr(made, name, None), None if name == "baseline" else options.get("revision"))
+    return made
 
 
 def request_fields(options: dict[str, Any]) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from typing import Any
 
 import click
 
-from editor.cli.options import OVERWRITE
+from editor.cli.json_output import json_wanted, print_result
+from editor.cli.options import JSON, OVERWRITE
 from editor.cli.stopping import stopped_by_sigterm
-from policies.errors import RequestError
+from policies.errors import ExitCode, RequestError
 
 
 @click.command()
@@ -43,6 +44,7 @@ from policies.errors import RequestError
     type=click.Path(path_type=Path),
     help="The key of the case, for --subject.  [default: beside ERASED]",
 )
+@JSON
 def revert(erased: Path, **options: Any) -> None:
     """Write the checkpoint without the edit of ERASED, an output folder of `erase`, and check it bit for bit."""
     from editor.api.requests import RevertRequest
@@ -54,6 +56,15 @@ def revert(erased: Path, **options: Any) -> None:
         raise click.UsageError(f"{error.cause}. {error.remedy}.") from None
     with stopped_by_sigterm():
         reverted = run_revert(request)
+    if json_wanted():
+        print_result(
+            ExitCode.MET,
+            tensors=reverted.tensors,
+            is_original=reverted.is_original,
+            edits=reverted.edits,
+            checkpoint=reverted.checkpoint,
+        )
+        return
     said = f"{reverted.tensors} tensors put back"
     said += "; the digest equals the original's" if reverted.is_original else ""
     said += f"; edits that it still has: {reverted.edits}" if reverted.edits else ""

@@ -19,10 +19,11 @@ from editor.cli.options import ATTACKS, REFERENCE, build, case_options, run_opti
 def verify(ctx: click.Context, /, edited: Path, **options: Any) -> None:
     """Measure EDITED, a checkpoint folder or an output folder of `erase`, against the original model."""
     from editor.api.requests import VerifyRequest
+
+    request = build(VerifyRequest, edited, options)
     from editor.api.verify import run_verify
     from editor.cli.closing import show_report
 
-    request = build(VerifyRequest, edited, options)
     report = run_verify(request)
     show_report(report, options["output"])
     ctx.exit(report.exit_code)

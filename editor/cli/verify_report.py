@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from editor.cli.options import JSON
+
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
@@ -23,6 +25,7 @@ import click
     type=click.Path(path_type=Path),
     help="The ledger of `erase --ledger`: its chain, and the folder's line.",
 )
+@JSON
 @click.pass_context
 def verify_report(ctx: click.Context, /, folder: Path, **options: Any) -> None:
     """Recompute the digests, the verdict and the exit code of FOLDER, an output folder of audit, erase or verify.

@@ -20,6 +20,7 @@ from editor.comparing.evaluator import EditEvaluator, score_original
 from editor.comparing.job import Finished, Job
 from editor.comparing.processes import allowed_processes, threads_each
 from editor.comparing.run import REFERENCE, Ledger, digest, run_all
+from editor.comparing.steps import STEPS
 from editor.dictionary_supply import supply_dictionaries
 from editor.measuring.evaluation_data import prepare
 from editor.measuring.summaries import model_summary, policy_summary, versions
@@ -111,8 +112,8 @@ def compare(
                 originals[one.seed] = score_original(one, prepared)
                 advance(1)
         first = replace(first, originals=originals)
-        with stages.stage("Comparing arms", len(options.names) * len(seeds)) as advance:
-            finished = run_all(first, options.names, seeds, ledger, lambda _: advance(1))
+        with stages.stage("Comparing arms", STEPS * len(options.names) * len(seeds)) as advance:
+            finished = run_all(first, options.names, seeds, ledger, lambda _: None, advance)
     evaluator = EditEvaluator(case, before[0], originals[case.seed], key, attacks=())
     comparison = draw_conclusion(
         case=case.name,
@@ -165,7 +166,8 @@ def _first_job(
         key=key,
         processes=options.processes or allowed_processes(size, on_gpu=on_gpu),
         threads=threads_each(at_most),
-        trust_remote_code=loaded.trust_remote_code,
+        revision=loaded.revision,
+        **loaded.alike,
         attacks=options.attacks,
     )
 
@@ -209,6 +211,8 @@ def _settings(
         "dictionary": str(options.dictionary or f"trained with seed {case.seed}"),
         "site": str(options.site),
         "device": loaded.device.type,
+        "dtype": loaded.dtype,
+        "batch size": loaded.batch_size,
         "trials": options.trials,
         "attacks": list(options.attacks),
     }

@@ -17,6 +17,7 @@ from editor.case import Case
 from editor.comparing.editing_map import editing_map
 from editor.comparing.evaluator import EditEvaluator, Original
 from editor.comparing.points import OperatingPointEdit, OperatingTarget, Tuner
+from editor.comparing.steps import StepFile
 from editor.locators.features import FeatureAttribution
 from editor.measuring.evaluation_data import prepare
 from editor.methods import METHODS
@@ -49,6 +50,10 @@ class Job:
         threads: number of this job's threads.
         originals: seed -> what verification finds of the original model.
         trust_remote_code: whether Python code that comes with the model may run.
+        revision: branch, tag or commit of the model on the hub; None for its main branch.
+        dtype: dtype to compute in.
+        batch_size: most tokens in a batch; None for as many as memory is meant for.
+        steps: file that tells how far the job is; None for nobody who looks.
         attribution: locator of features.
         attacks: names in `ATTACKS` of the attacks made on edits.
     """
@@ -67,6 +72,10 @@ class Job:
     threads: int
     originals: Mapping[int, Original] = field(default_factory=dict, repr=False)
     trust_remote_code: bool = False
+    revision: str | None = None
+    dtype: str = "auto"
+    batch_size: int | None = None
+    steps: Path | None = None
     attribution: FeatureAttribution = field(default_factory=FeatureAttribution)
     attacks: tuple[str, ...] = field(default_factory=lambda: attacks_at("quick"))
 
@@ -88,11 +97,19 @@ class Finished(BaseModel):
 
 def run_job(job: Job) -> Finished:
     """Tune an arm, bring it to its operating points and measure it there."""
+    steps = StepFile(job.steps)
     torch.set_num_threads(job.threads)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     method = with_seed(METHODS[job.arm].make(), job.seed)
-    loaded = load_model(job.model, device=job.device, trust_remote_code=job.trust_remote_code)
+    loaded = load_model(
+        job.model,
+        device=job.device,
+        trust_remote_code=job.trust_remote_code,
+        revision=job.revision,
+        dtype=job.dtype,
+        batch_size=job.batch_size,
+    )
     case = replace(job.case, seed=job.seed)
     before = PreparedModel(loaded=loaded, data=prepare(case, loaded))
     problem = build_problem(case, before, {}, job.attribution, Silent())
@@ -104,11 +121,16 @@ def run_job(job: Job) -> Finished:
         problem = with_features(problem, held, job.attribution, Silent())
         feature_s = time.perf_counter() - started
     inner, judge = trials(case, before, problem)
+    steps.done()
     tuner = Tuner(method, problem, inner, judge, trials=job.trials, seed=job.seed)
-    operated = list(tuner.operated(target_in(job.reference) if job.reference else None))
+    steps.done()
+    operated = []
+    for point in tuner.operated(target_in(job.reference) if job.reference else None):
+        operated.append(point)
+        steps.done()
     started = time.perf_counter()
     evaluator = EditEvaluator(case, before, job.originals[job.seed], job.key, job.attacks)
-    points = _measure_points(evaluator, operated)
+    points = _measure_points(evaluator, operated, steps)
     measuring_s = time.perf_counter() - started
     run = ArmRun(
         arm=job.arm,
@@ -141,7 +163,9 @@ def target_in(reference: Path) -> OperatingTarget:
     return Finished.model_validate_json(reference.read_text(encoding="utf-8")).target
 
 
-def _measure_points(evaluator: EditEvaluator, operated: list[OperatingPointEdit]) -> tuple[Point, ...]:
+def _measure_points(
+    evaluator: EditEvaluator, operated: list[OperatingPointEdit], steps: StepFile
+) -> tuple[Point, ...]:
     """Measure each point; an edit that stands at several is measured once."""
     known: dict[int, Point] = {}
     points = []
@@ -150,6 +174,7 @@ def _measure_points(evaluator: EditEvaluator, operated: list[OperatingPointEdit]
         if measured is None:
             measured = known[id(one.edit)] = evaluator.measure(one)
         points.append(measured.model_copy(update={"point": one.point}))
+        steps.done()
     return tuple(points)
 
 

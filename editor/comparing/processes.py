@@ -52,7 +52,7 @@ def allowed_processes(model_bytes: int, *, on_gpu: bool) -> int:
     """Return how many jobs may run at a time: one a core while memory lasts; on a GPU one."""
     if on_gpu:
         return 1
-    return max(1, min(cores(), _free_bytes() // (BASE_BYTES + COPIES * model_bytes)))
+    return max(1, min(cores(), free_bytes() // (BASE_BYTES + COPIES * model_bytes)))
 
 
 def threads_each(at_once: int) -> int:
@@ -69,7 +69,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _free_bytes() -> int:
+def free_bytes() -> int:
     """Return the bytes of memory that can be had; 8 GiB where the system does not say."""
     try:
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():

@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from editor.comparing.job import Finished, Job, run_job
+from editor.comparing.job import LOOK_S, Finished, Job, run_job
 from editor.comparing.processes import worker_pool
+from editor.comparing.steps import StepCounter
 from editor.methods import METHODS
 from editor.results.names import MethodFamily
 from policies.errors import ModelError, OutputError
@@ -111,6 +112,10 @@ class Ledger:
         """Return the path of a job's result."""
         return self.folder / f"{arm}-{seed}.json"
 
+    def steps(self, arm: str, seed: int) -> Path:
+        """Return the path of the file that says how far a job is."""
+        return self.folder / f"{arm}-{seed}.steps.partial"
+
 
 def _write(path: Path, text: str) -> None:
     """Write a file, whole or not at all."""
@@ -137,6 +142,7 @@ def run_all(
     seeds: Sequence[int],
     ledger: Ledger,
     progress: Callable[[Finished], None],
+    on_steps: Callable[[int], None] = lambda _: None,
 ) -> list[Finished]:
     """Run what is not finished; return all, by seed and in the order of `arms`.
 
@@ -146,16 +152,23 @@ def run_all(
         seeds: seeds of each arm.
         ledger: ledger that keeps results.
         progress: function called with each result.
+        on_steps: function called with the number of steps done since, of `STEPS` each job.
     """
     done: dict[tuple[str, int], Finished] = {}
+    counter = StepCounter(on_steps)
     for seed in seeds:
         for arm in arms:
             if found := ledger.find(arm, seed):
                 done[arm, seed] = found
+                counter.end(ledger.steps(arm, seed))
                 progress(found)
     jobs = [
         replace(
-            first, arm=arm, seed=seed, reference=None if arm == REFERENCE else ledger.path(REFERENCE, seed)
+            first,
+            arm=arm,
+            seed=seed,
+            reference=None if arm == REFERENCE else ledger.path(REFERENCE, seed),
+            steps=ledger.steps(arm, seed),
         )
         for arm, seed in in_order(arms, seeds)
         if (arm, seed) not in done
@@ -163,12 +176,15 @@ def run_all(
     with _pool(first.processes) as submit:
         waiting = {submit(job) for job in jobs}
         while waiting:
-            ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            ended, waiting = wait(waiting, timeout=LOOK_S, return_when=FIRST_COMPLETED)
+            for job in jobs:
+                counter.look(ledger.steps(job.arm, job.seed))
             # What ended well is kept before a failure ends the run.
             for future in sorted(ended, key=lambda one: one.exception() is not None):
                 finished = _result(future)
                 ledger.keep(finished)
                 done[finished.run.arm, finished.run.seed] = finished
+                counter.end(ledger.steps(finished.run.arm, finished.run.seed))
                 progress(finished)
     return [done[arm, seed] for seed in seeds for arm in arms]
 

@@ -140,6 +140,7 @@ def save_adapter(edit: Edit, loaded: LoadedModel, folder: Path) -> AdapterSummar
         alpha_pattern=modules,
         fan_in_fan_out=bool(transposed),
         base_model_name_or_path=loaded.adapter.base if loaded.adapter else loaded.source,
+        revision=None if loaded.adapter else loaded.revision,
     )
     config.inference_mode = True
     tensors: dict[str, Tensor] = {}

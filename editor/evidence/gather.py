@@ -6,7 +6,8 @@ from editor.case import Case
 from editor.evidence.baseline import subtract_baseline
 from editor.evidence.breakdown import family_rows, tries_rows, type_rows
 from editor.evidence.confirmation import SAMPLED, confirm
-from editor.evidence.exposure import exposure_rows
+from editor.evidence.exposure import FACTS, exposure_rows
+from editor.evidence.membership import FACTS as MEMBERS
 from editor.evidence.membership import membership_rows
 from editor.evidence.open_text import sample_open_text
 from editor.measuring.aggregate import Scored
@@ -54,13 +55,16 @@ def gather(
             seed=case.seed,
             progress=advance,
         )
-    with stages.stage("Ranking among candidates") as advance:
+    erased = {probe.target for probe in scored.probes if probe.is_erased}
+    ranked = min(FACTS, len(erased)) * (options.candidates + 1)
+    with stages.stage("Ranking among candidates", ranked) as advance:
         exposure = exposure_rows(
             loaded, scored, maker, candidates=options.candidates, seed=case.seed, progress=advance
         )
     membership: tuple[MembershipRow, ...] = ()
     if options.membership:
-        with stages.stage("Testing membership") as advance:
+        models = 1 if options.baseline is None else 2
+        with stages.stage("Testing membership", 2 * models * min(MEMBERS, len(erased))) as advance:
             membership = membership_rows(
                 loaded, scored, maker, seed=case.seed, reference=options.baseline, progress=advance
             )

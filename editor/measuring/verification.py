@@ -93,7 +93,7 @@ def _is_read_again(after: LoadedModel, checkpoint: Path) -> bool:
 
 
 def _again(after: LoadedModel, checkpoint: Path) -> LoadedModel:
-    return load_model(str(checkpoint), device=str(after.device), trust_remote_code=after.trust_remote_code)
+    return load_model(str(checkpoint), device=str(after.device), **after.alike)
 
 
 def _equal_tensors(first: LoadedModel, second: LoadedModel) -> bool:

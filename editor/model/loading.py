@@ -15,12 +15,15 @@ from editor.model.adapters.reading import Adapter, blamed_on, is_adapter, read_a
 from editor.model.checks.chat_template import check_chat_template
 from editor.model.checks.checkpoint_files import check_links, check_no_gguf_alone, check_weight_files
 from editor.model.checks.devices import check_device
+from editor.model.checks.dtypes import AUTO, check_dtype, read_dtype
+from editor.model.checks.hub import MAIN, check_revision
 from editor.model.checks.quantised import check_quantised, quantisation, without_missing_kernels
 from editor.model.checks.refusals import asks_for_code, needs_code, read_config, weights_refusal
 from editor.model.checks.sources import looks_local
 from editor.model.checks.vocabulary import check_vocabulary, watch_vocabulary
 from editor.model.passes import ALL_RIGHT, Passes
 from editor.model.stored import StoredWeights
+from editor.model.tokens import limit_batches
 from policies.errors import ModelError
 
 
@@ -40,6 +43,9 @@ class LoadedModel:
         trust_remote_code: whether Python code that comes with the model was allowed to run.
         usable_tokens: number of tokens that the model has an embedding of where the tokenizer has others; else None.
         passes: the fast passes that give what the model's own forward gives.
+        revision: the branch, tag or commit that was loaded from the hub; None for the main branch, and for a folder.
+        dtype: the dtype that was asked for, to compute in.
+        batch_size: most tokens in a batch that were asked for; None for as many as memory is meant for.
     """
 
     model: Any
@@ -53,6 +59,18 @@ class LoadedModel:
     trust_remote_code: bool = False
     usable_tokens: int | None = None
     passes: Passes = ALL_RIGHT
+    revision: str | None = None
+    dtype: str = "auto"
+    batch_size: int | None = None
+
+    @property
+    def alike(self) -> dict[str, Any]:
+        """Keywords by which `load_model` loads another checkpoint to compute as this one does, on some device."""
+        return {
+            "dtype": self.dtype,
+            "batch_size": self.batch_size,
+            "trust_remote_code": self.trust_remote_code,
+        }
 
     @property
     def files(self) -> StoredWeights | None:
@@ -102,6 +120,8 @@ def load_model(
     system_prompt: str | None = None,
     trust_remote_code: bool = False,
     full_precision: bool = False,
+    revision: str | None = None,
+    batch_size: int | None = None,
 ) -> LoadedModel:
     """Load a checkpoint folder, a hub name or a PEFT adapter folder (merged) through accelerate.
 
@@ -114,12 +134,16 @@ def load_model(
         chat: ask in the tokenizer's chat template; None asks so wherever there is one.
         system_prompt: the system prompt before every question of a chat.
         trust_remote_code: whether Python code that comes with the model may run.
-        full_precision: whether quantised checkpoints are refused, as no edit can be written into one.
+        full_precision: whether quantised checkpoints are refused, as no edit can be written into one, and a `dtype`
+            in which weights would be written less precise than they are.
+        revision: a branch, tag or commit of a model on the hub; None for its main branch.
+        batch_size: most tokens in a batch, padding included; None for as many as memory is meant for.
 
     Raises:
         ModelError: the folder is missing, empty or incomplete, the model is no causal language model, it has
-            no fast tokenizer, its weights hold NaN or infinite values, `dtype` or `device` is unknown, a chat is
-            asked for without a chat template, or an adapter does not load whole or cannot be merged.
+            no fast tokenizer, its weights hold NaN or infinite values, `dtype` or `device` is unknown, a revision is
+            asked for of a folder or is not there, a chat is asked for without a chat template, or an adapter does
+            not load whole or cannot be merged.
     """
     checked = check_model(
         source,
@@ -128,16 +152,18 @@ def load_model(
         system_prompt=system_prompt,
         trust_remote_code=trust_remote_code,
         full_precision=full_precision,
+        revision=revision,
+        dtype=dtype,
     )
     base, config, tokenizer, adapter = checked.base, checked.config, checked.tokenizer, checked.adapter
-    stored_dtype = _stored_dtype(config, base)
+    stored_dtype = _stored_dtype(config, base, checked.revision)
     placement = _placement(device)
     without_missing_kernels(config, placement)
     compute = (
         None if dtype == "auto" and quantisation(config) else _compute_dtype(dtype, placement, stored_dtype)
     )
     with blamed_on(adapter):
-        model = _load_weights(base, config, placement, compute, trust_remote_code)
+        model = _load_weights(base, config, placement, compute, trust_remote_code, checked.revision)
         _check_finite(model, base)
     merged = None
     if adapter:
@@ -145,18 +171,25 @@ def load_model(
             model, merged = merge_adapter(adapter, model, len(tokenizer) if _has_tokenizer(source) else None)
     model.eval().requires_grad_(requires_grad=False)
     rows = watch_vocabulary(model, tokenizer)
-    return LoadedModel(
+    limit_batches(model, batch_size)
+    loaded = LoadedModel(
         model=model,
         tokenizer=tokenizer,
         source=source,
         stored_dtype=stored_dtype,
-        stored=StoredWeights.find(_local_folder(base)),
+        stored=StoredWeights.find(_local_folder(base, checked.revision)),
         chat=checked.chat,
         system_prompt=system_prompt,
         trust_remote_code=trust_remote_code,
         adapter=merged,
         usable_tokens=rows,
+        revision=revision,
+        dtype=dtype,
+        batch_size=batch_size,
     )
+    if full_precision:
+        _check_not_rounded(loaded)
+    return loaded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +202,7 @@ class CheckedModel:
         config: their configuration.
         tokenizer: the tokenizer.
         chat: whether wordings of a user are put to it in the tokenizer's chat template.
+        revision: branch, tag or commit of the weights on the hub; None for the main branch, and for a folder.
     """
 
     adapter: Adapter | None
@@ -176,6 +210,7 @@ class CheckedModel:
     config: Any
     tokenizer: Any
     chat: bool
+    revision: str | None = None
 
 
 def check_model(
@@ -186,6 +221,8 @@ def check_model(
     system_prompt: str | None = None,
     trust_remote_code: bool = False,
     full_precision: bool = False,
+    revision: str | None = None,
+    dtype: str = "auto",
 ) -> CheckedModel:
     """Refuse what `load_model` would refuse of the same arguments, as far as that shows without reading weights.
 
@@ -193,23 +230,29 @@ def check_model(
         ModelError: the model cannot be loaded.
     """
     check_device(device)
+    check_dtype(dtype)
     _check_folder(source)
+    check_revision(source, revision)
     adapter = read_adapter(source) if is_adapter(source) else None
     base = adapter.base if adapter else source
+    if adapter and not Path(base).is_dir():
+        revision = getattr(adapter.config, "revision", None)
     with blamed_on(adapter):
         if adapter:
             _check_folder(base)
-        config = read_config(base, trust_remote_code=trust_remote_code)
+        config = read_config(base, trust_remote_code=trust_remote_code, revision=revision)
         with quiet():
             check_quantised(config, base, placement=_placement(device), full_precision=full_precision)
         if Path(base).is_dir():
             check_weight_files(Path(base))
-    tokenizer = _load_tokenizer(source if _has_tokenizer(source) else base, trust_remote_code)
+    tokenizer = _load_tokenizer(source if _has_tokenizer(source) else base, trust_remote_code, revision)
     rows = getattr(config.get_text_config(decoder=True), "vocab_size", None)
     if rows is not None and adapter is None:  # an adapter may bring tokens and their embeddings
         check_vocabulary(tokenizer, int(rows), source)
     is_chat = check_chat_template(tokenizer, source, chat=chat, system_prompt=system_prompt)
-    return CheckedModel(adapter=adapter, base=base, config=config, tokenizer=tokenizer, chat=is_chat)
+    return CheckedModel(
+        adapter=adapter, base=base, config=config, tokenizer=tokenizer, chat=is_chat, revision=revision
+    )
 
 
 def _check_folder(source: str) -> None:
@@ -234,7 +277,12 @@ def _check_folder(source: str) -> None:
 
 
 def _load_weights(
-    source: str, config: Any, placement: str, dtype: torch.dtype | None, trust_remote_code: bool
+    source: str,
+    config: Any,
+    placement: str,
+    dtype: torch.dtype | None,
+    trust_remote_code: bool,
+    revision: str | None,
 ) -> Any:
     from transformers import AutoModelForCausalLM
 
@@ -247,6 +295,7 @@ def _load_weights(
                 device_map=placement,
                 output_loading_info=True,
                 trust_remote_code=trust_remote_code,
+                revision=revision or MAIN,
                 **attention(config),
             )
     except Exception as error:
@@ -308,19 +357,20 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _local_folder(source: str) -> Path:
+def _local_folder(source: str, revision: str | None) -> Path:
     """Return the folder that holds a checkpoint's files: the one that is named, or the hub's copy of it."""
     from transformers.utils import cached_file
 
     if Path(source).is_dir():
         return Path(source)
-    return Path(cached_file(source, "config.json", local_files_only=True)).parent
+    found = cached_file(source, "config.json", local_files_only=True, revision=revision or MAIN)
+    return Path(found).parent
 
 
-def _stored_dtype(config: Any, base: str) -> torch.dtype:
+def _stored_dtype(config: Any, base: str, revision: str | None) -> torch.dtype:
     """Return the configuration's dtype, that of the largest weight where it names none."""
     dtype = getattr(config, "dtype", None)
-    stored = StoredWeights.find(_local_folder(base)) if dtype is None else None
+    stored = StoredWeights.find(_local_folder(base, revision)) if dtype is None else None
     if stored is not None:
         return stored.read(max(stored.tensors, key=lambda name: stored.tensors[name].shape.numel())).dtype
     dtype = dtype or torch.float32
@@ -335,10 +385,7 @@ def _placement(device: str) -> str:
 
 def _compute_dtype(dtype: str, placement: str, stored: torch.dtype) -> torch.dtype:
     if dtype != "auto":
-        named = getattr(torch, dtype, None)
-        if not isinstance(named, torch.dtype):
-            raise ModelError(f"{dtype} is not a dtype", "Use float32, bfloat16 or float16")
-        return named
+        return read_dtype(dtype)
     return torch.float32 if placement == "cpu" else stored
 
 
@@ -346,11 +393,13 @@ def _has_tokenizer(source: str) -> bool:
     return not Path(source).is_dir() or Path(source, "tokenizer_config.json").is_file()
 
 
-def _load_tokenizer(source: str, trust_remote_code: bool) -> Any:
+def _load_tokenizer(source: str, trust_remote_code: bool, revision: str | None) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(
+            source, trust_remote_code=trust_remote_code, revision=revision or MAIN
+        )
     except Exception as error:
         if asks_for_code(error):
             raise needs_code(source) from None
@@ -365,6 +414,21 @@ def _load_tokenizer(source: str, trust_remote_code: bool) -> Any:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.bos_token
     return tokenizer
+
+
+def _check_not_rounded(loaded: LoadedModel) -> None:
+    """Refuse a model whose weights would be written as they were computed in, less precise than they are stored."""
+    rounded = loaded.dtype != AUTO and loaded.model.dtype.itemsize < loaded.stored_dtype.itemsize
+    if rounded and loaded.files is None:
+        raise ModelError(
+            f"{loaded.source} is stored as {_name(loaded.stored_dtype)} and is no checkpoint in safetensors, so that "
+            f"with --dtype {loaded.dtype} its weights would be written rounded",
+            "Leave out --dtype",
+        )
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _check_finite(model: nn.Module, source: str) -> None:

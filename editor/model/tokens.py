@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Bool, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from editor.model.passes import ALL_RIGHT, Passes
 
@@ -62,21 +63,35 @@ class MarkedBatch:
     indices: tuple[int, ...]
 
 
+_LIMITS: "WeakKeyDictionary[nn.Module, int]" = WeakKeyDictionary()
+"""Most padded tokens in a batch of a model, where somebody asked for that."""
+
+
+def limit_batches(model: nn.Module, tokens: int | None) -> None:
+    """Let a model have no more padded tokens in a batch than `tokens`, whatever memory there is; None sets no limit."""
+    if tokens is None:
+        _LIMITS.pop(model, None)
+    else:
+        _LIMITS[model] = tokens
+
+
 def token_budget(model: Any) -> int:
-    """Return the most padded tokens in one batch of a model: as many as its memory is meant for.
+    """Return the most padded tokens in one batch of a model: as many as its memory is meant for, or as were asked for.
 
     A token's keys and values are kept in every layer where a prompt is shared, and two layers' activations beside.
     """
     sizes = _Sizes.of(model)
     kept = sizes.layers * sizes.keys_values + 2 * (sizes.width + sizes.hidden)
-    return _tokens_within(max(BATCH_BYTES, sizes.weights // 4), kept * sizes.item, BATCH_TOKENS)
+    most = _tokens_within(max(BATCH_BYTES, sizes.weights // 4), kept * sizes.item, BATCH_TOKENS)
+    return min(most, _LIMITS.get(model, most))
 
 
 def gradient_budget(model: Any) -> int:
     """Return the same for a batch whose backward pass is kept: every layer's activations are."""
     sizes = _Sizes.of(model)
     kept = sizes.layers * (8 * sizes.width + 4 * sizes.hidden)
-    return _tokens_within(max(GRADIENT_BYTES, sizes.weights // 2), kept * sizes.item, GRADIENT_TOKENS)
+    most = _tokens_within(max(GRADIENT_BYTES, sizes.weights // 2), kept * sizes.item, GRADIENT_TOKENS)
+    return min(most, _LIMITS.get(model, most))
 
 
 def _tokens_within(memory: int, each: int, most: int) -> int:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from editor.cli.dictionary.inputs import labelled, load, make_batches, read_texts
-from editor.cli.dictionary.options import CONTEXT, CORPUS, DEVICE, MODEL, QUIET, SITE
+from editor.cli.dictionary.inputs import check, labelled, load, make_batches, read_texts
+from editor.cli.dictionary.options import CONTEXT, CORPUS, MODEL, SITE
 from editor.cli.dictionary.progress import showing
 from editor.cli.dictionary.tables import print_comsem
-from editor.cli.options import OVERWRITE, TRUST_REMOTE_CODE
+from editor.cli.json_output import json_wanted, print_result
+from editor.cli.options import BATCH_SIZE, JSON, OVERWRITE, QUIET, loading_options
+from policies.errors import ExitCode
 
 if TYPE_CHECKING:
     from dictionaries import Site
@@ -76,9 +78,10 @@ BUILT_IN = "builtin"
 )
 @OVERWRITE
 @CONTEXT
-@DEVICE
-@TRUST_REMOTE_CODE
+@BATCH_SIZE
+@loading_options
 @QUIET
+@JSON
 def comsem(
     dictionary_paths: tuple[Path, ...],
     source: str,
@@ -94,9 +97,8 @@ def comsem(
     output: Path | None,
     overwrite: bool,
     context: int,
-    device: str,
-    trust_remote_code: bool,
     quiet: bool,
+    **loading: Any,
 ) -> None:
     """Count the features of dictionaries that can be named so that the name holds (ComSem).
 
@@ -125,9 +127,10 @@ def comsem(
         if output is not None:
             inputs = {"model": source, "corpus": str(corpus_path), "judge": judge_source}
             folder = stack.enter_context(OutputFolder(output, overwrite=overwrite, inputs=inputs, seed=seed))
-        loaded = load(source, device, stages, trust_remote_code=trust_remote_code)
+        check(corpus_path, *dictionary_paths)
+        loaded = load(source, stages, **loading)
         found = {path: load_dictionaries(path, loaded.model, site=site) for path in dictionary_paths}
-        judge = _judge(judge_source, device, stages, trust_remote_code=trust_remote_code)
+        judge = _judge(judge_source, stages, **{**loading, "revision": None})
         batches = make_batches(read_texts(corpus_path), loaded, context)
         with showing(stages) as progress:
             rows = judge_features(
@@ -138,19 +141,24 @@ def comsem(
                 {name: comsem_values(one) for name, one in rows.items()}, indent=2, sort_keys=True
             )
             folder.write_text("comsem.json", text + "\n")
+    if json_wanted():
+        print_result(
+            ExitCode.MET, dictionaries={name: comsem_values(one) for name, one in rows.items()}, output=output
+        )
+        return
     print_comsem(rows)
     if output is not None:
         click.echo(f"Every feature: {output / 'comsem.json'}")
 
 
-def _judge(source: str, device: str, stages: "Stages", *, trust_remote_code: bool) -> "Judge":
+def _judge(source: str, stages: "Stages", **loading: Any) -> "Judge":
     if source == BUILT_IN:
         from dictionaries.evaluation.judges import TraitJudge
 
         return TraitJudge()
     from dictionaries.evaluation.chat_judge import ChatJudge
 
-    loaded = load(source, device, stages, trust_remote_code=trust_remote_code)
+    loaded = load(source, stages, **loading)
     return ChatJudge(loaded.model, loaded.tokenizer)
 
 

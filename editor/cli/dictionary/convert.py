@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from editor.cli.json_output import json_wanted, print_result
 from editor.cli.names import FORMAT_NAMES, NameIn, SiteName
+from editor.cli.options import JSON
+from policies.errors import ExitCode
 
 if TYPE_CHECKING:
     from dictionaries import Site
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     help="Factor that its activations were multiplied by, where its files do not say.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a dictionary of that format in the output folder.")
+@JSON
 def convert(
     source: str,
     target: str,
@@ -50,6 +54,9 @@ def convert(
 
     found = load_dictionaries(source, site=site, input_scale=input_scale)
     places = export_dictionaries(found, output, target, overwrite=overwrite)
+    if json_wanted():
+        print_result(ExitCode.MET, format=target, dictionaries=places)
+        return
     for where, folder in places.items():
         one = found[where]
         click.echo(

@@ -3,15 +3,17 @@
 import json
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from editor.cli.dictionary.inputs import load, make_batches, read_texts
-from editor.cli.dictionary.options import CONTEXT, CORPUS, DEVICE, DICTIONARY, QUIET, SITE
+from editor.cli.dictionary.inputs import check, load, make_batches, read_texts
+from editor.cli.dictionary.options import CONTEXT, CORPUS, DICTIONARY, SITE
 from editor.cli.dictionary.progress import showing
 from editor.cli.dictionary.tables import print_entropies
-from editor.cli.options import OVERWRITE, TRUST_REMOTE_CODE
+from editor.cli.json_output import json_wanted, print_result
+from editor.cli.options import BATCH_SIZE, JSON, OVERWRITE, QUIET, loading_options
+from policies.errors import ExitCode
 
 if TYPE_CHECKING:
     from dictionaries import Site
@@ -31,9 +33,10 @@ if TYPE_CHECKING:
 @click.option("--output", type=click.Path(path_type=Path), help="A folder for the figures and entropy.json.")
 @OVERWRITE
 @CONTEXT
-@DEVICE
-@TRUST_REMOTE_CODE
+@BATCH_SIZE
+@loading_options
 @QUIET
+@JSON
 def entropy(
     source: str,
     dictionary_path: Path,
@@ -44,9 +47,8 @@ def entropy(
     output: Path | None,
     overwrite: bool,
     context: int,
-    device: str,
-    trust_remote_code: bool,
     quiet: bool,
+    **loading: Any,
 ) -> None:
     """Measure the entropy of a model's hidden states by layer and position, as binary autoencoders read them.
 
@@ -64,7 +66,8 @@ def entropy(
         if output is not None:
             inputs = {"model": source, "corpus": str(corpus_path), "dictionary": str(dictionary_path)}
             folder = stack.enter_context(OutputFolder(output, overwrite=overwrite, inputs=inputs, seed=seed))
-        loaded = load(source, device, stages, trust_remote_code=trust_remote_code)
+        check(corpus_path, dictionary_path)
+        loaded = load(source, stages, **loading)
         found = load_dictionaries(dictionary_path, loaded.model, site=site)
         batches = make_batches(read_texts(corpus_path), loaded, context)
         with showing(stages) as progress:
@@ -79,16 +82,23 @@ def entropy(
             )
         if folder is not None:
             _write(result, folder)
+    if json_wanted():
+        print_result(ExitCode.MET, **entropy_values(result), output=output)
+        return
     print_entropies(result)
     if output is not None:
         click.echo(f"Figures: {output}")
 
 
+def entropy_values(result: "HiddenEntropy") -> dict[str, Any]:
+    """Return entropies as plain values, by layer and by position."""
+    return {name: [row._asdict() for row in rows] for name, rows in result._asdict().items()}
+
+
 def _write(result: "HiddenEntropy", folder: "OutputFolder") -> None:
     from editor.report.figures.dictionaries import entropy_figure, save_figure
 
-    values = {name: [row._asdict() for row in rows] for name, rows in result._asdict().items()}
-    folder.write_text("entropy.json", json.dumps(values, indent=2) + "\n")
+    folder.write_text("entropy.json", json.dumps(entropy_values(result), indent=2) + "\n")
     by_layer = entropy_figure(result.by_layer, "Entropy of which features are on, by layer", "layer")
     save_figure(by_layer, folder.path, "entropy-by-layer")
     by_position = entropy_figure(

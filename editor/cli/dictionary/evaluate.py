@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from editor.cli.dictionary.inputs import labelled, load, make_batches, read_texts
-from editor.cli.dictionary.options import CONTEXT, CORPUS, DEVICE, MODEL, QUIET, SITE
+from editor.cli.dictionary.inputs import check, labelled, load, make_batches, read_texts
+from editor.cli.dictionary.options import CONTEXT, CORPUS, MODEL, SITE
 from editor.cli.dictionary.progress import showing
 from editor.cli.dictionary.tables import print_evaluations
-from editor.cli.options import OVERWRITE, TRUST_REMOTE_CODE
+from editor.cli.json_output import json_wanted, print_result
+from editor.cli.options import BATCH_SIZE, JSON, OVERWRITE, QUIET, loading_options
+from policies.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,9 +40,10 @@ if TYPE_CHECKING:
 )
 @OVERWRITE
 @CONTEXT
-@DEVICE
-@TRUST_REMOTE_CODE
+@BATCH_SIZE
+@loading_options
 @QUIET
+@JSON
 def evaluate(
     dictionary_paths: tuple[Path, ...],
     source: str,
@@ -50,9 +53,8 @@ def evaluate(
     output: Path | None,
     overwrite: bool,
     context: int,
-    device: str,
-    trust_remote_code: bool,
     quiet: bool,
+    **loading: Any,
 ) -> None:
     """Measure how well dictionaries reconstruct a model's activations, best on text kept out of training.
 
@@ -66,12 +68,18 @@ def evaluate(
     stages = make_stages(quiet=quiet)
     with ExitStack() as stack:
         folder = _output_folder(stack, output, source, corpus_path, overwrite=overwrite)
-        loaded = load(source, device, stages, trust_remote_code=trust_remote_code)
+        check(corpus_path, *dictionary_paths)
+        loaded = load(source, stages, **loading)
         found = {path: load_dictionaries(path, loaded.model, site=site) for path in dictionary_paths}
         batches = make_batches(read_texts(corpus_path), loaded, context)
         rows = evaluate_each(loaded, batches, labelled(found), stages, cross_entropy=not no_cross_entropy)
         if folder is not None:
             _write(rows, folder)
+    if json_wanted():
+        print_result(
+            ExitCode.MET, dictionaries={name: figures_of(one) for name, one in rows.items()}, output=output
+        )
+        return
     print_evaluations(rows)
     if output is not None:
         click.echo(f"Figures: {output}")

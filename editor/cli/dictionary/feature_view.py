@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from editor.cli.fitting import fitted
+
 if TYPE_CHECKING:
     from dictionaries import FeatureView
     from dictionaries.evaluation.interpret import Context, Promotion
@@ -35,7 +37,7 @@ def print_feature(
     coloured = console.is_terminal and console.color_system is not None
     for one in view.contexts:
         table.add_row(f"{one.value:.3g}", shaded(view, one) if coloured else Text(marked(view, one)))
-    console.print(table)
+    console.print(fitted(table, console.width))
     if not coloured and view.contexts:
         console.print(f"[[ ]] where it is largest, [ ] from {MARKED:.0%} of that on.", markup=False)
     _print_histogram(view, console)
@@ -101,7 +103,7 @@ def _print_facts(facts: Sequence[tuple[str, float]], console: Console) -> None:
     table.add_column("adds", justify="right")
     for label, logits in facts:
         table.add_row(label, f"{logits:+.2f}")
-    console.print(table)
+    console.print(fitted(table, console.width))
 
 
 def _promotions(tokens: "tuple[Promotion, ...]") -> str:

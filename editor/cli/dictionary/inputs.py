@@ -15,12 +15,31 @@ if TYPE_CHECKING:
     from editor.progress import Stages
 
 
-def load(source: str, device: str, stages: "Stages", *, trust_remote_code: bool) -> "LoadedModel":
-    """Load the model onto a device; code that comes with it may run or not."""
+LOADING = ("device", "revision", "dtype", "trust_remote_code")
+"""Options for how a model is loaded, as `load` takes them."""
+
+
+def load(source: str, stages: "Stages", **loading: Any) -> "LoadedModel":
+    """Load the model. `loading` holds keywords of `load_model`: what `loading_options` and `--batch-size` gave."""
     from editor.model.loading import load_model
 
     with stages.stage("Loading the model"):
-        return load_model(source, device=device, trust_remote_code=trust_remote_code)
+        return load_model(source, **loading)
+
+
+def check(corpus: Path, *dictionaries: Path) -> None:
+    """Refuse a corpus or dictionaries that are not there, before a model is loaded.
+
+    Raises:
+        CorpusError: there is no such corpus.
+        DictionaryError: no dictionary is found.
+    """
+    from detectors import read_corpus
+    from dictionaries.formats import find_dictionaries
+
+    read_corpus(corpus)
+    for path in dictionaries:
+        find_dictionaries(path)
 
 
 def read_texts(path: Path) -> list[str]:
@@ -43,10 +62,12 @@ def read_texts(path: Path) -> list[str]:
 
 
 def make_batches(texts: list[str], loaded: "LoadedModel", context: int) -> "list[TokenBatch]":
-    """Make token batches of texts, no row longer than the model reads."""
+    """Make token batches of texts: no row longer than the model reads, no more rows than its batch size allows."""
     from dictionaries import token_batches
 
-    return list(token_batches(texts, loaded.tokenizer, context=min(context, loaded.context_length)))
+    context = min(context, loaded.context_length)
+    rows = {} if loaded.batch_size is None else {"batch_size": max(1, loaded.batch_size // context)}
+    return list(token_batches(texts, loaded.tokenizer, context=context, **rows))
 
 
 def hold_out_texts(texts: list[str], share: float, seed: int) -> tuple[list[str], list[str]]:

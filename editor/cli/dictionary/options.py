@@ -23,5 +23,3 @@ SITE = click.option(
 CONTEXT = click.option(
     "--context", type=click.IntRange(min=2), default=128, show_default=True, help="Most tokens in a row."
 )
-DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
-QUIET = click.option("--quiet", is_flag=True, help="No progress bars.")

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rich.progress import Progress
 
-from editor.api.stages import stage_columns
+from editor.api.stages import begin
 from editor.cli.dictionary.tables import figures_table
+from editor.cli.fitting import fitted
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -61,21 +63,22 @@ class _Bar:
 class _TrainingProgress(Progress):
     """A progress bar with a row of figures for each site below it."""
 
-    figures: "dict[Site, LogEntry]"
+    def __init__(self, figures: "dict[Site, LogEntry]", *columns: Any, **options: Any) -> None:
+        self.figures = figures  # read as soon as there is a task
+        super().__init__(*columns, **options)
 
     def get_renderables(self) -> "Iterable[RenderableType]":
         yield self.make_tasks_table(self.tasks)
-        if getattr(self, "figures", None):
-            yield figures_table(list(self.figures.values()))
+        if self.figures:
+            yield fitted(figures_table(list(self.figures.values())), self.console.width)
 
 
 @contextmanager
 def _training_stage(
     console: "Console", end: int | None, figures: "dict[Site, LogEntry]"
 ) -> "Iterator[Advance]":
-    with _TrainingProgress(*stage_columns(), console=console) as progress:
-        progress.figures = figures
-        task = progress.add_task(TITLES["training"], total=end)
+    progress, task = begin(console, TITLES["training"], end, partial(_TrainingProgress, figures))
+    with progress:
         yield lambda steps: progress.advance(task, steps)
 
 

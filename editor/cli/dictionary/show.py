@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from editor.cli.dictionary.feature_view import print_feature
-from editor.cli.dictionary.inputs import load, make_batches, only_site, read_texts
-from editor.cli.dictionary.options import CONTEXT, CORPUS, DEVICE, DICTIONARY, MODEL, QUIET
+from editor.cli.dictionary.inputs import check, load, make_batches, only_site, read_texts
+from editor.cli.dictionary.options import CONTEXT, CORPUS, DICTIONARY, MODEL
 from editor.cli.dictionary.progress import advancing
+from editor.cli.json_output import json_wanted, print_result
 from editor.cli.names import SiteName
-from editor.cli.options import TRUST_REMOTE_CODE
+from editor.cli.options import BATCH_SIZE, JSON, QUIET, loading_options
+from policies.errors import ExitCode
 
 if TYPE_CHECKING:
     from dictionaries import Dictionary, Site
+    from editor.api.requests import CaseRequest
     from editor.model.loading import LoadedModel
     from editor.progress import Stages
 
@@ -60,9 +63,10 @@ FACTS_SHOWN = 10
 )
 @click.option("--unmask", is_flag=True, help="Show digits and e-mail addresses as the corpus has them.")
 @CONTEXT
-@DEVICE
-@TRUST_REMOTE_CODE
+@BATCH_SIZE
+@loading_options
 @QUIET
+@JSON
 def show(
     dictionary_path: Path,
     source: str,
@@ -72,10 +76,13 @@ def show(
     contexts: int,
     unmask: bool,
     context: int,
-    device: str,
-    trust_remote_code: bool,
     quiet: bool,
-    **of_case: Any,
+    facts: Path | None,
+    request: Path | None,
+    subjects: tuple[str, ...],
+    policy: str,
+    case_key: Path | None,
+    **loading: Any,
 ) -> None:
     """Show where one feature is largest, how often it fires, which tokens it promotes, and which facts it carries.
 
@@ -83,10 +90,12 @@ def show(
     """
     from dictionaries import load_dictionaries, view_feature
     from dictionaries.model.sites import input_device
+    from editor.api.requests import CaseRequest
     from editor.api.stages import make_stages
 
     stages = make_stages(quiet=quiet)
-    loaded = load(source, device, stages, trust_remote_code=trust_remote_code)
+    check(corpus_path, dictionary_path)
+    loaded = load(source, stages, **loading)
     found = load_dictionaries(dictionary_path, loaded.model, site=site)
     chosen = found[only_site(found)].to(input_device(loaded.model))
     batches = make_batches(read_texts(corpus_path), loaded, context)
@@ -100,25 +109,34 @@ def show(
             contexts=contexts,
             unmask=unmask,
         )
-    facts = None
-    if of_case["facts"] or of_case["request"] or of_case["subjects"]:
-        facts = _facts(loaded, chosen, feature, {**of_case, "corpus": corpus_path}, stages)
-    print_feature(view, str(chosen.config.site), facts)
+    carried = None
+    if facts or request or subjects:
+        asked = CaseRequest(
+            corpus=corpus_path,
+            facts=facts,
+            request=request,
+            subjects=subjects,
+            policy=policy,
+            case_key=case_key,
+        )
+        carried = _facts(loaded, chosen, feature, asked, stages)
+    if json_wanted():
+        rows = None if carried is None else [{"fact": fact, "adds": logits} for fact, logits in carried]
+        print_result(ExitCode.MET, site=str(chosen.config.site), view=view, facts=rows)
+    else:
+        print_feature(view, str(chosen.config.site), carried)
 
 
 def _facts(
-    loaded: "LoadedModel", dictionary: "Dictionary", feature: int, of_case: dict[str, Any], stages: "Stages"
+    loaded: "LoadedModel", dictionary: "Dictionary", feature: int, request: "CaseRequest", stages: "Stages"
 ) -> list[tuple[str, float]]:
     import torch
 
-    from editor.api.requests import CaseRequest
     from editor.api.running import read_case, read_policy
     from editor.artefacts.masking import CaseKey
     from editor.locators.feature_facts import attribute_facts
 
-    path: Path | None = of_case["case_key"]
-    key = CaseKey.load_or_generate(path) if path is not None else CaseKey.generate()
-    request = CaseRequest(**of_case)
+    key = CaseKey.load_or_generate(request.case_key) if request.case_key else CaseKey.generate()
     case = read_case(request, read_policy(request.policy), stages)
     site = dictionary.config.site
     with stages.stage("Attributing facts"):

@@ -35,15 +35,15 @@ def figures_table(moments: "list[LogEntry]") -> "Table":
     """Return a table of each site's latest figures in training."""
     from rich.table import Table
 
-    table = Table(box=None, padding=(0, 2), header_style="dim")
+    table = Table(box=None, header_style="dim")
     names = list(dict.fromkeys(name for one in moments for name in one.point.terms))
-    table.add_column("  site")
+    table.add_column("site")
     for name in (*(name.replace("_", " ") for name in names), "L0", "dead", "tokens/s"):
         table.add_column(name, justify="right", no_wrap=True)
     for one in sorted(moments, key=lambda moment: moment.site):
         terms = (f"{one.point.terms[name]:.4g}" if name in one.point.terms else "-" for name in names)
         speed = f"{one.tokens_per_second:,.0f}"
-        table.add_row(f"  {one.site}", *terms, f"{one.point.l0:.1f}", f"{one.point.dead_share:.1%}", speed)
+        table.add_row(str(one.site), *terms, f"{one.point.l0:.1f}", f"{one.point.dead_share:.1%}", speed)
     return table
 
 
@@ -140,12 +140,12 @@ def _print_table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...
     from rich.console import Console
     from rich.table import Table
 
+    from editor.cli.fitting import fitted
+
     table = Table(title=title, caption=caption, caption_justify="left", title_justify="left")
     for index, column in enumerate(columns):
-        if index:
-            table.add_column(column, justify="right", no_wrap=True)
-        else:
-            table.add_column(column, overflow="fold")
+        table.add_column(column, justify="right" if index else "left")
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    console = Console()
+    console.print(fitted(table, console.width))

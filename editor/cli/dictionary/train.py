@@ -8,12 +8,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from editor.cli.dictionary.evaluate import evaluate_each, figures_of
-from editor.cli.dictionary.inputs import hold_out_texts, load, make_batches, parse_layers, read_texts
-from editor.cli.dictionary.options import CONTEXT, CORPUS, DEVICE, MODEL, QUIET
+from editor.cli.dictionary.inputs import (
+    LOADING,
+    check,
+    hold_out_texts,
+    load,
+    make_batches,
+    parse_layers,
+    read_texts,
+)
+from editor.cli.dictionary.options import CONTEXT, CORPUS, MODEL
 from editor.cli.dictionary.progress import showing
 from editor.cli.dictionary.tables import print_evaluations, print_training
+from editor.cli.json_output import json_wanted, print_result
 from editor.cli.names import ARCHITECTURE_NAMES, NameIn
-from editor.cli.options import OVERWRITE, TRUST_REMOTE_CODE
+from editor.cli.options import JSON, OUTPUT, OVERWRITE, QUIET, loading_options
+from policies.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +89,7 @@ if TYPE_CHECKING:
     help="GiB of memory for activations; the rest is read again.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="A new folder.")
+@OUTPUT
 @OVERWRITE
 @click.option(
     "--checkpoint-every",
@@ -97,9 +107,9 @@ if TYPE_CHECKING:
 )
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard's events.")
 @CONTEXT
-@DEVICE
-@TRUST_REMOTE_CODE
+@loading_options
 @QUIET
+@JSON
 def train(output: Path, overwrite: bool, **options: Any) -> None:
     """Train one dictionary for each layer, all from the same model passes.
 
@@ -134,16 +144,17 @@ class _Job:
         self.layers, self.stream = options.pop("layers"), options.pop("stream")
         self.store_as, self.held_out = options.pop("store_as"), options.pop("held_out")
         self.budget_bytes = int(options.pop("memory") * 2**30)
-        self.context, device = options.pop("context"), options.pop("device")
-        self.trust_remote_code = options.pop("trust_remote_code")
+        self.context = options.pop("context")
+        self.loading = {name: options.pop(name) for name in LOADING}
         self.cache, self.tensorboard = options.pop("cache"), options.pop("tensorboard")
         if self.tensorboard:
             check_tensorboard()
         every, resume = options.pop("checkpoint_every"), options.pop("resume")
         saved = output.resolve().with_name(f"{output.resolve().name}.checkpoint")
         self.checkpoints = Checkpoints(folder=saved, every=every or 0, resume=resume)
-        self.processes = join_processes(cpu=device == "cpu" or not cuda.is_available())
-        self.device = device if self.processes.device is None else str(self.processes.device)
+        self.processes = join_processes(cpu=self.loading["device"] == "cpu" or not cuda.is_available())
+        if self.processes.device is not None:
+            self.loading["device"] = str(self.processes.device)
         self.stages = make_stages(quiet=options.pop("quiet") or not self.processes.main)
         given = {name: value for name, value in options.items() if value is not None}
         self.config: TrainingConfig = replace(ARCHITECTURES[self.architecture].defaults, **given)
@@ -152,7 +163,8 @@ class _Job:
         """Load the model and the corpus, and train. `log` is called with figures as they come."""
         from dictionaries import train_dictionaries
 
-        loaded = load(self.source, self.device, self.stages, trust_remote_code=self.trust_remote_code)
+        check(self.corpus_path)
+        loaded = load(self.source, self.stages, **self.loading)
         sites = parse_layers(self.layers, self.stream, loaded)
         seen, unseen = hold_out_texts(read_texts(self.corpus_path), self.held_out, self.config.seed)
         used = self.checkpoints.every or self.checkpoints.resume
@@ -202,6 +214,9 @@ def _train_and_write(job: _Job, *, overwrite: bool) -> None:
         evaluations = evaluate_each(loaded, batches, dictionaries, job.stages)
         _save_figures(folder, reports, evaluations)
     job.checkpoints.remove()
+    if json_wanted():
+        print_result(ExitCode.MET, dictionaries=_figures(reports, evaluations), output=job.output)
+        return
     print_training(reports)
     print_evaluations({str(site): one for site, one in evaluations.items()})
     click.echo(f"Dictionaries: {job.output}")
@@ -219,11 +234,14 @@ def _save_figures(
 ) -> None:
     import json
 
-    figures = {
-        str(site): {
-            "training": asdict(report),
-            "held_out": figures_of(evaluations[site]),
-        }
+    figures = _figures(reports, evaluations)
+    folder.write_text("figures.json", json.dumps(figures, indent=2, sort_keys=True) + "\n")
+
+
+def _figures(
+    reports: "dict[Site, TrainingReport]", evaluations: "dict[Site, Evaluation]"
+) -> dict[str, dict[str, Any]]:
+    return {
+        str(site): {"training": asdict(report), "held_out": figures_of(evaluations[site])}
         for site, report in reports.items()
     }
-    folder.write_text("figures.json", json.dumps(figures, indent=2, sort_keys=True) + "\n")

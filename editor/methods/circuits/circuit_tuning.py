@@ -34,6 +34,7 @@ from editor.methods.shared.token_targets import identifying, token_targets
 from editor.model.epochs import epochs_by_length
 from editor.model.forward import token_log_p, traced_logits
 from editor.model.tokens import TokenSequence, batches, one_batch
+from editor.progress import tell_step
 from editor.questions.retained import LOGIT_ELEMENTS
 
 Objective = Literal["npo", "log-one-minus-p"]
@@ -97,6 +98,7 @@ class CircuitTuning:
                 weights.values.grad = gradient * min(1.0, self.clip_norm / (float(gradient.norm()) + 1e-12))
                 optimiser.step()
                 weights.write()
+                tell_step()
             return weights.deltas()
 
     def _rate(self, step: int) -> float:

@@ -44,7 +44,7 @@ from editor.model.loading import LoadedModel
 from editor.model.precision import quick_precision, quick_weights
 from editor.model.shared_prefix import TracedPart, traced_parts
 from editor.model.tokens import TokenSequence, gradient_budget
-from editor.progress import return_memory
+from editor.progress import return_memory, tell_step
 from editor.questions.retained import LOGIT_ELEMENTS
 
 WARM_UP = 20
@@ -144,6 +144,7 @@ class FeatureEdit:
                     changes.write()
                     if is_large(problem.loaded):  # parts of many lengths leave holes in what was allocated
                         return_memory()
+                    tell_step()
             return Edit(deltas=changes.deltas(), method=self.name, settings=asdict(self))
 
 

@@ -104,6 +104,15 @@ def fit_method(method: Fits, problem: EditProblem, start: Edit | None) -> Edit:
     return method.fit(problem)
 
 
+def steps_of(method: Fits, start: Edit | None) -> int | None:
+    """Return how many steps `fit_method` will tell (`editor.progress.tell_step`); None of a method that tells none."""
+    resumes = start is not None and isinstance(method, WarmStart)
+    steps: int | None = getattr(
+        getattr(method, "tuning", method), "warm_start_steps" if resumes else "steps", None
+    )
+    return steps
+
+
 def setting(method: object, name: str) -> float:
     """Return a setting of a method or of what it holds.
 

@@ -24,6 +24,7 @@ from editor.locators.problem import EditProblem
 from editor.model.epochs import epochs
 from editor.model.forward import token_log_p
 from editor.model.tokens import MarkedBatch, TokenSequence, one_batch
+from editor.progress import tell_step
 from editor.questions.retained import LOGIT_ELEMENTS
 from policies.errors import ModelError
 
@@ -86,6 +87,7 @@ class LoraTuning:
                     torch.autograd.backward(loss)
                 torch.nn.utils.clip_grad_norm_(parameters, self.clip_norm)
                 optimiser.step()
+                tell_step()
             return {f"{name}.weight": _delta(layer) for name, layer in layers}
 
     @torch.no_grad()

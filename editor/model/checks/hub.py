@@ -1,12 +1,40 @@
 """Names on the hub: whether one can be looked up, and what the hub's refusals mean."""
 
+from pathlib import Path
+
+from editor.model.checks.sources import looks_local
 from policies.errors import ModelError
 
-SECONDS = 10.0
+MAIN = "main"
+"""Branch of a model that is taken where no revision is named."""
+SECONDS = 2.0
 """Time that the hub has to answer before a name that is nowhere here is refused."""
 
 
-def check_hub(source: str) -> None:
+def check_revision(source: str, revision: str | None) -> None:
+    """Refuse a revision of what lies in a folder.
+
+    Raises:
+        ModelError: a revision is named, and the model is a folder.
+    """
+    if revision is not None and Path(source).exists():
+        raise ModelError(
+            f"{source} is a folder, and --revision names one of a model on the hub", "Leave out --revision"
+        )
+
+
+def check_name(source: str | Path | None, revision: str | None) -> None:
+    """Refuse what is neither a folder nor a hub name that can be looked up; torch is not needed for that.
+
+    Raises:
+        ModelError: the name is no hub name, or cannot be looked up.
+    """
+    name = str(source)
+    if source is not None and not looks_local(name) and not Path(name).exists():
+        check_hub(name, revision)
+
+
+def check_hub(source: str, revision: str | None = None) -> None:
     """Refuse a hub name at once where the hub cannot be asked and nothing of it is kept here.
 
     transformers would try again and again, for half a minute and longer.
@@ -17,7 +45,7 @@ def check_hub(source: str) -> None:
     from huggingface_hub import constants, errors, get_session, try_to_load_from_cache
 
     try:
-        kept = isinstance(try_to_load_from_cache(source, "config.json"), str)
+        kept = isinstance(try_to_load_from_cache(source, "config.json", revision=revision), str)
     except errors.HFValidationError:
         raise ModelError(
             f"There is no folder {source}, and a hub name it cannot be", "Check the path"
@@ -41,6 +69,10 @@ def hub_refusal(source: str, error: BaseException) -> ModelError | None:
             return ModelError(
                 f"The hub gives {source} only to who was granted access",
                 "Ask for it there, and run `hf auth login`",
+            )
+        if isinstance(cause, errors.RevisionNotFoundError):
+            return ModelError(
+                f"The hub has no such --revision of {source}", "Check the branch, tag or commit on its page"
             )
         if isinstance(cause, errors.RepositoryNotFoundError):
             return ModelError(

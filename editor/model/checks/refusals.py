@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from editor.model.checks.hub import causes, check_hub, hub_refusal
+from editor.model.checks.hub import MAIN, causes, check_hub, hub_refusal
 from policies.errors import ModelError
 
 CAUSAL_SUFFIXES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
@@ -19,12 +19,13 @@ _MEMORY = (
 )
 
 
-def read_config(source: str, *, trust_remote_code: bool) -> Any:
+def read_config(source: str, *, trust_remote_code: bool, revision: str | None = None) -> Any:
     """Read a model's configuration, and refuse what is no causal language model that can be loaded.
 
     Args:
         source: a checkpoint folder or a hub name.
         trust_remote_code: whether Python code that comes with the model may run. It is never asked for.
+        revision: a branch, tag or commit of a model on the hub; None for its main branch.
 
     Raises:
         ModelError: the name is nowhere, the configuration cannot be read, the model needs code of its own, or it is
@@ -35,9 +36,11 @@ def read_config(source: str, *, trust_remote_code: bool) -> Any:
     if Path(source).is_dir():
         _check_json(Path(source, "config.json"))
     else:
-        check_hub(source)
+        check_hub(source, revision)
     try:
-        config = AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code)
+        config = AutoConfig.from_pretrained(
+            source, trust_remote_code=trust_remote_code, revision=revision or MAIN
+        )
     except Exception as error:  # configurations check themselves, each in its own way
         raise config_refusal(source, error) from None
     check_causal(config, source, trust_remote_code=trust_remote_code)

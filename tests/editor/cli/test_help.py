@@ -3,12 +3,11 @@
 import subprocess
 import sys
 
-import click
 import pytest
+from every_command import every_command
 
 from dictionaries import ARCHITECTURES
 from dictionaries.formats import writable
-from editor.cli import cli
 from editor.cli.names import ARCHITECTURE_NAMES, FORMAT_NAMES
 
 HEAVY = ("torch", "transformers", "presidio_analyzer", "spacy", "sklearn", "matplotlib", "numpy")
@@ -24,19 +23,9 @@ assert not heavy, heavy
 """
 
 
-def every_command(group=cli, path=()):
-    """The words of each command, groups included."""
-    yield path
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        if isinstance(command, click.Group):
-            yield from every_command(command, (*path, name))
-        else:
-            yield (*path, name)
-
-
-@pytest.mark.parametrize("command", list(every_command()), ids=lambda words: " ".join(("expunge", *words)))
+@pytest.mark.parametrize(
+    "command", [words for words, _ in every_command()], ids=lambda words: " ".join(("expunge", *words))
+)
 def test_help_imports_nothing_heavy(command):
     shown = [sys.executable, "-c", SHOW, *command]
     done = subprocess.run(shown, capture_output=True, text=True, check=False)

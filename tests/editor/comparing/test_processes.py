@@ -35,7 +35,7 @@ def machine(monkeypatch):
 
     def has(cores, free=40 * GIB):
         monkeypatch.setattr(processes.os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
-        monkeypatch.setattr(processes, "_free_bytes", lambda: free)
+        monkeypatch.setattr(processes, "free_bytes", lambda: free)
 
     return has
 

@@ -1,0 +1,91 @@
+"""A dry run of an audit checks everything, counts, foretells, and writes nothing."""
+
+import json
+from itertools import count
+
+import pytest
+from six_people import PEOPLE, POLICY
+
+from detectors import Fact, Source, write_facts
+from editor.api.dry_run import GENERATED, foresee_audit
+from editor.api.requests import AuditRequest
+from editor.cli import main
+from editor.formatting import duration
+from policies.errors import ModelError, OutputError
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    facts = []
+    for number, name in enumerate(PEOPLE, start=10):
+        prefix = f"The phone number of {name} is "
+        source = Source(document=name, start=len(prefix), end=len(prefix) + 12, score=0.7, prefix=prefix)
+        secret = f"415-555-01{number}"
+        facts.append(Fact(subject=name, entity_type="PHONE_NUMBER", secret=secret, sources=(source,)))
+    write_facts(tmp_path / "facts.jsonl", facts)
+    return tmp_path
+
+
+@pytest.fixture
+def asked(here, checkpoint):
+    """The keywords of an audit of one person, and what lies in the working folder before it."""
+    fields = {"facts": "facts.jsonl", "policy": "policy.yaml", "subjects": [PEOPLE[0]], "device": "cpu"}
+    return checkpoint("gpt2"), fields, sorted(here.iterdir())
+
+
+def test_counts_and_what_it_takes(here, asked):
+    model, fields, before = asked
+    request = AuditRequest(model, **fields, output="out", confirm=4, open_texts=2)
+    forecast = foresee_audit(request, clock=count().__next__)
+    assert sorted(here.iterdir()) == before
+    assert (forecast.scope.facts_in_scope, forecast.scope.subjects_in_scope) == (1, 1)
+    assert forecast.questions["erased"] > 0
+    assert forecast.questions["decoys"] > forecast.questions["erased"]
+    questions = sum(forecast.questions.values())
+    assert 0 < forecast.sampled <= questions
+    assert forecast.seconds == pytest.approx(questions / forecast.sampled + forecast.steps / GENERATED)
+    assert forecast.memory_mib > 0
+    assert not forecast.incomplete
+
+
+def test_what_is_left_out_takes_no_time(asked):
+    model, fields, _ = asked
+    forecast = foresee_audit(AuditRequest(model, **fields, confirm=0, open_texts=0), clock=count().__next__)
+    assert forecast.steps == 0
+
+
+def test_what_an_audit_refuses_it_refuses(here, asked):
+    _, fields, before = asked
+    with pytest.raises(ModelError, match="does not exist"):
+        foresee_audit(AuditRequest("no/such/model", **fields))
+    with pytest.raises(OutputError, match="not empty"):
+        foresee_audit(AuditRequest(asked[0], **fields, output=here))
+    assert sorted(here.iterdir()) == before
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_the_command(here, asked, capsys, as_json):
+    model, _, before = asked
+    given = ("--facts", "facts.jsonl", "--policy", "policy.yaml", "--subject", PEOPLE[0], "--device", "cpu")
+    more = ("--confirm", "0", "--open-texts", "0", "--quiet", *(("--json",) if as_json else ()))
+    with pytest.raises(SystemExit) as stopped:
+        main(["audit", str(model), *given, *more, "--output", "out", "--dry-run"])
+    out = capsys.readouterr().out
+    assert stopped.value.code == 0
+    assert sorted(here.iterdir()) == before
+    assert PEOPLE[0] not in out
+    if as_json:
+        told = json.loads(out)
+        assert (told["facts"], told["steps"]) == (1, 0)
+        assert told["questions"]["erased"] > 0
+    else:
+        assert all(word in out for word in ("Questions", "Time", "MiB are free", "nothing was written"))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"), [(0.2, "1 s"), (89, "89 s"), (240, "4 min"), (5399, "90 min"), (9000, "2.5 h")]
+)
+def test_durations(seconds, written):
+    assert duration(seconds) == written
