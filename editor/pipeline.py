@@ -199,7 +199,15 @@ def erase(
     controls = control_rows(case, before, problem, edit, method, stages) if options.controls else ()
     declared = set(edit.deltas)
     report = verify(
-        case, before, folder / "model", declared, run, stages, shown="model", attacks=options.attacks
+        case,
+        before,
+        folder / "model",
+        declared,
+        run,
+        stages,
+        shown="model",
+        attacks=options.attacks,
+        record=record,
     )
     return report.model_copy(
         update={
@@ -238,6 +246,7 @@ def verify(
     stages: Stages,
     shown: str | None = None,
     attacks: Sequence[str] | None = None,
+    record: EditRecord | None = None,
 ) -> Report:
     """Measure a written checkpoint, read back from disk in a fresh model, against the original.
 
@@ -250,6 +259,7 @@ def verify(
         stages: display of progress.
         shown: name of the checkpoint in the report; None for its path.
         attacks: names in `ATTACKS` of the attacks that are made on it; None for the quick ones.
+        record: digests of the tensors as the edit left them; None where none are at hand.
     """
     loaded, data = before.loaded, before.data
     device = str(loaded.device)
@@ -271,6 +281,7 @@ def verify(
         digests_before=before.digests,
         digests_after=digests,
         declared=declared,
+        record=record,
     )
     decoys = [probe for probe in data.measured if probe.target.group == "decoys"]
     prepared = prepare_attacks(case, erased, attacks, decoys)
@@ -295,7 +306,7 @@ def verify(
         versions=versions(),
         policy=policy_summary(case),
         model_before=model_summary(loaded, before.digests),
-        model_after=model_summary(after, digests, shown),
+        model_after=model_summary(after, digests, shown, checkpoint if checkpoint.is_dir() else None),
         scope=case.scope,
         threat_model=THREAT_MODEL,
         groups=groups,

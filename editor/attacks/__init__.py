@@ -189,17 +189,18 @@ ATTACKS: Mapping[str, AttackEntry] = {
             name="linear-probe",
             path="editor.attacks.linear_probe:LinearProbe",
             column="Probe",
-            explained="facts that a linear probe of hidden states takes for true, of those it never saw; it was trained "
-            "on other people's facts and decoys, and its layer is the one that tells these best",
+            explained="facts that a linear probe of hidden states takes for true; it was trained on other people's "
+            "facts and decoys, and its layer is the one that tells these best",
             level="full",
+            untested="Hidden states were not probed: a fact that is no longer written may still be represented.",
         ),
         AttackEntry(
             name="activation-patching",
             path="editor.attacks.activation_patching:ActivationPatching",
             column="Patched",
-            explained="facts that the original model still says from the edited model's hidden states after some layer, "
-            "and not from states that know nothing of the person; depth is the share of what states know of the facts "
-            "that is gone, 0 for nothing and 1 for all (Unlearning Depth Score)",
+            explained="facts that the original model still says from the edited model's hidden states, and not from "
+            "states that know nothing of the person; depth is the share of what states know of the facts that is gone "
+            "(Unlearning Depth Score)",
             level="full",
         ),
     )

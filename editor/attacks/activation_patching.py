@@ -17,7 +17,7 @@ layer carries. 0 is a fact that is all there, 1 one that is gone from every laye
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 import torch

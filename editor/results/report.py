@@ -364,6 +364,9 @@ class ModelSummary(_Part):
     parameters: int
     digest: str
     """sha256 over names, shapes, dtypes and bytes of every tensor."""
+    beside: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    """sha256 over the names and bytes of what stands beside the weights of an edited checkpoint: configuration,
+    generation settings, tokenizer, templates, code."""
     passes: str | None = Field(default=None, exclude_if=lambda value: value is None)
     """Sentence on the fast passes that are not right for the model and were not used; absent where all were."""
 
