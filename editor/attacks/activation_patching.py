@@ -22,7 +22,7 @@ from functools import partial
 import numpy as np
 import torch
 from jaxtyping import Float
-from numpy.typing import NDArray
+from numpy import ndarray
 from torch import Tensor
 
 from dictionaries.model.sites import Site
@@ -122,17 +122,17 @@ class _Layer:
         bits: worst-case bits of each fact from the edited model's states.
     """
 
-    edited: Float[NDArray[np.float64], " facts"]
-    control: Float[NDArray[np.float64], " facts"]
+    edited: Float[ndarray, " facts"]
+    control: Float[ndarray, " facts"]
     said: frozenset[Target] = field(repr=False)
     exposed: frozenset[Target] = field(repr=False)
-    bits: Float[NDArray[np.float64], " facts"]
+    bits: Float[ndarray, " facts"]
 
-    def known(self, threshold: float) -> Float[NDArray[np.float64], " facts"]:
+    def known(self, threshold: float) -> Float[ndarray, " facts"]:
         """Return what the layer carries of each fact: the control's loss where it is above a threshold, else 0."""
         return np.where(self.control > threshold, self.control, 0.0)
 
-    def lost(self, threshold: float) -> Float[NDArray[np.float64], " facts"]:
+    def lost(self, threshold: float) -> Float[ndarray, " facts"]:
         """Return what the edited model's states lost of that."""
         return np.clip(self.edited, 0.0, self.known(threshold))
 
@@ -200,7 +200,7 @@ class _Patching:
         bits = np.array([layer.bits for layer in layers])
         return self._counted(layers, bits[carrying, np.arange(bits.shape[1])])
 
-    def _counted(self, layers: Sequence[_Layer], bits: Float[NDArray[np.float64], " facts"]) -> Counted:
+    def _counted(self, layers: Sequence[_Layer], bits: Float[ndarray, " facts"]) -> Counted:
         assert self.asked is not None
         facts, probes = self.asked.facts, self.asked.probes
         decoys = {probe.target for probe in probes if not probe.is_erased}
@@ -222,7 +222,8 @@ class _Patching:
         known = np.sum([layer.known(self.threshold) for layer in layers], axis=0)
         lost = np.sum([layer.lost(self.threshold) for layer in layers], axis=0)
         carried = known > 0
-        return float(np.mean(lost[carried] / known[carried])) if carried.any() else None
+        mean = float(np.mean(lost[carried] / known[carried])) if carried.any() else np.nan
+        return mean if np.isfinite(mean) else None
 
     def _choose(self, asked: Sequence[Probe], decoys: Sequence[Probe], policy: Policy) -> _Asked:
         """Choose each fact's wording, that after which the original says it best, and its decoys' in the same words.

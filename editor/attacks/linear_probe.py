@@ -156,15 +156,16 @@ class _Probe:
             held_out: which of them the line is drawn on.
             mistaken: share of decoys held out that may lie above the line.
         """
+        states = np.nan_to_num(states.astype(np.float64), posinf=0.0, neginf=0.0)
         truth = np.array([probe.target.group != "decoys" for probe in lessons])
-        x, y = states[~held_out].astype(np.float64), truth[~held_out]
+        x, y = states[~held_out], truth[~held_out]
         x = x - x.mean(0)
         weigh = np.sqrt(np.where(y, 0.5 / y.sum(), 0.5 / (~y).sum()))
         x, signs = x * weigh[:, None], np.where(y, weigh, -weigh)
         products = x @ x.T
         ridge = RIDGE * max(float(np.trace(products)), np.finfo(float).tiny) / len(x)
         weights = x.T @ np.linalg.solve(products + ridge * np.eye(len(x)), signs)
-        scores = states.astype(np.float64) @ weights
+        scores = states @ weights
         decoys = scores[held_out & ~truth]
         line = float(np.quantile(decoys, 1 - mistaken, method="higher"))
         return cls(weights=weights, line=line, told=_told(scores, lessons, held_out))
