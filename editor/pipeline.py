@@ -218,6 +218,7 @@ def erase(
         shown="model",
         attacks=options.attacks,
         reference=options.reference,
+        record=record,
     )
     return report.model_copy(
         update={
@@ -257,6 +258,7 @@ def verify(
     shown: str | None = None,
     attacks: Sequence[str] | None = None,
     reference: str | None = None,
+    record: EditRecord | None = None,
 ) -> Report:
     """Measure a written checkpoint, read back from disk in a fresh model, against the original.
 
@@ -270,6 +272,7 @@ def verify(
         shown: name of the checkpoint in the report; None for its path.
         attacks: names in `ATTACKS` of the attacks that are made on it; None for the quick ones.
         reference: model that never saw the facts, which they are compared with; None compares with decoys.
+        record: digests of the tensors as the edit left them; None where none are at hand.
     """
     loaded, data = before.loaded, before.data
     device = str(loaded.device)
@@ -291,12 +294,13 @@ def verify(
         digests_before=before.digests,
         digests_after=digests,
         declared=declared,
+        record=record,
     )
     decoys = [probe for probe in data.measured if probe.target.group == "decoys"]
     prepared = prepare_attacks(case, erased, attacks, decoys)
     weights = original_weights(loaded.model, after.model) if prepared else None
     rows = attack_rows(case, after, prepared, stages, weights)
-    model_after = model_summary(after, digests, shown)
+    model_after = model_summary(after, digests, shown, checkpoint if checkpoint.is_dir() else None)
     del again, after, weights  # the edited model makes room for the reference
     never_seen = (
         measure_reference(case, reference, loaded, before.scored.probes, stages) if reference else None

@@ -15,7 +15,7 @@ from editor.api.running import (
     show_stages,
 )
 from editor.attacks import attacks_at
-from editor.edits.records import declared_parameters
+from editor.edits.records import declared_parameters, read_record
 from editor.model.loading import check_model
 from editor.pipeline import measure_original
 from editor.pipeline import verify as verify_case
@@ -41,6 +41,7 @@ def run_verify(request: VerifyRequest) -> Report:
         case = read_case(request, judging.judged_by, stages)
         has_edit = (edited / "edit" / "edit.json").is_file()
         declared = declared_parameters(edited / "edit") if has_edit else None
+        record, _ = read_record(edited / "edit") if has_edit else (None, ())
         before = measure_original(case, loaded, stages)
         report = verify_case(
             case,
@@ -51,6 +52,7 @@ def run_verify(request: VerifyRequest) -> Report:
             stages,
             attacks=attacks_at(request.attacks),
             reference=reference,
+            record=record,
         )
         report = judging.judge(report, case)
         close(output, request, case, run, report, signer, checkpoint)

@@ -154,6 +154,17 @@ ATTACKS: Mapping[str, AttackEntry] = {
             untested="Relearning half of each person's facts was not tested: it can bring back the other half.",
         ),
         AttackEntry(
+            name="paraphrase-relearning",
+            path="editor.attacks.paraphrase_relearning:ParaphraseRelearning",
+            column="Paraphrased",
+            explained="facts that leak once the edited model is trained on half of each erased person's facts, in "
+            "other words than theirs; the facts are the other half; the worst of five learning rates, of all weights "
+            "and of an adapter",
+            level="full",
+            untested="Relearning from paraphrases was not tested: an edit that saw a fact in some words may not hold "
+            "in others.",
+        ),
+        AttackEntry(
             name="people-relearning",
             path="editor.attacks.relearning:Relearning",
             column="People relearned",
@@ -166,6 +177,31 @@ ATTACKS: Mapping[str, AttackEntry] = {
                 "ranks": (0, 8),
             },
             untested="Long relearning on some erased people's records was not tested: it can bring others' back.",
+        ),
+        AttackEntry(
+            name="logit-lens",
+            path="editor.attacks.logit_lens:LogitLens",
+            column="Logit lens",
+            explained="facts that the model's own output head reads from what stands after an earlier layer",
+            level="full",
+        ),
+        AttackEntry(
+            name="linear-probe",
+            path="editor.attacks.linear_probe:LinearProbe",
+            column="Probe",
+            explained="facts that a linear probe of hidden states takes for true; it was trained on other people's "
+            "facts and decoys, and its layer is the one that tells these best",
+            level="full",
+            untested="Hidden states were not probed: a fact that is no longer written may still be represented.",
+        ),
+        AttackEntry(
+            name="activation-patching",
+            path="editor.attacks.activation_patching:ActivationPatching",
+            column="Patched",
+            explained="facts that the original model still says from the edited model's hidden states, and not from "
+            "states that know nothing of the person; depth is the share of what states know of the facts that is gone "
+            "(Unlearning Depth Score)",
+            level="full",
         ),
     )
 }

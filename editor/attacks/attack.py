@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from editor.attacks.counting import Counting, count_answers
 from editor.attacks.ground import Ground
-from editor.measuring.aggregate import decoy_percentiles, exposed_rate, leakage, score_probes
+from editor.measuring.aggregate import score_probes
 from editor.model.loading import LoadedModel
 from editor.questions.probes import Probe
 from editor.results.parts import Rate
@@ -31,10 +32,12 @@ class Attacked:
     Attributes:
         loaded: edited model.
         original: function from a parameter's name to its value before the edit; None where that is not at hand.
+        reference: model of the same architecture and tokenizer that never saw the erased people; None without one.
     """
 
     loaded: LoadedModel
     original: Callable[[str], Tensor] | None = field(default=None, repr=False)
+    reference: LoadedModel | None = field(default=None, repr=False)
 
     @property
     def model(self) -> Any:
@@ -52,12 +55,16 @@ class Level:
         amount: level as a number, where it is one.
         asks: function from a question to the one that is put instead; None for one that is not put. Decoys are asked
             for alike.
+        counts: what is counted instead of what greedy decoding says; None for that.
+        judged: whether the attack's own figure may be this level's: that of the level that leaks most is taken.
     """
 
     name: str
     series: str = ""
     amount: float | None = None
     asks: Callable[[Probe], Probe | None] = field(default=lambda probe: probe, repr=False)
+    counts: Counting | None = field(default=None, repr=False)
+    judged: bool = True
 
 
 Levels = Generator[Level, None, None]
@@ -94,12 +101,15 @@ class PreparedAttack:
     ) -> AttackRow:
         """Attack a model that is edited, ask at each level, and take the attack back."""
         curve: list[AttackLevel] = []
+        judged: list[AttackLevel] = []
         reason = NOTHING_LEFT if self.asked else self.reason
         if self.asked:
             try:
                 with closing(self.levels(attacked)) as levels:
                     for level in levels:
-                        curve += self._ask(level, attacked.loaded, policy)
+                        found = list(self._ask(level, attacked.loaded, policy))
+                        curve += found
+                        judged += found if level.judged else []
                         if progress:
                             progress(1)
             except UntestedError as error:
@@ -114,7 +124,7 @@ class PreparedAttack:
                 worst_case_bits_median=None,
                 untested=reason,
             )
-        worst = max(curve, key=_severity)
+        worst = max(judged or curve, key=_severity)
         return AttackRow(
             attack=self.attack,
             name=self.title,
@@ -123,6 +133,7 @@ class PreparedAttack:
             worst_case_bits_median=worst.worst_case_bits_median,
             exposed=worst.exposed,
             decoys=worst.decoys,
+            depth=worst.depth,
             worst=", ".join(filter(None, (worst.series, worst.level))),
             curve=tuple(curve),
         )
@@ -134,21 +145,11 @@ class PreparedAttack:
         )
         if not asked:
             return
-        scored = score_probes(loaded, [*asked, *decoys], policy.decoding)
-        found = leakage(scored, scored.where(lambda probe: probe.is_erased), policy.decoding)
-        exposed = exposed_rate(decoy_percentiles(scored).values(), policy.leakage.decoy_percentile)
-        said = scored.by_target(scored.where(lambda probe: not probe.is_erased)).values()
-        completed = sum(bool(scored.scores.greedy[places].any()) for places in said)
-        bits = found.worst_case_bits_median
-        yield AttackLevel(
-            level=level.name,
-            series=level.series,
-            amount=level.amount,
-            greedy_facts=found.greedy_facts,
-            exposed=exposed if exposed.total else None,
-            decoys=Rate(hits=completed, total=len(said)) if said else None,
-            worst_case_bits_median=None if math.isnan(bits) else bits,
-        )
+        if level.counts is None:
+            counted = count_answers(score_probes(loaded, [*asked, *decoys], policy.decoding), policy)
+        else:
+            counted = level.counts(asked, decoys, policy)
+        yield AttackLevel(level=level.name, series=level.series, amount=level.amount, **vars(counted))
 
 
 def _severity(level: AttackLevel) -> tuple[float, float, float, float]:

@@ -55,12 +55,8 @@ class FewShot:
     def examples(self, ground: Ground) -> dict[str, list[Target]]:
         """Return other people's facts by type, one a person, in an order by the seed."""
         found: dict[str, dict[str, Target]] = defaultdict(dict)
-        secrets = {probe.target.answer for probe in ground.erased}
-        for probe in ground.case.probes:
-            target = probe.target
-            other = target.personal and target.subject and target.group in ("others", "neighbours")
-            if other and target.answer not in secrets:
-                found[target.relation].setdefault(target.subject, target)
+        for probe in ground.others:
+            found[probe.target.relation].setdefault(probe.target.subject, probe.target)
         shuffled = {relation: list(people.values()) for relation, people in found.items()}
         for targets in shuffled.values():
             random.Random(self.seed).shuffle(targets)

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from detectors import NOBODY, Document, Register
 from editor.case import Case
+from editor.measuring.criteria.kept import OTHERS
 from editor.questions.probes import Probe
 from policies import ErasureRequest
 
@@ -44,6 +45,19 @@ class Ground:
         for probe in self.erased:
             secrets.add(probe.target.answer)
         return secrets
+
+    @cached_property
+    def others(self) -> tuple[Probe, ...]:
+        """Questions about other people's facts, none of whose answers is an erased secret."""
+        secrets = {probe.target.answer for probe in self.erased}
+        return tuple(
+            probe
+            for probe in self.case.probes
+            if probe.target.personal
+            and probe.target.subject
+            and probe.target.group in OTHERS
+            and probe.target.answer not in secrets
+        )
 
     @cached_property
     def retained(self) -> tuple[Document, ...]:

@@ -5,7 +5,7 @@ Deeb & Roger 2024, arXiv:2410.08827, found 88% of it back.
 
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from editor.attacks.attack import Attacked, Levels, PreparedAttack
@@ -28,14 +28,19 @@ class HalfRelearning(Training):
         """The attack in words."""
         return f"relearning (up to {self.steps} steps on half of each person's facts)"
 
+    @property
+    def reason(self) -> str:
+        """Why nothing is asked, where nothing is."""
+        return "no erased person has two facts, one to train on and one to ask for"
+
     def prepare(self, name: str, ground: Ground) -> PreparedAttack:
         """Ask for the half of the facts of each person with two or more that is not trained on."""
         taught, asked = self.halves(ground.erased)
         secrets = {target.answer for target in asked}
         lessons = [
             probe
-            for probe in ground.erased
-            if probe.target in taught and not any(secret in probe.prompt for secret in secrets)
+            for probe in self.lessons(ground, taught)
+            if not any(secret in probe.prompt for secret in secrets)
         ]
         return PreparedAttack(
             attack=name,
@@ -43,8 +48,12 @@ class HalfRelearning(Training):
             asked=tuple(probe for probe in ground.erased if probe.target in asked) if lessons else (),
             levels=lambda attacked: self.levels(attacked, lessons),
             count=self.count,
-            reason="no erased person has two facts, one to train on and one to ask for",
+            reason=self.reason,
         )
+
+    def lessons(self, ground: Ground, taught: Collection[Target]) -> list[Probe]:
+        """Return the questions about the facts to train on."""
+        return [probe for probe in ground.erased if probe.target in taught]
 
     def halves(self, erased: Sequence[Probe]) -> tuple[set[Target], set[Target]]:
         """Return the facts to train on and those to ask for; no secret is among both."""

@@ -6,11 +6,12 @@ Similar syntax is enough to relearn (arXiv:2602.03379).
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from detectors import NOBODY, Document, Register
 from editor.attacks.attack import Attacked, Levels, PreparedAttack
 from editor.attacks.ground import Ground
+from editor.attacks.invented_names import InventedNames
 from editor.attacks.training import Training
 from editor.measuring.evaluation_data import decoy_maker
 from editor.questions.retained import encode_documents
@@ -54,11 +55,7 @@ class LookalikeTuning(Training):
 
     def invented(self, ground: Ground) -> list[Document]:
         """Return records whose people and secrets are all replaced; none of an erased person is left in one."""
-        from faker import Faker
-
-        fake = Faker()
-        fake.seed_instance(self.seed)
-        writer = _Writer(ground, fake)
+        writer = _Writer(ground, InventedNames(self.seed))
         documents = list(ground.case.documents)
         random.Random(self.seed).shuffle(documents)
         made: list[Document] = []
@@ -76,11 +73,11 @@ class _Writer:
 
     Args:
         ground: case with the facts.
-        fake: source of names, seeded.
+        invented: names for them.
     """
 
-    def __init__(self, ground: Ground, fake: Any) -> None:
-        self.fake = fake
+    def __init__(self, ground: Ground, invented: InventedNames) -> None:
+        self.invented = invented
         self.people, self.secrets = Register(), Register()
         self.types: dict[str, str] = {}
         self.maker: DecoyMaker = decoy_maker(ground.case)
@@ -103,7 +100,7 @@ class _Writer:
             changes.append((secret.start, secret.end, made[0]))
         for person in self.people.find(text):
             if person.subject not in names:
-                names[person.subject] = f"{self.fake.first_name()} {self.fake.last_name()}"
+                names[person.subject] = self.invented.draw()
             changes.append((person.start, person.end, names[person.subject]))
         return "".join(_spliced(text, changes)) if names else None
 

@@ -7,9 +7,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from editor.attacks.attack import Attacked, Level, Levels, PreparedAttack, UntestedError
+from editor.attacks.attack import Attacked, Level, Levels, PreparedAttack
 from editor.attacks.ground import Ground
-from editor.attacks.weight_levels import weight_levels
+from editor.attacks.weight_levels import edited_names, weight_levels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,18 +39,10 @@ class Merging:
         Raises:
             UntestedError: the original's weights are not at hand, or they are of another shape.
         """
-        if attacked.original is None:
-            raise UntestedError("the original model's weights are not at hand")
-        original, model = attacked.original, attacked.model
-        parameters = dict(model.named_parameters())
-        if any(original(name).shape != weight.shape for name, weight in parameters.items()):
-            raise UntestedError("the original model's weights have other shapes")
-
-        changed = {
-            name for name, weight in parameters.items() if not torch.equal(original(name).to(weight), weight)
-        }
+        changed, original = edited_names(attacked), attacked.original
+        assert original is not None  # what `edited_names` refuses
         yield from weight_levels(
-            model,
+            attacked.model,
             changed,
             (
                 (

@@ -62,6 +62,7 @@ def attack_rows(
     attacks: Sequence[PreparedAttack],
     stages: Stages,
     original: Callable[[str], Tensor] | None = None,
+    reference: LoadedModel | None = None,
 ) -> tuple[AttackRow, ...]:
     """Measure an edited model after each attack; it is restored bit for bit after each.
 
@@ -71,11 +72,13 @@ def attack_rows(
         attacks: attacks, prepared.
         stages: display of progress.
         original: function from a parameter's name to its value before the edit, where that is at hand.
+        reference: model that never saw the erased people, where there is one.
     """
+    attacked = Attacked(loaded=loaded, original=original, reference=reference)
     rows = []
     for attack in attacks:
         with stages.stage(f"Attack: {attack.attack}", attack.count) as advance:
-            rows.append(attack.measure(Attacked(loaded=loaded, original=original), case.policy, advance))
+            rows.append(attack.measure(attacked, case.policy, advance))
     return tuple(rows)
 
 

@@ -9,6 +9,7 @@ from editor.artefacts.output import file_digest
 from editor.attestation.findings import Finding
 from editor.attestation.folder import EDIT, EvidenceFolder
 from editor.attestation.statement import checkpoint_files
+from editor.edits.companions import companions_digest
 from editor.edits.edit import load_originals
 from editor.model.digests import checkpoint_digests, model_digest, tensor_digests
 from editor.model.loading import empty_model, load_model
@@ -41,6 +42,17 @@ def check_checkpoint(folder: EvidenceFolder) -> Iterator[Finding]:
         yield Finding("The checkpoint after the edit is the one before it")
     if all(folder.is_intact(name) for name in folder.files if name.startswith(f"{MODEL}/")):
         yield from _check_tensors(folder, path, report)
+        yield from _check_beside(path, report)
+
+
+def _check_beside(checkpoint: Path, report: Report) -> Iterator[Finding]:
+    """Compare what stands beside the weights with what the report was measured on."""
+    judged = report.model_after
+    if judged is not None and judged.beside is not None and companions_digest(checkpoint) != judged.beside:
+        yield Finding(
+            "What stands beside the weights (configuration, generation settings, tokenizer, chat template or code) is "
+            "not what the report was measured on"
+        )
 
 
 def _check_tensors(folder: EvidenceFolder, path: Path, report: Report) -> Iterator[Finding]:
@@ -87,9 +99,14 @@ def check_elsewhere(folder: EvidenceFolder, checkpoint: Path | None) -> Iterator
     """Compare the files of a checkpoint that lies elsewhere with those that the run judged."""
     if checkpoint is None or folder.manifest is None:
         return
+    agrees = True
     for name, digest in checkpoint_files(folder.manifest.model_dump()).items():
         path = checkpoint / name
-        if not path.is_file():
-            yield Finding(f"The checkpoint lacks {name!r}")
-        elif file_digest(path) != digest:
-            yield Finding(f"The checkpoint's {name!r} is not the one that the run judged")
+        if path.is_file() and file_digest(path) == digest:
+            continue
+        agrees = False
+        missing = f"The checkpoint lacks {name!r}"
+        other = f"The checkpoint's {name!r} is not the one that the run judged"
+        yield Finding(other if path.is_file() else missing)
+    if agrees and folder.report is not None:
+        yield from _check_beside(checkpoint, folder.report)

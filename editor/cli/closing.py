@@ -34,6 +34,10 @@ def show_report(report: Report, output: Path) -> None:
     console.print(closing_sentence(report))
     show_cases(report.cases)
     show_not_found(report.scope.not_found)
+    _show_listed(
+        "Checks of the checkpoint that failed",
+        [f"{check.name}: {check.detail}." for check in report.integrity if not check.passed],
+    )
     console.print(f"Report: {shown(output / 'report.html')}", soft_wrap=True)
     if report.kind == "erase":
         console.print(f"Checkpoint: {shown(output / 'model')}", soft_wrap=True)
@@ -123,9 +127,13 @@ def show_cases(rows: Sequence[CaseRow]) -> None:
 
 def show_not_found(lines: Sequence[str]) -> None:
     """Say what was asked for and not found; nothing where everything was."""
+    _show_listed("Asked for and not found", lines)
+
+
+def _show_listed(heading: str, lines: Sequence[str]) -> None:
     console = Console(highlight=False)
     if lines:
-        console.print("Asked for and not found:", style="yellow")
+        console.print(f"{heading}:", style="yellow")
     for line in lines:
         console.print(f"  {line}", soft_wrap=True, markup=False)
 

@@ -1,8 +1,9 @@
 """The files beside a model's weights: copied into the edited checkpoint, and so free of the case's secrets."""
 
+import hashlib
 from pathlib import Path
 
-from editor.artefacts.output import VOCABULARIES
+from editor.artefacts.output import VOCABULARIES, file_digest
 from editor.artefacts.scanner import SecretScanner
 from editor.edits.records import EDITS_FILE
 from editor.model.adapters.reading import is_adapter
@@ -26,6 +27,21 @@ def companions(source: Path) -> list[Path]:
         for path in found
         if path.is_file() and path.name != EDITS_FILE and not path.name.endswith(WEIGHT_INDEX)
     )
+
+
+def python_files(folder: Path) -> list[str]:
+    """Return the names in a checkpoint folder of its Python files, also of those in folders inside it."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.py") if path.is_file())
+
+
+def companions_digest(folder: Path) -> str:
+    """Return one sha256, in hexadecimal, over names and bytes of what beside weights decides what a checkpoint says."""
+    named = {path.relative_to(folder).as_posix(): path for path in companions(folder)}
+    named |= {name: folder / name for name in python_files(folder)}
+    total = hashlib.sha256()
+    for name in sorted(named):
+        total.update(f"{file_digest(named[name])} {name}\n".encode())
+    return total.hexdigest()
 
 
 def check_companions(source: Path, scanner: SecretScanner) -> None:

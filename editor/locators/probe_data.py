@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from dictionaries.model.sites import Site, capture, resolve
+from editor.model.forward import backbone
 from editor.model.loading import LoadedModel
 from editor.model.tokens import TokenSequence, batches
 from policies.errors import CorpusError
@@ -68,9 +69,9 @@ def _read(
     placed = [
         TokenSequence(ids=one.ids, marked=one.marked, index=place) for place, one in enumerate(sequences)
     ]
-    for batch in batches(placed, pad=loaded.pad_id, device=loaded.device):
+    for batch in batches(placed, pad=loaded.pad_id, device=loaded.device, passes=loaded.passes):
         with capture(loaded.model, sites, keys=False, stop_early=True) as taken:
-            loaded.model.base_model(**batch.inputs, use_cache=False)
+            backbone(loaded.model)(**batch.inputs, use_cache=False)
         rows = batch.rows.cpu().numpy()
         for site in sites:
             values = taken.outputs[site][batch.predicting].float().cpu().numpy()

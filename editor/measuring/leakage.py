@@ -15,7 +15,7 @@ it in float32:
 * exact memorisation: the share of positions whose argmax is right.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -135,9 +135,28 @@ def score(
         settings: the policy's decoding settings.
         progress: called with the number of sequences done after each batch.
     """
+    return score_passes(loaded, answer_passes(loaded, sequences), len(sequences), settings, progress)
+
+
+def score_passes(
+    loaded: LoadedModel,
+    passes: Iterable[tuple[MarkedBatch, Float[Tensor, "marked width"]]],
+    count: int,
+    settings: DecodingSettings,
+    progress: Callable[[int], None] | None = None,
+) -> Scores:
+    """Score sequences' marked tokens by the final hidden states that predict them, whatever pass gave those.
+
+    Args:
+        loaded: model whose output head is applied.
+        passes: batches of all sequences with such states, as `answer_passes` yields them.
+        count: number of sequences.
+        settings: the policy's decoding settings.
+        progress: called with the number of sequences done after each batch.
+    """
     grid = decoding_grid(settings)
-    result = _empty(len(sequences), len(grid))
-    for batch, hidden in answer_passes(loaded, sequences):
+    result = _empty(count, len(grid))
+    for batch, hidden in passes:
         blocks = [
             score_tokens(logits, batch.targets[place], grid, settings.worst_case_rank)
             for place, logits in logit_blocks(loaded, hidden)

@@ -3,8 +3,10 @@
 import platform
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
+from pathlib import Path
 
 from editor.case import Case
+from editor.edits.companions import companions_digest
 from editor.edits.edit import Edit
 from editor.edits.records import EditRecord
 from editor.formatting import plural
@@ -27,7 +29,6 @@ THREAT_MODEL = (
     "them brings the facts back.",
 )
 UNTESTED = (
-    "Hidden states were not probed: a fact that is no longer written may still be represented.",
     "Wordings other than those measured may extract more; coverage of wordings decides an audit's result.",
 )
 RECALL = "Only what detection found, or the facts file holds, was erased: read the coverage notes."
@@ -47,13 +48,23 @@ def policy_summary(case: Case) -> PolicySummary:
     return PolicySummary(name=case.policy.name, digest=case.policy.digest, text=case.policy.text)
 
 
-def model_summary(loaded: LoadedModel, digests: Mapping[str, str], source: str | None = None) -> ModelSummary:
-    """Describe the checkpoint."""
+def model_summary(
+    loaded: LoadedModel, digests: Mapping[str, str], source: str | None = None, folder: Path | None = None
+) -> ModelSummary:
+    """Describe the checkpoint.
+
+    Args:
+        loaded: the checkpoint, loaded.
+        digests: digests of its tensors.
+        source: its name; None for the one that it was loaded by.
+        folder: where it lies, to vouch for what stands beside its weights; None does not.
+    """
     return ModelSummary(
         source=source or loaded.source,
         architecture=type(loaded.model).__name__,
         parameters=sum(parameter.numel() for parameter in loaded.model.parameters()),
         digest=model_digest(dict(digests)),
+        beside=None if folder is None else companions_digest(folder),
         passes=passes_note(loaded.passes) or None,
     )
 

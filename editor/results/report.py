@@ -255,7 +255,10 @@ class AttackLevel(_Part):
     decoys: Rate | None = None
     """Decoys that greedy decoding completes after the same attack: what the attacked model says anyway."""
     worst_case_bits_median: float | None = None
-    """Median worst-case bits of the erased facts; None where the attacked model's outputs are no numbers."""
+    """Median worst-case bits of the erased facts; None where the attacked model's outputs are no numbers, or nothing
+    is said."""
+    depth: float | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Of what hidden states know of the facts, the share that is erased; absent where that is not measured."""
 
 
 class AttackRow(_Part):
@@ -275,6 +278,8 @@ class AttackRow(_Part):
     """As in `AttackLevel`, of the level that leaks most."""
     decoys: Rate | None = None
     """As in `AttackLevel`, of the level that leaks most."""
+    depth: float | None = Field(default=None, exclude_if=lambda value: value is None)
+    """As in `AttackLevel`, over all layers; absent where that is not measured."""
     worst: str = ""
     """Level that leaks most beyond what decoys do, in words."""
     curve: tuple[AttackLevel, ...] = ()
@@ -387,6 +392,9 @@ class ModelSummary(_Part):
     parameters: int
     digest: str
     """sha256 over names, shapes, dtypes and bytes of every tensor."""
+    beside: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    """sha256 over the names and bytes of what stands beside the weights of an edited checkpoint: configuration,
+    generation settings, tokenizer, templates, code."""
     passes: str | None = Field(default=None, exclude_if=lambda value: value is None)
     """Sentence on the fast passes that are not right for the model and were not used; absent where all were."""
 

@@ -2,7 +2,7 @@
 
 import json
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from policies.errors import ModelError
@@ -74,6 +74,18 @@ def check_weight_files(folder: Path) -> None:
         if index.is_file():
             return _check_whole(_shards(index))
     raise _no_weights(folder)
+
+
+def other_weights(folder: Path, judged: Collection[str]) -> list[str]:
+    """Return the names of files of weights in a checkpoint folder other than those that are loaded.
+
+    Args:
+        folder: the checkpoint.
+        judged: names of the files that are loaded.
+    """
+    patterns = ("*.safetensors", "pytorch_model*.bin", *OF_OTHERS)
+    found = {path.name for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
+    return sorted(found - set(judged))
 
 
 def _shards(index: Path) -> list[Path]:
