@@ -9,7 +9,9 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
+from dictionaries import decoder_layers
 from editor.model.passes import ALL_RIGHT, Passes
+from policies.errors import ModelError
 
 if TYPE_CHECKING:
     from editor.model.loading import LoadedModel
@@ -87,11 +89,27 @@ def token_budget(model: Any) -> int:
 
 
 def gradient_budget(model: Any) -> int:
-    """Return the same for a batch whose backward pass is kept: every layer's activations are."""
+    """Return the same for a batch whose backward pass is kept: activations of the lowest layer that changes, and on."""
     sizes = _Sizes.of(model)
-    kept = sizes.layers * (8 * sizes.width + 4 * sizes.hidden)
+    layers = max(1, sizes.layers - _lowest_that_changes(model))
+    kept = layers * (8 * sizes.width + 4 * sizes.hidden)
     most = _tokens_within(max(GRADIENT_BYTES, sizes.weights // 2), kept * sizes.item, GRADIENT_TOKENS)
     return min(most, _LIMITS.get(model, most))
+
+
+def _lowest_that_changes(model: Any) -> int:
+    """Return the lowest layer with a weight that wants gradients; 0 where none does, or one below the layers does."""
+    changing = {id(weight) for weight in model.parameters() if weight.requires_grad}
+    if not changing:
+        return 0
+    try:
+        layers = decoder_layers(model)
+    except ModelError:
+        return 0
+    owners = [changing & {id(weight) for weight in layer.parameters()} for layer in layers]
+    if changing - set().union(*owners):
+        return 0
+    return next(number for number, mine in enumerate(owners) if mine)
 
 
 def _tokens_within(memory: int, each: int, most: int) -> int:

@@ -1,11 +1,14 @@
 """Answers are marked where they are, whatever the tokenizer makes of the border."""
 
 import random
+from copy import deepcopy
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from dictionaries import decoder_layers
+from editor.model import tokens
 from editor.model.tokens import (
     BATCH_TOKENS,
     ENOUGH_TOKENS,
@@ -95,3 +98,18 @@ def test_a_batch_holds_fewer_tokens_where_a_token_takes_more_memory(loaded):
     config.num_hidden_layers = 60
     deep.parameters = lambda: iter([torch.empty(10**9, device="meta")])
     assert token_budget(deep) > 2_048
+
+
+def test_a_batch_with_gradients_holds_more_where_lower_layers_do_not_change(loaded, monkeypatch):
+    monkeypatch.setattr(tokens, "GRADIENT_BYTES", 2**20)
+    monkeypatch.setattr(tokens, "LEAST_TOKENS", 1)
+    model = deepcopy(loaded("llama").model)
+    first, last = decoder_layers(model)
+    whole = gradient_budget(model)
+    last.mlp.down_proj.weight.requires_grad_(True)
+    assert gradient_budget(model) == pytest.approx(2 * whole, abs=1)
+    first.mlp.up_proj.weight.requires_grad_(True)
+    assert gradient_budget(model) == whole
+    first.requires_grad_(False)
+    model.get_input_embeddings().weight.requires_grad_(True)
+    assert gradient_budget(model) == whole
