@@ -85,6 +85,8 @@ def test_what_an_earlier_request_handed_in_must_not_leak(opened):
 
 
 def test_a_type_without_wordings_is_refused_by_its_name_alone(opened):
-    with pytest.raises(PolicyError, match="FI_PERSONAL_IDENTITY_CODE, not covered by policy small") as refused:
+    with pytest.raises(
+        PolicyError, match="FI_PERSONAL_IDENTITY_CODE, not covered by policy small"
+    ) as refused:
         opened([found(NAME, "415-555-0101")], asking({"FI_PERSONAL_IDENTITY_CODE": "131052-308T"}))
     assert "308T" not in str(refused.value)
