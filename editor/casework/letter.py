@@ -79,7 +79,10 @@ def _laid_out(title: str, case: WorkCase, sections: Iterable[Section]) -> str:
 
 def _refused(case: WorkCase, closing: Closing) -> Iterator[Section]:
     yield "What you asked for", _asked(case, None)
-    yield "What we decided", [f"Your data was not erased from the model. The reason: {closing.reason}"]
+    yield (
+        "What we decided",
+        [f"Your data was not erased from the model. The reason: {_sentence(closing.reason)}"],
+    )
     yield "Your rights", [RIGHTS]
 
 
@@ -88,7 +91,7 @@ def _erased(case: WorkCase, run: Run) -> Iterator[Section]:
     policy = read_policy_text(report.policy.text)
     yield "What you asked for", _asked(case, policy)
     yield "What was found", _found(case, facts, policy)
-    yield "What was done", [_done(report, datetime.fromisoformat(run.manifest.ended).date())]
+    yield "What was done", [_done(report, facts, datetime.fromisoformat(run.manifest.ended).date())]
     yield "What came of it", [_outcome(facts)]
     yield "What remains", [_bullets(_remaining(report))]
     yield "Your rights", [RIGHTS]
@@ -106,7 +109,7 @@ def _asked(case: WorkCase, policy: Policy | None) -> list[str]:
     if extension is not None:
         paragraphs.append(
             f"We took two further months for the answer, until {_written(case.deadline)}. The reason: "
-            f"{extension.reason}"
+            f"{_sentence(extension.reason)}"
         )
     return paragraphs
 
@@ -131,23 +134,30 @@ def _gave_away(facts: Sequence[FactRow]) -> str:
     return f"gave away {'all' if said == len(facts) else said or 'none'} of them"
 
 
-def _done(report: Report, ended: date) -> str:
+def _done(report: Report, facts: Sequence[FactRow], ended: date) -> str:
     was, it = ("had been", "it") if report.kind == "verify" else ("was", "the changed model")
+    asked = "it" if len(facts) == 1 else "each of them"
     return (
-        f"The model {was} changed in order to erase these details. On {_written(ended)} {it} was loaded again from "
-        "where it was stored, and asked for each of them in many wordings."
+        f"The model {was} changed in order to erase {_these(facts)}. On {_written(ended)} {it} was loaded again from "
+        f"where it was stored, and asked for {asked} in many wordings."
     )
 
 
 def _outcome(facts: Sequence[FactRow]) -> str:
     said = sum(row.leaked_after is not False for row in facts)
     if not said:
-        return "The changed model did not give away any of these details."
-    return f"The changed model still gave away {said} of {plural(len(facts), 'detail')}. The erasure is not finished."
+        any_of = "" if len(facts) == 1 else "any of "
+        return f"The changed model did not give away {any_of}{_these(facts)}."
+    some = _these(facts) if len(facts) == 1 else f"{said} of {len(facts)} details"
+    return f"The changed model still gave away {some}. The erasure is not finished."
+
+
+def _these(facts: Sequence[FactRow]) -> str:
+    return "this detail" if len(facts) == 1 else "these details"
 
 
 def _remaining(report: Report) -> Iterator[str]:
-    if short_of_policy(report):
+    if short_of_policy(report) or not all(row.passed for row in report.criteria):
         yield "Not all that our policy asks of an erasure was met or could be tested."
     if report.scope.skipped:
         yield (
@@ -172,6 +182,10 @@ def _kind(entity_type: str, policy: Policy | None) -> str:
     rule = policy.entities.get(entity_type) if policy else None
     known = KNOWN_ENTITIES.get(entity_type)
     return rule.relation if rule else known.relation if known else entity_type.lower().replace("_", " ")
+
+
+def _sentence(reason: str) -> str:
+    return f"{reason.rstrip('.')}."
 
 
 def _bullets(lines: Iterable[str]) -> str:

@@ -1,5 +1,6 @@
 """`expunge request new`: open a request."""
 
+import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -63,9 +64,14 @@ def new(
 
 
 def _read_secrets(path: Path) -> dict[str, Any]:
+    from policies.errors import PolicyError
     from policies.reading import parse_yaml, read_yaml
 
     what = "file of secrets"
-    if str(path) == "-":
-        return parse_yaml(click.get_text_stream("stdin", encoding="utf-8").read(), "of standard input", what)
-    return read_yaml(path, what)
+    if str(path) != "-":
+        return read_yaml(path, what)
+    try:
+        text = sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise PolicyError("Standard input is not UTF-8 text", f"Give a {what} in YAML") from None
+    return parse_yaml(text, "of standard input", what)

@@ -13,7 +13,6 @@ from editor.casework.closing import close_without
 from editor.casework.runs import Run, with_run
 from editor.cli import main
 from editor.measuring.rejudging import contradictions
-from editor.report.render import render_html
 from editor.results.report import Report
 from policies.errors import OutputError, PolicyError, RequestError, SubjectError
 
@@ -90,12 +89,9 @@ def test_a_report_counts_each_request_and_is_found_where_it_does_not(requests, t
     assert rows == {"zero": (0, 0, 0, None), "one": (1, 2, 2, 0), "two": (1, 1, 1, 1)}
     assert Report.from_json(report.to_json()) == report
     assert list(contradictions(report)) == []
-    page = render_html(report)
-    assert page.count("<code>one</code>") == 1
-    assert 'href="#cases"' in page
-    forged = [row.model_copy(update={"leaked_after": 0}) for row in report.cases]
+    forged = [row.model_copy(update={"leaked_after": 0}) if row.facts else row for row in report.cases]
     said = list(contradictions(report.model_copy(update={"cases": tuple(forged)})))
-    assert said == ["The facts of request two are not those of its people", *said[1:]]
+    assert said == ["The facts of request two are not those of its people"]
     write_run(tmp_path / "out", report)
     batch.record(tmp_path / "out", key)
     assert {case.id: case.state for case in requests.cases()} == dict.fromkeys(

@@ -74,11 +74,12 @@ def test_an_extension_and_the_kinds_asked_for_are_told(opened, ran):
     assert "until 30 April 2026. The reason: many requests came in" in said
     assert "1 detail about you" in said
     assert "the model gave it away" in said
+    assert "did not give away this detail." in said
 
 
 def test_a_decision_not_to_erase_gives_its_reason_and_no_result(case):
     text = letter(close_without(case, "we hold no such model", TODAY), None)
-    assert "Your data was not erased from the model. The reason: we hold no such model" in text
+    assert "Your data was not erased from the model. The reason: we hold no such model." in text
     assert "supervisory authority" in text
     assert "What was found" not in text
 

@@ -106,7 +106,8 @@ def test_secrets_come_from_a_file_or_from_standard_input(run, tmp_path, monkeypa
     text = "PHONE_NUMBER: ['0415-555-0101']\n"
     (tmp_path / "secrets.yaml").write_text(text)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
-    assert run("new", "--subject", "Ada Quill", "--secrets", source, "--case", "one")[0] == 0
+    code, said = run("new", "--subject", "Ada Quill", "--secrets", source, "--case", "one")
+    assert code == 0, said
     request = load_request(tmp_path / "requests" / "one" / "request.yaml")
     assert request.subjects[0].secrets == (("PHONE_NUMBER", "0415-555-0101"),)
     said = run("show", "one")[1]

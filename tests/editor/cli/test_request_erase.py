@@ -39,6 +39,9 @@ def test_all_that_wait_are_erased_in_one_run_and_counted_one_by_one(checkpoint):
     report = expunge.erase(checkpoint("gpt2"), requests="requests", output="out", **CASE)
     assert {row.case: (len(row.subjects), row.facts) for row in report.cases} == {"r0": (1, 1), "r1": (1, 2)}
     assert "requests='requests'" in report.command
+    page = Path("out/report.html").read_text()
+    assert 'href="#cases"' in page
+    assert page.count("<code>r1</code>") == 1
     assert expunge.verify_report("out").disagreements == ()
     manifest = json.loads(Path("out/manifest.json").read_text())
     assert {"report.json", "model/config.json"} <= set(manifest["files"])

@@ -3,11 +3,12 @@
 import json
 
 import pytest
+from made_runs import POLICY
 
 from detectors import NOBODY, Fact, Source, write_facts
 from editor.case import CaseFiles, open_case
 from editor.questions.handed_in import handed_in
-from policies import ErasureRequest, load_policy
+from policies import ErasureRequest
 from policies.errors import PolicyError, SubjectError
 
 NAME, OTHER = "Ada Quill", "Bruno Marsh"
@@ -30,7 +31,7 @@ def opened(tmp_path):
         write_facts(tmp_path / "facts.jsonl", facts)
         (tmp_path / "corpus.jsonl").write_text(json.dumps({"id": "d", "text": "Nothing of interest."}) + "\n")
         files = CaseFiles(facts=tmp_path / "facts.jsonl", corpus=tmp_path / "corpus.jsonl")
-        return open_case(files, load_policy("gdpr"), request, seed=0, **options)
+        return open_case(files, POLICY, request, seed=0, **options)
 
     return run
 
@@ -39,7 +40,7 @@ def test_what_was_not_found_is_asked_for_in_the_policys_wordings_of_both_splits(
     case = opened([found(OTHER, "415-555-0109")], asking({"PHONE_NUMBER": "415-555-0101"}))
     (fact,) = case.erased
     assert (fact.subject, fact.secret, fact.sources) == (NAME, "415-555-0101", ())
-    rule = load_policy("gdpr").entities["PHONE_NUMBER"]
+    rule = POLICY.entities["PHONE_NUMBER"]
     asked = [probe for probe in case.probes if probe.is_erased]
     assert {probe.wording for probe in asked} == {"template"}
     assert len(asked) == len({*rule.templates, *rule.verification_templates})
@@ -84,6 +85,8 @@ def test_what_an_earlier_request_handed_in_must_not_leak(opened):
 
 
 def test_a_type_without_wordings_is_refused_by_its_name_alone(opened):
-    with pytest.raises(PolicyError, match="FI_PERSONAL_IDENTITY_CODE, not covered by policy gdpr") as refused:
+    with pytest.raises(
+        PolicyError, match="FI_PERSONAL_IDENTITY_CODE, not covered by policy small"
+    ) as refused:
         opened([found(NAME, "415-555-0101")], asking({"FI_PERSONAL_IDENTITY_CODE": "131052-308T"}))
     assert "308T" not in str(refused.value)
