@@ -306,7 +306,7 @@ def verify(
         versions=versions(),
         policy=policy_summary(case),
         model_before=model_summary(loaded, before.digests),
-        model_after=model_summary(after, digests, shown, checkpoint if checkpoint.is_dir() else None),
+        model_after=model_summary(after, digests, shown, checkpoint),
         scope=case.scope,
         threat_model=THREAT_MODEL,
         groups=groups,
