@@ -300,7 +300,7 @@ def verify(
     prepared = prepare_attacks(case, erased, attacks, decoys)
     weights = original_weights(loaded.model, after.model) if prepared else None
     rows = attack_rows(case, after, prepared, stages, weights)
-    model_after = model_summary(after, digests, shown, checkpoint if checkpoint.is_dir() else None)
+    model_after = model_summary(after, digests, shown, checkpoint)
     del again, after, weights  # the edited model makes room for the reference
     never_seen = (
         measure_reference(case, reference, loaded, before.scored.probes, stages) if reference else None

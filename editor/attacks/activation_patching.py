@@ -134,7 +134,8 @@ class _Layer:
 
     def lost(self, threshold: float) -> Float[ndarray, " facts"]:
         """Return what the edited model's states lost of that."""
-        return np.clip(self.edited, 0.0, self.known(threshold))
+        lost: ndarray = np.clip(self.edited, 0.0, self.known(threshold))
+        return lost
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -318,7 +319,7 @@ def _states(
 ) -> tuple[Float[Tensor, "marked width"], ...]:
     """Return for each sequence the states that predict its marked tokens, on the CPU."""
     (read,) = read_neurons(loaded, sequences, [site])
-    return torch.from_numpy(read[site]).split([sum(sequence.marked) for sequence in sequences])
+    return torch.split(torch.from_numpy(read[site]), [sum(sequence.marked) for sequence in sequences])
 
 
 def _answer(sequence: TokenSequence) -> tuple[int, ...]:

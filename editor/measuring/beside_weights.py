@@ -67,12 +67,13 @@ def _configuration(before: LoadedModel, after: LoadedModel) -> list[str]:
 
 def _settings(before: Any, after: Any) -> list[str]:
     """Return the names of the settings that differ between two configurations."""
-    return list(_differing(*({} if one is None else _plain(one.to_dict()) for one in (before, after))))
+    return list(_differing(_plain(before), _plain(after)))
 
 
-def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _plain(settings: Any) -> dict[str, Any]:
     """Return settings as JSON would hold them."""
-    plain: dict[str, Any] = json.loads(json.dumps(settings, default=str, skipkeys=True))
+    held = {} if settings is None else settings.to_dict()
+    plain: dict[str, Any] = json.loads(json.dumps(held, default=str, skipkeys=True))
     return plain
 
 

@@ -57,14 +57,14 @@ def model_summary(
         loaded: the checkpoint, loaded.
         digests: digests of its tensors.
         source: its name; None for the one that it was loaded by.
-        folder: where it lies, to vouch for what stands beside its weights; None does not.
+        folder: where it lies, to vouch for what stands beside its weights; None, or one that is not here, does not.
     """
     return ModelSummary(
         source=source or loaded.source,
         architecture=type(loaded.model).__name__,
         parameters=sum(parameter.numel() for parameter in loaded.model.parameters()),
         digest=model_digest(dict(digests)),
-        beside=None if folder is None else companions_digest(folder),
+        beside=companions_digest(folder) if folder is not None and folder.is_dir() else None,
         passes=passes_note(loaded.passes) or None,
     )
 

@@ -13,7 +13,7 @@ from editor.edits.edit import preserved
 from editor.methods.shared.settings import with_seed
 from editor.progress import Silent
 
-SHORT = {"rates": (1e-3,), "marks": (1, 2)}
+SHORT = {"rates": (1e-3,), "marks": (1,)}
 """Settings of the attacks that train for long."""
 every_attack = pytest.mark.parametrize("name", ATTACKS)
 

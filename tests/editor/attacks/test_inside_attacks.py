@@ -233,7 +233,8 @@ def test_a_probe_finds_what_states_still_know(loaded, monkeypatch, still_there):
     monkeypatch.setattr(linear_probe, "read_neurons", read_planted(known))
     prepared = replace(LinearProbe().prepare("x", GROUND), decoys=tuple(DECOYS))
     row = prepared.measure(Attacked(loaded=loaded("llama")), CASE.policy)
-    assert (row.greedy_facts.total, row.decoys.hits) == (FACTS, 0)
+    assert row.greedy_facts.total == row.decoys.total == FACTS
+    assert row.decoys.hits <= 1  # few decoys draw the line, and a share of them may lie above it
     if still_there:
         assert row.greedy_facts.hits == row.exposed.hits == FACTS
     else:
