@@ -68,7 +68,7 @@ def _show(forecast: "Forecast", code: ExitCode) -> None:
         ("Facts in scope", f"{scope.facts_in_scope:,}, about {scope.subjects_in_scope:,} people"),
         (
             "Questions",
-            f"{sum(questions.values()):,}: " + ", ".join(f"{n:,} {words(g)}" for g, n in questions.items()),
+            f"{sum(questions.values()):,}. " + "; ".join(f"{words(g)}: {n:,}" for g, n in questions.items()),
         ),
         ("Generated", f"{forecast.steps:,} tokens one after another"),
         ("Time", f"about {duration(forecast.seconds)}, by {forecast.sampled:,} of the questions"),

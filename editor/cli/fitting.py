@@ -49,4 +49,4 @@ def _beside(table: Table) -> int:
     """Return the characters of a line that are no cell's: borders and padding."""
     count, (_, right, _, left) = len(table.columns), table.padding
     borders = (count - 1 + 2 * table.show_edge) if table.box else 0
-    return borders + count * (left + right)
+    return borders + (count if table.pad_edge else count - 1) * (left + right)

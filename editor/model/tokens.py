@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Bool, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from dictionaries import decoder_layers
 from editor.model.passes import ALL_RIGHT, Passes
@@ -65,16 +64,17 @@ class MarkedBatch:
     indices: tuple[int, ...]
 
 
-_LIMITS: "WeakKeyDictionary[nn.Module, int]" = WeakKeyDictionary()
-"""Most padded tokens in a batch of a model, where somebody asked for that."""
+_LIMIT = "most_batch_tokens"
+"""Attribute of a model with the most padded tokens in a batch that somebody asked for."""
 
 
-def limit_batches(model: nn.Module, tokens: int | None) -> None:
+def limit_batches(model: Any, tokens: int | None) -> None:
     """Let a model have no more padded tokens in a batch than `tokens`, whatever memory there is; None sets no limit."""
-    if tokens is None:
-        _LIMITS.pop(model, None)
-    else:
-        _LIMITS[model] = tokens
+    setattr(model, _LIMIT, tokens)
+
+
+def _limited(model: Any, most: int) -> int:
+    return min(most, getattr(model, _LIMIT, None) or most)
 
 
 def token_budget(model: Any) -> int:
@@ -85,7 +85,7 @@ def token_budget(model: Any) -> int:
     sizes = _Sizes.of(model)
     kept = sizes.layers * sizes.keys_values + 2 * (sizes.width + sizes.hidden)
     most = _tokens_within(max(BATCH_BYTES, sizes.weights // 4), kept * sizes.item, BATCH_TOKENS)
-    return min(most, _LIMITS.get(model, most))
+    return _limited(model, most)
 
 
 def gradient_budget(model: Any) -> int:
@@ -94,7 +94,7 @@ def gradient_budget(model: Any) -> int:
     layers = max(1, sizes.layers - _lowest_that_changes(model))
     kept = layers * (8 * sizes.width + 4 * sizes.hidden)
     most = _tokens_within(max(GRADIENT_BYTES, sizes.weights // 2), kept * sizes.item, GRADIENT_TOKENS)
-    return min(most, _LIMITS.get(model, most))
+    return _limited(model, most)
 
 
 def _lowest_that_changes(model: Any) -> int:

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from editor.api.checking import LEAST_FREE
+from editor.api.disk import LEAST_FREE
 from editor.api.doctor.finding import Finding
 from editor.comparing.processes import cores, free_bytes
 

@@ -35,7 +35,7 @@ def figures_table(moments: "list[LogEntry]") -> "Table":
     """Return a table of each site's latest figures in training."""
     from rich.table import Table
 
-    table = Table(box=None, header_style="dim")
+    table = Table(box=None, pad_edge=False, header_style="dim")
     names = list(dict.fromkeys(name for one in moments for name in one.point.terms))
     table.add_column("site")
     for name in (*(name.replace("_", " ") for name in names), "L0", "dead", "tokens/s"):

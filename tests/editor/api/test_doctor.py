@@ -1,6 +1,8 @@
 """The installation's check: what is amiss is named with a remedy, and the exit code says whether anything is."""
 
 import json
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -114,6 +116,16 @@ def test_a_gpu_that_fails(monkeypatch):
     found = list(check_devices())
     assert states(found) == ["good", "bad"]
     assert "cuda:0 cannot be computed on (RuntimeError)" in found[1].text
+
+
+def test_an_installation_without_torch_can_still_be_looked_at():
+    program = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from editor.api.doctor import check_devices\n"
+        "print(*(one.state for one in check_devices()))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == ("bad", "")
 
 
 def test_memory_and_disks(monkeypatch, tmp_path):

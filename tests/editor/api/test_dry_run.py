@@ -7,10 +7,12 @@ import pytest
 from six_people import PEOPLE, POLICY
 
 from detectors import Fact, Source, write_facts
-from editor.api.dry_run import GENERATED, foresee_audit
+from editor.api import dry_run
+from editor.api.dry_run import GENERATED, Forecast, foresee_audit
 from editor.api.requests import AuditRequest
 from editor.cli import main
 from editor.formatting import duration
+from editor.results.report import Scope
 from policies.errors import ModelError, OutputError
 
 
@@ -50,12 +52,6 @@ def test_counts_and_what_it_takes(here, asked):
     assert not forecast.incomplete
 
 
-def test_what_is_left_out_takes_no_time(asked):
-    model, fields, _ = asked
-    forecast = foresee_audit(AuditRequest(model, **fields, confirm=0, open_texts=0), clock=count().__next__)
-    assert forecast.steps == 0
-
-
 def test_what_an_audit_refuses_it_refuses(here, asked):
     _, fields, before = asked
     with pytest.raises(ModelError, match="does not exist"):
@@ -66,22 +62,48 @@ def test_what_an_audit_refuses_it_refuses(here, asked):
 
 
 @pytest.mark.parametrize("as_json", [True, False])
-def test_the_command(here, asked, capsys, as_json):
-    model, _, before = asked
-    given = ("--facts", "facts.jsonl", "--policy", "policy.yaml", "--subject", PEOPLE[0], "--device", "cpu")
-    more = ("--confirm", "0", "--open-texts", "0", "--quiet", *(("--json",) if as_json else ()))
+@pytest.mark.parametrize(("incomplete", "code"), [(False, 0), (True, 4)])
+def test_the_command(asked, capsys, monkeypatch, as_json, incomplete, code):
+    scope = Scope(
+        corpus="facts.jsonl",
+        documents=6,
+        facts_by_type={"PHONE_NUMBER": 6},
+        subjects_in_scope=1,
+        facts_in_scope=1,
+        coverage=(),
+        skipped=(),
+    )
+    forecast = Forecast(
+        scope=scope,
+        questions={"erased": 12, "same_subject": 2_000},
+        steps=0,
+        sampled=200,
+        seconds=240.0,
+        memory_mib=512.4,
+        free_mib=2_000.0,
+        incomplete=incomplete,
+    )
+    requests = []
+    monkeypatch.setattr(dry_run, "foresee_audit", lambda request: requests.append(request) or forecast)
+    given = ("--facts", "facts.jsonl", "--subject", PEOPLE[0], "--batch-size", "64", "--output", "out")
     with pytest.raises(SystemExit) as stopped:
-        main(["audit", str(model), *given, *more, "--output", "out", "--dry-run"])
+        main(["audit", str(asked[0]), *given, "--dry-run", *(("--json",) if as_json else ())])
     out = capsys.readouterr().out
-    assert stopped.value.code == 0
-    assert sorted(here.iterdir()) == before
+    assert stopped.value.code == code
+    assert requests[0].batch_size == 64
     assert PEOPLE[0] not in out
     if as_json:
         told = json.loads(out)
-        assert (told["facts"], told["steps"]) == (1, 0)
-        assert told["questions"]["erased"] > 0
+        assert (told["exit_code"], told["facts"], told["questions"]["erased"]) == (code, 1, 12)
     else:
-        assert all(word in out for word in ("Questions", "Time", "MiB are free", "nothing was written"))
+        said = (
+            "2,012. Erased facts: 12; Same people, other facts: 2,000",
+            "about 4 min",
+            "2,000 MiB are free",
+            "nothing was written",
+        )
+        shown = " ".join(out.replace("│", " ").split())
+        assert [text for text in said if text not in shown] == []
 
 
 @pytest.mark.parametrize(

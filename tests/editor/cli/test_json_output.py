@@ -82,7 +82,9 @@ def test_a_report(capsys, kind):
 
 @pytest.mark.usefixtures("asked")
 def test_a_comparison_and_a_checked_folder(capsys):
-    comparison = make_comparison(make_arms(seeds=1))
+    comparison = make_comparison(
+        make_arms(seeds=1, facts=3, questions=4, families=["feature-edit", "npo-lora"])
+    )
     compare._show(comparison, Path("out"), ExitCode.MET)
     said = json.loads(capsys.readouterr().out)
     assert {row["arm"] for row in said["points"]["policy"]} == {one.arm for one in comparison.arms}

@@ -59,7 +59,7 @@ def test_threads_share_the_cores(machine, cores, at_once, threads):
 def first_job(device="cpu", **options):
     """What all jobs have in common, for a model of 64 MiB."""
     model = torch.nn.Linear(4096, 4096, bias=False)
-    loaded = SimpleNamespace(model=model, device=torch.device(device), source="m", trust_remote_code=False)
+    loaded = SimpleNamespace(model=model, device=torch.device(device), source="m", revision=None, alike={})
     return comparing._first_job(SimpleNamespace(seed=0), loaded, CompareOptions(**options), None, "d")
 
 
