@@ -14,8 +14,8 @@ from editor.locators.finding import Finding, SiteRow, save_scores, site_rows
 from editor.measuring.evaluation_data import prepare
 from editor.model.loading import LoadedModel
 from editor.progress import Stages
-from editor.report.figures.locating import FIGURES, unit_map
 from editor.report.figures.drawing import save_figure
+from editor.report.figures.locating import FIGURES, unit_map
 from editor.results.report import Scope
 from editor.tuning.build_problem import PreparedModel, build_problem
 
