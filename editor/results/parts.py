@@ -11,7 +11,11 @@ class Part(BaseModel):
 
 
 class Rate(Part):
-    """A share of successes with its Clopper-Pearson 95% interval."""
+    """A share of successes with its Clopper-Pearson 95% interval.
+
+    By beta's quantiles: scipy's binomtest searches for the same ends, 15 times as long and to 13 digits, and a report
+    keeps the ends.
+    """
 
     hits: int
     total: int

@@ -75,12 +75,19 @@ def test_bootstrap_interval_is_near_that_of_the_central_limit():
     assert found.high == pytest.approx(values.mean() + 1.96 * error, abs=0.03)
 
 
-def test_bootstrap_agrees_with_scipy():
-    values = np.random.default_rng(5).integers(0, 5, 25) / 4
-    theirs = stats.bootstrap((values,), np.mean, method="percentile", n_resamples=20_000, rng=1)
+def test_bootstrap_agrees_with_plain_resampling():
+    source = np.random.default_rng(5)
+    values = source.integers(0, 5, 25) / 4
+    drawn = source.choice(values, (20_000, 25)).mean(axis=1)
     ours = bootstrapped(values)
-    assert ours.low == pytest.approx(theirs.confidence_interval.low, abs=0.02)
-    assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=0.02)
+    assert (ours.low, ours.high) == pytest.approx(tuple(np.quantile(drawn, (0.025, 0.975))), abs=0.02)
+    assert bootstrapped([0.5]).low == bootstrapped([0.5]).high == 0.5
+
+
+def test_p_is_scipy_s_where_all_flips_are_tried():
+    differences = np.random.default_rng(8).integers(-2, 5, 8) / 4
+    theirs = stats.permutation_test((differences,), np.sum, permutation_type="samples", n_resamples=np.inf)
+    assert sign_flip_p(differences) == pytest.approx(theirs.pvalue)
 
 
 def test_a_summary_averages_seeds_before_facts():
