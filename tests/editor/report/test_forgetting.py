@@ -12,6 +12,11 @@ from editor.results.report import Report
 MANIFEST = json.dumps({"inputs": {}, "files": {}})
 
 
+@pytest.fixture(autouse=True)
+def without_figures(monkeypatch):
+    monkeypatch.setattr("editor.report.render.draw_charts", lambda _: {})
+
+
 def test_the_sentence_names_p_and_both_sides():
     found = make_forget_quality()
     assert found.tested
