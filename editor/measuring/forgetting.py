@@ -177,7 +177,9 @@ def compare_distributions(
         return DistributionTest(None, None, None)
     ranks = np.unique(np.concatenate([facts, never_seen]), return_inverse=True)[1]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # where an exact p exceeds 1 by rounding: then asymptotic
+        warnings.simplefilter(
+            "ignore", RuntimeWarning
+        )  # where an exact p exceeds 1 by rounding: then asymptotic
         result = ks_2samp(ranks[:n], ranks[n:])
     smallest = math.sqrt(-math.log(level / 2) / 2 * (n + m) / (n * m))
     return DistributionTest(float(result.statistic), float(result.pvalue), smallest)
