@@ -54,6 +54,13 @@ def test_the_test_is_as_by_hand_whichever_way_round(first, second, statistic, p)
         assert (found.statistic, found.p) == (pytest.approx(statistic), pytest.approx(p))
 
 
+def test_every_small_shift_has_a_p_and_a_larger_one_a_smaller_p():
+    for size in (1, 2, 3, 5, 6, 13, 25):
+        found = [ks(range(size), [x + shift for x in range(size)]).p for shift in range(size + 1)]
+        assert found == sorted(found, reverse=True)
+        assert 0 <= found[-1] <= found[0] == 1.0
+
+
 @pytest.mark.parametrize(("first", "second"), [([], [1.0]), ([1.0], []), ([], [])])
 def test_of_nothing_there_is_no_test(first, second):
     found = ks(first, second)
@@ -241,14 +248,14 @@ def test_the_spread_leaves_out_one_at_least_and_never_all():
 def test_models_that_never_saw_the_facts_seldom_fail():
     source = np.random.default_rng(0)
     low_p, outside = 0, 0
-    for _ in range(200):
+    for _ in range(40):
         answers = source.normal(-3, 1, (25, 9, 1))  # a fact and eight decoys, which differ by chance alone
         ratios = np.stack([log_truth_ratios(one) for one in answers])
         told = found(ratios[:, 0], ratios[:, 1:].ravel())
         low_p += told.p < 0.05
         outside += told.outside > told.by_chance
-    assert low_p <= 20
-    assert outside <= 20
+    assert low_p <= 4
+    assert outside <= 4
 
 
 def test_a_report_holds_all_that_its_figures_follow_from():
@@ -263,7 +270,7 @@ def test_a_report_holds_all_that_its_figures_follow_from():
     told = forget_quality(truth_ratios(scored(*rows)), POLICY, Key().label)
     assert told.tested
     assert told.facts[3].log_truth_ratio == -INF
-    again = ForgetQuality.model_validate(told.model_dump())
+    again = ForgetQuality.model_validate(told.model_dump(exclude_computed_fields=True))
     assert judge_ratios(again, POLICY) == told
     changed = again.model_copy(update={"never_seen": tuple(x + 1 for x in again.never_seen)})
     assert judge_ratios(changed, POLICY) != changed

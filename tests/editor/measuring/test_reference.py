@@ -4,15 +4,16 @@ import shutil
 
 import pytest
 from safetensors.torch import load_file, save_file
-from six_people import PEOPLE, POLICY
+from six_people import PEOPLE as SIX
+from six_people import POLICY
 from tokenizing import make_tokenizer
 
 import expunge
 from detectors import Fact, Source, write_facts
 from editor.api.requests import EraseRequest, VerifyRequest
-from editor.model.digests import model_digest, tensor_digests
-from editor.model.loading import load_model
 from policies.errors import ModelError, RequestError
+
+PEOPLE = SIX[:2]
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +54,10 @@ def test_facts_are_compared_with_those_in_the_reference(folder, checkpoint):
     found = report.forget_quality
     assert found.against == "reference"
     assert found.reference.source == str(folder / "reference")
-    own = load_model(str(folder / "reference"), device="cpu")
-    assert found.reference.digest == model_digest(tensor_digests(own)) != report.model_after.digest
+    assert found.reference.digest not in (report.model_before.digest, report.model_after.digest)
     assert len(found.facts) == len(found.never_seen) == len(PEOPLE)
     assert {row.fact for row in found.facts} == {row.fact for row in report.facts}
-    assert not found.tested  # six facts tell nothing
+    assert not found.tested  # two facts tell nothing
     row = next(row for row in report.criteria if row.measure == "forget_quality")
     assert (row.result, row.missing) == ("not tested", True)
     assert not [name for name in PEOPLE if name in report.to_json()]

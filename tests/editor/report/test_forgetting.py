@@ -1,15 +1,23 @@
 """Forget quality in words: what came out, or why nothing could."""
 
 import json
+from pathlib import Path
 
 import pytest
+from jsonschema import Draft7Validator
 from made_parts import make_forget_quality
 
 from editor.attestation.statement import statement_text
 from editor.report import forgetting, render_card, render_html
 from editor.results.report import Report
 
+SCHEMA = Path(__file__).parents[2] / "data" / "in-toto-test-result-subset.schema.json"
 MANIFEST = json.dumps({"inputs": {}, "files": {}})
+
+
+@pytest.fixture(autouse=True)
+def without_figures(monkeypatch):
+    monkeypatch.setattr("editor.report.render.draw_charts", lambda _: {})
 
 
 def test_the_sentence_names_p_and_both_sides():
@@ -46,6 +54,9 @@ def test_it_stands_in_the_page_the_card_and_the_statement(erase_report, make_rep
     assert 'id="forget-quality"' in page
     assert all(row.fact in page for row in found.facts)
     told = json.loads(statement_text(MANIFEST, erase_report))["predicate"]["expunge"]["forgetQuality"]
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    forgotten = schema["definitions"]["figures"]["properties"]["forgetQuality"]
+    Draft7Validator({**forgotten, "definitions": schema["definitions"]}).validate(told)
     assert (told["p"], told["facts"], told["lessLikely"]["total"]) == (found.p, 25, 25)
     older = make_report(forget_quality=None)
     assert "forget_quality" not in json.loads(older.to_json())
