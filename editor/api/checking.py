@@ -5,7 +5,7 @@ from pathlib import Path
 from detectors import check_types, read_corpus, read_facts
 from editor.api.disk import check_disk, needed_bytes
 from editor.api.requests import CaseRequest, DictionaryRequest
-from editor.questions.probes import read_probes
+from editor.questions.written import read_probes
 from policies import ErasureRequest, Policy, load_policy, load_request
 
 

@@ -68,7 +68,10 @@ def _read(folder: Path) -> Attribution:
                 found[kind][parse_site(site)] = file.get_tensor(name)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError):
         raise EditError(f"{folder / SCORES} is damaged", "Remove it") from None
-    return Attribution(**{kind: dict(sorted(found[kind].items())) for kind in KINDS}, **numbers)
+    scores, raw = (dict(sorted(found[kind].items())) for kind in KINDS)
+    return Attribution(
+        scores=scores, raw=raw, remainder=numbers["remainder"], total_effect=numbers["total_effect"]
+    )
 
 
 _ATTRIBUTION: Form[Attribution] = Form(write=_write, read=_read)

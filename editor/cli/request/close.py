@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from editor.cli.json_output import json_wanted, print_result
+from editor.cli.options import JSON
 from editor.cli.request.options import case_key_option, folder_option, today_option
 
 
@@ -17,6 +19,7 @@ from editor.cli.request.options import case_key_option, folder_option, today_opt
 @case_key_option
 @click.option("--without-erasure", is_flag=True, help="Nothing is erased (Art. 12(4) GDPR); needs --reason.")
 @click.option("--reason", help="Why nothing is erased, as the data subject is told.")
+@JSON
 @today_option
 def close(
     identifier: str,
@@ -46,4 +49,7 @@ def close(
         case = close_by(case, Run.read(run, case_key), today)
     late = (today - case.deadline).days
     said = f", {late} {'day' if late == 1 else 'days'} late" if late > 0 else ""
+    if json_wanted():
+        print_result(0, case=case.id, state=case.state)
+        return
     click.echo(f"{case.id} is closed{said}. The letter: expunge request letter {case.id} --folder {folder}")

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from editor.cli.json_output import json_wanted, print_result
+from editor.cli.options import JSON
 from editor.cli.request.options import folder_option, today_option
 
 
@@ -12,6 +14,7 @@ from editor.cli.request.options import folder_option, today_option
 @click.argument("identifier", metavar="ID")
 @folder_option
 @click.option("--reason", required=True, help="Why the answer takes longer, as the data subject is told.")
+@JSON
 @today_option
 def extend(identifier: str, folder: Path, reason: str, today: date) -> None:
     """Take two further months for the request ID.
@@ -21,4 +24,7 @@ def extend(identifier: str, folder: Path, reason: str, today: date) -> None:
     from editor.casework.folder import RequestFolder
 
     case = RequestFolder(folder).case(identifier).extend(reason, today)
+    if json_wanted():
+        print_result(0, case=case.id, deadline=case.deadline)
+        return
     click.echo(f"{case.id}: the answer is due by {case.deadline}. Tell the data subject, and the reason.")

@@ -1,13 +1,14 @@
 """`expunge request list`: what is open, and until when."""
 
-import json
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from editor.cli.request.options import folder_option, json_option, names_option, today_option
+from editor.cli.json_output import json_wanted, print_result
+from editor.cli.options import JSON
+from editor.cli.request.options import folder_option, names_option, today_option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 @folder_option
 @click.option("--all", "closed_too", is_flag=True, help="List closed requests too.")
 @names_option
-@json_option
+@JSON
 @today_option
-def list_requests(folder: Path, today: date, *, closed_too: bool, names: bool, as_json: bool) -> None:
+def list_requests(folder: Path, today: date, *, closed_too: bool, names: bool) -> None:
     """List open requests, the most urgent first."""
     from rich.console import Console
 
@@ -28,8 +29,8 @@ def list_requests(folder: Path, today: date, *, closed_too: bool, names: bool, a
 
     cases = [case for case in RequestFolder(folder).cases() if closed_too or case.state != "closed"]
     rows = [summary(case, today, names=names) for case in cases]
-    if as_json:
-        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    if json_wanted():
+        print_result(0, requests=rows)
         return
     if rows:
         Console(highlight=False).print(_table(rows, names=names))

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from editor.cli.json_output import json_wanted, print_result
+from editor.cli.options import JSON
 from editor.cli.request.options import Day, folder_option, today_option
 from editor.cli.stopping import stopped_by_sigterm
 
@@ -33,6 +35,7 @@ from editor.cli.stopping import stopped_by_sigterm
 @click.option("--received", type=Day(), help="Day on which the request came in.  [default: today]")
 @click.option("--extend", metavar="REASON", help="Take two further months for the answer, and say why.")
 @click.option("--case", "identifier", help="Identifier of the case.  [default: a random one]")
+@JSON
 @today_option
 def new(
     folder: Path, subject: str, secrets: Path | None, today: date, received: date | None, **options: Any
@@ -57,6 +60,9 @@ def new(
             identifier=options["identifier"],
             extension=options["extend"],
         )
+    if json_wanted():
+        print_result(0, case=case.id, deadline=case.deadline, request=case.path / REQUEST_FILE)
+        return
     click.echo(f"{case.id} is open. The answer is due by {case.deadline}.")
     click.echo(
         f"Erase it with --request {case.path / REQUEST_FILE}, or all that wait with --requests {folder}"

@@ -55,8 +55,3 @@ def case_key_option(command: F) -> F:
         type=click.Path(path_type=Path),
         help="Key of the labels in the run's report.  [default: beside its folder]",
     )(command)
-
-
-def json_option(command: F) -> F:
-    """Add whether the answer is JSON."""
-    return click.option("--json", "as_json", is_flag=True, help="As JSON.")(command)

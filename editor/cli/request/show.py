@@ -1,6 +1,5 @@
 """`expunge request show`: all that is known of one request."""
 
-import json
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -8,8 +7,10 @@ from typing import Any
 
 import click
 
+from editor.cli.json_output import json_wanted, print_result
+from editor.cli.options import JSON
 from editor.cli.request.listing import time_left
-from editor.cli.request.options import folder_option, json_option, names_option, today_option
+from editor.cli.request.options import folder_option, names_option, today_option
 
 
 @click.command()
@@ -26,7 +27,7 @@ from editor.cli.request.options import folder_option, json_option, names_option,
     help="The ledger of `erase --ledger`: which lines are about it.",
 )
 @names_option
-@json_option
+@JSON
 @today_option
 def show(
     identifier: str,
@@ -36,7 +37,6 @@ def show(
     today: date,
     *,
     names: bool,
-    as_json: bool,
 ) -> None:
     """Show the request ID.
 
@@ -53,7 +53,10 @@ def show(
             case = with_run(case, run.linked(case.request))
     lines = None if ledger is None else _lines(ledger)
     known = details(case, today, names=names, lines=lines)
-    click.echo(json.dumps(known, indent=2, ensure_ascii=False) if as_json else "\n".join(_told(known)))
+    if json_wanted():
+        print_result(0, **known)
+        return
+    click.echo("\n".join(_told(known)))
 
 
 def _lines(path: Path) -> dict[str, int]:

@@ -79,7 +79,7 @@ def test_a_list_is_narrow_and_urgent_first_and_names_nobody(run):
     assert not [word for word in PERSONAL if word in said]
     assert max(map(len, run("list", "--names")[1].splitlines())) <= 80
     assert "Bruno Marsh" in run("list", "--names")[1]
-    rows = json.loads(run("list", "--json")[1])
+    rows = json.loads(run("list", "--json")[1])["requests"]
     assert rows[0] == {
         "case": "two",
         "received": "2025-12-31",
@@ -89,7 +89,7 @@ def test_a_list_is_narrow_and_urgent_first_and_names_nobody(run):
         "overdue": True,
         "state": "open",
     }
-    assert json.loads(run("list", "--json", "--names")[1])[1]["names"] == ["Ada Quill"]
+    assert json.loads(run("list", "--json", "--names")[1])["requests"][1]["names"] == ["Ada Quill"]
     assert "today" in run("list", today="2026-02-28")[1]
 
 
