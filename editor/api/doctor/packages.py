@@ -4,7 +4,7 @@ import platform
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
+from importlib.metadata import PackageNotFoundError, files, packages_distributions, requires, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -89,10 +89,20 @@ def check_names(
 
     root = Path(str(editor.__file__)).resolve().parent.parent
     owners = packages_distributions() if distributions is None else distributions
+    folders = [Path(entry or ".").resolve() for entry in (sys.path if search is None else search)]
+    copies = {folder for folder in folders if folder != root and _is_copy(folder)}
+    for copy in sorted(copies):
+        yield Finding(
+            area="import names",
+            state="note",
+            text=f"There is another copy of Expunge in {copy}; what runs is the one in {root}",
+        )
+    folders = [folder for folder in folders if folder not in {root, *copies}]
+    own = _installed_files()
     clashes = 0
     for name in NAMES:
         others = {owner for owner in owners.get(name, ()) if owner != DISTRIBUTION}
-        places = [str(place) for place in _places(name, sys.path if search is None else search, root)]
+        places = [str(place) for place in _places(name, folders) if place not in own]
         spec = find_spec(name)
         if spec is not None and spec.origin and not Path(spec.origin).resolve().is_relative_to(root):
             places.insert(0, spec.origin)
@@ -136,12 +146,23 @@ def _wrong(text: str, name: str, bound: str | None) -> Finding:
     return Finding(area="versions", state="bad", text=text, remedy=f"Run `pip install '{asked}'`")
 
 
-def _places(name: str, search: Sequence[str], root: Path) -> Iterator[Path]:
-    """Yield where a module of a name lies, other than in our own folder."""
-    for entry in search:
-        folder = Path(entry or ".").resolve()
-        if folder == root:
-            continue
+def _places(name: str, folders: Sequence[Path]) -> Iterator[Path]:
+    """Yield where a module of a name lies."""
+    for folder in folders:
         for place in (folder / name / "__init__.py", folder / f"{name}.py"):
             if place.is_file():
                 yield place
+
+
+def _is_copy(folder: Path) -> bool:
+    """Return whether a folder holds all of our packages: a package of another has one of the names."""
+    return all(any(_places(name, [folder])) for name in NAMES)
+
+
+def _installed_files() -> set[Path]:
+    """Return the files that the installation of Expunge brought; one that only points to a folder brings a few."""
+    try:
+        brought = files(DISTRIBUTION) or []
+    except PackageNotFoundError:
+        return set()
+    return {Path(str(file.locate())).resolve() for file in brought}

@@ -79,6 +79,24 @@ def test_a_distribution_that_brings_one_of_our_names():
     assert "some-editor" in found.text
 
 
+def test_another_copy_of_expunge_is_no_clash(tmp_path):
+    for name in packages.NAMES:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("")
+    found = list(check_names(search=[str(tmp_path)], distributions={}))
+    assert states(found) == ["note", "good"]
+    assert f"another copy of Expunge in {tmp_path.resolve()}" in found[0].text
+
+
+def test_what_the_installation_itself_brought_is_no_clash(tmp_path, monkeypatch):
+    (tmp_path / "expunge.py").write_text("")
+    (found,) = check_names(search=[str(tmp_path)], distributions={})
+    assert found.state == "bad"
+    monkeypatch.setattr(packages, "_installed_files", lambda: {(tmp_path / "expunge.py").resolve()})
+    (found,) = check_names(search=[str(tmp_path)], distributions={})
+    assert found.state == "good"
+
+
 def test_our_names_alone(tmp_path):
     (tmp_path / "editor").mkdir()  # without modules of its own it hides nothing
     (found,) = check_names(search=[str(tmp_path)], distributions={"editor": ["expunge"]})
