@@ -206,7 +206,7 @@ def test_curves_of_attacks_are_folded_and_what_was_not_tested_says_why(make_repo
             untested="no original",
         ),
     )
-    page = render_html(make_report("erase", attacks=attacks))
+    page = render_html(make_report("erase", attacks=attacks, forget_quality=None))
     text = _text(page)
     assert "pruning: all 2 levels Facts that leak" in text
     assert "LoRA, 10% 3 of 25" in text
