@@ -44,6 +44,7 @@ def made_report(told, key, **changes):
             "criteria": (),
             "facts": tuple(rows),
             "subjects": (),
+            "forget_quality": None,
             "scope": make_erase_report().scope.model_copy(update={"skipped": (), "corpus": "corpus.jsonl"}),
         }
         | changes

@@ -180,7 +180,7 @@ def of_the_verdict(observed, policy, monkeypatch):
         incomplete=False,
     )
     data = SimpleNamespace(measured=(), held_out_text=())
-    loaded = SimpleNamespace(device="cpu", model=None, stored_dtype=None, trust_remote_code=False)
+    loaded = SimpleNamespace(device="cpu", model=None, stored_dtype=None, alike={})
     original = pipeline.OriginalModel(loaded=loaded, data=data, scored=before, digests={})
     run = SimpleNamespace(operator="", command="", key=CaseKey.generate())
     report = pipeline.verify(case, original, "checkpoint", None, run, Silent())
