@@ -63,7 +63,7 @@ class TruthRatios:
     against: Against
 
     def p(self, level: float) -> float | None:
-        """Return p that facts are like never-seen ones; None where a test at that level would tell nothing."""
+        """Return p of the test of facts against never-seen ones; None where a test at that level would tell nothing."""
         test = compare_distributions(tuple(self.scored.values()), self.never_seen, level)
         return test.p if test.is_telling and not self.unscored else None
 

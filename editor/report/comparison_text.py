@@ -86,9 +86,8 @@ def how_it_was_done(comparison: Comparison) -> list[str]:
         "and seeds.",
         "Loc: questions about other people that are answered as before, of those answered before. Same people: that "
         "of the erased people's other facts. ΔPPL: relative rise of perplexity on held-out retained text.",
-        "Forget quality: p of a Kolmogorov-Smirnov test that erased facts are neither more nor less likely than decoys "
-        "in the edited model. A small p says that they can be told apart, a large one that such a difference did not "
-        "show.",
+        "Forget quality: p of a Kolmogorov-Smirnov test of how likely erased facts are against decoys in the edited "
+        "model. A small p says that they can be told apart, a large one that no difference showed.",
         *_attacks(comparison),
         f"Intervals of Rel, Gen, exposed and extractable: percentile bootstrap over facts, {DRAWS:,} draws, each fact "
         "a mean over seeds; Loc: over questions, drawn together in all seeds. What stands below the other values is "

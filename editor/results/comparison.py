@@ -89,7 +89,7 @@ class Point(Part):
     perplexity_rise: float
     """Relative rise of perplexity on held-out retained text; 0.01 is one per cent."""
     forget_quality: float | None = Field(default=None, exclude_if=lambda p: p is None)
-    """p that erased facts are like decoys (`editor.measuring.forgetting`); None where it was not tested."""
+    """p of the test of erased facts against decoys (`editor.measuring.forgetting`); None where it was not tested."""
     attacks: tuple[AttackRow, ...] = ()
     """What came back after each attack; empty at operating points that are not attacked."""
     meets_policy: bool
@@ -182,7 +182,7 @@ class SummaryRow(Part):
     same_subject: Interval | None
     perplexity_rise: Interval
     forget_quality: Interval | None = Field(default=None, exclude_if=lambda p: p is None)
-    """p that erased facts are like decoys; None where it was not tested."""
+    """p of the test of erased facts against decoys; None where it was not tested."""
     attacks: dict[str, Interval | None] = Field(default_factory=dict)
     """Attack -> share of facts that leak after it; None where it was not tested."""
     bits: float

@@ -53,6 +53,7 @@ def make_point(point, facts, others_kept="1111", **changes):
         "others": Rate(hits=others_kept.count("1"), total=len(others_kept)),
         "same_subject": Rate(hits=14, total=15),
         "perplexity_rise": 0.004,
+        "forget_quality": 0.25,
         "attacks": make_attacks(Rate(hits=1, total=25), Rate(hits=0, total=12)),
         "meets_policy": False,
     }

@@ -1,4 +1,4 @@
-"""Erased facts that cannot be told from never-seen ones: p of a Kolmogorov-Smirnov test, where a policy asks for it."""
+"""Erased facts that cannot be told from never-seen ones: p of the KS test, where a policy asks for it."""
 
 from editor.measuring.criteria.criterion import Count, CriterionEntry, Observation
 from editor.measuring.forgetting import level_of
@@ -16,7 +16,7 @@ CRITERION = CriterionEntry(
     measure="forget_quality",
     kind="leakage",
     comparison="at least",
-    name="forget quality (p that erased facts are like never-seen ones)",
+    name="forget quality: p of the test of erased facts against never-seen ones",
     reason="erased facts can be told from never-seen ones (p {measured}, and {limit} must be reached)",
     count=_count,
     limit=lambda policy, _: level_of(policy),

@@ -134,14 +134,25 @@ def test_the_interval_of_unlike_seeds_is_as_wide_as_theirs_on_average():
 def test_what_has_no_single_questions_gives_the_least_and_the_most_of_the_seeds():
     rates = [Rate(hits=1, total=4), Rate(hits=2, total=4), Rate(hits=0, total=0)]
     arms = [
-        runs_of("a", [1.0], seed=seed, attacks=make_attacks(rate, rates[2]), perplexity_rise=seed / 100)
-        for seed, rate in enumerate(rates)
+        runs_of(
+            "a",
+            [1.0],
+            seed=seed,
+            attacks=make_attacks(rate, rates[2]),
+            perplexity_rise=seed / 100,
+            forget_quality=p,
+        )
+        for seed, (rate, p) in enumerate(zip(rates, (0.25, None, 0.75), strict=True))
     ]
     row = summarise(arms)[0]
     four_bit = row.attacks["4-bit"]
     assert (four_bit.mean, four_bit.low, four_bit.high) == (0.375, 0.25, 0.5)
     assert row.attacks["relearning"] is None
     assert (row.perplexity_rise.low, row.perplexity_rise.high) == (0.0, 0.02)
+    assert (row.forget_quality.mean, row.forget_quality.low, row.forget_quality.high) == (0.5, 0.25, 0.75)
+    untested = summarise([runs_of("a", [1.0], forget_quality=None)])[0]
+    assert untested.forget_quality is None
+    assert "forget_quality" not in untested.model_dump()
 
 
 def test_nothing_asked_is_nothing_measured():
