@@ -133,7 +133,7 @@ def test_a_folder_of_requests_stands_alone(more, cause):
 @pytest.mark.parametrize("output", ["requests", "."])
 def test_requests_are_not_overwritten_by_their_erasure(requests, monkeypatch, capsys, output):
     monkeypatch.chdir(requests.path.parent)
-    given = ("erase", "m", "--facts", "f", "--requests", "requests", "--overwrite", "--output", output)
+    given = ("erase", ".", "--facts", "f", "--requests", "requests", "--overwrite", "--output", output)
     with pytest.raises(SystemExit) as stopped:
         main([*given, "--case-key", "../k"])
     assert stopped.value.code == 2
