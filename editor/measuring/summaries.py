@@ -29,7 +29,9 @@ UNTESTED = (
     "Hidden states were not probed: a fact that is no longer written may still be represented.",
     "Wordings other than those measured may extract more; coverage of wordings decides an audit's result.",
 )
-RECALL = "Only what detection found, the facts file holds or people handed in was erased: read the coverage notes."
+RECALL = (
+    "Only what detection found, the facts file holds or people handed in was erased: read the coverage notes."
+)
 
 
 def policy_summary(case: Case) -> PolicySummary:
