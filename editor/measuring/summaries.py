@@ -31,9 +31,11 @@ THREAT_MODEL = (
 UNTESTED = (
     "Wordings other than those measured may extract more; coverage of wordings decides an audit's result.",
 )
-RECALL = "Only what detection found, or the facts file holds, was erased: read the coverage notes."
+RECALL = (
+    "Only what detection found, the facts file holds or people handed in was erased: read the coverage notes."
+)
 AUDITED = (
-    "Only what detection found, or the facts file holds, was asked for: read the coverage notes.",
+    "Only what detection found, the facts file holds or people handed in was asked for: read the coverage notes.",
     "The weights were asked as they are: fine-tuning, pruning or rounding them may bring out more.",
 )
 """What an audit says of recall and of attacks, as nothing was erased that they could bring back."""
