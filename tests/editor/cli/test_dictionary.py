@@ -91,6 +91,31 @@ def test_train_evaluate_and_show(train, expunge, tmp_path, architecture):
     assert "example" not in shown
 
 
+def test_json_of_each_command(train, expunge, lab, tmp_path):
+    few = ("--layers", "1", "--architecture", "binary", "--dtype", "float32", "--json")
+    trained = json.loads(train(tmp_path / "d", *few))
+    assert (trained["command"], trained["exit_code"]) == ("train", 0)
+    assert trained["dictionaries"]["mlp_out.1"]["training"]["tokens"] > 0
+    evaluated = json.loads(expunge("evaluate", tmp_path / "d", "--batch-size", 64, "--json"))
+    assert evaluated["dictionaries"]["d/mlp_out.1"]["architecture"] == "binary"
+    shown = json.loads(expunge("show", tmp_path / "d", "--feature", 3, "--json"))
+    assert (shown["site"], shown["view"]["feature"], shown["facts"]) == ("mlp_out.1", 3, None)
+    named = ("--features", 2, "--shown", 4, "--held-back", 4, "--controls", 2, "--json")
+    assert (
+        json.loads(expunge("comsem", tmp_path / "d", *named))["dictionaries"]["d/mlp_out.1"]["controls"] == 2
+    )
+    given = [lab / "model", tmp_path / "d", "--corpus", lab / "corpus.jsonl", "--device", "cpu", "--quiet"]
+    others = (
+        ("entropy", *given, "--draws", 100, "--json"),
+        ("convert", tmp_path / "d", "--to", "expunge", "--output", tmp_path / "converted", "--json"),
+    )
+    entropies, converted = (
+        json.loads(CliRunner().invoke(dictionary, [str(word) for word in words]).output) for words in others
+    )
+    assert [row["series"] for row in entropies["by_layer"]] == ["mlp_out"]
+    assert list(converted["dictionaries"]) == ["mlp_out.1"]
+
+
 def test_dictionaries_side_by_side_with_figures(train, expunge, tmp_path):
     for name in ("gated", "binary"):
         train(tmp_path / name, "--architecture", name)

@@ -53,16 +53,19 @@ def locate(model, locator, output, *more):
 @pytest.mark.parametrize("locator", NEURONS)
 def test_scores_and_figures_are_written_and_are_the_same_again(here, capsys, checkpoint, locator):
     model = checkpoint("gpt2")
-    for output in ("one", "two"):
-        code, out, err = run(capsys, *locate(model, locator, output, "--units", 12))
+    for output, as_json in (("one", ()), ("two", ("--json",))):
+        code, out, err = run(capsys, *locate(model, locator, output, "--units", 12, *as_json))
         assert code == 0, err
-        assert "best units" in out
+        assert ("best units" in out) is (not as_json)
         assert not any(name in out for name in PEOPLE)
+    told = json.loads(out)
+    assert (told["command"], told["locator"], told["subjects"]) == ("locate", locator, 2)
     names = {path.name for path in (here / "one").iterdir()}
     assert {"locate.json", "scores.safetensors", "units.svg", "units.png", "manifest.json"} <= names
     for name in names - {"manifest.json"}:
         assert (here / "one" / name).read_bytes() == (here / "two" / name).read_bytes()
     found = json.loads((here / "one" / "locate.json").read_text())
+    assert told["sites"] == found["sites"]
     scores = load_file(here / "one" / "scores.safetensors")
     assert {f"{row['site']}.{kind}" for row in found["sites"] for kind in ("scores", "raw")} == set(scores)
     least = 0 if locator == "mlp" else 1  # no probe need rise in a random model
