@@ -1,9 +1,9 @@
-"""A linear probe: do hidden states tell a person's true secret from others of its format?
+"""A linear probe: are the tokens of a secret to be read from hidden states, though the model no longer says them?
 
-A probe is trained on what the model knows of other people: states at the end of their true secrets, and at the end of
-decoys in the same place. It is then asked about the erased people, whom it never saw. Statements that a model takes
-for true are told from false ones by linear probes (Azaria & Mitchell 2023, arXiv:2304.13734; Marks & Tegmark 2023,
-arXiv:2310.06824).
+A linear map from a layer's states to the token that comes next is trained on what the model knows of other people,
+where their secrets are predicted. It is then asked about the erased people, whom it never saw. Unlike the output head
+it is fitted to the layer (Belrose et al. 2023, arXiv:2303.08112). Probes find what unlearning leaves (Lynch et al.
+2024, arXiv:2402.16835).
 """
 
 import random
@@ -38,12 +38,12 @@ NOBODY_TO_TRAIN_ON = (
 HELD_OUT = 0.25
 """Share of the other people whom a probe is tried on, and not trained on."""
 RIDGE = 1.0
-"""Penalty of a probe's weights, in mean squared lengths of a state."""
+"""Penalty λ of a probe's weights, in mean squared lengths of a state."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinearProbe:
-    """Ridge probes of the residual stream at the end of a secret, one a layer.
+    """Ridge probes of the residual stream where a secret's tokens are predicted, one a layer.
 
     Attributes:
         layers: largest number of layers; of more, as many are taken at even distances.
@@ -103,10 +103,10 @@ class LinearProbe:
         loaded = attacked.loaded
         sites = residual_sites(loaded.model, self.layers, last=True)
         probes: dict[Site, _Probe] = {}
-        held_out = self._held_out(lessons)
-        for read in read_neurons(loaded, _ends(loaded, lessons), sites):
+        held_out, answers = self._held_out(lessons), encode_probes(loaded, lessons)
+        for read in read_neurons(loaded, answers, sites):
             for site, states in read.items():
-                probes[site] = _Probe.fit(states, lessons, held_out, self.mistaken)
+                probes[site] = _Probe.fit(_by_answer(states, answers), lessons, held_out, self.mistaken)
         best = max(probes, key=lambda site: (probes[site].told, -site.layer))
         for site, probe in probes.items():
             yield Level(
@@ -126,54 +126,84 @@ class LinearProbe:
         return np.array([probe.target.subject in chosen for probe in lessons])
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Probe:
-    """A direction of one layer's states, and a line on it.
+@dataclass(frozen=True)
+class _Answer:
+    """One answer as a layer sees it.
 
     Attributes:
-        weights: direction, (d,).
+        states: states that predict its tokens, (tokens, d).
+        tokens: its tokens.
+    """
+
+    states: Float[ndarray, "tokens d"] = field(repr=False)
+    tokens: tuple[int, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Probe:
+    """A map from one layer's states to the tokens that come next.
+
+    Attributes:
+        weights: the map, (d, tokens known).
+        mean: mean state, (d,).
+        columns: place of each token that it knows.
         line: score above which an answer is taken for true.
         told: share of pairs of a true answer and a decoy of people held out whose true answer scores higher.
     """
 
-    weights: Float[ndarray, " d"] = field(repr=False)
-    line: float
-    told: float
+    weights: Float[ndarray, "d known"] = field(repr=False)
+    mean: Float[ndarray, " d"] = field(repr=False)
+    columns: Mapping[int, int] = field(repr=False)
+    line: float = 0.0
+    told: float = 0.5
 
     @classmethod
     def fit(
         cls,
-        states: Float[ndarray, "lessons d"],
+        answers: Sequence[_Answer],
         lessons: Sequence[Probe],
         held_out: Bool[ndarray, " lessons"],
         mistaken: float,
     ) -> "_Probe":
-        """Fit on those not held out: w = Xᵀ (X Xᵀ + λ I)⁻¹ y, rows weighted so that both kinds of answers weigh alike.
+        """Fit on the true answers of people not held out: W = (Xᵀ X + λ I)⁻¹ Xᵀ Y, Y being 1 at the token that comes.
 
         Args:
-            states: states at the end of each answer.
+            answers: the answers, of decoys too.
             lessons: the questions, decoys after the fact that they stand beside.
             held_out: which of them the line is drawn on.
             mistaken: share of decoys held out that may lie above the line.
         """
-        states = np.nan_to_num(states.astype(np.float64), posinf=0.0, neginf=0.0)
         truth = np.array([probe.target.group != "decoys" for probe in lessons])
-        x, y = states[~held_out], truth[~held_out]
-        x = x - x.mean(0)
-        weigh = np.sqrt(np.where(y, 0.5 / y.sum(), 0.5 / (~y).sum()))
-        x, signs = x * weigh[:, None], np.where(y, weigh, -weigh)
-        products = x @ x.T
-        ridge = RIDGE * max(float(np.trace(products)), np.finfo(float).tiny) / len(x)
-        weights = x.T @ np.linalg.solve(products + ridge * np.eye(len(x)), signs)
-        scores = states @ weights
-        decoys = scores[held_out & ~truth]
-        line = float(np.quantile(decoys, 1 - mistaken, method="higher"))
-        return cls(weights=weights, line=line, told=_told(scores, lessons, held_out))
+        taught = list(compress(answers, truth & ~held_out))
+        x = np.concatenate([answer.states for answer in taught])
+        tokens = [token for answer in taught for token in answer.tokens]
+        columns = {token: place for place, token in enumerate(sorted(set(tokens)))}
+        y = np.eye(len(columns))[[columns[token] for token in tokens]]
+        mean = x.mean(0)
+        fitted = cls(weights=_ridge(x - mean, y - y.mean(0)), mean=mean, columns=columns)
+        scores = np.array([fitted.score(answer) for answer in answers])
+        line = float(np.quantile(scores[held_out & ~truth], 1 - mistaken, method="higher"))
+        return replace(fitted, line=line, told=_told(scores, lessons, held_out))
 
-    def scores(self, states: Float[ndarray, "n d"]) -> Float[ndarray, " n"]:
-        """Return how true answers are taken to be."""
-        scores: ndarray = states.astype(np.float64) @ self.weights
-        return scores
+    def score(self, answer: _Answer) -> float:
+        """Return how much of an answer is read: the map's mean value at its tokens, 0 for one that it does not know."""
+        read = (answer.states - self.mean) @ self.weights
+        known = [
+            (row, self.columns[token]) for row, token in enumerate(answer.tokens) if token in self.columns
+        ]
+        return float(sum(read[place] for place in known)) / len(answer.tokens)
+
+
+def _ridge(x: Float[ndarray, "rows d"], y: Float[ndarray, "rows known"]) -> Float[ndarray, "d known"]:
+    """Return the map, by whichever of the two forms is smaller."""
+    rows, width = x.shape
+    ridge = RIDGE * max(float((x * x).sum()), np.finfo(float).tiny) / rows
+    weights: ndarray = (
+        np.linalg.solve(x.T @ x + ridge * np.eye(width), x.T @ y)
+        if width < rows
+        else x.T @ np.linalg.solve(x @ x.T + ridge * np.eye(rows), y)
+    )
+    return weights
 
 
 def _told(
@@ -190,14 +220,12 @@ def _told(
     return float(np.mean(right))
 
 
-def _ends(loaded: LoadedModel, probes: Sequence[Probe]) -> list[TokenSequence]:
-    """Return questions with their answers and one token more, which is marked: it is predicted where an answer ends."""
-    found = []
-    for one in encode_probes(loaded, probes):
-        ids = one.ids[-(loaded.context_length - 1) :]
-        marked = (*[False] * len(ids), True)
-        found.append(TokenSequence(ids=(*ids, loaded.pad_id), marked=marked, index=one.index))
-    return found
+def _by_answer(states: Float[ndarray, "tokens d"], sequences: Sequence[TokenSequence]) -> list[_Answer]:
+    """Cut states, in the order of the sequences, into those of each answer."""
+    states = np.nan_to_num(states.astype(np.float64), posinf=0.0, neginf=0.0)
+    tokens = [tuple(compress(one.ids, one.marked)) for one in sequences]
+    ends = np.cumsum([len(one) for one in tokens])
+    return [_Answer(part, one) for part, one in zip(np.split(states, ends[:-1]), tokens, strict=True)]
 
 
 def _count(
@@ -211,8 +239,9 @@ def _count(
 ) -> Counted:
     """Count what a probe takes for true, in the mean over the wordings."""
     questions = [*asked, *decoys]
-    (read,) = read_neurons(loaded, _ends(loaded, questions), [site])
-    means = _means(questions, probe.scores(read[site]))
+    sequences = encode_probes(loaded, questions)
+    (read,) = read_neurons(loaded, sequences, [site])
+    means = _means(questions, [probe.score(answer) for answer in _by_answer(read[site], sequences)])
     true, false = (
         {target: score for target, score in means.items() if (target.group == "decoys") is is_decoy}
         for is_decoy in (False, True)
@@ -225,10 +254,10 @@ def _count(
     )
 
 
-def _means(questions: Sequence[Probe], scores: Float[ndarray, " n"]) -> dict[Target, float]:
+def _means(questions: Sequence[Probe], scores: Sequence[float]) -> dict[Target, float]:
     found: dict[Target, list[float]] = defaultdict(list)
     for question, score in zip(questions, scores, strict=True):
-        found[question.target].append(float(score))
+        found[question.target].append(score)
     return {target: float(np.mean(mine)) for target, mine in found.items()}
 
 

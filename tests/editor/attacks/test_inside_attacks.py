@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from attack_grounds import CASE, DECOYS, ERASED, FACTS, make_case
+from tokenizing import VOCABULARY
 
 from dictionaries.model.sites import Site
 from editor.attacks import linear_probe
@@ -108,7 +109,7 @@ def naive_losses(attacked, probe, name):
 
     def run(sequence, hook=None, layer=0):
         handle = model.model.layers[layer].register_forward_hook(hook) if hook else None
-        found = model(input_ids=torch.tensor([sequence.ids]), output_hidden_states=hook is None)
+        found = model(input_ids=torch.tensor([sequence.ids]))
         if handle:
             handle.remove()
         log_p = found.logits[0, -tokens - 1 : -1].log_softmax(-1)
@@ -116,7 +117,7 @@ def naive_losses(attacked, probe, name):
         return found, float(log_p.gather(1, targets[:, None]).mean())
 
     def states(sequence):
-        """After each layer but the last, and at its end: the last hidden state is normed already."""
+        """After each layer, where the answer's tokens are predicted."""
         taken = []
         handles = [
             layer.register_forward_hook(lambda _, __, output: taken.append(_first(output).clone()))
@@ -212,27 +213,29 @@ def test_patching_needs_the_original_and_names_to_exchange(loaded):
 
 
 def read_planted(known, layers=(1,)):
-    """A stand-in for the reading of states: of `layers` they say what is true, of the others they say nothing."""
+    """A stand-in for the reading of states: of `layers` they say what comes next in what is known, else nothing."""
 
-    def read(_, probes, sites):
-        noise = np.random.default_rng(len(probes))
+    def read(_, sequences, sites):
+        noise = np.random.default_rng(len(sequences))
         for site in sites:
-            states = 0.1 * noise.standard_normal((len(probes), 12))
-            states[:, 3] += [site.layer in layers and known(probe.target) for probe in probes]
-            yield {site: states.astype(np.float32)}
+            rows = []
+            for one in sequences:
+                for token in (token for token, marked in zip(one.ids, one.marked, strict=True) if marked):
+                    rows.append(0.02 * noise.standard_normal(VOCABULARY))
+                    rows[-1][token] += site.layer in layers and one.ids in known
+            yield {site: np.array(rows, dtype=np.float32)}
 
     return read
 
 
 @pytest.mark.parametrize("still_there", [True, False])
 def test_a_probe_finds_what_states_still_know(loaded, monkeypatch, still_there):
-    def known(target):
-        return target.group == "others" or (target.group == "erased" and still_there)
-
-    monkeypatch.setattr(linear_probe, "_ends", lambda _, probes: list(probes))
+    model = loaded("llama")
+    probes = [one for one in CASE.probes if not one.is_erased or still_there]
+    known = {sequence.ids for sequence in encode_probes(model, probes)}
     monkeypatch.setattr(linear_probe, "read_neurons", read_planted(known))
     prepared = replace(LinearProbe().prepare("x", GROUND), decoys=tuple(DECOYS))
-    row = prepared.measure(Attacked(loaded=loaded("llama")), CASE.policy)
+    row = prepared.measure(Attacked(loaded=model), CASE.policy)
     assert row.greedy_facts.total == row.decoys.total == FACTS
     assert row.decoys.hits <= 1  # few decoys draw the line, and a share of them may lie above it
     if still_there:
@@ -244,15 +247,18 @@ def test_a_probe_finds_what_states_still_know(loaded, monkeypatch, still_there):
     assert [level.amount for level in row.curve] == [0, 1]
 
 
-def test_a_probe_is_trained_on_nothing_of_the_erased_people_and_reads_where_an_answer_ends(loaded):
+def test_a_probe_is_trained_on_nothing_of_the_erased_people():
     lessons = LinearProbe().lessons(GROUND)
     erased = {probe.target.answer for probe in ERASED}
     assert {probe.target.group for probe in lessons} == {"others", "decoys"}
     assert not {probe.target.answer for probe in lessons} & erased
     assert not {probe.target.subject for probe in lessons} & GROUND.people
-    model = loaded("gpt2")
-    (end,), (whole,) = linear_probe._ends(model, lessons[:1]), encode_probes(model, lessons[:1])
-    assert (end.ids[:-1], end.marked.index(True)) == (whole.ids, len(whole.ids))
+
+
+def test_both_forms_of_a_probe_are_the_same_map():
+    x, y = (np.random.default_rng(0).standard_normal((9, width)) for width in (5, 3))
+    wide = np.concatenate([x, np.zeros((9, 20))], axis=1)
+    assert np.allclose(linear_probe._ridge(x, y), linear_probe._ridge(wide, y)[:5])
 
 
 def test_a_probe_needs_two_people_to_train_on():

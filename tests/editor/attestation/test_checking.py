@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 import expunge
 from editor.attestation import agreement
 from editor.cli import main
+from editor.cli.closing import show_report
 from editor.report.write import FORMATS
 from policies.errors import ExitCode, RequestError
 
@@ -272,7 +273,7 @@ def test_a_forged_checkpoint_is_found(copied, case, forge, anew):
     assert (said if anew else "sha256") in wrong(copied)
 
 
-def test_verify_names_what_hides_a_secret_beside_the_weights(copied, case):
+def test_verify_names_what_hides_a_secret_beside_the_weights(copied, case, capsys):
     for forge in BESIDE_WEIGHTS:
         forge(copied, case.model)
     report = expunge.verify(copied, against=case.model, **case.given, attacks="none")
@@ -280,6 +281,10 @@ def test_verify_names_what_hides_a_secret_beside_the_weights(copied, case):
     assert found == {"same generation settings", "same chat template", "same code", "same tokenizer"}
     assert report.exit_code in (ExitCode.LEAKAGE, ExitCode.UTILITY)
     assert "integrity" in {row.measure for row in report.criteria if not row.passed}
+    show_report(report, copied)
+    printed = capsys.readouterr().out
+    assert "Checks of the checkpoint that failed:" in printed
+    assert "same generation settings: not as in the original: suppress_tokens. They hide at" in printed
 
 
 def test_code_beside_a_checkpoint_that_was_judged_elsewhere_is_found(verified, copied):

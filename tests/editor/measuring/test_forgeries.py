@@ -5,8 +5,12 @@ import shutil
 
 import pytest
 import torch
+from adapters_made import lora, save_adapter_of
 from safetensors.torch import load_file, save_file
 
+from dictionaries.model.sites import Site, resolve
+from editor.edits.edit import Delta, Edit
+from editor.edits.export import export_checkpoint
 from editor.edits.records import EditRecord
 from editor.measuring.verification import integrity_checks
 from editor.model.digests import file_digests, tensor_digests
@@ -69,6 +73,45 @@ def failed(before, folder, record=None, declared=EDITED):
     )
     assert len({check.name for check in checks}) == len(checks) >= 14 - (record is None) - (declared is None)
     return {check.name: check.detail for check in checks if not check.passed}
+
+
+def pickled(folder):
+    """Store a checkpoint's weights as a `.bin` file, and say that they are in bfloat16."""
+    tensors = load_file(folder / "model.safetensors")
+    torch.save(
+        {name: tensor.to(torch.bfloat16) for name, tensor in tensors.items()}, folder / "pytorch_model.bin"
+    )
+    (folder / "model.safetensors").unlink()
+    update_json(folder / "config.json", dtype="bfloat16")
+    return folder
+
+
+KINDS = {  # kind of checkpoint -> its folder, made from a maker of plain ones and an empty folder
+    **{
+        family: lambda make, _, family=family: make(family)
+        for family in ("gpt2", "gpt_neox", "gemma2", "phi3")
+    },
+    "bfloat16": lambda make, _: make("qwen2", torch.bfloat16),
+    "pickled": lambda make, folder: pickled(shutil.copytree(make("llama"), folder)),
+    "adapter": lambda make, folder: save_adapter_of(make("llama"), lora(), folder) and folder,
+    "adapter with tokens": lambda make, folder: (
+        save_adapter_of(make("gpt2"), ADDED, folder, added=3) and folder
+    ),
+}
+ADDED = lora(target_modules=["c_proj"], modules_to_save=["wte"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_exported_passes(checkpoint, tmp_path, kind):
+    before = load_model(str(KINDS[kind](checkpoint, tmp_path / "source")), device="cpu")
+    name = resolve(before.model, Site(1)).projection_name
+    rows, columns = before.model.get_parameter(name).shape
+    edit = Edit(deltas={name: Delta(left=torch.ones(rows, 1), right=torch.ones(1, columns))}, method="test")
+    originals = export_checkpoint(before, edit, tmp_path / "model")
+    record = EditRecord(
+        case="case", subjects=(), before="", after="", tensors=originals.changed, originals="kept"
+    )
+    assert failed(before, tmp_path / "model", record, {name}) == {}
 
 
 def base_copied_over(folder, source):
