@@ -182,6 +182,27 @@ def test_all_that_was_measured_is_there(erase_report, erase_page):
     assert [line for line in erase_report.policy.text.split("\n") if line.strip() not in text] == []
 
 
+def test_the_depth_of_an_erasure_stands_beside_its_attack_and_its_levels(make_report):
+    none = Rate(hits=0, total=4)
+    levels = [
+        AttackLevel(level=name, greedy_facts=none, depth=depth)
+        for name, depth in (("layer 0", 0.25), ("all layers", 0.5))
+    ]
+    row = AttackRow(
+        attack="activation-patching",
+        name="patching",
+        greedy_facts=none,
+        worst_case_bits_median=9.0,
+        depth=0.5,
+        worst="all layers",
+        curve=tuple(levels),
+    )
+    page = render_html(make_report("erase", attacks=(row,)))
+    assert page.count("depth 50%") == 2
+    assert page.count("depth 25%") == 1
+    assert "depth" not in AttackRow(name="x", greedy_facts=none, worst_case_bits_median=1.0).model_dump_json()
+
+
 def test_curves_of_attacks_are_folded_and_what_was_not_tested_says_why(make_report):
     def level(name, hits):
         rate = Rate(hits=hits, total=25)
