@@ -25,6 +25,12 @@ from editor.cli.options import DEVICE, JSON, OVERWRITE, QUIET, request_fields
     show_default=True,
     help="Kind of the lab's pretrained dictionaries to locate with.",
 )
+@click.option(
+    "--controls/--no-controls",
+    default=False,
+    show_default=True,
+    help="Measure edits of features drawn at random at the same size too, which takes another fit.",
+)
 @DEVICE
 @QUIET
 @JSON

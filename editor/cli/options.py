@@ -214,8 +214,9 @@ def build(request: Callable[..., R], subject: object, options: dict[str, Any]) -
         made = request(subject, **request_fields(options))
     except RequestError as error:
         raise click.UsageError(f"{error.cause}. {error.remedy}.") from None
-    for name in ("model", "against", "baseline"):
-        check_name(getattr(made, name, None), None if name == "baseline" else options.get("revision"))
+    for name in ("model", "against", "baseline", "reference"):
+        revision = options.get("revision") if name in ("model", "against") else None
+        check_name(getattr(made, name, None), revision)
     return made
 
 

@@ -37,6 +37,7 @@ RECALL = (
 AUDITED = (
     "Only what detection found, the facts file holds or people handed in was asked for: read the coverage notes.",
     "The weights were asked as they are: fine-tuning, pruning or rounding them may bring out more.",
+    "Hidden states were not probed: a fact that is not written may still be represented.",
 )
 """What an audit says of recall and of attacks, as nothing was erased that they could bring back."""
 AUDIT_THREAT_MODEL = (

@@ -62,7 +62,7 @@ def corpus(tmp_path):
 
 
 @pytest.fixture
-def run(started):
+def run(corpus, started):
     """Run the command in a process of its own, and return its exit code."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
     runner = started(sys.executable, "-c", PROGRAM, **pipes)

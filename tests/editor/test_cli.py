@@ -273,6 +273,7 @@ def test_a_stopped_run_leaves_what_it_made_and_the_same_command_resumes_it(
 ):
     """Stopped while it writes the checkpoint: dictionaries, attribution and fits are made by then."""
     (here / "key").write_text("0" * 64)
+    (here / "key").chmod(0o600)
     given = (
         "--subject",
         "Ada Quill",

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from editor.cli.options import OVERWRITE
+from editor.cli.json_output import json_wanted, print_result
+from editor.cli.options import JSON, OVERWRITE
 from editor.cli.request.options import case_key_option, folder_option
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 @case_key_option
 @click.option("--output", type=click.Path(path_type=Path), help="A new file.  [default: standard output]")
 @OVERWRITE
+@JSON
 def letter(
     identifier: str,
     folder: Path,
@@ -48,11 +50,12 @@ def letter(
     case = requests.case(identifier)
     path = run or _on_record(case)
     text = text_of(case, Run.read(path, case_key) if path else None, requests.cases())
-    if output is None:
-        click.echo(text, nl=False)
-        return
-    write_private_text(output, (text,), "letter")
-    click.echo(f"Letter: {output}")
+    if output is not None:
+        write_private_text(output, (text,), "letter")
+    if json_wanted():
+        print_result(0, case=case.id, letter=text if output is None else output)
+    else:
+        click.echo(text if output is None else f"Letter: {output}\n", nl=False)
 
 
 def _on_record(case: "WorkCase") -> Path | None:

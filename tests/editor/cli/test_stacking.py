@@ -111,7 +111,7 @@ def test_an_edit_that_brings_an_earlier_fact_back_fails_its_own_run(stacked, mon
         if weight.dim() == 2 and not torch.equal(weight, edited.get_parameter(name))
     }
     monkeypatch.setattr(
-        "editor.pipeline.fit_method", lambda *_: Edit(deltas=deltas, method="memit", settings={})
+        "editor.tuning.kept_fits.fit_method", lambda *_: Edit(deltas=deltas, method="memit", settings={})
     )
     report = expunge.erase(
         "one/model",

@@ -94,7 +94,7 @@ def test_a_threshold_that_the_policy_does_not_set_is_named_as_such(make_audit):
     report = gate.judge(make_audit(), policy, incomplete=False)
     assert "forget_quality 0.05, where the policy sets none." in report.verdict
     assert report.gate.overridden[0].policy is None
-    assert all(render(report) for name, render in FORMATS.items() if name != "report.html")
+    assert all(render(report, None) for name, render in FORMATS.items() if name != "report.html")
 
 
 def test_outcomes_are_the_default_where_only_thresholds_are_given():
@@ -124,8 +124,8 @@ def test_what_cannot_be_read_is_refused(values, cause):
 
 @pytest.mark.parametrize("command", ["audit", "erase", "verify"])
 def test_a_misspelt_outcome_ends_in_2_and_writes_nothing(capsys, tmp_path, command):
-    more = ("--against", "x") if command == "verify" else ()
-    arguments = (command, "x", *more, "--facts", "f", "--output", tmp_path / "out", "--fail-on", "leekage")
+    more = ("--against", ".") if command == "verify" else ()
+    arguments = (command, ".", *more, "--facts", "f", "--output", tmp_path / "out", "--fail-on", "leekage")
     code, said = run(capsys, *arguments)
     assert code == 2
     assert "Did you mean leakage?" in said
