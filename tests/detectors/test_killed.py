@@ -68,7 +68,16 @@ def run(corpus, started):
     runner = started(sys.executable, "-c", PROGRAM, **pipes)
 
     def run_once(output, place="nowhere", count=0):
-        arguments = ["detect", str(corpus), "--output", str(output), "--quiet", "--overwrite"]
+        arguments = [
+            "detect",
+            str(corpus),
+            "--output",
+            str(output),
+            "--quiet",
+            "--overwrite",
+            "--processes",
+            "1",
+        ]
         runner.stdin.write(json.dumps([place, count, arguments]) + "\n")
         runner.stdin.flush()
         return int(runner.stdout.readline())

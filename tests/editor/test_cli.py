@@ -263,6 +263,10 @@ def test_the_same_command_gives_the_same_report(here, capsys, memorised):
     assert reports[0] == reports[1]
 
 
+SAYING_WHEN = {"manifest.json", "statement.json", "bom.json", "report.html", "model_card.md", "summary.md"}
+"""Files that tell when their run was."""
+
+
 def stopped(*_, **__):
     raise KeyboardInterrupt
 
@@ -274,18 +278,9 @@ def test_a_stopped_run_leaves_what_it_made_and_the_same_command_resumes_it(
     """Stopped while it writes the checkpoint: dictionaries, attribution and fits are made by then."""
     (here / "key").write_text("0" * 64)
     (here / "key").chmod(0o600)
-    given = (
-        "--subject",
-        "Ada Quill",
-        "--case-key",
-        "key",
-        "--policy",
-        "policy.yaml",
-        "--corpus",
-        "corpus.jsonl",
-    )
-    how = ("--trials", "1", "--no-controls", "--attacks", "none", "--quiet", "--output", "out")
-    command = ("erase", memorised / "model", *given, *how)
+    given = ("--corpus", "corpus.jsonl", "--subject", "Ada Quill", "--case-key", "key")
+    how = ("--trials", "1", "--no-controls", "--attacks", "none", "--quiet")
+    command = erase(memorised / "model", *given, *how)
     dictionaries = SimpleNamespace(dictionaries=load_dictionaries(memorised / "dictionaries"))
     monkeypatch.setattr(dictionary_supply, "train_dictionaries", lambda *_, **__: dictionaries)
     code, _, err = run(capsys, *command)
@@ -303,11 +298,7 @@ def test_a_stopped_run_leaves_what_it_made_and_the_same_command_resumes_it(
     assert not (here / "out.unfinished").exists()
     again = {path: path.read_bytes() for path in (here / "out").rglob("*") if path.is_file()}
     told = {path for path in {*whole, *again} if whole.get(path) != again.get(path)}
-    assert {path.name for path in told} <= {
-        "manifest.json",
-        "statement.json",
-        "bom.json",
-    }  # they tell the time
+    assert {path.name for path in told} <= SAYING_WHEN
 
 
 def test_help_answers_at_once():
