@@ -21,7 +21,7 @@ from editor.layer_choice import choose_layers
 from editor.model.loading import LoadedModel
 from editor.progress import Stages
 from editor.questions.retained import split_documents
-from editor.results.report import DictionaryRow, LayerChoice
+from editor.results.edits import DictionaryRow, LayerChoice
 
 DEFAULT_ARCHITECTURE = "gated"
 QUALITY_DOCUMENTS = 200

@@ -29,7 +29,7 @@ from editor.model.tokens import MarkedBatch, TokenSequence, batches, gradient_bu
 from editor.progress import Stages
 from editor.questions.asking import encode_probes
 from editor.questions.probes import sample
-from editor.results.report import LayerChoice
+from editor.results.edits import LayerChoice
 
 LAYERS = 8
 """Most layers that dictionaries are trained for."""

@@ -57,7 +57,8 @@ from editor.questions.probes import Probe
 from editor.questions.retained import perplexity
 from editor.report.feature_page import describe_features
 from editor.report.features import FEATURES_HTML, render_features
-from editor.results.report import ControlRow, Perplexity, Report
+from editor.results.edits import ControlRow
+from editor.results.report import Perplexity, Report
 from editor.tuning.build_problem import PreparedModel, build_problem, trials
 from editor.tuning.kept_fits import fit_once
 from editor.tuning.search import SearchResult, StrengthSearch

@@ -9,7 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from editor.attacks import ATTACK_SETS, AttackSet
+from editor.api.refusals import at_least_one, check_attacks, check_reference, need_output, one_lock
+from editor.attacks import AttackSet
 from policies import ErasureRequest, Policy
 from policies.errors import RequestError
 
@@ -88,7 +89,7 @@ class CaseRequest(Request):
 
     def __post_init__(self) -> None:
         if self.batch_size is not None:
-            _at_least_one(batch_size=self.batch_size)
+            at_least_one(batch_size=self.batch_size)
         if isinstance(self.also_erased, str | Path | ErasureRequest):
             raise RequestError("`also_erased` is one request", "Give a list of requests")
         if self.also_erased and not self.names_people:
@@ -213,8 +214,8 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _need_output(self.output)
-        _check_reference(self.reference, self.model)
+        need_output(self.output)
+        check_reference(self.reference, self.model)
         if self.requests is not None and (self.request is not None or self.subjects):
             raise RequestError(
                 "A folder of requests and other people were both named",
@@ -229,15 +230,15 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
                 "Give their requests again by --also-erased",
             )
         locks = {"key": self.originals_key, "passphrase_file": self.originals_passphrase_file}
-        _one_lock(**locks)
+        one_lock(**locks)
         if self.originals not in ("kept", "none"):
             raise RequestError(f"`originals` is {self.originals!r}", "Give kept or none")
         if self.originals == "none" and any(file is not None for file in locks.values()):
             raise RequestError(
                 "Originals that are not kept cannot be encrypted", "Leave out the key or --originals none"
             )
-        _check_attacks(self.attacks)
-        _at_least_one(trials=self.trials)
+        check_attacks(self.attacks)
+        at_least_one(trials=self.trials)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,8 +259,8 @@ class VerifyRequest(JudgedRequest):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_attacks(self.attacks)
-        _check_reference(self.reference, self.against, self.edited, Path(self.edited) / "model")
+        check_attacks(self.attacks)
+        check_reference(self.reference, self.against, self.edited, Path(self.edited) / "model")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,7 +280,7 @@ class LocateRequest(DictionaryRequest):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.units is not None:
-            _at_least_one(units=self.units)
+            at_least_one(units=self.units)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -306,8 +307,8 @@ class CompareRequest(DictionaryRequest):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_attacks(self.attacks)
-        _at_least_one(seeds=self.seeds, trials=self.trials)
+        check_attacks(self.attacks)
+        at_least_one(seeds=self.seeds, trials=self.trials)
         if self.resume and self.output is None:
             raise RequestError(
                 "There is nothing to resume without an output folder", "Name the output folder"
@@ -386,8 +387,8 @@ class RevertRequest(Request):
     case_key: str | Path | None = None
 
     def __post_init__(self) -> None:
-        _need_output(self.output)
-        _one_lock(key=self.key, passphrase_file=self.passphrase_file)
+        need_output(self.output)
+        one_lock(key=self.key, passphrase_file=self.passphrase_file)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -405,36 +406,6 @@ class VerifyReportRequest(Request):
     checkpoint: str | Path | None = None
     key: str | Path | None = None
     ledger: str | Path | None = None
-
-
-def _need_output(output: str | Path | None) -> None:
-    if output is None:
-        raise RequestError("There is no folder to write the checkpoint to", "Name an output folder")
-
-
-def _one_lock(**files: str | Path | None) -> None:
-    if all(file is not None for file in files.values()):
-        raise RequestError("A key and a passphrase were both named", "Give one of the two")
-
-
-def _check_reference(reference: str | Path | None, *others: str | Path) -> None:
-    """Refuse a reference that is one of the models that know, or knew, the facts."""
-    if reference is not None and Path(reference).resolve() in [Path(other).resolve() for other in others]:
-        raise RequestError(
-            "The reference is the model itself, which saw the facts",
-            "Name a model that was trained without them, or leave --reference out",
-        )
-
-
-def _check_attacks(attacks: str) -> None:
-    if attacks not in ATTACK_SETS:
-        raise RequestError(f"There are no attacks {attacks!r}", f"Give one of {', '.join(ATTACK_SETS)}")
-
-
-def _at_least_one(**numbers: int) -> None:
-    for name, number in numbers.items():
-        if number < 1:
-            raise RequestError(f"`{name}` is {number}", "Give 1 or more")
 
 
 def _default(item: Any) -> Any:

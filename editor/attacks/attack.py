@@ -13,8 +13,8 @@ from editor.attacks.ground import Ground
 from editor.measuring.aggregate import score_probes
 from editor.model.loading import LoadedModel
 from editor.questions.probes import Probe
+from editor.results.attacks import AttackLevel, AttackRow
 from editor.results.parts import Rate
-from editor.results.report import AttackLevel, AttackRow
 from policies import Policy
 
 NOBODY_ASKED = "there is no erased fact to ask for after it"

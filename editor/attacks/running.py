@@ -15,7 +15,7 @@ from editor.methods.shared.settings import with_seed
 from editor.model.loading import LoadedModel
 from editor.progress import Stages
 from editor.questions.probes import Probe, Target, sample
-from editor.results.report import AttackRow
+from editor.results.attacks import AttackRow
 
 DECOY_TARGETS = 40
 """Decoys that are asked for after an attack, at most, each in all wordings of its fact."""

@@ -25,8 +25,8 @@ from editor.measuring.leakage import extractable
 from editor.progress import Silent
 from editor.questions.probes import Probe
 from editor.questions.retained import perplexity
+from editor.results.attacks import AttackRow
 from editor.results.comparison import FactOutcome, Point, PointName
-from editor.results.report import AttackRow
 from editor.tuning.build_problem import PreparedModel
 
 ATTACKED: tuple[PointName, ...] = ("policy", "collateral")

@@ -15,7 +15,7 @@ from editor.edits.edit import AnyDelta, Delta, Edit, Originals
 from editor.model.digests import file_digests, model_digest
 from editor.model.loading import LoadedModel, quiet
 from editor.model.stored import StoredWeights
-from editor.results.report import AdapterSummary
+from editor.results.edits import AdapterSummary
 from policies.errors import EditError
 
 

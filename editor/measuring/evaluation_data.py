@@ -28,7 +28,8 @@ from editor.questions.retained import (
     sentences_naming,
     split_documents,
 )
-from editor.results.report import ControlRow, Perplexity, Rate
+from editor.results.edits import ControlRow
+from editor.results.report import Perplexity, Rate
 
 KEPT_PROBES = 2_000
 CONTROL_KEPT_PROBES = 500

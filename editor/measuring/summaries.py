@@ -15,7 +15,8 @@ from editor.locators.problem import EditProblem
 from editor.measuring.own_forward import passes_note
 from editor.model.digests import model_digest
 from editor.model.loading import LoadedModel
-from editor.results.report import AdapterSummary, EditSummary, LayerRow, ModelSummary, PolicySummary
+from editor.results.edits import AdapterSummary, EditSummary, LayerRow
+from editor.results.report import ModelSummary, PolicySummary
 
 TOP_UNITS = 12
 PACKAGES = ("expunge", "torch", "transformers", "accelerate", "peft", "optuna")

@@ -10,10 +10,12 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from editor.results.attacks import AttackRow
+from editor.results.edits import TrialRow
 from editor.results.names import MethodFamily
 from editor.results.notebook import show_table
 from editor.results.parts import Part, Rate
-from editor.results.report import AttackRow, ModelSummary, PolicySummary, Scope, TrialRow
+from editor.results.report import ModelSummary, PolicySummary, Scope
 
 COMPARISON_VERSION = 1
 

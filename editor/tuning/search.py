@@ -18,7 +18,7 @@ from editor.methods.features.feature_edit import FeatureEdit
 from editor.methods.method import Method
 from editor.methods.shared.searching import WarmStart, with_settings
 from editor.questions.probes import Probe
-from editor.results.report import TrialRow
+from editor.results.edits import TrialRow
 from editor.tuning.judge import TrialJudge, TrialResult
 
 ANSWERS = 3

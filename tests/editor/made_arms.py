@@ -3,9 +3,11 @@
 import random
 
 from editor.comparing.conclusion import draw_conclusion
+from editor.results.attacks import AttackRow
 from editor.results.comparison import POINTS, ArmRun, Cost, Editing, FactOutcome, Point
+from editor.results.edits import TrialRow
 from editor.results.parts import Rate
-from editor.results.report import AttackRow, ModelSummary, PolicySummary, Scope, TrialRow
+from editor.results.report import ModelSummary, PolicySummary, Scope
 
 FAMILIES = {
     "feature-edit": ("features", 0.97, 33.0),

@@ -12,7 +12,7 @@ SIZES = {"hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 2, "n
 
 
 def memorise(
-    texts: Sequence[str], folder: Path, steps: int = 250, template: str | None = None, config=None
+    texts: Sequence[str], folder: Path, steps: int = 130, template: str | None = None, config=None
 ) -> Path:
     """Train until greedy decoding gives every text away, and return the checkpoint's folder.
 

@@ -141,7 +141,7 @@ def test_with_nobody_known_there_is_nothing_to_audit(here):
 @pytest.fixture(scope="module")
 def memorised(tmp_path_factory):
     """A small Llama that knows everybody's number by heart."""
-    return memorise(TEXTS, tmp_path_factory.mktemp("memorised") / "model")
+    return memorise(TEXTS, tmp_path_factory.mktemp("memorised") / "model", steps=250)
 
 
 @pytest.mark.parametrize(("method", "strength", "code"), [("npo-lora", 0.001, 0), ("grad-ascent", 0.002, 3)])

@@ -10,7 +10,8 @@ from matplotlib.ticker import LogLocator
 from editor.formatting import number, percent, plural
 from editor.report.figures import canvas
 from editor.report.figures.canvas import COLOURS, Chart, Layout
-from editor.results.report import LayerRow, Report, TrialRow
+from editor.results.edits import LayerRow, TrialRow
+from editor.results.report import Report
 
 UNITS_SHOWN = 8
 LOG_FROM = 5.0

@@ -11,7 +11,8 @@ from editor.report.figures import canvas
 from editor.report.figures.canvas import SHARES, Chart, Layout, Mark, Row, Scale
 from editor.report.figures.leakage import rate_mark
 from editor.report.summary import criterion, group_rows, kept_facts_share, kept_measure
-from editor.results.report import ControlRow, GroupResult, Perplexity, Rate, Report
+from editor.results.edits import ControlRow
+from editor.results.report import GroupResult, Perplexity, Rate, Report
 
 
 def collateral_chart(report: Report) -> Chart | None:

@@ -3,20 +3,17 @@
 import random
 
 from editor.measuring.forgetting import judge_ratios
+from editor.results.edits import ControlRow, EditSummary, LayerRow, TrialRow
 from editor.results.forgetting import ForgetQuality, ForgottenFact, Reference
 from editor.results.report import (
-    ControlRow,
     Criterion,
     DecodingLeakage,
-    EditSummary,
     FactRow,
     GroupResult,
-    LayerRow,
     Leakage,
     Rate,
     Scope,
     SubjectRow,
-    TrialRow,
 )
 from policies import load_policy
 

@@ -14,17 +14,9 @@ from made_parts import (
     make_trials,
 )
 
-from editor.results.report import (
-    AttackRow,
-    Check,
-    Criterion,
-    DictionaryRow,
-    ModelSummary,
-    Perplexity,
-    PolicySummary,
-    Rate,
-    Report,
-)
+from editor.results.attacks import AttackRow
+from editor.results.edits import DictionaryRow
+from editor.results.report import Check, Criterion, ModelSummary, Perplexity, PolicySummary, Rate, Report
 
 
 def make_erase_report(**changes):

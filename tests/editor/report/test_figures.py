@@ -8,7 +8,8 @@ import pytest
 from editor.report.figures import draw_charts
 from editor.report.figures.canvas import COLOURS
 from editor.report.figures.edit import pareto_front
-from editor.results.report import Rate, TrialRow
+from editor.results.edits import TrialRow
+from editor.results.report import Rate
 
 
 @pytest.fixture(scope="module")

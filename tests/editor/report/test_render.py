@@ -9,8 +9,9 @@ from made_evidence import make_evidence
 from editor.report.features import FEATURES_HTML
 from editor.report.render import MOST_FACTS, MOST_ROWS, render_html
 from editor.report.summary import headline
+from editor.results.attacks import AttackLevel, AttackRow
 from editor.results.parts import Rate
-from editor.results.report import AttackLevel, AttackRow, Report
+from editor.results.report import Report
 
 FORBIDDEN = ("anonymous", "anonymis", "anonymiz", "compliant", "compliance", "proof", "proven")
 STARTED = "2026-11-28T22:09:45+00:00"
