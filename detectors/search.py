@@ -7,7 +7,8 @@ from detectors.corpus import Document
 from detectors.engine import Engine
 from detectors.fact import Source, Span
 from detectors.people import Register
-from detectors.people.link import Link, Linker, prefix_of
+from detectors.people.link import Link, Linker
+from detectors.people.prefix import prefix_of
 from detectors.people.sentences import Sentences
 from detectors.reading import read_secret
 

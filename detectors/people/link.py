@@ -1,4 +1,4 @@
-"""Links from a secret to the data subject it is about, and the text that leads to the secret."""
+"""Links from a secret to the data subject it is about."""
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from detectors.corpus import Turn
 from detectors.corpus.records import Field, Fields, Path
-from detectors.fact import NOBODY, PREFIX_CHARACTERS, Span
+from detectors.fact import NOBODY, Span
 from detectors.people.asked import People, Questions, within
 from detectors.people.letters import is_own, read_letter
 from detectors.people.listed import ListedNames
@@ -351,32 +351,6 @@ class Linker:
 def _each_once(named: Sequence[Mention]) -> tuple[Mention, ...]:
     """Return where each person is named first, by position."""
     return tuple({mention.subject: mention for mention in reversed(named)}.values())[::-1]
-
-
-def prefix_of(text: str, span: Span, anchor: int, sentences: Sentences, secret: str = "") -> str:
-    """Return the text from `anchor` up to the secret, at most `PREFIX_CHARACTERS` long and without the secret.
-
-    A longer one is cut at the first sentence start, or within a long sentence at the first word, that fits.
-    An earlier occurrence of the secret is cut off too: a prompt that holds its own answer tests copying, not
-    memory. That goes for `secret` as for what stands in the text, where the two differ by an escape.
-    """
-    start = max(anchor, span.start - PREFIX_CHARACTERS)
-    for spelled in dict.fromkeys(filter(None, (text[span.start : span.end], secret))):
-        repeated = text.rfind(spelled, start, span.start)
-        start = start if repeated < 0 else repeated + len(spelled)
-    if start == anchor:
-        return text[start : span.start]
-    for sentence_start in sentences.starts[sentences.index(start) :]:
-        if start <= sentence_start <= span.start:
-            return text[sentence_start : span.start]
-    return text[_word_start(text, start, span.start) : span.start]
-
-
-def _word_start(text: str, start: int, stop: int) -> int:
-    """Return the first start of a word in `text[start:stop]`, or `stop`."""
-    while start < stop and not (text[start - 1].isspace() and not text[start].isspace()):
-        start += 1
-    return start
 
 
 def _outside(mentions: Sequence[Mention], spans: Sequence[Span]) -> list[Mention]:

@@ -15,14 +15,16 @@ from editor.model.adapters.reading import Adapter, blamed_on, is_adapter, read_a
 from editor.model.checks.chat_template import check_chat_template
 from editor.model.checks.checkpoint_files import check_links, check_no_gguf_alone, check_weight_files
 from editor.model.checks.devices import check_device
-from editor.model.checks.dtypes import AUTO, check_dtype, read_dtype
+from editor.model.checks.dtypes import AUTO, check_dtype, compute_dtype, dtype_name
+from editor.model.checks.finite import check_finite
 from editor.model.checks.hub import MAIN, check_revision
 from editor.model.checks.quantised import check_quantised, quantisation, without_missing_kernels
-from editor.model.checks.refusals import asks_for_code, needs_code, read_config, weights_refusal
+from editor.model.checks.refusals import read_config, weights_refusal
 from editor.model.checks.sources import looks_local
 from editor.model.checks.vocabulary import check_vocabulary, watch_vocabulary
 from editor.model.passes import ALL_RIGHT, Passes
 from editor.model.stored import StoredWeights
+from editor.model.tokenizers import has_tokenizer, load_tokenizer
 from editor.model.tokens import limit_batches
 from policies.errors import ModelError
 
@@ -160,15 +162,15 @@ def load_model(
     placement = _placement(device)
     without_missing_kernels(config, placement)
     compute = (
-        None if dtype == "auto" and quantisation(config) else _compute_dtype(dtype, placement, stored_dtype)
+        None if dtype == "auto" and quantisation(config) else compute_dtype(dtype, placement, stored_dtype)
     )
     with blamed_on(adapter):
         model = _load_weights(base, config, placement, compute, trust_remote_code, checked.revision)
-        _check_finite(model, base)
+        check_finite(model, base)
     merged = None
     if adapter:
         with quiet():
-            model, merged = merge_adapter(adapter, model, len(tokenizer) if _has_tokenizer(source) else None)
+            model, merged = merge_adapter(adapter, model, len(tokenizer) if has_tokenizer(source) else None)
     model.eval().requires_grad_(requires_grad=False)
     rows = watch_vocabulary(model, tokenizer)
     limit_batches(model, batch_size)
@@ -245,7 +247,7 @@ def check_model(
             check_quantised(config, base, placement=_placement(device), full_precision=full_precision)
         if Path(base).is_dir():
             check_weight_files(Path(base))
-    tokenizer = _load_tokenizer(source if _has_tokenizer(source) else base, trust_remote_code, revision)
+    tokenizer = load_tokenizer(source if has_tokenizer(source) else base, trust_remote_code, revision)
     rows = getattr(config.get_text_config(decoder=True), "vocab_size", None)
     if rows is not None and adapter is None:  # an adapter may bring tokens and their embeddings
         check_vocabulary(tokenizer, int(rows), source)
@@ -383,60 +385,12 @@ def _placement(device: str) -> str:
     return "auto" if torch.cuda.is_available() else "cpu"
 
 
-def _compute_dtype(dtype: str, placement: str, stored: torch.dtype) -> torch.dtype:
-    if dtype != "auto":
-        return read_dtype(dtype)
-    return torch.float32 if placement == "cpu" else stored
-
-
-def _has_tokenizer(source: str) -> bool:
-    return not Path(source).is_dir() or Path(source, "tokenizer_config.json").is_file()
-
-
-def _load_tokenizer(source: str, trust_remote_code: bool, revision: str | None) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            source, trust_remote_code=trust_remote_code, revision=revision or MAIN
-        )
-    except Exception as error:
-        if asks_for_code(error):
-            raise needs_code(source) from None
-        raise ModelError(
-            f"The tokenizer of {source} cannot be loaded ({type(error).__name__})",
-            "Save the tokenizer into the model's folder",
-        ) from error
-    if not tokenizer.is_fast:
-        raise ModelError(
-            f"The tokenizer of {source} gives no character offsets", "Convert it to a fast tokenizer"
-        )
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token or tokenizer.bos_token
-    return tokenizer
-
-
 def _check_not_rounded(loaded: LoadedModel) -> None:
     """Refuse a model whose weights would be written as they were computed in, less precise than they are stored."""
     rounded = loaded.dtype != AUTO and loaded.model.dtype.itemsize < loaded.stored_dtype.itemsize
     if rounded and loaded.files is None:
         raise ModelError(
-            f"{loaded.source} is stored as {_name(loaded.stored_dtype)} and is no checkpoint in safetensors, so that "
-            f"with --dtype {loaded.dtype} its weights would be written rounded",
+            f"{loaded.source} is stored as {dtype_name(loaded.stored_dtype)} and is no checkpoint in safetensors, so "
+            f"that with --dtype {loaded.dtype} its weights would be written rounded",
             "Leave out --dtype",
         )
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
-
-
-def _check_finite(model: nn.Module, source: str) -> None:
-    for name, tensor in model.named_parameters():
-        if tensor.device.type == "meta" or not (tensor.is_floating_point() or tensor.is_complex()):
-            continue
-        # A float of one byte says only as another whether it is finite.
-        if not bool(torch.isfinite(tensor.float() if tensor.itemsize == 1 else tensor).all()):
-            raise ModelError(
-                f"The weights of {source} hold NaN or infinite values in {name}", "Use an intact checkpoint"
-            )

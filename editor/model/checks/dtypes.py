@@ -25,3 +25,15 @@ def read_dtype(dtype: str) -> torch.dtype:
     """Return the dtype of a name that `check_dtype` takes, other than "auto"."""
     named: torch.dtype = getattr(torch, dtype)
     return named
+
+
+def compute_dtype(dtype: str, placement: str, stored: torch.dtype) -> torch.dtype:
+    """Return the dtype that was asked for, else float32 on a CPU and the stored one elsewhere."""
+    if dtype != AUTO:
+        return read_dtype(dtype)
+    return torch.float32 if placement == "cpu" else stored
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """Return a dtype's name as a configuration writes it."""
+    return str(dtype).removeprefix("torch.")

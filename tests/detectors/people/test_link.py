@@ -4,7 +4,8 @@ import pytest
 from growth import growth
 
 from detectors import NOBODY, PREFIX_CHARACTERS, Register, Span
-from detectors.people.link import CONFIDENCE, Linker, prefix_of
+from detectors.people.link import CONFIDENCE, Linker
+from detectors.people.prefix import prefix_of
 from detectors.people.sentences import split_sentences
 from detectors.people.shapes import Shapes
 

@@ -4,9 +4,8 @@ import json
 from itertools import count
 
 import pytest
-from six_people import PEOPLE, POLICY
+from six_people import PEOPLE, write_case
 
-from detectors import Fact, Source, write_facts
 from editor.api import dry_run
 from editor.api.dry_run import GENERATED, Forecast, foresee_audit
 from editor.api.requests import AuditRequest
@@ -19,15 +18,7 @@ from policies.errors import ModelError, OutputError
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "policy.yaml").write_text(POLICY)
-    facts = []
-    for number, name in enumerate(PEOPLE, start=10):
-        prefix = f"The phone number of {name} is "
-        source = Source(document=name, start=len(prefix), end=len(prefix) + 12, score=0.7, prefix=prefix)
-        secret = f"415-555-01{number}"
-        facts.append(Fact(subject=name, entity_type="PHONE_NUMBER", secret=secret, sources=(source,)))
-    write_facts(tmp_path / "facts.jsonl", facts)
-    return tmp_path
+    return write_case(tmp_path)
 
 
 @pytest.fixture

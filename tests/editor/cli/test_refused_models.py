@@ -6,10 +6,9 @@ import shutil
 import pytest
 import torch
 from quantised_checkpoints import quantise_fp8, says_quantised
-from six_people import PEOPLE, POLICY
+from six_people import PEOPLE, write_case
 from transformers import AutoModelForCausalLM, MixtralConfig
 
-from detectors import Fact, Source, write_facts
 from editor.cli import main
 from editor.model.loading import quiet
 
@@ -31,15 +30,7 @@ INPUTS = {"policy.yaml", "facts.jsonl", "request.yaml", "model"}
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "policy.yaml").write_text(POLICY)
-    facts = []
-    for number, name in enumerate(PEOPLE, start=10):
-        prefix = f"The phone number of {name} is "
-        source = Source(document=name, start=len(prefix), end=len(prefix) + 12, score=0.7, prefix=prefix)
-        secret = f"415-555-01{number}"
-        facts.append(Fact(subject=name, entity_type="PHONE_NUMBER", secret=secret, sources=(source,)))
-    write_facts(tmp_path / "facts.jsonl", facts)
-    return tmp_path
+    return write_case(tmp_path)
 
 
 @pytest.fixture
