@@ -34,8 +34,8 @@ from dictionaries.model.sites import Site, capture, intercepted
 from editor.model.forward import traced_logits
 from editor.model.loading import LoadedModel
 from editor.model.precision import quick_precision
-from editor.model.shared_prefix import TracedPart, traced_parts
 from editor.model.tokens import MarkedBatch, TokenSequence
+from editor.model.traced_parts import TracedPart, traced_parts
 
 
 @dataclass(frozen=True, kw_only=True)

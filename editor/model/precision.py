@@ -23,8 +23,14 @@ def quick_precision(loaded: LoadedModel) -> AbstractContextManager[None]:
     return torch.autocast("cpu", dtype=torch.bfloat16, enabled=_is_quicker(loaded))
 
 
+def multiplied_in(loaded: LoadedModel) -> torch.dtype:
+    """Return the type of what enters products under `quick_precision`: the model's own, or bfloat16."""
+    own: torch.dtype = loaded.model.dtype
+    return torch.bfloat16 if _is_quicker(loaded) else own
+
+
 @contextmanager
-def quick_weights(loaded: LoadedModel, changing: Collection[str]) -> Iterator[None]:
+def quick_weights(loaded: LoadedModel, left: Collection[str]) -> Iterator[None]:
     """Hold the weights that do not change in bfloat16 in the `with` block, where `quick_precision` multiplies in it.
 
     Else each pass converts them anew, and keeps what it converted for its backward pass. On leaving they are the very
@@ -32,7 +38,7 @@ def quick_weights(loaded: LoadedModel, changing: Collection[str]) -> Iterator[No
 
     Args:
         loaded: the model.
-        changing: weights that change, by parameter name.
+        left: weights that change or are hardly read, by parameter name: they stay as they are.
     """
     if not _is_quicker(loaded):
         yield
@@ -40,7 +46,7 @@ def quick_weights(loaded: LoadedModel, changing: Collection[str]) -> Iterator[No
     modules = [
         module
         for name, module in loaded.model.named_modules()
-        if isinstance(module, nn.Linear) and f"{name}.weight" not in changing
+        if isinstance(module, nn.Linear) and f"{name}.weight" not in left
     ]
     weights: list[nn.Parameter] = [module.get_parameter("weight") for module in modules]
     try:

@@ -8,7 +8,7 @@ the root, is run once a batch. The last token of an answer predicts nothing, and
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -21,8 +21,6 @@ from editor.model.forward import (
     backbone,
     keeping,
     marked_hidden,
-    output_logits,
-    traced_logits,
 )
 from editor.model.loading import LoadedModel
 from editor.model.tokens import (
@@ -33,7 +31,6 @@ from editor.model.tokens import (
     collate,
     gradient_budget,
     is_full,
-    one_batch,
     token_budget,
 )
 
@@ -41,8 +38,6 @@ ROOT_TOKENS = 16
 """Fewest tokens of a root."""
 ROOT_PROMPTS = 16
 """Fewest prompts that a root pays off for."""
-TRACED_PROMPTS = 4
-"""The same where gradients are kept: a part costs a pass over the root forth and back."""
 ENOUGH_ANSWERS = 128
 """Padded tokens of answers after which a batch with a root takes no longer one."""
 PROMPTED = 3
@@ -96,10 +91,10 @@ def answer_passes(
         return
     shared, alone = _by_prefix(sequences)
     if roots is None:
-        roots = _find_roots([*shared, *(_before_answer(sequence) for sequence in alone)])
+        roots = find_roots([*shared, *(before_answer(sequence) for sequence in alone)])
     rootless = []
     for sequence in alone:
-        root = _root_of(_before_answer(sequence), roots)
+        root = root_of(before_answer(sequence), roots)
         if root:
             shared.setdefault(root, []).append(sequence)
         else:
@@ -136,7 +131,7 @@ class AnswerBatch:
         if self.shared is None:
             whole: Tensor = backbone(model)(**self.answers.inputs, use_cache=False).last_hidden_state
             return whole
-        return _after_prefixes(model, self.shared, self.answers, cache)
+        return after_prefixes(model, self.shared, self.answers, cache)
 
 
 def answer_batches(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> list[AnswerBatch]:
@@ -148,12 +143,12 @@ def answer_batches(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> l
     pad, device, budget = loaded.pad_id, loaded.device, gradient_budget(loaded.model)
     # Prompts are longer than their answers, and only the answers' activations are kept.
     prompted = min(token_budget(loaded.model), PROMPTED * budget)
-    roots = _find_roots([_before_answer(sequence) for sequence in sequences])
+    roots = find_roots([before_answer(sequence) for sequence in sequences])
     groups: dict[Prefix, list[TokenSequence]] = defaultdict(list)
     whole = []
     for sequence in sequences:
-        before = _before_answer(sequence)
-        if _root_of(before, roots):
+        before = before_answer(sequence)
+        if root_of(before, roots):
             groups[before].append(sequence)
         else:
             whole.append(sequence)
@@ -166,107 +161,21 @@ def answer_batches(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> l
     ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class TracedPart:
-    """Some of several sequences, to be run with gradients where they are enabled.
-
-    Attributes:
-        places: which of the sequences these are; a row each.
-        batch: the sequences, without their root.
-        root: what all of them begin with, which is run once; empty for nothing.
-    """
-
-    places: list[int]
-    batch: MarkedBatch
-    root: Prefix = field(default=(), repr=False)
-
-    @property
-    def tokens(self) -> int:
-        """Padded tokens whose activations a backward pass keeps."""
-        return len(self.root) + self.batch.inputs["input_ids"].numel()
-
-    def read_root(self, loaded: LoadedModel) -> Any:
-        """Run the root by the model as it is now; return its cache, for one call of `logits`. None for no root."""
-        return _keys_and_values(loaded.model, self._shared(loaded)) if self.root else None
-
-    def logits(self, loaded: LoadedModel, cache: Any = None) -> Float[Tensor, "marked vocabulary"]:
-        """Return the logits that predict the marked tokens, by the model as it is now.
-
-        Args:
-            loaded: the model.
-            cache: what `read_root` returned; None to run the root too.
-        """
-        if not self.root:
-            return traced_logits(loaded.model, self.batch)
-        cache = self.read_root(loaded) if cache is None else cache
-        hidden = _after_prefixes(loaded.model, self._shared(loaded), self.batch, cache)
-        return output_logits(loaded.model, hidden[self.batch.predicting])
-
-    def _shared(self, loaded: LoadedModel) -> SharedBatch:
-        row = torch.tensor([self.root], device=loaded.device)
-        prefix_of = row.new_zeros(len(self.places))
-        return SharedBatch(prefixes=row, root=len(self.root), prefix_of=prefix_of, answers=self.batch)
-
-
-def traced_parts(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> list[TracedPart]:
-    """Part sequences for passes whose backward pass is kept, within the memory that is meant for one.
-
-    What many begin with is run once a part, its gradients kept too. Of a chat model's prompts that beginning, the
-    template's, is most. The result is that of whole sequences.
-    """
-    prompts = [_before_answer(sequence) for sequence in sequences]
-    roots = _find_roots(prompts, fewest=TRACED_PROMPTS)
-    by_root: dict[Prefix, list[int]] = defaultdict(list)
-    for place, prompt in enumerate(prompts):
-        by_root[_root_of(prompt, roots)].append(place)
-    return [
-        TracedPart(
-            places=chosen, batch=one_batch(loaded, [_without(sequences[p], root) for p in chosen]), root=root
-        )
-        for root, places in by_root.items()
-        for chosen in _within_memory(loaded, sequences, places, len(root))
-    ]
-
-
-def _without(sequence: TokenSequence, root: Prefix) -> TokenSequence:
-    return TokenSequence(
-        ids=sequence.ids[len(root) :], marked=sequence.marked[len(root) :], index=sequence.index
-    )
-
-
-def _within_memory(
-    loaded: LoadedModel, sequences: Sequence[TokenSequence], places: Sequence[int], root: int
-) -> Iterator[list[int]]:
-    """Yield places of sequences in parts of as many padded tokens as a backward pass may keep: all, where they fit."""
-    budget = max(LEAST_TOKENS, gradient_budget(loaded.model) - root)
-    lengths = {place: len(sequences[place].ids) - root for place in places}
-    if max(lengths.values()) * len(places) <= budget:
-        yield list(places)
-        return
-    part: list[int] = []
-    for place in sorted(places, key=lambda place: (lengths[place], place)):
-        if part and (len(part) + 1) * lengths[place] > budget:
-            yield part
-            part = []
-        part.append(place)
-    yield part
-
-
 @torch.no_grad()
 def shared_hidden(loaded: LoadedModel, batch: SharedBatch) -> Float[Tensor, "marked width"]:
     """Return the hidden states that predict the marked tokens: root, prefixes and answers in a pass each."""
     answers = _cut_last(batch.answers)
-    hidden = _after_prefixes(loaded.model, batch, answers, _read_prefixes(loaded.model, batch))
+    hidden = after_prefixes(loaded.model, batch, answers, _read_prefixes(loaded.model, batch))
     return hidden[answers.predicting]
 
 
 @torch.no_grad()
 def _read_prefixes(model: Any, batch: SharedBatch) -> Any:
-    """Return the same as `_keys_and_values`, without gradients."""
-    return _keys_and_values(model, batch)
+    """Return the same as `keys_and_values`, without gradients."""
+    return keys_and_values(model, batch)
 
 
-def _keys_and_values(model: Any, batch: SharedBatch) -> Any:
+def keys_and_values(model: Any, batch: SharedBatch) -> Any:
     """Return keys and values of the prefix before each row of the answers."""
     from transformers import DynamicCache
 
@@ -280,9 +189,10 @@ def _keys_and_values(model: Any, batch: SharedBatch) -> Any:
     return cache
 
 
-def _after_prefixes(
+def after_prefixes(
     model: Any, batch: SharedBatch, answers: MarkedBatch, cache: Any
 ) -> Float[Tensor, "rows positions width"]:
+    """Return final hidden states of answers, run after prefixes whose keys and values are in a cache; it is used up."""
     known = torch.ones(
         len(batch.prefix_of), batch.prefixes.shape[1], dtype=torch.long, device=batch.prefixes.device
     )
@@ -303,7 +213,7 @@ def _cut_last(batch: MarkedBatch) -> MarkedBatch:
     return replace(batch, inputs=inputs, predicting=batch.predicting[:, :-1])
 
 
-def _before_answer(sequence: TokenSequence) -> Prefix:
+def before_answer(sequence: TokenSequence) -> Prefix:
     """Return what stands before the last token of the prompt."""
     first = sequence.marked.index(True) if True in sequence.marked else 0
     return sequence.ids[: max(0, first - 1)]
@@ -315,12 +225,12 @@ def _by_prefix(
     """Group sequences by what stands before the last token of their prompt; list those that share it with no other."""
     groups: dict[Prefix, list[TokenSequence]] = defaultdict(list)
     for sequence in sequences:
-        groups[_before_answer(sequence)].append(sequence)
+        groups[before_answer(sequence)].append(sequence)
     shared = {prefix: group for prefix, group in groups.items() if prefix and len(group) > 1}
     return shared, [s for prefix, group in groups.items() if prefix not in shared for s in group]
 
 
-def _find_roots(prefixes: Sequence[Prefix], fewest: int = ROOT_PROMPTS) -> list[Prefix]:
+def find_roots(prefixes: Sequence[Prefix], fewest: int = ROOT_PROMPTS) -> list[Prefix]:
     """Return what many prefixes begin with, as far as they agree: longest first, none the beginning of another.
 
     Args:
@@ -340,7 +250,8 @@ def _find_roots(prefixes: Sequence[Prefix], fewest: int = ROOT_PROMPTS) -> list[
     return roots
 
 
-def _root_of(prefix: Prefix, roots: Sequence[Prefix]) -> Prefix:
+def root_of(prefix: Prefix, roots: Sequence[Prefix]) -> Prefix:
+    """Return the root that a prefix begins with; empty for none."""
     return next((root for root in roots if prefix[: len(root)] == root), ())
 
 
@@ -357,23 +268,23 @@ def _shared_batches(
     A prefix is run once, however many lengths its answers have, unless they do not fit into one batch.
     """
     lengths = {prefix: max(len(sequence.ids) for sequence in group) for prefix, group in groups.items()}
-    root_of = {prefix: _root_of(prefix, roots) for prefix in groups}
+    rooted = {prefix: root_of(prefix, roots) for prefix in groups}
     chosen: list[tuple[Prefix, TokenSequence]] = []
     before: Prefix = ()
 
     def full() -> SharedBatch:
-        return _collate(chosen, root=len(root_of[before]), pad=pad, device=device)
+        return _collate(chosen, root=len(rooted[before]), pad=pad, device=device)
 
     for prefix in sorted(
         groups,
-        key=lambda prefix: (len(prefix), len(root_of[prefix]), root_of[prefix], lengths[prefix], prefix),
+        key=lambda prefix: (len(prefix), len(rooted[prefix]), rooted[prefix], lengths[prefix], prefix),
     ):
         group, longest = groups[prefix], lengths[prefix]
-        alike = len(prefix) == len(before) and root_of[prefix] == root_of.get(before)
+        alike = len(prefix) == len(before) and rooted[prefix] == rooted.get(before)
         fits = alike and (len(chosen) + len(group)) * longest <= budget
         # After a root, passes hold little but answers: a longer one would pad all others.
         answers = len(chosen) * (lengths.get(before, 0) - len(before))
-        padding = bool(root_of[prefix]) and answers >= ENOUGH_ANSWERS and longest > lengths.get(before, 0)
+        padding = bool(rooted[prefix]) and answers >= ENOUGH_ANSWERS and longest > lengths.get(before, 0)
         if chosen and (not fits or padding or is_full(len(chosen), lengths[before], longest, budget)):
             yield full()
             chosen = []

@@ -91,13 +91,13 @@ def token_budget(model: Any) -> int:
 def gradient_budget(model: Any) -> int:
     """Return the same for a batch whose backward pass is kept: activations of the lowest layer that changes, and on."""
     sizes = _Sizes.of(model)
-    layers = max(1, sizes.layers - _lowest_that_changes(model))
+    layers = max(1, sizes.layers - lowest_that_changes(model))
     kept = layers * (8 * sizes.width + 4 * sizes.hidden)
     most = _tokens_within(max(GRADIENT_BYTES, sizes.weights // 2), kept * sizes.item, GRADIENT_TOKENS)
     return _limited(model, most)
 
 
-def _lowest_that_changes(model: Any) -> int:
+def lowest_that_changes(model: Any) -> int:
     """Return the lowest layer with a weight that wants gradients; 0 where none does, or one below the layers does."""
     changing = {id(weight) for weight in model.parameters() if weight.requires_grad}
     if not changing:

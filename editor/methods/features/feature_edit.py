@@ -39,11 +39,12 @@ from editor.methods.shared.predictions import Predictions
 from editor.methods.shared.searching import Range, SearchSpace
 from editor.methods.shared.settings import is_large
 from editor.methods.shared.token_targets import identifying, log_odds, token_targets
+from editor.model.below import Below
 from editor.model.epochs import epochs_by_length
 from editor.model.loading import LoadedModel
 from editor.model.precision import quick_precision, quick_weights
-from editor.model.shared_prefix import TracedPart, traced_parts
 from editor.model.tokens import TokenSequence, gradient_budget
+from editor.model.traced_parts import TracedPart, agreeing, traced_parts
 from editor.progress import return_memory, tell_step
 from editor.questions.retained import LOGIT_ELEMENTS
 
@@ -53,6 +54,8 @@ WARM_START_RATE = 0.4
 """Share of the rate in a fit that resumes from an edit: it has less far to go."""
 LEAST_HURT = 1e-5
 """Nats: a question counts as hurt by this at least, so that each may be drawn."""
+COMPARED = 8
+"""Secrets on which passes that begin above what is known are compared with whole ones."""
 STEP_ELEMENTS = LOGIT_ELEMENTS // 4
 """Most logits of retained text in a step."""
 
@@ -134,11 +137,14 @@ class FeatureEdit:
                 {"params": [a], "lr": rate} for a, rate in zip(changes.coefficients, rates, strict=True)
             ]
             optimiser = torch.optim.Adam(groups)
-            with quick_weights(problem.loaded, [part.name for part in changes.parts]):
+            below = _below(problem)
+            left = {part.name for part in changes.parts} | (below.names if below else set())
+            with quick_weights(problem.loaded, left):
                 for step in range(steps if erase.is_open else 0):
                     for group, peak in zip(optimiser.param_groups, rates, strict=True):
                         group["lr"] = peak * _schedule(step, steps)
-                    _descend(problem.loaded, changes, [*erase.terms(), *retained.terms(step, self.retain)])
+                    terms = [*erase.terms(), *retained.terms(step, self.retain)]
+                    _descend(problem.loaded, changes, terms, below)
                     retained.remember()
                     optimiser.step()
                     changes.write()
@@ -161,10 +167,21 @@ class _Term:
     loss: Callable[[Tensor], Tensor]
 
 
-def _descend(loaded: LoadedModel, changes: SpanChanges, terms: Iterable[_Term]) -> None:
+def _below(problem: EditProblem) -> Below | None:
+    """Return what is known of the layers below the weights that change; None where it is no gain, or not the same."""
+    below = Below.changing(problem.loaded)
+    if below is None:
+        return None
+    key = ("below", below.lowest)
+    return problem.once_retained(key, lambda: agreeing(problem.loaded, below, problem.erase[:COMPARED]))
+
+
+def _descend(
+    loaded: LoadedModel, changes: SpanChanges, terms: Iterable[_Term], below: Below | None = None
+) -> None:
     """Give the coefficients the gradients of a sum of terms, no more activations being kept than memory is meant for.
 
-    Terms that fit together have one backward pass.
+    Terms that fit together have one backward pass. Passes begin above what is known, if something is.
     """
     budget = gradient_budget(loaded.model)
     loss, tokens = None, 0
@@ -173,7 +190,8 @@ def _descend(loaded: LoadedModel, changes: SpanChanges, terms: Iterable[_Term]) 
             changes.add_gradients(loss)
             loss, tokens = None, 0
         with torch.enable_grad(), quick_precision(loaded):
-            added = term.loss(term.part.logits(loaded))
+            part = term.part
+            added = term.loss(part.logits_above(loaded, below) if below else part.logits(loaded))
             loss = added if loss is None else loss + added
         tokens += term.part.tokens
     if loss is not None:

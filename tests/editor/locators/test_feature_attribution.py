@@ -7,8 +7,8 @@ from problems import ERASE, OTHERS, encode, make_problem, random_dictionaries
 from dictionaries.model.sites import Site, capture
 from editor.locators.features import FeatureAttribution, objective, substituted
 from editor.model import precision
-from editor.model.shared_prefix import traced_parts
 from editor.model.tokens import batches
+from editor.model.traced_parts import traced_parts
 
 FAMILIES = ("gpt2", "gpt_neox", "llama", "gemma2", "qwen2")
 

@@ -8,18 +8,16 @@ from people import probe
 from dictionaries.model.sites import Site, capture
 from editor.measuring.aggregate import score_probes
 from editor.measuring.leakage import score
-from editor.model import shared_prefix
 from editor.model.forward import output_logits, token_log_p
 from editor.model.shared_prefix import (
-    _before_answer,
     _by_prefix,
-    _find_roots,
     _shared_batches,
     answer_batches,
     answer_passes,
-    traced_parts,
+    before_answer,
+    find_roots,
 )
-from editor.model.tokens import batches, collate, encode_answers, one_batch
+from editor.model.tokens import batches, collate, encode_answers
 from policies import DecodingSettings
 
 SETTINGS = DecodingSettings(worst_case_rank=10)
@@ -140,7 +138,7 @@ def test_what_many_prompts_begin_with_is_run_once(loaded, family):
     finally:
         hook.remove()
     shared, alone = _by_prefix(sequences)
-    (root,) = _find_roots([*shared, *(_before_answer(sequence) for sequence in alone)])
+    (root,) = find_roots([*shared, *(before_answer(sequence) for sequence in alone)])
     assert beginning[:40] in model.tokenizer.decode(root)
     assert sum(run) < sum(len(prefix) for prefix in shared)  # less than to run each prompt once
     for index, pair in enumerate(pairs):
@@ -171,45 +169,3 @@ def test_gradients_at_the_answers_are_those_of_whole_sequences(loaded, family):
             own = token_log_p(model.model, whole).sum()
             (gradient,) = torch.autograd.grad(own, [taken.outputs[site]])
         torch.testing.assert_close(gradients, gradient[whole.predicting], rtol=1e-3, atol=1e-5)
-
-
-@pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "llama", "gemma2", "qwen2"])
-def test_a_weight_s_gradient_in_parts_is_that_of_whole_sequences(loaded, family):
-    model = loaded(family)
-    beginning = "The records of the clinic say all that there is to say about people: "
-    pairs = [(f"{beginning}{n} people live at", f"{n} Mill Road") for n in range(20, 26)] + SHARED
-    sequences = encode_answers(model.tokenizer, pairs, 96)
-    weight = next(iter(model.model.parameters())).requires_grad_(True)
-    with torch.enable_grad():
-        parts = list(traced_parts(model, sequences))
-        log_p = [part.logits(model).log_softmax(1).gather(1, part.batch.targets[:, None]) for part in parts]
-        (found,) = torch.autograd.grad(torch.cat(log_p).sum(), [weight])
-        whole = token_log_p(model.model, one_batch(model, sequences))
-        (expected,) = torch.autograd.grad(whole.sum(), [weight])
-    weight.requires_grad_(False)
-    assert len(parts) == 2
-    assert sorted(place for part in parts for place in part.places) == list(range(len(sequences)))
-    assert max(part.batch.inputs["input_ids"].shape[1] for part in parts) < max(len(s.ids) for s in sequences)
-    for part, values in zip(parts, log_p, strict=True):
-        rows = one_batch(model, [sequences[place] for place in part.places])
-        torch.testing.assert_close(values[:, 0], token_log_p(model.model, rows), rtol=2e-4, atol=2e-4)
-    torch.testing.assert_close(found, expected, rtol=2e-3, atol=2e-4)
-
-
-@pytest.mark.parametrize("family", ["gpt2", "llama"])
-@pytest.mark.parametrize("budget", [1, 60, 200])
-def test_parts_keep_within_memory_and_hold_every_sequence_once(loaded, family, budget, monkeypatch):
-    model = loaded(family)
-    monkeypatch.setattr(shared_prefix, "LEAST_TOKENS", 1)
-    monkeypatch.setattr(shared_prefix, "gradient_budget", lambda _: budget)
-    beginning = "The records of the clinic say all that there is to say about people: "
-    pairs = [(f"{beginning}{n} people live at", f"{n} Mill Road") for n in range(20, 26)] + SHARED
-    sequences = encode_answers(model.tokenizer, pairs, 96)
-    parts = traced_parts(model, sequences)
-    assert sorted(place for part in parts for place in part.places) == list(range(len(sequences)))
-    assert all(part.tokens <= budget or len(part.places) == 1 for part in parts)
-    assert len(parts) > 2
-    for part in parts:
-        rows = one_batch(model, [sequences[place] for place in part.places])
-        log_p = part.logits(model).log_softmax(1).gather(1, part.batch.targets[:, None])[:, 0]
-        torch.testing.assert_close(log_p, token_log_p(model.model, rows), rtol=2e-4, atol=2e-4)
