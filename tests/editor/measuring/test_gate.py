@@ -156,6 +156,7 @@ def test_a_document_that_cannot_be_scanned_ends_in_4_everywhere(capsys, half_rea
         "--policy",
         "policy.yaml",
         "--quiet",
+        *LIGHT,
     )
     code, said = run(capsys, *arguments, "--output", "out")
     assert (code, set(codes(tmp_path / "out").values())) == (4, {4}), said
