@@ -14,6 +14,7 @@ from jsonschema import Draft4Validator
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from xmlschema import XMLSchema
 
+import expunge
 from editor.attacks import attacks_at
 from editor.cli import main
 from editor.lab import find_lab
@@ -46,6 +47,14 @@ def controlled(tmp_path_factory):
 @pytest.fixture(scope="module")
 def report(erased):
     return json.loads((erased[0] / "report.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory):
+    """The lab's facts file: its corpus is searched once for all audits."""
+    path = tmp_path_factory.mktemp("facts") / "facts.jsonl"
+    expunge.detect(find_lab().corpus, policy=find_lab().policy, output=path)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -162,14 +171,15 @@ def test_an_independent_generation_loop_finds_others_facts_kept(erased, lines):
 @pytest.mark.parametrize(
     ("who", "expected"), [("base", 1), ("erased", 0), pytest.param("reference", 0, marks=pytest.mark.slow)]
 )
-def test_an_audit_stops_the_base_model_and_passes_the_others(erased, lines, tmp_path, who, expected):
+def test_an_audit_stops_the_base_model_and_passes_the_others(erased, facts, lines, tmp_path, who, expected):
     lab, folder = find_lab(), tmp_path / "audit"
     model = {"base": lab.model, "erased": erased[0] / "model", "reference": lab.reference}[who]
-    case = ("--corpus", lab.corpus, "--policy", lab.policy, "--request", lab.request, "--probes", lab.probes)
+    case = ("--corpus", lab.corpus, "--facts", facts, "--probes", lab.probes)
+    whose = ("--policy", lab.policy, "--request", lab.request)
     light = ("--confirm", 0, "--open-texts", 0, "--candidates", 0, "--no-membership")
     where = ("--output", folder, "--quiet", "--device", "cpu")
     with pytest.raises(SystemExit) as stopped:
-        main([str(argument) for argument in ("audit", model, *case, *light, *where)])
+        main([str(argument) for argument in ("audit", model, *case, *whose, *light, *where)])
     assert stopped.value.code == expected
     XMLSchema(DATA / "junit-subset.xsd").validate(folder / "junit.xml")
     schema = json.loads((DATA / "sarif-schema-2.1.0.json").read_text())
