@@ -20,6 +20,7 @@ LOOK_S = 0.05
 TAKEN = "EADDRINUSE", "address already in use", "Address already in use"
 SLOW_TO_IMPORT = (
     "torch",
+    "torch._dynamo",  # what optimisers import when they are first used
     "transformers.models.auto.modeling_auto",
     "transformers.models.auto.tokenization_auto",
     "transformers.models.gpt2.modeling_gpt2",
