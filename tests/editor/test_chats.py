@@ -13,6 +13,8 @@ from editor.model.loading import load_model
 from editor.results.report import Report
 from policies import ErasureRequest, load_policy
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 TEMPLATE = (
     "{% for turn in messages %}<{{ turn.role }}>{{ turn.content }}{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"

@@ -15,6 +15,8 @@ from detectors import Fact, Source, write_facts
 from editor.cli import main
 from editor.model.loading import load_model
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 KNOWN = PEOPLE[:2]
 LIGHT = ("--open-texts", 0, "--candidates", 15, "--no-membership", "--quiet", "--device", "cpu")
 

@@ -13,6 +13,8 @@ from editor.results.report import Report
 from policies import ErasureRequest, load_policy
 from policies.errors import CorpusError
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 PEOPLE = {
     name: f"415-555-01{number * 7 + 10}"
     for number, name in enumerate(

@@ -13,6 +13,8 @@ from editor.cli import main
 from editor.edits.edit import Edit
 from editor.model.loading import load_model
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 
 def stored(folder):
     return {name: tensor for file in folder.glob("*.safetensors") for name, tensor in load_file(file).items()}

@@ -13,6 +13,8 @@ from editor.locators.weight_mask import WeightMask
 from editor.methods import METHODS, MethodEntry
 from editor.methods.shared.searching import with_settings
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 
 def stored(folder):
     return {name: tensor for file in folder.glob("*.safetensors") for name, tensor in load_file(file).items()}

@@ -12,6 +12,8 @@ from transformers import AutoModelForCausalLM, MixtralConfig
 from editor.cli import main
 from editor.model.loading import quiet
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 LIGHT = (
     "--confirm",
     "0",

@@ -23,6 +23,8 @@ from editor.tuning.build_problem import PreparedModel, build_problem, trials
 from policies import ErasureRequest, load_policy
 from policies.errors import PolicyError, RequestError, SubjectError
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 ADA, BRUNO = PEOPLE[:2]
 ANYTHING = {
     "method": "memit",

@@ -12,6 +12,8 @@ import expunge
 from editor.cli import main
 from editor.model.stored import StoredWeights
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 FAST = {
     "method": "memit",
     "strength": "default",

@@ -16,6 +16,8 @@ from editor.report.write import FORMATS
 from policies import load_policy
 from policies.errors import PolicyError
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 LAB = find_lab()
 LIGHT = ("--device", "cpu", "--confirm", 0, "--open-texts", 0, "--candidates", 0, "--no-membership")
 LAX = """
