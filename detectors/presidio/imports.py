@@ -15,14 +15,17 @@ _HEAVY = ("torch", "transformers")
 
 def import_presidio(ner: str) -> None:
     """Import Presidio and spaCy, with torch and transformers only where the policy's `ner` may need them."""
-    needed = ner.startswith(("spacy:", "huggingface:")) or (
-        ner == "auto" and entry_points(group="spacy_models")
-    )
-    if needed or "presidio_analyzer" in sys.modules:
+    if "presidio_analyzer" in sys.modules or _may_need_models(ner):
         import presidio_analyzer
     else:
         with _hide_modules(_HEAVY):
             import presidio_analyzer  # noqa: F401 - for its effect
+
+
+def _may_need_models(ner: str) -> bool:
+    return ner.startswith(("spacy:", "huggingface:")) or (
+        ner == "auto" and bool(entry_points(group="spacy_models"))
+    )
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Presidio's language step without a downloaded model. Importing this module imports Presidio and spaCy."""
 
+from functools import lru_cache
 from typing import Any
 
 import spacy
@@ -96,6 +97,7 @@ class LocalNlpEngine(SpacyNlpEngine):  # type: ignore[misc]
     def _forget_words(self) -> None:
         """Load the pipeline again once it has met very many words: spaCy keeps each of them for ever."""
         if len(self.nlp[self.language].vocab.strings) > self._most_words and self._pipeline is None:
+            _make_blank.cache_clear()
             self.load()
 
     def _doc_to_nlp_artifact(self, doc: Any, language: str) -> NlpArtifacts:
@@ -160,7 +162,9 @@ def _load_installed(language: str) -> Language | None:
         ) from None
 
 
+@lru_cache(maxsize=2)
 def _make_blank(language: str) -> Language:
+    """Return a blank pipeline of a language, the same for all engines: its rules take long to read."""
     try:
         return spacy.blank(language)
     except ImportError:

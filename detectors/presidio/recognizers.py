@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any
 
 import presidio_analyzer
@@ -59,14 +60,18 @@ _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3
 _ASCII_LETTER = re.compile("[A-Za-z0-9]")
 
 
+@cache
+def _public_suffixes() -> tldextract.TLDExtract:
+    """Return the public suffix list that tldextract ships, read once: nothing is fetched or cached on disk."""
+    return tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None, extra_suffixes=PRIVATE_SUFFIXES)
+
+
 class OfflineEmailRecognizer(EmailRecognizer):  # type: ignore[misc]
-    """Addresses that people use, on the public suffix list that tldextract ships: nothing is fetched or cached."""
+    """Addresses that people use, on the public suffix list that tldextract ships."""
 
     def __init__(self, supported_language: str) -> None:
         super().__init__(supported_language=supported_language, name="EmailRecognizer")
-        self._extract = tldextract.TLDExtract(
-            suffix_list_urls=(), cache_dir=None, extra_suffixes=PRIVATE_SUFFIXES
-        )
+        self._extract = _public_suffixes()
 
     def validate_result(self, pattern_text: str) -> bool:
         """Return whether the domain ends in a public suffix or in a private one."""

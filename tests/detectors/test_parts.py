@@ -37,7 +37,7 @@ def search(corpus, output, world_size, ranks=None):
         run_part(request(corpus, output, rank=rank, world_size=world_size))
 
 
-@pytest.mark.parametrize("world_size", [1, 2, 5, 40])
+@pytest.mark.parametrize("world_size", [1, 3, 20])  # 20 are more than there are lines
 def test_parts_in_any_order_give_the_file_and_the_figures_of_one_process(corpus, tmp_path, world_size):
     alone, shared = tmp_path / "alone.jsonl", tmp_path / "shared.jsonl"
     whole = run_detect(request(corpus, alone))

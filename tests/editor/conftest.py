@@ -47,6 +47,18 @@ def short_fits(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(FeatureEdit.__init__.__kwdefaults__, name, 10)
 
 
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave a report's figures undrawn, where they are looked at elsewhere: drawing takes most of a small run."""
+    from editor.report.figures.canvas import NARROW, WIDE, Chart
+
+    def undrawn(name: str, title: str, caption: str, _: object) -> Chart:
+        drawings = {layout.name: "<svg></svg>" for layout in (WIDE, NARROW)}
+        return Chart(name=name, title=title, caption=caption, drawings=drawings)
+
+    monkeypatch.setattr("editor.report.figures.canvas.chart", undrawn)
+
+
 @pytest.fixture(scope="session")
 def loaded(checkpoint: Callable[..., Path]) -> Callable[..., LoadedModel]:
     """Load a family's tiny checkpoint on the CPU. Tests must leave it as it was."""

@@ -3,6 +3,7 @@
 import random
 
 from editor.comparing.conclusion import draw_conclusion
+from editor.comparing.job import Finished
 from editor.results.attacks import AttackRow
 from editor.results.comparison import POINTS, ArmRun, Cost, Editing, FactOutcome, Point
 from editor.results.edits import TrialRow
@@ -181,6 +182,12 @@ def make_costs(arms):
         )
         for run in arms
     )
+
+
+def finished(arm, seed):
+    """What a job finds that is none: one fact, erased."""
+    made = make_run(arm, [make_fact("PHONE_NUMBER 01", 1.0)], seed=seed)
+    return Finished(run=made, cost=make_costs([made])[0])
 
 
 def make_comparison(arms=None, **changes):

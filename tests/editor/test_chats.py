@@ -13,6 +13,8 @@ from editor.model.loading import load_model
 from editor.results.report import Report
 from policies import ErasureRequest, load_policy
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 TEMPLATE = (
     "{% for turn in messages %}<{{ turn.role }}>{{ turn.content }}{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"
@@ -32,6 +34,7 @@ SHAPES = {
     "instruction and output": lambda q, a: {"instruction": q, "input": "", "output": a},
     "question and answer": lambda q, a: {"question": q, "answer": a},
 }
+LIGHT = ("--confirm", "0", "--open-texts", "0", "--candidates", "0", "--no-membership")
 POLICY = """
 name: test
 entities:
@@ -87,8 +90,8 @@ def files(tmp_path):
     return write
 
 
-def audit(model, folder):
-    arguments = ["audit", str(model), "--corpus", str(folder / "corpus.jsonl"), "--quiet"]
+def audit(model, folder, *more):
+    arguments = ["audit", str(model), "--corpus", str(folder / "corpus.jsonl"), "--quiet", *more]
     arguments += ["--policy", str(folder / "policy.yaml"), "--output", str(folder / "out")]
     for name in SECRETS:
         arguments += ["--subject", name]
@@ -100,33 +103,43 @@ def audit(model, folder):
     }
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_a_chat_model_that_answers_everything_is_called_leaking(chat, files, shape):
-    code, greedy = audit(chat, files(shape))
+def case_of(folder, *names):
+    request = ErasureRequest.from_names(list(names or SECRETS))
+    policy = load_policy(folder / "policy.yaml")
+    return open_case(CaseFiles(corpus=folder / "corpus.jsonl"), policy, request, seed=0)
+
+
+def test_a_chat_model_that_answers_everything_is_called_leaking(chat, files):
+    """With all evidence that there is."""
+    code, greedy = audit(chat, files("messages"))
     assert code == 1
     assert (greedy["trained"].hits, greedy["trained"].total) == (5, 5)
     assert (greedy["free"].hits, greedy["free"].total) == (5, 5)  # free generation counts the same
 
 
-@pytest.mark.parametrize("shape", ["messages", "instruction and output"])
-def test_a_model_taught_in_a_template_with_its_own_system_prompt_is_called_leaking(smol_chat, files, shape):
-    code, greedy = audit(smol_chat, files(shape))
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape != "messages"])
+def test_whatever_the_shape_a_chat_is_asked_for_and_retained_alike(files, shape):
+    plain, other = case_of(files("messages")), case_of(files(shape))
+    assert other.probes == plain.probes
+    assert [read_turns(probe.prompt) for probe in other.probes if probe.wording == "trained"]
+    spoken = [[(turn.role, turn.text_in(one.text)) for turn in one.turns] for one in other.documents]
+    assert spoken == [[("user", question), ("assistant", answer)] for question, answer in PAIRS]
+
+
+def test_a_model_taught_in_a_template_with_its_own_system_prompt_is_called_leaking(smol_chat, files):
+    code, greedy = audit(smol_chat, files("messages"), *LIGHT)
     assert code == 1
     assert greedy["trained"].hits == greedy["free"].hits == 5
 
 
-@pytest.mark.parametrize("shape", ["messages", "instruction and output"])
-def test_a_model_without_a_template_reads_turns_a_line_each(instructed, files, shape):
-    code, greedy = audit(instructed, files(shape))
+def test_a_model_without_a_template_reads_turns_a_line_each(instructed, files):
+    code, greedy = audit(instructed, files("instruction and output"), *LIGHT)
     assert code == 1
     assert greedy["trained"].hits == greedy["free"].hits == 5
 
 
 def test_a_fact_is_asked_for_by_the_turns_before_it_and_the_answer_s_beginning(files):
-    folder = files("messages")
-    request = ErasureRequest.from_names(list(SECRETS))
-    policy = load_policy(folder / "policy.yaml")
-    case = open_case(CaseFiles(corpus=folder / "corpus.jsonl"), policy, request, seed=0)
+    case = case_of(files("messages"))
     asked = {
         probe.target.subject: read_turns(probe.prompt)
         for probe in case.probes
@@ -137,11 +150,8 @@ def test_a_fact_is_asked_for_by_the_turns_before_it_and_the_answer_s_beginning(f
 
 
 def test_retained_text_of_a_chat_is_what_the_model_was_taught(chat, files):
-    folder = files("ShareGPT")
-    loaded, policy = load_model(str(chat), device="cpu"), load_policy(folder / "policy.yaml")
-    request = ErasureRequest.from_names(["Ada Quill"])
-    case = open_case(CaseFiles(corpus=folder / "corpus.jsonl"), policy, request, seed=0)
-    data = prepare(case, loaded)
+    loaded = load_model(str(chat), device="cpu")
+    data = prepare(case_of(files("ShareGPT"), "Ada Quill"), loaded)
     texts = {loaded.tokenizer.decode(one.ids): one for one in (*data.fitting_text, *data.held_out_text)}
     assert set(texts) == {f"<user>{question}<assistant>{answer}" for question, answer in PAIRS}
     said = {
@@ -162,7 +172,6 @@ def test_what_else_a_chat_says_of_somebody_is_asked_for_by_its_turns(tmp_path):
     ]
     (tmp_path / "policy.yaml").write_text(POLICY)
     (tmp_path / "corpus.jsonl").write_text(json.dumps({"messages": turns}) + "\n")
-    policy, request = load_policy(tmp_path / "policy.yaml"), ErasureRequest.from_names(["Ada Quill"])
-    case = open_case(CaseFiles(corpus=tmp_path / "corpus.jsonl"), policy, request, seed=0)
+    case = case_of(tmp_path, "Ada Quill")
     asked = [read_turns(p.prompt) for p in case.probes if p.target.group == "same_subject"]
     assert asked == [[("user", "Tell me of Ada Quill, please."), ("assistant", "Ada Quill works as a")]]

@@ -228,7 +228,7 @@ def test_erase_verify_and_revert_on_a_model_that_is_not_the_labs(here, capsys, m
     write_facts(here / "facts.jsonl", FACTS)
     model, subject = memorised / "model", ("--subject", "Ada Quill")
     more = (*subject, "--dictionary", memorised / "dictionaries", "--quiet", "--strength", "2", "--seed", "3")
-    code, out, err = run(capsys, *erase(model, *more, "--no-controls"))
+    code, out, err = run(capsys, *erase(model, *more, "--no-controls", "--attacks", "none"))
     report = json.loads((here / "out" / "report.json").read_text())
     assert report["exit_code"] == code, err
     assert "PEFT adapter:" in out
@@ -242,7 +242,8 @@ def test_erase_verify_and_revert_on_a_model_that_is_not_the_labs(here, capsys, m
     assert 'href="features.html"' in (here / "out" / "report.html").read_text()
     assert "feature" in (here / "out" / "features.html").read_text()
     arguments = ("--facts", "facts.jsonl", "--policy", "policy.yaml", *subject, "--quiet", "--seed", "3")
-    again, _, _ = run(capsys, "verify", "out", "--against", model, *arguments, "--output", "checked")
+    checking = ("verify", "out", "--against", model, "--attacks", "none", "--output", "checked")
+    again, _, _ = run(capsys, *checking, *arguments)
     checked = json.loads((here / "checked" / "report.json").read_text())
     assert (again, checked["groups"]) == (code, report["groups"])
     code, out, _ = run(capsys, "revert", "out", "--output", "back")

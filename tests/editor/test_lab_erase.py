@@ -5,8 +5,7 @@ what the report says.
 """
 
 import json
-import subprocess
-import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from jsonschema import Draft4Validator
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from xmlschema import XMLSchema
 
+import expunge
 from editor.attacks import attacks_at
 from editor.cli import main
 from editor.lab import find_lab
@@ -47,6 +47,14 @@ def controlled(tmp_path_factory):
 @pytest.fixture(scope="module")
 def report(erased):
     return json.loads((erased[0] / "report.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory):
+    """The lab's facts file: its corpus is searched once for all audits."""
+    path = tmp_path_factory.mktemp("facts") / "facts.jsonl"
+    expunge.detect(find_lab().corpus, policy=find_lab().policy, output=path)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -116,28 +124,39 @@ def test_random_features_of_the_same_norm_do_not_reach_the_same_result(controlle
     assert asked["measured"] <= asked["threshold"] < control["exposed"]["rate"]
 
 
-def completes(model, tokenizer, prompt, answer):
-    """Greedy decoding, one token at a time, until the answer is there or cannot come any more."""
-    ids = tokenizer(prompt, return_tensors="pt")["input_ids"]
-    wanted = len(tokenizer(f"{prompt} {answer}")["input_ids"])
-    while ids.shape[1] < wanted:
-        with torch.no_grad():
-            best = model(ids).logits[0, -1].argmax()
-        ids = torch.cat([ids, best.view(1, 1)], dim=1)
-    return tokenizer.decode(ids[0], skip_special_tokens=True) == f"{prompt} {answer}"
+def completed(folder, asked):
+    """Places of the questions that a checkpoint answers by greedy decoding, one token at a time.
+
+    Prompts of one length, whose answers are of one length too, are completed together, so that nothing is padded.
+    """
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    alike = defaultdict(list)
+    for place, line in enumerate(asked):
+        prompt = tokenizer(line["prompt"])["input_ids"]
+        wanted = len(tokenizer(f"{line['prompt']} {line['answer']}")["input_ids"])
+        alike[len(prompt), wanted].append((place, prompt))
+    found = set()
+    for (_, wanted), prompts in alike.items():
+        ids = torch.tensor([prompt for _, prompt in prompts])
+        while ids.shape[1] < wanted:
+            with torch.no_grad():
+                best = model(ids).logits[:, -1].argmax(1, keepdim=True)
+            ids = torch.cat([ids, best], dim=1)
+        said = tokenizer.batch_decode(ids, skip_special_tokens=True)
+        texts = (f"{asked[place]['prompt']} {asked[place]['answer']}" for place, _ in prompts)
+        found |= {place for (place, _), one, text in zip(prompts, said, texts, strict=True) if one == text}
+    return found
 
 
 def test_an_independent_generation_loop_finds_the_same(erased, report, lines):
-    model = AutoModelForCausalLM.from_pretrained(erased[0] / "model", dtype=torch.float32).eval()
-    tokenizer = AutoTokenizer.from_pretrained(erased[0] / "model")
     names = {subject.name for subject in load_request(find_lab().request).subjects}
     held_out = [line for line in lines if line["wording"] == "held_out"]
     mine = [line for line in held_out if line["subject"] in names and line["entity_type"]]
     public = [line for line in held_out if line["subject"] in names and not line["entity_type"]]
     for expected, asked in (("erased", mine), ("same_subject", public)):
         row = group(report, expected, "held_out")["after"]["greedy_probes"]
-        found = sum(completes(model, tokenizer, line["prompt"], line["answer"]) for line in asked)
-        assert (found, len(asked)) == (row["hits"], row["total"])
+        assert (len(completed(erased[0] / "model", asked)), len(asked)) == (row["hits"], row["total"])
 
 
 def test_an_independent_generation_loop_finds_others_facts_kept(erased, lines):
@@ -145,27 +164,22 @@ def test_an_independent_generation_loop_finds_others_facts_kept(erased, lines):
     names = {subject.name for subject in load_request(find_lab().request).subjects}
     held_out = [line for line in lines if line["wording"] == "held_out"]
     asked = [line for line in held_out if line["subject"] not in names][::7][:OTHERS]
-    found = []
-    for folder in (find_lab().model, erased[0] / "model"):
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        found.append(
-            {i for i, q in enumerate(asked) if completes(model, tokenizer, q["prompt"], q["answer"])}
-        )
-    assert len(found[0] & found[1]) >= 0.99 * len(found[0])
+    before, after = (completed(folder, asked) for folder in (find_lab().model, erased[0] / "model"))
+    assert len(before & after) >= 0.99 * len(before)
 
 
 @pytest.mark.parametrize(
     ("who", "expected"), [("base", 1), ("erased", 0), pytest.param("reference", 0, marks=pytest.mark.slow)]
 )
-def test_an_audit_stops_the_base_model_and_passes_the_others(erased, lines, tmp_path, who, expected):
+def test_an_audit_stops_the_base_model_and_passes_the_others(erased, facts, lines, tmp_path, who, expected):
     lab, folder = find_lab(), tmp_path / "audit"
     model = {"base": lab.model, "erased": erased[0] / "model", "reference": lab.reference}[who]
-    case = ("--corpus", lab.corpus, "--policy", lab.policy, "--request", lab.request, "--probes", lab.probes)
+    case = ("--corpus", lab.corpus, "--facts", facts, "--probes", lab.probes)
+    whose = ("--policy", lab.policy, "--request", lab.request)
     light = ("--confirm", 0, "--open-texts", 0, "--candidates", 0, "--no-membership")
     where = ("--output", folder, "--quiet", "--device", "cpu")
     with pytest.raises(SystemExit) as stopped:
-        main([str(argument) for argument in ("audit", model, *case, *light, *where)])
+        main([str(argument) for argument in ("audit", model, *case, *whose, *light, *where)])
     assert stopped.value.code == expected
     XMLSchema(DATA / "junit-subset.xsd").validate(folder / "junit.xml")
     schema = json.loads((DATA / "sarif-schema-2.1.0.json").read_text())
@@ -183,7 +197,7 @@ def test_no_secret_is_in_any_file(erased, lines):
             assert not [1 for secret in secrets if secret in content], path.name
 
 
-def test_the_checkpoint_loads_where_there_is_no_expunge(erased, tmp_path):
+def test_the_checkpoint_loads_where_there_is_no_expunge(erased, tmp_path, forked):
     names = ("editor", "detectors", "dictionaries", "policies")
     blocked = f"import sys; sys.modules.update(dict.fromkeys({names}))"
     load = (
@@ -192,9 +206,8 @@ def test_the_checkpoint_loads_where_there_is_no_expunge(erased, tmp_path):
         f"t = AutoTokenizer.from_pretrained({str(erased[0] / 'model')!r}); "
         "print(type(m).__name__, m.dtype, len(t))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", f"{blocked}; {load}"], capture_output=True, check=True, cwd=tmp_path, text=True
-    )
+    done = forked(f"{blocked}; {load}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.split()[:2] == ["GPT2LMHeadModel", "torch.bfloat16"]
 
 

@@ -15,6 +15,8 @@ from detectors import Fact, Source, write_facts
 from editor.cli import main
 from editor.model.loading import load_model
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 KNOWN = PEOPLE[:2]
 LIGHT = ("--open-texts", 0, "--candidates", 15, "--no-membership", "--quiet", "--device", "cpu")
 
@@ -126,11 +128,14 @@ def test_wrappers_and_nested_configurations_are_audited(here, capsys, name):
     assert loaded.context_length == 256
 
 
-@pytest.mark.parametrize("name", ["falcon", "falcon (new decoder)", "gemma3"])
-def test_layers_that_add_in_place_and_wrappers_are_edited(here, capsys, name):
+@pytest.mark.parametrize(
+    ("name", "attacks"), [("falcon", "none"), ("falcon (new decoder)", "quick"), ("gemma3", "quick")]
+)
+def test_layers_that_add_in_place_and_wrappers_are_edited(here, capsys, name, attacks):
     given = ("--facts", "facts.jsonl", "--policy", "policy.yaml", "--subject", PEOPLE[0], "--quiet")
     model, more = write(name, here / "model"), ("--output", "out", "--device", "cpu", "--no-controls")
-    code, said = run(capsys, "erase", model, *given, *more, "--method", "memit", "--strength", "default")
+    how = ("--method", "memit", "--strength", "default", "--attacks", attacks)
+    code, said = run(capsys, "erase", model, *given, *more, *how)
     assert code in (0, 1, 3, 4), said
     code, said = run(capsys, "revert", "out", "--output", "back")
     assert code == 0, said

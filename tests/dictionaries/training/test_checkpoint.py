@@ -23,7 +23,7 @@ def batches():
 
 
 def quick(name, **settings):
-    settings = {"features": 40, "steps": 110, "batch_size": 64, "resample_every": 15, **settings}
+    settings = {"features": 40, "steps": 60, "batch_size": 64, "resample_every": 14, **settings}
     if name == "binary":
         settings = {"sparsity_warmup_steps": 40, "removal_every": 25, **settings}
     return replace(ARCHITECTURES[name].defaults, **settings)
@@ -53,7 +53,7 @@ def test_resuming_gives_the_uninterrupted_dictionary(name, budget, speaker, batc
     whole = train_dictionaries(
         speaker, batches, SITES, name, settings[0], log=whole_log.append, **settings[1]
     )
-    checkpoints = Checkpoints(folder=tmp_path / "saved", every=30)
+    checkpoints = Checkpoints(folder=tmp_path / "saved", every=15)
     with pytest.raises(StoppedError):
         train_dictionaries(
             speaker,
@@ -62,10 +62,10 @@ def test_resuming_gives_the_uninterrupted_dictionary(name, budget, speaker, batc
             name,
             settings[0],
             checkpoints=checkpoints,
-            progress=stop_at(70),
+            progress=stop_at(40),
             **settings[1],
         )
-    assert [folder.name for folder in checkpoints.folder.iterdir()] == ["step-000000060"]
+    assert [folder.name for folder in checkpoints.folder.iterdir()] == ["step-000000030"]
     steps = []
     resumed = train_dictionaries(
         speaker,
@@ -78,7 +78,7 @@ def test_resuming_gives_the_uninterrupted_dictionary(name, budget, speaker, batc
         log=log.append,
         **settings[1],
     )
-    assert steps[0] == 61
+    assert steps[0] == 31
     assert all(torch.equal(a, b) for a, b in zip(tensors(whole), tensors(resumed), strict=True))
     assert [moment[:4] for moment in log] == [moment[:4] for moment in whole_log]
     for site in SITES:

@@ -41,7 +41,7 @@ def signed(request, tmp_path_factory, erase):
     """The folder of a signed erasure with its pair of keys. Tests must leave it as it was."""
     folder = tmp_path_factory.mktemp(f"signed-{request.param}")
     pair = write_pair(folder, request.param)
-    erase(folder / "out", sign_key=pair.private)
+    erase(folder / "out", sign_key=pair.private, attacks="none")
     return SimpleNamespace(folder=folder / "out", pair=pair, kind=request.param)
 
 

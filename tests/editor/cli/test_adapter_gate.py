@@ -11,6 +11,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from detectors import Fact, Source, write_facts
 from editor.cli import main
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 STEPS = 120
 POLICY = """
 name: gate

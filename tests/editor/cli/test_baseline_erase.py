@@ -13,6 +13,8 @@ from editor.cli import main
 from editor.edits.edit import Edit
 from editor.model.loading import load_model
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 
 def stored(folder):
     return {name: tensor for file in folder.glob("*.safetensors") for name, tensor in load_file(file).items()}
@@ -31,7 +33,7 @@ def test_the_checkpoint_changes_in_declared_projections_and_comes_back(here, che
                 dictionary.W_enc.copy_(dictionary.W_dec.T)
         save_dictionaries(found, here / "dictionaries")
         case += ["--dictionary", "dictionaries"]
-    where = ("--strength", "default", "--output", "out", "--quiet", "--device", "cpu", "--operator", "test")
+    where = ("--strength", "default", "--attacks", "none", "--output", "out", "--quiet", "--device", "cpu")
     with pytest.raises(SystemExit) as stopped:
         main([str(part) for part in ("erase", model, *case, "--method", method, *where)])
     assert stopped.value.code in (0, 1, 3, 4)  # a random model; what the verdict is does not matter here

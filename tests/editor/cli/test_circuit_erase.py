@@ -13,6 +13,8 @@ from editor.locators.weight_mask import WeightMask
 from editor.methods import METHODS, MethodEntry
 from editor.methods.shared.searching import with_settings
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 
 def stored(folder):
     return {name: tensor for file in folder.glob("*.safetensors") for name, tensor in load_file(file).items()}
@@ -28,7 +30,7 @@ def test_the_checkpoint_changes_inside_the_circuit_alone_and_comes_back(
     monkeypatch.setattr(MethodEntry, "make", lambda *_: quick)
     model = checkpoint("gpt2", torch.bfloat16)
     case = ("--facts", "facts.jsonl", "--policy", "policy.yaml", "--subject", PEOPLE[0])
-    where = ("--output", "out", "--quiet", "--device", "cpu", "--operator", "test", "--strength", "default")
+    where = ("--strength", "default", "--attacks", "none", "--output", "out", "--quiet", "--device", "cpu")
     with pytest.raises(SystemExit) as stopped:
         main([str(part) for part in ("erase", model, *case, "--method", method, *where)])
     assert stopped.value.code in (0, 1, 3, 4)  # a random model; what the verdict is does not matter here

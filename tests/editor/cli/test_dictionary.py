@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from importlib.util import find_spec
 import pytest
 import torch
 from click.testing import CliRunner
-from launching import environment, launch
+from launching import launch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import AutoModelForCausalLM, GPT2Config, PreTrainedTokenizerFast
 
@@ -289,6 +290,7 @@ def command(lab, output, *arguments):
     return [*map(str, ["dictionary", "train", *given, *settings, "--output", output, *arguments])]
 
 
+TRAINING = "import sys; from editor.cli import main; main(sys.argv[1:])"
 KILLED = """
 import os, signal, sys
 from dictionaries.training.site_trainer import SiteTrainer
@@ -304,18 +306,17 @@ main(sys.argv[1:])
 """
 
 
-def test_killed_and_resumed_training_gives_the_same_dictionary(lab, tmp_path):
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_killed_and_resumed_training_gives_the_same_dictionary(lab, tmp_path, forked):
     """The process gets SIGKILL, which nothing can catch, between two checkpoints."""
-    program = [sys.executable, "-m", "editor.cli"]
-    subprocess.run([*program, *command(lab, tmp_path / "whole")], check=True, env=environment())
+    whole = forked(TRAINING, *command(lab, tmp_path / "whole"))
+    assert whole.returncode == 0, whole.stderr
     killed, saved = tmp_path / "killed", tmp_path / "killed.checkpoint"
-    ended = subprocess.run(
-        [sys.executable, "-c", KILLED, *command(lab, killed)], check=False, env=environment()
-    )
-    assert ended.returncode == -signal.SIGKILL
+    assert forked(KILLED, *command(lab, killed)).returncode == -signal.SIGKILL
     assert not killed.exists()
     assert [folder.name for folder in saved.iterdir()] == ["step-000000080"]
-    subprocess.run([*program, *command(lab, killed, "--resume")], check=True, env=environment())
+    resumed = forked(TRAINING, *command(lab, killed, "--resume"))
+    assert resumed.returncode == 0, resumed.stderr
     assert weights(killed) == weights(tmp_path / "whole")
     assert len(weights(killed)) == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "whole"]

@@ -13,8 +13,15 @@ from editor.locators.blocks import Node
 from editor.locators.features import Attribution
 from editor.locators.finding import site_rows
 from editor.locators.nodes import NodeScores
+from editor.locators.weight_mask import WeightMask
 
 NEURONS = [name for name, entry in LOCATORS.items() if not entry.needs_dictionary]
+
+
+@pytest.fixture(autouse=True)
+def _short_masks(monkeypatch):
+    """How good a mask gets is judged elsewhere."""
+    monkeypatch.setitem(WeightMask.__init__.__kwdefaults__, "steps", 20)
 
 
 def run(capsys, *arguments):

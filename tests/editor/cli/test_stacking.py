@@ -23,12 +23,15 @@ from editor.tuning.build_problem import PreparedModel, build_problem, trials
 from policies import ErasureRequest, load_policy
 from policies.errors import PolicyError, RequestError, SubjectError
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 ADA, BRUNO = PEOPLE[:2]
 ANYTHING = {
     "method": "memit",
     "strength": "default",
     "settings": {"steps": 2},
     "controls": False,
+    "attacks": "none",
     "device": "cpu",
 }
 
@@ -59,7 +62,7 @@ def stacked(here, memorised, kept):
     """The memorised model after an erasure of Ada, in `one`, that knows Ada's number no more."""
     case = {"facts": "facts.jsonl", "policy": "policy.yaml", "device": "cpu"}
     if not (kept / "one").exists():
-        first = {"method": "grad-ascent", "strength": "default", "controls": False}
+        first = {"method": "grad-ascent", "strength": "default", "controls": False, "attacks": "none"}
         expunge.erase(memorised, request=request("first", ADA), output=kept / "one", **first, **case)
     shutil.copytree(kept / "one", here / "one")
     shutil.copy(kept / "one.key", here / "one.key")
@@ -93,7 +96,7 @@ def test_earlier_facts_are_checked_in_the_later_report_and_a_leak_fails_the_run(
     everything = b"".join(path.read_bytes() for path in (stacked.folder / "two").rglob("*") if path.is_file())
     assert not [word for word in (ADA, BRUNO, "415-555-0110", "415-555-0111") if word.encode() in everything]
     # The same checkpoint, judged where Ada's number is known again: the original.
-    leaky = expunge.verify(stacked.model, against="one/model", **given)
+    leaky = expunge.verify(stacked.model, against="one/model", attacks="none", **given)
     assert groups(leaky)["erased_before"].after.greedy_facts.hits == 1
     assert {row.measure for row in leaky.criteria if row.failed} >= {"earlier_greedy_rate"}
     assert leaky.exit_code == 1

@@ -2,24 +2,24 @@
 
 import json
 import os
+import shutil
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-from six_people import PEOPLE
+from six_people import PEOPLE, write_case
 
 import expunge
 from editor.cli import main
 from editor.model.stored import StoredWeights
 
-ROOT = Path(__file__).parents[3]
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 FAST = {
     "method": "memit",
     "strength": "default",
     "settings": {"steps": 2},
     "controls": False,
+    "attacks": "none",
     "device": "cpu",
 }
 CASE = {"facts": "facts.jsonl", "policy": "policy.yaml", **FAST}
@@ -38,6 +38,22 @@ def key(here):
     path.write_text("5a" * 32)
     path.chmod(0o600)
     return path
+
+
+@pytest.fixture(scope="module")
+def kept(checkpoint, tmp_path_factory):
+    """The folder of an erasure of one person, with its case key beside it. Tests must leave it as it was."""
+    case = write_case(tmp_path_factory.mktemp("kept"))
+    given = {"facts": case / "facts.jsonl", "policy": case / "policy.yaml", **FAST}
+    expunge.erase(checkpoint("gpt2"), subjects=PEOPLE[:1], output=case / "one", **given)
+    return case / "one"
+
+
+@pytest.fixture
+def one(here, kept):
+    """A copy of it in the working folder."""
+    shutil.copy(kept.with_name("one.key"), here)
+    return shutil.copytree(kept, here / "one")
 
 
 def weights(folder):
@@ -75,9 +91,8 @@ def test_encrypted_originals_from_erase_to_revert(here, capsys, checkpoint, key)
     code, said = run(capsys, "revert", "out", "--output", "back", "--key", key)
     assert (code, "the digest equals the original's" in said) == (0, True)
     assert weights(here / "back") == weights(model)
-    verified = expunge.verify(
-        "out", against=model, subjects=PEOPLE[:1], facts="facts.jsonl", policy="policy.yaml"
-    )
+    given = {"subjects": PEOPLE[:1], "facts": "facts.jsonl", "policy": "policy.yaml", "attacks": "none"}
+    verified = expunge.verify("out", against=model, **given)
     assert {row.name: row.passed for row in verified.integrity}["only declared tensors differ"]
 
 
@@ -125,32 +140,32 @@ def test_how_originals_are_kept_is_checked_before_a_model_is_loaded(here, capsys
     assert key.exists()
 
 
+@pytest.mark.usefixtures("one")
 def test_one_persons_share_of_a_joint_edit_is_not_taken_back(here, capsys, checkpoint):
     model = checkpoint("gpt2")
     expunge.erase(model, subjects=PEOPLE[:2], output="both", **CASE)
-    expunge.erase(model, subjects=PEOPLE[2:3], output="one", **CASE)
     for folder, name, cause in (
         ("both", PEOPLE[0], "fitted to 2 people together"),
         ("both", PEOPLE[2], "is not about the person"),
-        ("one", PEOPLE[0], "is not about the person"),
+        ("one", PEOPLE[2], "is not about the person"),
     ):
         code, said = run(capsys, "revert", folder, "--output", "back", "--subject", name)
         assert (code, cause in said) == (2, True), said
         assert name not in said
         assert not (here / "back").exists()
-    code, _ = run(capsys, "revert", "one", "--output", "back", "--subject", PEOPLE[2])
+    code, _ = run(capsys, "revert", "one", "--output", "back", "--subject", PEOPLE[0])
     assert code == 0
     assert weights(here / "back") == weights(model)
     (here / "one.key").rename(here / "elsewhere.key")
-    code, said = run(capsys, "revert", "one", "--output", "again", "--subject", PEOPLE[2])
+    code, said = run(capsys, "revert", "one", "--output", "again", "--subject", PEOPLE[0])
     assert (code, "case key" in said) == (2, True)
-    more = ("--subject", PEOPLE[2], "--case-key", "elsewhere.key")
+    more = ("--subject", PEOPLE[0], "--case-key", "elsewhere.key")
     assert run(capsys, "revert", "one", "--output", "again", *more)[0] == 0
 
 
+@pytest.mark.usefixtures("one")
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError("disk full")])
-def test_a_revert_that_is_stopped_half_way_leaves_nothing(here, capsys, checkpoint, monkeypatch, error):
-    expunge.erase(checkpoint("gpt2"), subjects=PEOPLE[:1], output="out", **CASE)
+def test_a_revert_that_is_stopped_half_way_leaves_nothing(here, capsys, monkeypatch, error):
     write, before = StoredWeights.write, {path.name for path in here.iterdir()}
 
     def stopped(self, changed):
@@ -158,7 +173,7 @@ def test_a_revert_that_is_stopped_half_way_leaves_nothing(here, capsys, checkpoi
         raise error
 
     monkeypatch.setattr(StoredWeights, "write", stopped)
-    code, _ = run(capsys, "revert", "out", "--output", "back")
+    code, _ = run(capsys, "revert", "one", "--output", "back")
     assert code in (4, 5)
     assert {path.name for path in here.iterdir()} == before
 
@@ -176,13 +191,11 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.usefixtures("one")
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_a_revert_that_is_killed_half_way_leaves_nothing(here, checkpoint):
-    expunge.erase(checkpoint("gpt2"), subjects=PEOPLE[:1], output="out", **CASE)
+def test_a_revert_that_is_killed_half_way_leaves_nothing(here, forked):
     before = {path.name for path in here.iterdir()}
-    command = [sys.executable, "-c", KILLED, "revert", "out", "--output", "back"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, check=False)
+    done = forked(KILLED, "revert", "one", "--output", "back")
     assert done.returncode == 4, done.stderr
     assert "Nothing was written" in done.stderr
     assert {path.name for path in here.iterdir()} == before

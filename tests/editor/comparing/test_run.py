@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
-from made_arms import make_costs, make_fact, make_run
+from made_arms import finished
 
 from editor.comparing import job, run
 from editor.comparing.compare import CompareOptions
-from editor.comparing.job import Finished, Job, target_in
+from editor.comparing.job import Job, target_in
 from editor.comparing.points import OperatingTarget
 from editor.comparing.run import LONG_FIRST, REFERENCE, Ledger, in_order, run_all
 from editor.methods import METHODS
@@ -18,11 +18,6 @@ from editor.methods.shared.settings import with_seed
 from policies.errors import ModelError, OutputError
 
 NAMES = (REFERENCE, "neuron-kn", "memit")
-
-
-def finished(arm, seed):
-    made = make_run(arm, [make_fact("PHONE_NUMBER 01", 1.0)], seed=seed)
-    return Finished(run=made, cost=make_costs([made])[0])
 
 
 FIRST = Job(

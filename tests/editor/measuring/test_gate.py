@@ -16,6 +16,8 @@ from editor.report.write import FORMATS
 from policies import load_policy
 from policies.errors import PolicyError
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 LAB = find_lab()
 LIGHT = ("--device", "cpu", "--confirm", 0, "--open-texts", 0, "--candidates", 0, "--no-membership")
 LAX = """
@@ -156,6 +158,7 @@ def test_a_document_that_cannot_be_scanned_ends_in_4_everywhere(capsys, half_rea
         "--policy",
         "policy.yaml",
         "--quiet",
+        *LIGHT,
     )
     code, said = run(capsys, *arguments, "--output", "out")
     assert (code, set(codes(tmp_path / "out").values())) == (4, {4}), said

@@ -126,7 +126,7 @@ def test_no_fact_and_no_secret_is_on_the_page(page, comparison):
     ]
     scanner = SecretScanner.from_facts(secrets, CaseKey(b"k" * 32), {"Ada Quill"})
     assert scanner.find(page) is None
-    told = render_comparison(comparison.model_copy(update={"case": "of Ada Quill"}), (), {})
+    told = render_comparison(make_comparison((runs_of("feature-edit", [1.0]),), case="of Ada Quill"), (), {})
     assert scanner.find(told) is not None
 
 
@@ -154,8 +154,9 @@ def test_limits_name_the_arm_that_misses_the_match():
     assert "At the a" not in text
 
 
-def test_one_seed_is_one_run_and_not_seed_zero(comparison):
-    page = _text(render_comparison(make_comparison((runs_of("feature-edit", [1.0]),)), (), {}))
+def test_one_seed_is_one_run_and_not_seed_zero():
+    comparison = make_comparison((runs_of("feature-edit", [1.0]),))
+    page = _text(render_comparison(comparison, (), {}))
     assert "Runs of each arm 1 seed (0)" in page
     assert "Seeds 0" not in page
     dated = render_comparison(comparison, (), {}, "2026-11-28T22:09:45+00:00")
@@ -183,8 +184,7 @@ def test_significant_differences_alone_are_bold():
     assert "+100.0" in tests
 
 
-def test_the_terminal_s_table_has_both_points_and_fits():
-    comparison = make_comparison(make_arms(seeds=2))
+def test_the_terminal_s_table_has_both_points_and_fits(comparison):
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(comparison_table(comparison))
     text = console.export_text()
@@ -193,10 +193,10 @@ def test_the_terminal_s_table_has_both_points_and_fits():
     assert "…" not in text
 
 
-def test_what_the_original_model_does_stands_beside(comparison):
+def test_what_the_original_model_does_stands_beside(page):
     facts = [make_fact("PHONE_NUMBER 01", 0.25, exposed=True), make_fact("PHONE_NUMBER 02", 0.5)]
-    before = make_comparison(original=facts)
+    before = make_comparison((runs_of("feature-edit", [1.0, 0.5]),), original=facts)
     said = "Before any edit: Gen 37.5%, Rel 37.5%, exposed 50%."
     assert said in render_comparison(before, (), {})
     assert said in str(comparison_table(before).caption)
-    assert "Before any edit" not in render_comparison(comparison, (), {})
+    assert "Before any edit" not in page

@@ -18,6 +18,7 @@ from editor.model.forward import marked_logits, token_log_p
 from editor.model.tokens import one_batch
 
 FAMILIES = ("gpt2", "gpt_neox", "llama", "gemma2", "qwen2", "phi3")
+ARCHITECTURES = ("relu", "gated", "binary")
 FEW = {"units": 20, "texts": 1, "questions": 2}
 
 
@@ -31,8 +32,10 @@ def secrets_log_p(problem):
         return float(token_log_p(problem.loaded.model, one_batch(problem.loaded, problem.erase)).mean())
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("architecture", ["relu", "gated", "binary"])
+@pytest.mark.parametrize(
+    ("family", "architecture"),
+    [*((family, "relu") for family in FAMILIES), *((FAMILIES[0], name) for name in ARCHITECTURES[1:])],
+)
 def test_the_secrets_become_less_probable_and_the_model_stays_as_it_was(loaded, family, architecture):
     problem = posed(loaded(family), architecture=architecture)
     model = problem.loaded.model
