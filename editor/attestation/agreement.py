@@ -11,7 +11,7 @@ from editor.attestation.folder import EvidenceFolder
 from editor.attestation.statement import STATEMENT, checkpoint_files, statement_text
 from editor.measuring.rejudging import JUDGED, contradictions, rejudge
 from editor.measuring.summaries import RENDERERS
-from editor.report.write import FORMATS, REPORT_JSON
+from editor.report.write import FORMATS, REPORT_JSON, checkpoint_pages
 from editor.results.report import Report
 from policies.errors import ExpungeError
 
@@ -94,7 +94,7 @@ def check_pages(folder: EvidenceFolder) -> Iterator[Finding]:
 @lru_cache(maxsize=1)
 def _rendered(report: str, started: str) -> dict[str, str]:
     read = Report.from_json(report)
-    return {name: render(read, started) for name, render in FORMATS.items()}
+    return {name: render(read, started) for name, render in FORMATS.items()} | checkpoint_pages(read)
 
 
 def check_statement(folder: EvidenceFolder) -> Iterator[Finding]:
