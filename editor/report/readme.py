@@ -89,12 +89,12 @@ def _results(report: Report) -> "Iterator[EvalResult]":
 
 def _name(report: Report) -> str:
     """Return what the edited model is called: its last folder or its name, never where it lay."""
-    return f"{printable(_original(report))}, edited"
+    return f"{_original(report)}, edited"
 
 
 def _original(report: Report) -> str:
     before = report.model_before
-    return before.repository or PurePath(before.source).name or "model"
+    return " ".join(printable(before.repository or PurePath(before.source).name or "model").split())
 
 
 def _body(report: Report, *, adapter: bool) -> Iterator[str]:
