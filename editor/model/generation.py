@@ -111,8 +111,9 @@ def answer(
     """
     from transformers import EosTokenCriteria, StoppingCriteriaList
 
-    asked = (list(prompt) or nothing(loaded))[-max(1, loaded.context_length - 1) :]
-    ids, room = torch.tensor([asked]), max(1, loaded.context_length - len(asked))
+    context = loaded.context_length
+    asked = (list(prompt) or nothing(loaded))[min(length, context // 2) - context :]
+    ids, room = torch.tensor([asked]), context - len(asked)
     ends = end_tokens(loaded)
     stop = {"stopping_criteria": StoppingCriteriaList([EosTokenCriteria(ends)])} if ends else {}
     with seeded(loaded, seed):
