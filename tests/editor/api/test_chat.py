@@ -34,7 +34,7 @@ def scripted(monkeypatch):
         self._request, self._mask = request, (str if request.show_secrets else mask_of(request))
         self._original, self._edited = "original", "edited"
 
-    def said(self, loaded, prompt):
+    def said(_, loaded, prompt):
         asked.append((loaded, prompt))
         return SAID
 
@@ -130,7 +130,7 @@ def test_names_and_secrets_of_the_files_are_masked(tmp_path, scripted):
 
 def test_what_a_policy_calls_personal_is_looked_for_and_masked(monkeypatch):
     class Engine:
-        def __init__(self, policy, register):
+        def __init__(self, policy, _):
             assert policy.name == "gdpr"
 
         def scan(self, text):
@@ -207,7 +207,8 @@ def test_prompts_on_the_command_line(capsys, here):
     assert max(map(len, out.splitlines())) <= 80
 
 
-def test_markup_of_an_answer_is_not_obeyed(capsys, here, monkeypatch):
+@pytest.mark.usefixtures("here")
+def test_markup_of_an_answer_is_not_obeyed(capsys, monkeypatch):
     monkeypatch.setattr(Chat, "_answer", lambda *_: "[bold]x[/bold] [/]")
     code, out, _ = run(capsys, *GIVEN, "--prompt", "[red]p")
     assert code == 0
@@ -215,7 +216,8 @@ def test_markup_of_an_answer_is_not_obeyed(capsys, here, monkeypatch):
     assert "[bold]x[/bold] [/]" in out
 
 
-def test_lines_of_standard_input(capsys, here, monkeypatch):
+@pytest.mark.usefixtures("here")
+def test_lines_of_standard_input(capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO("first\n\nsecond [x]\r\n"))
     code, out, _ = run(capsys, *GIVEN, "--json")
     said = json.loads(out)

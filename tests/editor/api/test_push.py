@@ -103,7 +103,7 @@ class Hub:
         if name in self.failing:
             raise self.failing[name]
 
-    def model_info(self, name):
+    def model_info(self, _):
         self._fail("model_info")
         if self.state is None:
             raise refusal(errors.RepositoryNotFoundError, 401)
