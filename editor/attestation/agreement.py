@@ -81,10 +81,11 @@ def check_pages(folder: EvidenceFolder) -> Iterator[Finding]:
     for name, text in _rendered(report, manifest.started).items():
         if name == REPORT_JSON or folder.text(name) == text:
             continue
-        if others and folder.is_intact(name):
-            listed = ", ".join(others)
+        absent = name not in manifest.files and name not in folder.files
+        if others and (absent or folder.is_intact(name)):
+            what = "is not there: the folder was" if absent else "was"
             yield Finding(
-                f"{name} was written with other versions ({listed}), and could not be rendered again",
+                f"{name} {what} written with other versions ({', '.join(others)}), and could not be rendered again",
                 "unchecked",
             )
         else:

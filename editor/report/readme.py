@@ -64,7 +64,7 @@ def _results(report: Report) -> "Iterator[EvalResult]":
     """Yield what was measured, as the hub's model index has it: the criteria, and perplexity on each text."""
     from huggingface_hub import EvalResult
 
-    measured = [
+    measured: list[tuple[str, str, str, float | None, dict[str, str]]] = [
         (row.kind, row.measure, summary.criterion_name(row), row.measured, {"limit": summary.limit_text(row)})
         for row in report.criteria
     ]
@@ -94,7 +94,8 @@ def _name(report: Report) -> str:
 
 def _original(report: Report) -> str:
     before = report.model_before
-    return " ".join(printable(before.repository or PurePath(before.source).name or "model").split())
+    name = before.source if before.source == before.repository else PurePath(before.source).name
+    return " ".join(printable(name or "model").split())
 
 
 def _body(report: Report, *, adapter: bool) -> Iterator[str]:
