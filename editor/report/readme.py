@@ -55,7 +55,7 @@ def _front_matter(report: Report, base_model: str | None, *, adapter: bool) -> "
         pipeline_tag=TASK,
         tags=[*TAGS, *method],
         metrics=list(dict.fromkeys(one.metric_type for one in results)) or None,
-        model_name=_name(report),
+        model_name=_name(report) if results else None,
         eval_results=results or None,
     )
 

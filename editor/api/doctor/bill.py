@@ -38,16 +38,23 @@ class Package:
         return f"pkg:pypi/{self.name}@{quote(self.installed.version, safe='')}"
 
     @property
+    def expression(self) -> str:
+        """Its licence as an SPDX expression; empty where it states none."""
+        return next(iter(self._stated("License-Expression")), "")
+
+    @property
     def licenses(self) -> tuple[str, ...]:
         """Its licences as it states them, an SPDX expression where there is one; none where it states none."""
-        metadata = self.installed.metadata
-        expression, text = metadata.get("License-Expression"), (metadata.get("License") or "").strip()
-        if expression:
-            return (expression,)
-        classifiers = [one for one in metadata.get_all("Classifier") or () if one.startswith("License ::")]
+        if self.expression:
+            return (self.expression,)
+        classifiers = [one for one in self._stated("Classifier") if one.startswith("License ::")]
         names = [one.rpartition(" :: ")[2] for one in classifiers if not one.endswith(":: OSI Approved")]
-        short = [text] if text and "\n" not in text and len(text) <= MOST_CHARACTERS else []
+        texts = [text.strip() for text in self._stated("License")]
+        short = [text for text in texts if text and "\n" not in text and len(text) <= MOST_CHARACTERS]
         return tuple(names or short)
+
+    def _stated(self, name: str) -> list[str]:
+        return self.installed.metadata.get_all(name) or []
 
 
 def installed_packages() -> dict[str, Package]:
@@ -113,9 +120,9 @@ def write_bom(path: Path) -> None:
 
 
 def _component(package: Package, kind: str) -> dict[str, Any]:
-    stated = package.licenses
-    expression = package.installed.metadata.get("License-Expression")
-    licenses = [{"expression": expression}] if expression else [{"license": {"name": n}} for n in stated]
+    licenses: list[dict[str, Any]] = [{"license": {"name": name}} for name in package.licenses]
+    if package.expression:
+        licenses = [{"expression": package.expression}]
     return {
         "type": kind,
         "bom-ref": package.reference,
@@ -140,8 +147,8 @@ def _needed(package: Distribution, extras: frozenset[str]) -> Iterator[tuple[str
 
 def _extras(name: str) -> list[str]:
     here = _installed(name)
-    stated = here.metadata.get_all("Provides-Extra") if here else None
-    return [_plain(one) for one in stated or () if one != DEVELOPMENT]
+    stated: list[str] = (here.metadata.get_all("Provides-Extra") if here else None) or []
+    return [_plain(one) for one in stated if one != DEVELOPMENT]
 
 
 def _installed(name: str) -> Distribution | None:

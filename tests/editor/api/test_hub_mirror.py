@@ -58,7 +58,7 @@ def test_a_dictionary_by_its_name_and_folder(hub):
 def test_names_that_nobody_has():
     with pytest.raises(ModelError, match="nor a model of that name on the hub"):
         load_model("owner/nothing", device="cpu")
-    with pytest.raises(DictionaryError, match="not to be had from the hub"):
+    with pytest.raises(DictionaryError, match="nor to be had from the hub"):
         load_dictionaries("owner/nothing")
 
 

@@ -23,6 +23,7 @@ from editor.edits.companions import companions_digest
 from editor.edits.edit import Delta, Edit
 from editor.edits.export import export_checkpoint, save_adapter
 from editor.measuring.summaries import renderers
+from editor.model.digests import model_digest, tensor_digests
 from editor.report import write
 from editor.results.report import ModelSummary
 from policies.errors import ExitCode, HubError, OutputError, RequestError
@@ -31,6 +32,10 @@ KEY = CaseKey(bytes(range(32)))
 FACTS = [("Ada Quill", "PHONE_NUMBER", "415-555-0132")]
 LIGHT = {name: write.FORMATS[name] for name in ("report.json", "summary.md")}
 PARAMETER = "transformer.h.0.mlp.c_proj.weight"
+
+
+def digest(loaded):
+    return model_digest(tensor_digests(loaded))
 
 
 def write_run(folder, loaded, **changes):
@@ -44,15 +49,11 @@ def write_run(folder, loaded, **changes):
         edit.save(output.path / "edit", originals)
         adapter = save_adapter(edit, loaded, output.path / "edit" / "adapter")
         before = ModelSummary(
-            source=loaded.source, architecture="GPT2LMHeadModel", parameters=1, digest=originals.digest
+            source=loaded.source, architecture="GPT2LMHeadModel", parameters=1, digest=digest(loaded)
         )
-        after = before.model_copy(
-            update={
-                "source": "model",
-                "digest": originals.edited,
-                "beside": companions_digest(output.path / "model"),
-            }
-        )
+        with edit.applied(loaded.model):
+            edited = {"digest": digest(loaded), "beside": companions_digest(output.path / "model")}
+        after = before.model_copy(update={"source": "model", **edited})
         parts = {
             "model_before": before,
             "model_after": after,
