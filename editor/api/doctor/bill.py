@@ -1,9 +1,9 @@
 """The bill of materials of an installation: Expunge and every package that it needs, as CycloneDX 1.6."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -24,37 +24,22 @@ class Package:
 
     Attributes:
         name: Its name, in small letters with hyphens.
-        installed: What its metadata say.
+        version: Its version.
+        expression: Its licence as an SPDX expression; empty where it states none.
+        licenses: Its licences as it states them, the expression where there is one; none where it states none.
         needs: Names of the installed packages that it asks for.
     """
 
     name: str
-    installed: Distribution
+    version: str
+    expression: str
+    licenses: tuple[str, ...]
     needs: tuple[str, ...]
 
     @property
     def reference(self) -> str:
         """Its package URL."""
-        return f"pkg:pypi/{self.name}@{quote(self.installed.version, safe='')}"
-
-    @property
-    def expression(self) -> str:
-        """Its licence as an SPDX expression; empty where it states none."""
-        return next(iter(self._stated("License-Expression")), "")
-
-    @property
-    def licenses(self) -> tuple[str, ...]:
-        """Its licences as it states them, an SPDX expression where there is one; none where it states none."""
-        if self.expression:
-            return (self.expression,)
-        classifiers = [one for one in self._stated("Classifier") if one.startswith("License ::")]
-        names = [one.rpartition(" :: ")[2] for one in classifiers if not one.endswith(":: OSI Approved")]
-        texts = [text.strip() for text in self._stated("License")]
-        short = [text for text in texts if text and "\n" not in text and len(text) <= MOST_CHARACTERS]
-        return tuple(names or short)
-
-    def _stated(self, name: str) -> list[str]:
-        return self.installed.metadata.get_all(name) or []
+        return f"pkg:pypi/{self.name}@{quote(self.version, safe='')}"
 
 
 def installed_packages() -> dict[str, Package]:
@@ -63,27 +48,25 @@ def installed_packages() -> dict[str, Package]:
     Raises:
         OutputError: Expunge is not installed, so that nothing tells what it needs.
     """
-    found: dict[str, Package] = {}
-    waiting = [(DISTRIBUTION, frozenset(_extras(DISTRIBUTION)))]
+    # Of two of one name the first is imported.
+    installed = {_plain(one.name): one for one in reversed(list(distributions())) if one.name}
+    needs: dict[str, set[str]] = {}
     seen: set[tuple[str, frozenset[str]]] = set()
+    waiting = [(DISTRIBUTION, _own_extras(installed.get(DISTRIBUTION)))]
     while waiting:
         name, extras = waiting.pop()
-        if (name, extras) in seen:
+        if (name, extras) in seen or name not in installed:
             continue
         seen.add((name, extras))
-        here = _installed(name)
-        if here is None:
-            continue
-        asked = {needed: wanted for needed, wanted in _needed(here, extras) if _installed(needed)}
-        before = found[name].needs if name in found else ()
-        found[name] = Package(name, here, tuple(sorted({*before, *asked})))
-        waiting += asked.items()
-    if DISTRIBUTION not in found:
+        asked = [one for one in _needed(installed[name], extras) if one[0] in installed]
+        needs.setdefault(name, set()).update(needed for needed, _ in asked)
+        waiting += asked
+    if not needs:
         raise OutputError(
             "Expunge is not installed here, so that nothing tells what it needs",
             "Run `pip install .` in its folder",
         )
-    return dict(sorted(found.items()))
+    return {name: _package(name, installed[name], needs[name]) for name in sorted(needs)}
 
 
 def installation_bom() -> str:
@@ -119,6 +102,22 @@ def write_bom(path: Path) -> None:
         raise OutputError(f"{path} cannot be written ({error.strerror})", "Name a new file") from None
 
 
+def _package(name: str, installed: Distribution, needs: Iterable[str]) -> Package:
+    stated = installed.metadata.get_all
+    expression = next(iter(stated("License-Expression") or ()), "")
+    classifiers = [one for one in stated("Classifier") or () if one.startswith("License ::")]
+    names = [one.rpartition(" :: ")[2] for one in classifiers if not one.endswith(":: OSI Approved")]
+    texts = [text.strip() for text in stated("License") or ()]
+    short = [text for text in texts if text and "\n" not in text and len(text) <= MOST_CHARACTERS]
+    return Package(
+        name=name,
+        version=installed.version,
+        expression=expression,
+        licenses=(expression,) if expression else tuple(names or short),
+        needs=tuple(sorted(needs)),
+    )
+
+
 def _component(package: Package, kind: str) -> dict[str, Any]:
     licenses: list[dict[str, Any]] = [{"license": {"name": name}} for name in package.licenses]
     if package.expression:
@@ -127,7 +126,7 @@ def _component(package: Package, kind: str) -> dict[str, Any]:
         "type": kind,
         "bom-ref": package.reference,
         "name": package.name,
-        "version": package.installed.version,
+        "version": package.version,
         "purl": package.reference,
         **({"licenses": licenses} if licenses else {}),
     }
@@ -145,17 +144,9 @@ def _needed(package: Distribution, extras: frozenset[str]) -> Iterator[tuple[str
             yield _plain(read["name"]), frozenset(wanted)
 
 
-def _extras(name: str) -> list[str]:
-    here = _installed(name)
-    stated: list[str] = (here.metadata.get_all("Provides-Extra") if here else None) or []
-    return [_plain(one) for one in stated if one != DEVELOPMENT]
-
-
-def _installed(name: str) -> Distribution | None:
-    try:
-        return distribution(name)
-    except PackageNotFoundError:
-        return None
+def _own_extras(expunge: Distribution | None) -> frozenset[str]:
+    stated: list[str] = (expunge.metadata.get_all("Provides-Extra") if expunge else None) or []
+    return frozenset(_plain(one) for one in stated if one != DEVELOPMENT)
 
 
 def _plain(name: str) -> str:

@@ -2,8 +2,7 @@
 
 import json
 import re
-import tomllib
-from pathlib import Path
+from importlib.metadata import requires
 
 import pytest
 
@@ -11,7 +10,6 @@ from editor.api.doctor.bill import installation_bom, installed_packages, write_b
 from editor.api.doctor.packages import REQUIREMENT
 from policies.errors import OutputError
 
-ROOT = Path(__file__).parents[3]
 COPYLEFT = re.compile(r"\bA?GPL|GNU (?:Affero )?General Public", re.IGNORECASE)
 
 
@@ -21,8 +19,8 @@ def bom():
 
 
 def test_every_dependency_is_in_it_and_nothing_of_development(bom):
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    named = {REQUIREMENT.match(line)["name"].lower() for line in project["dependencies"]}
+    needed = [line for line in requires("expunge") if "extra" not in line]
+    named = {REQUIREMENT.match(line)["name"].lower() for line in needed}
     found = {one["name"] for one in bom["components"]}
     assert named <= found
     assert not {"pytest", "ruff", "mypy", "import-linter"} & found
@@ -54,7 +52,8 @@ def test_the_same_packages_give_the_same_bytes(bom):
     assert json.loads(installation_bom()) == bom
 
 
-def test_a_file_that_is_there_stays(tmp_path):
+def test_a_file_that_is_there_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr("editor.api.doctor.bill.installation_bom", lambda: "{}")
     path = tmp_path / "bom.json"
     write_bom(path)
     before = path.read_bytes()

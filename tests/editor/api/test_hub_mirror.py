@@ -35,7 +35,7 @@ def test_a_model_by_its_name(hub, loaded):
     assert (summary.source, summary.repository) == ("owner/letters", "owner/letters")
     assert model.files is not None
     assert model.files.files[0].is_relative_to(cache)
-    assert "/owner/letters/resolve/main/model.safetensors" in asked
+    assert [path for path in asked if path.endswith("/model.safetensors")]
 
 
 def test_a_model_that_was_fetched_is_read_without_a_network(hub, monkeypatch):

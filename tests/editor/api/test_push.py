@@ -23,7 +23,7 @@ from editor.edits.companions import companions_digest
 from editor.edits.edit import Delta, Edit
 from editor.edits.export import export_checkpoint, save_adapter
 from editor.measuring.summaries import renderers
-from editor.model.digests import model_digest, tensor_digests
+from editor.model.digests import checkpoint_digests, model_digest, tensor_digests
 from editor.report import write
 from editor.results.report import ModelSummary
 from policies.errors import ExitCode, HubError, OutputError, RequestError
@@ -32,10 +32,6 @@ KEY = CaseKey(bytes(range(32)))
 FACTS = [("Ada Quill", "PHONE_NUMBER", "415-555-0132")]
 LIGHT = {name: write.FORMATS[name] for name in ("report.json", "summary.md")}
 PARAMETER = "transformer.h.0.mlp.c_proj.weight"
-
-
-def digest(loaded):
-    return model_digest(tensor_digests(loaded))
 
 
 def write_run(folder, loaded, **changes):
@@ -48,11 +44,17 @@ def write_run(folder, loaded, **changes):
         originals = export_checkpoint(loaded, edit, output.path / "model")
         edit.save(output.path / "edit", originals)
         adapter = save_adapter(edit, loaded, output.path / "edit" / "adapter")
+        made = output.path / "model"
         before = ModelSummary(
-            source=loaded.source, architecture="GPT2LMHeadModel", parameters=1, digest=digest(loaded)
+            source=loaded.source,
+            architecture="GPT2LMHeadModel",
+            parameters=1,
+            digest=model_digest(tensor_digests(loaded)),
         )
-        with edit.applied(loaded.model):
-            edited = {"digest": digest(loaded), "beside": companions_digest(output.path / "model")}
+        edited = {
+            "digest": model_digest(checkpoint_digests(made, loaded.model)),
+            "beside": companions_digest(made),
+        }
         after = before.model_copy(update={"source": "model", **edited})
         parts = {
             "model_before": before,
