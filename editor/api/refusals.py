@@ -38,7 +38,7 @@ def check_attacks(attacks: str) -> None:
 def check_hub_name(name: str, *, owned: bool = False) -> None:
     """Refuse what is no name of a repository on the hub; where it must be `owned`, a name without an owner too."""
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public, and in no __all__
 
     try:
         validate_repo_id(name)
