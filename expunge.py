@@ -14,16 +14,29 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from editor.api.functions import (
         audit,
+        chat,
         compare,
         detect,
         erase,
         locate,
+        push,
         revert,
         verify,
         verify_report,
     )
 
-__all__ = ["audit", "compare", "detect", "erase", "locate", "revert", "verify", "verify_report"]
+__all__ = [
+    "audit",
+    "chat",
+    "compare",
+    "detect",
+    "erase",
+    "locate",
+    "push",
+    "revert",
+    "verify",
+    "verify_report",
+]
 
 
 def __getattr__(name: str) -> Any:

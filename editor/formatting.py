@@ -1,10 +1,15 @@
-"""Numbers as people read them. Rounding never turns "almost" into "none" or "all"."""
+"""Numbers, and texts of others, as people read them. Rounding never turns "almost" into "none" or "all"."""
 
 import math
+import re
 from datetime import UTC, datetime
 
 from editor.results.report import Rate
 
+COMMANDING = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Control characters, marks of direction and halves of characters."""
 MANY = ((1e15, ""), (1e12, " trillion"), (1e9, " billion"), (1e6, " million"), (1e3, " thousand"))
 
 
@@ -162,3 +167,8 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def printable(text: str) -> str:
+    """Return text in which what commands a terminal or turns letters round is replaced; line ends and tabs stay."""
+    return COMMANDING.sub("\N{REPLACEMENT CHARACTER}", text)

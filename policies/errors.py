@@ -57,6 +57,10 @@ class ModelError(ExpungeError):
     """A model folder or name that is not a usable causal language model."""
 
 
+class HubError(ExpungeError):
+    """A hub that cannot be reached, or that does not take what is uploaded."""
+
+
 class DictionaryError(ExpungeError):
     """A dictionary that is damaged or does not fit the model."""
 

@@ -10,24 +10,39 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from editor.api.requests import (
     AuditRequest,
+    ChatRequest,
     CompareRequest,
     DetectRequest,
     EraseRequest,
     LocateRequest,
+    PushRequest,
     RevertRequest,
     VerifyReportRequest,
     VerifyRequest,
 )
 
 if TYPE_CHECKING:
+    from editor.api.chat import Exchange
     from editor.api.detect import Detected
+    from editor.api.push import Pushed
     from editor.api.revert import Reverted
     from editor.attestation.findings import CheckedReport
     from editor.locate import Located
     from editor.results.comparison import Comparison
     from editor.results.report import Report
 
-__all__ = ["audit", "compare", "detect", "erase", "locate", "revert", "verify", "verify_report"]
+__all__ = [
+    "audit",
+    "chat",
+    "compare",
+    "detect",
+    "erase",
+    "locate",
+    "push",
+    "revert",
+    "verify",
+    "verify_report",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -119,3 +134,19 @@ def verify_report(request: VerifyReportRequest) -> "CheckedReport":
     from editor.api.verify_report import run_verify_report
 
     return run_verify_report(request)
+
+
+@_job(ChatRequest)
+def chat(request: ChatRequest) -> "tuple[Exchange, ...]":
+    """Ask an edited model and the original the same, and return what each answered."""
+    from editor.api.chat import run_chat
+
+    return run_chat(request)
+
+
+@_job(PushRequest)
+def push(request: PushRequest) -> "Pushed":
+    """Upload a checkpoint, an adapter or a report to the Hugging Face hub, after checking what is uploaded."""
+    from editor.api.push import run_push
+
+    return run_push(request)

@@ -5,6 +5,8 @@ from pathlib import Path
 from editor.attacks import ATTACK_SETS
 from policies.errors import RequestError
 
+MOST_TEMPERATURE = 100.0
+
 
 def need_output(output: str | Path | None) -> None:
     """Refuse a run without a folder for its checkpoint."""
@@ -31,6 +33,32 @@ def check_attacks(attacks: str) -> None:
     """Refuse a set of attacks that there is not."""
     if attacks not in ATTACK_SETS:
         raise RequestError(f"There are no attacks {attacks!r}", f"Give one of {', '.join(ATTACK_SETS)}")
+
+
+def check_hub_name(name: str, *, owned: bool = False) -> None:
+    """Refuse what is no name of a repository on the hub; where it must be `owned`, a name without an owner too."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public, and in no __all__
+
+    try:
+        validate_repo_id(name)
+        is_name = "/" in name or not owned
+    except HFValidationError:
+        is_name = False
+    if not is_name:
+        raise RequestError(
+            f"{name!r} is no name of a repository on the hub",
+            "Give owner/name, of letters, digits, hyphens, dots and underscores",
+        )
+
+
+def check_temperature(temperature: float) -> None:
+    """Refuse what no distribution can be divided by."""
+    if not 0 <= temperature <= MOST_TEMPERATURE:
+        raise RequestError(
+            f"The temperature is {temperature:g}",
+            f"Give 0 for the likeliest token, or up to {MOST_TEMPERATURE:g}",
+        )
 
 
 def at_least_one(**numbers: int) -> None:

@@ -7,9 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from editor.api.refusals import at_least_one, check_attacks, check_reference, need_output, one_lock
+from editor.api.refusals import (
+    at_least_one,
+    check_attacks,
+    check_hub_name,
+    check_reference,
+    check_temperature,
+    need_output,
+    one_lock,
+)
 from editor.attacks import AttackSet
 from policies import ErasureRequest, Policy
 from policies.errors import RequestError
@@ -17,6 +25,9 @@ from policies.errors import RequestError
 if TYPE_CHECKING:
     from dictionaries import Site
 
+Pushable = Literal["checkpoint", "adapter", "report"]
+"""What can be uploaded of an output folder."""
+PUSHABLE: tuple[Pushable, ...] = get_args(Pushable)
 HIDDEN = "***"
 """What stands for a data subject in the command that a report keeps."""
 
@@ -406,6 +417,87 @@ class VerifyReportRequest(Request):
     checkpoint: str | Path | None = None
     key: str | Path | None = None
     ledger: str | Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushRequest(Request):
+    """An upload to the Hugging Face hub.
+
+    Attributes:
+        output: Output folder of an audit, an erasure or a verification.
+        repo: Name of the repository, `owner/name`; it is made where it is missing.
+        what: What is uploaded: `checkpoint`, `adapter` or `report`.
+        private: Whether nobody else may see the repository: one that is made is private, a public one is refused.
+        dry_run: Whether everything is checked and listed here, and the hub is not asked.
+        base_model: Name on the hub of the model that was edited; None for the name that it was loaded by.
+        facts: Facts file: what is uploaded is searched for its secrets and full names again.
+        request: Erasure request, YAML file or value: the same.
+    """
+
+    output: str | Path = field(kw_only=False)
+    repo: str = field(kw_only=False)
+    what: Pushable = "checkpoint"
+    private: bool = True
+    dry_run: bool = False
+    base_model: str | None = None
+    facts: str | Path | None = None
+    request: "str | Path | ErasureRequest | None" = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.what not in PUSHABLE:
+            raise RequestError(f"There is no {self.what!r} to upload", f"Give one of {', '.join(PUSHABLE)}")
+        check_hub_name(self.repo, owned=True)
+        if self.base_model is not None:
+            check_hub_name(self.base_model)
+            if self.what == "report":
+                raise RequestError("A report has no base model", "Leave it out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatRequest(Request):
+    """The same prompts to an edited model and to the original.
+
+    Attributes:
+        edited: Checkpoint folder, output folder of an erasure, hub name, or PEFT adapter folder.
+        against: The original model.
+        prompts: What both are asked, each by itself.
+        facts: Facts file, whose secrets and names are masked.
+        request: Erasure request, YAML file or value: the same.
+        policy: Preset's name, YAML file, or policy: what it calls personal is looked for and masked; None for none.
+        show_secrets: Whether nothing is masked.
+        temperature: Temperature of sampling; 0 takes the likeliest token.
+        seed: Seed of sampling.
+        tokens: Most tokens of an answer.
+        chat: Whether prompts are put in the tokenizer's chat template; None for where there is one.
+        system_prompt: What stands before every prompt to a chat model.
+        device: `auto`, `cpu`, `cuda`, `cuda:1` ...
+        dtype: Precision to compute in: `auto`, `float32`, `bfloat16` or `float16`.
+        revision: Branch, tag or commit of the original model on the hub; None for its main branch.
+        trust_remote_code: Whether Python code that comes with a model may run, where the model needs it.
+    """
+
+    edited: str | Path = field(kw_only=False)
+    against: str | Path
+    prompts: Sequence[str] = field(default=(), repr=False)
+    facts: str | Path | None = None
+    request: "str | Path | ErasureRequest | None" = field(default=None, repr=False)
+    policy: "str | Path | Policy | None" = None
+    show_secrets: bool = False
+    temperature: float = 0.0
+    seed: int = 0
+    tokens: int = 128
+    chat: bool | None = None
+    system_prompt: str | None = field(default=None, repr=False)
+    device: str = "auto"
+    dtype: str = "auto"
+    revision: str | None = None
+    trust_remote_code: bool = False
+
+    def __post_init__(self) -> None:
+        at_least_one(tokens=self.tokens)
+        check_temperature(self.temperature)
+        if isinstance(self.prompts, str):
+            raise RequestError("`prompts` is one text", "Give a list of texts")
 
 
 def _default(item: Any) -> Any:

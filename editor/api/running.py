@@ -108,6 +108,12 @@ def as_path(path: str | Path | None) -> Path | None:
     return None if path is None else Path(path)
 
 
+def checkpoint_of(edited: str | Path) -> str:
+    """Return the checkpoint that an output folder of an erasure holds, or the folder or name itself."""
+    inside = Path(edited) / "model"
+    return str(inside if inside.is_dir() else edited)
+
+
 def show_stages(request: Request) -> Stages:
     """Return bars on standard error, or nothing."""
     return make_stages(quiet=not request.progress)

@@ -6,6 +6,7 @@ from editor.api.reference import read_reference
 from editor.api.requests import VerifyRequest
 from editor.api.running import (
     Judging,
+    checkpoint_of,
     close,
     describe_run,
     load_original,
@@ -27,7 +28,7 @@ def run_verify(request: VerifyRequest) -> Report:
     judging, stages = Judging.of(request), show_stages(request)
     signer = read_signer(request)
     run, edited = describe_run(request, "verify"), Path(request.edited)
-    checkpoint = edited / "model" if (edited / "model").is_dir() else edited
+    checkpoint = Path(checkpoint_of(edited))
     with open_output(request) as output:
         check_model(
             str(checkpoint),

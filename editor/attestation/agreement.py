@@ -11,7 +11,7 @@ from editor.attestation.folder import EvidenceFolder
 from editor.attestation.statement import STATEMENT, checkpoint_files, statement_text
 from editor.measuring.rejudging import JUDGED, contradictions, rejudge
 from editor.measuring.summaries import RENDERERS
-from editor.report.write import FORMATS, REPORT_JSON
+from editor.report.write import FORMATS, REPORT_JSON, checkpoint_pages
 from editor.results.report import Report
 from policies.errors import ExpungeError
 
@@ -81,10 +81,11 @@ def check_pages(folder: EvidenceFolder) -> Iterator[Finding]:
     for name, text in _rendered(report, manifest.started).items():
         if name == REPORT_JSON or folder.text(name) == text:
             continue
-        if others and folder.is_intact(name):
-            listed = ", ".join(others)
+        absent = name not in manifest.files and name not in folder.files
+        if others and (absent or folder.is_intact(name)):
+            what = "is not there: the folder was" if absent else "was"
             yield Finding(
-                f"{name} was written with other versions ({listed}), and could not be rendered again",
+                f"{name} {what} written with other versions ({', '.join(others)}), and could not be rendered again",
                 "unchecked",
             )
         else:
@@ -94,7 +95,7 @@ def check_pages(folder: EvidenceFolder) -> Iterator[Finding]:
 @lru_cache(maxsize=1)
 def _rendered(report: str, started: str) -> dict[str, str]:
     read = Report.from_json(report)
-    return {name: render(read, started) for name, render in FORMATS.items()}
+    return {name: render(read, started) for name, render in FORMATS.items()} | checkpoint_pages(read)
 
 
 def check_statement(folder: EvidenceFolder) -> Iterator[Finding]:

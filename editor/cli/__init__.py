@@ -34,6 +34,8 @@ COMMANDS = {
         "Check an output folder: digests, verdict, exit code, signature.",
     ),
     "revert": ("editor.cli.revert", "revert", "Take an edit back, bit for bit."),
+    "chat": ("editor.cli.chat", "chat", "Ask an edited model and the original side by side."),
+    "push": ("editor.cli.push", "push", "Upload what a run wrote to the Hugging Face hub."),
     "request": ("editor.cli.request", "request", "Keep erasure requests: deadlines, runs, letters."),
     "dictionary": ("editor.cli.dictionary", "dictionary", "Train, evaluate and look into dictionaries."),
     "doctor": ("editor.cli.doctor", "doctor", "Check this installation and this machine."),

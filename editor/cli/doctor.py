@@ -1,5 +1,6 @@
 """`expunge doctor`: is everything here that a run needs?"""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,19 +17,29 @@ MARKS = {"good": ("✓", "green"), "note": ("!", "yellow"), "bad": ("✗", "red"
 
 
 @click.command()
+@click.option(
+    "--bom",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also write what is installed, with versions and licences, to a new file: a CycloneDX bill of materials.",
+)
 @JSON
 @click.pass_context
-def doctor(ctx: click.Context) -> None:
+def doctor(ctx: click.Context, bom: Path | None) -> None:
     """Check this installation and this machine, and say what must be mended and how.
 
     Looks at the installed packages and their versions, at packages of others with Expunge's import names, at
-    devices, memory, spaCy models and disks. Changes nothing, and asks no network.
+    devices, memory, spaCy models and disks. Changes nothing but the file of --bom, and asks no network.
 
     \b
     Exit codes: 0 nothing must be mended, 2 something must.
     """  # noqa: D301  # click wants the character
     from editor.api.doctor import run_doctor
 
+    if bom is not None:
+        from editor.api.doctor.bill import write_bom
+
+        write_bom(bom)
     diagnosis = run_doctor()
     if json_wanted():
         print_result(diagnosis.exit_code, findings=[vars(one) for one in diagnosis.findings])

@@ -13,6 +13,8 @@ ARCHITECTURE_NAMES = ("gated", "binary", "relu", "topk", "batchtopk", "matryoshk
 """Architectures of dictionaries: the names of `dictionaries.ARCHITECTURES`."""
 DTYPE_NAMES = ("auto", "float32", "bfloat16", "float16")
 """Precisions to compute in: what `editor.model.checks.dtypes` takes."""
+PUSHABLE_NAMES = ("checkpoint", "adapter", "report")
+"""What can be uploaded: `editor.api.requests.PUSHABLE`."""
 FORMAT_NAMES = ("expunge", "sae-lens", "dictionary-learning")
 """Formats that dictionaries can be written in: what `dictionaries.formats.writable` names."""
 

@@ -1,7 +1,8 @@
 """Options that several commands share, and how they become a request."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,8 @@ from policies.errors import RequestError
 F = TypeVar("F", bound=Callable[..., Any])
 R = TypeVar("R")
 
+PERSONAL = ("--subject", "--prompt")
+"""Options that may hold personal data."""
 OUTPUT = click.option("--output", type=click.Path(path_type=Path), required=True, help="A new folder.")
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists.")
 TRUST_REMOTE_CODE = click.option(
@@ -201,6 +204,19 @@ def run_options(command: F) -> F:
     return command
 
 
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Turn what contradicts itself in a request that the `with` block makes into an error of usage.
+
+    Raises:
+        click.UsageError: it does.
+    """
+    try:
+        yield
+    except RequestError as error:
+        raise click.UsageError(f"{error.cause}. {error.remedy}.") from None
+
+
 def build(request: Callable[..., R], subject: object, options: dict[str, Any]) -> R:
     """Build the request that a command's argument and options make.
 
@@ -210,11 +226,9 @@ def build(request: Callable[..., R], subject: object, options: dict[str, Any]) -
         click.UsageError: they contradict one another.
         ModelError: a model is a hub name that cannot be looked up.
     """
-    try:
+    with refusing():
         made = request(subject, **request_fields(options))
-    except RequestError as error:
-        raise click.UsageError(f"{error.cause}. {error.remedy}.") from None
-    for name in ("model", "against", "baseline", "reference"):
+    for name in ("model", "edited", "against", "baseline", "reference"):
         revision = options.get("revision") if name in ("model", "against") else None
         check_name(getattr(made, name, None), revision)
     return made
@@ -227,17 +241,18 @@ def request_fields(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def masked_command(arguments: list[str]) -> str:
-    """Return the command line with every --subject masked, quoted for a shell."""
+    """Return the command line with every --subject and --prompt masked, quoted for a shell."""
     import shlex
 
     masked: list[str] = []
     hide = False
     for argument in arguments:
+        name, sign, _ = argument.partition("=")
         if hide:
             masked.append("***")
-        elif argument.startswith("--subject="):
-            masked.append("--subject=***")
+        elif sign and name in PERSONAL:
+            masked.append(f"{name}=***")
         else:
             masked.append(argument)
-        hide = argument == "--subject"
+        hide = not hide and argument in PERSONAL
     return shlex.join(["expunge", *masked])

@@ -6,9 +6,9 @@ from typing import Any
 import click
 
 from editor.cli.json_output import json_wanted, print_result
-from editor.cli.options import JSON, OVERWRITE
+from editor.cli.options import JSON, OVERWRITE, refusing
 from editor.cli.stopping import stopped_by_sigterm
-from policies.errors import ExitCode, RequestError
+from policies.errors import ExitCode
 
 
 @click.command()
@@ -50,10 +50,8 @@ def revert(erased: Path, **options: Any) -> None:
     from editor.api.requests import RevertRequest
     from editor.api.revert import run_revert
 
-    try:
+    with refusing():
         request = RevertRequest(erased, **options)
-    except RequestError as error:
-        raise click.UsageError(f"{error.cause}. {error.remedy}.") from None
     with stopped_by_sigterm():
         reverted = run_revert(request)
     if json_wanted():

@@ -13,6 +13,7 @@ from editor.formatting import plural
 from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem
 from editor.measuring.own_forward import passes_note
+from editor.model.checks.sources import on_hub
 from editor.model.digests import model_digest
 from editor.model.loading import LoadedModel
 from editor.results.edits import AdapterSummary, EditSummary, LayerRow
@@ -20,7 +21,7 @@ from editor.results.report import ModelSummary, PolicySummary
 
 TOP_UNITS = 12
 PACKAGES = ("expunge", "torch", "transformers", "accelerate", "peft", "optuna")
-RENDERERS = ("jinja2", "matplotlib")
+RENDERERS = ("huggingface-hub", "jinja2", "matplotlib", "pyyaml")
 """What a report's pages are made with, besides Expunge: with other versions their bytes may differ."""
 
 THREAT_MODEL = (
@@ -70,7 +71,14 @@ def model_summary(
         digest=model_digest(dict(digests)),
         beside=companions_digest(folder) if folder is not None and folder.is_dir() else None,
         passes=passes_note(loaded.passes) or None,
+        repository=_repository(loaded),
     )
+
+
+def _repository(loaded: LoadedModel) -> str | None:
+    """Return the name on the hub of a model, or of the base of an adapter; None where both are folders."""
+    names = (loaded.source, *([loaded.adapter.base] if loaded.adapter else []))
+    return next(filter(on_hub, names), None)
 
 
 def edit_summary(

@@ -56,9 +56,16 @@ def nothing(loaded: LoadedModel) -> list[int]:
 
 @torch.no_grad()
 def generate(
-    loaded: LoadedModel, ids: torch.Tensor, mask: torch.Tensor, length: int, *, do_sample: bool, **read: Any
+    loaded: LoadedModel,
+    ids: torch.Tensor,
+    mask: torch.Tensor,
+    length: int,
+    *,
+    do_sample: bool,
+    temperature: float = 1.0,
+    **read: Any,
 ) -> torch.Tensor:
-    """Return exactly `length` tokens after prompts, (rows, length), sampling at temperature 1 from all tokens.
+    """Return exactly `length` tokens after prompts, (rows, length), unless `read` stops it; sampled from all tokens.
 
     Args:
         loaded: the model.
@@ -66,6 +73,7 @@ def generate(
         mask: 1 where a position is no padding, (rows, positions).
         length: number of tokens.
         do_sample: whether tokens are drawn; else the likeliest are taken.
+        temperature: temperature of sampling.
         read: other keywords of transformers, such as a cache of what all rows begin with.
     """
     from transformers import GenerationConfig
@@ -76,7 +84,7 @@ def generate(
         max_new_tokens=length,
         pad_token_id=loaded.pad_id,
         eos_token_id=None,
-        temperature=1.0 if do_sample else None,
+        temperature=temperature if do_sample else None,
         top_k=0 if do_sample else None,
         top_p=1.0 if do_sample else None,
         do_sample=do_sample,
@@ -87,6 +95,46 @@ def generate(
             input_ids=ids, attention_mask=mask, generation_config=plain, **read
         )
     return made[:, ids.shape[1] :]
+
+
+def answer(
+    loaded: LoadedModel, prompt: Sequence[int], length: int, *, temperature: float = 0.0, seed: int = 0
+) -> list[int]:
+    """Return the tokens with which a model goes on after a prompt, until it ends its text.
+
+    Args:
+        loaded: the model.
+        prompt: tokens of the prompt; of one longer than the model's context, the end is read.
+        length: most tokens of the answer, as far as the context has room for them.
+        temperature: temperature of sampling from all tokens; 0 takes the likeliest.
+        seed: seed of sampling.
+    """
+    from transformers import EosTokenCriteria, StoppingCriteriaList
+
+    context = loaded.context_length
+    asked = (list(prompt) or nothing(loaded))[min(length, context // 2) - context :]
+    ids, room = torch.tensor([asked]), context - len(asked)
+    ends = end_tokens(loaded)
+    stop = {"stopping_criteria": StoppingCriteriaList([EosTokenCriteria(ends)])} if ends else {}
+    with seeded(loaded, seed):
+        made = generate(
+            loaded,
+            ids,
+            torch.ones_like(ids),
+            min(length, room),
+            do_sample=temperature > 0,
+            temperature=temperature,
+            **stop,
+        )
+    row: list[int] = made[0].tolist()
+    return row[: next((place for place, token in enumerate(row) if token in ends), len(row))]
+
+
+def end_tokens(loaded: LoadedModel) -> list[int]:
+    """Return the tokens that end a text: the tokenizer's own, and those of the checkpoint's generation settings."""
+    stated = loaded.model.generation_config.eos_token_id if loaded.model.generation_config else None
+    several = stated if isinstance(stated, list) else [stated]
+    return [token for token in dict.fromkeys((loaded.tokenizer.eos_token_id, *several)) if token is not None]
 
 
 @contextmanager

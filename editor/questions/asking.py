@@ -67,6 +67,19 @@ def ask(loaded: LoadedModel, probe: Probe) -> tuple[str, bool]:
     return _joined(framed + begun) if begun else framed, True
 
 
+def ask_plainly(loaded: LoadedModel, prompt: str) -> list[int]:
+    """Return the tokens of what somebody typed: a turn of the user's where the model is a chat, else running text.
+
+    Raises:
+        ModelError: the template refuses it, or it holds a token beyond the model's embedding.
+    """
+    text = _framed(loaded, [Utterance(USER, prompt)]) if loaded.chat else prompt
+    ids: list[int] = loaded.tokenizer(text, add_special_tokens=not loaded.chat)["input_ids"]
+    if loaded.usable_tokens is not None:
+        refuse_beyond(ids, loaded.usable_tokens)
+    return ids
+
+
 def _joined(prompt: str) -> str:
     return prompt + joiner(prompt)
 

@@ -21,6 +21,16 @@ def render_card(report: Report, started: str | None = None) -> str:
         f"## {summary.title(report)}",
         f"**{summary.outcome(report)}.** {plain(summary.headline(report))}",
         plain(summary.who_when(report, started)),
+        *sections(report),
+        "### Run it again",
+        fenced(report.command),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def sections(report: Report) -> list[str]:
+    """Return what was measured, the policy's criteria, what was done, and what remains, a paragraph each."""
+    parts = [
         _numbers(report),
         plain(certainty(summary.leaked(report))),
         "### Policy criteria",
@@ -30,8 +40,7 @@ def render_card(report: Report, started: str | None = None) -> str:
     ]
     if report.residual_risk:
         parts += ["### Residual risk", bullets(map(plain, report.residual_risk))]
-    parts += ["### Run it again", fenced(report.command)]
-    return "\n\n".join(filter(None, parts)) + "\n"
+    return list(filter(None, parts))
 
 
 def _numbers(report: Report) -> str:

@@ -4,6 +4,12 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
+from editor.formatting import printable
+
+MENTION = re.compile(r"(?<!\w)@(?=\w)")
+UNMENTIONED = "@&#8203;"
+"""A sign and a mark of no width: whoever is called what follows is sent no message."""
+
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Write a table; cells are shown as they stand, but for those that begin in bold."""
@@ -12,9 +18,9 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def plain(text: str) -> str:
-    """Escape text so that Markdown shows it as it stands, on one line."""
-    escaped = re.sub(r"([\\`*_\[\]|])", r"\\\1", " ".join(text.split()))
-    return html.escape(escaped, quote=False)
+    """Escape text so that Markdown shows it as it stands, on one line, and mentions nobody."""
+    escaped = re.sub(r"([\\`*_\[\]|])", r"\\\1", printable(" ".join(text.split())))
+    return MENTION.sub(UNMENTIONED, html.escape(escaped, quote=False))
 
 
 def bullets(lines: Iterable[str]) -> str:

@@ -251,6 +251,8 @@ class ModelSummary(_Part):
     generation settings, tokenizer, templates, code."""
     passes: str | None = Field(default=None, exclude_if=lambda value: value is None)
     """Sentence on the fast passes that are not right for the model and were not used; absent where all were."""
+    repository: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Name on the hub that the model, or the base of an adapter, was loaded by; absent for a folder."""
 
 
 class Report(_Part):

@@ -5,7 +5,7 @@ import json
 
 from editor.attestation.bom import bom_text
 from editor.attestation.statement import canonical, checkpoint_files, statement_text
-from editor.report.write import FORMATS
+from editor.report.write import FORMATS, checkpoint_pages
 from editor.results.report import Report
 
 
@@ -18,6 +18,8 @@ def rewrite_report(folder, change):
     started = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["started"]
     for name, render in FORMATS.items():
         (folder / name).write_text(render(report, started), encoding="utf-8", newline="\n")
+    for name, text in checkpoint_pages(report).items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
     attest_anew(folder)
 
 

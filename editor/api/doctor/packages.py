@@ -16,9 +16,12 @@ NAMES = ("expunge", "editor", "detectors", "dictionaries", "policies")
 OWN_ENVIRONMENT = (
     "Install Expunge into an environment of its own, and run it from a folder without such files"
 )
-_REQUIREMENT = re.compile(r"^(?P<name>[\w.-]+)[^>;]*(?:>=(?P<bound>[\d.]+))?[^;]*(?:;(?P<marker>.*))?$")
-_EXTRA = re.compile(r"extra\s*==\s*['\"](?P<extra>[\w-]+)['\"]")
-_DEVELOPMENT = "dev"
+REQUIREMENT = re.compile(
+    r"^(?P<name>[\w.-]+)\s*(?:\[(?P<extras>[^\]]*)\])?[^>;]*(?:>=(?P<bound>[\d.]+))?[^;]*(?:;(?P<marker>.*))?$"
+)
+"""A requirement as a package's metadata write it."""
+EXTRA = re.compile(r"extra\s*==\s*['\"](?P<extra>[\w-]+)['\"]")
+DEVELOPMENT = "dev"
 
 
 def check_python() -> Iterator[Finding]:
@@ -50,11 +53,11 @@ def check_versions(needed: Sequence[str] | None = None) -> Iterator[Finding]:
     missing: dict[str, list[str]] = {}
     good: set[str] = set()
     for line in found:
-        read = _REQUIREMENT.match(line)
+        read = REQUIREMENT.match(line)
         if read is None:
             continue
-        name, bound, extra = read["name"], read["bound"], _EXTRA.search(read["marker"] or "")
-        if extra is not None and extra["extra"] == _DEVELOPMENT:
+        name, bound, extra = read["name"], read["bound"], EXTRA.search(read["marker"] or "")
+        if extra is not None and extra["extra"] == DEVELOPMENT:
             continue
         here = _version(name)
         if here is None and extra is not None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from editor.model.checks.sources import looks_local
+from editor.model.checks.sources import on_hub
 from policies.errors import ModelError
 
 MAIN = "main"
@@ -29,9 +29,8 @@ def check_name(source: str | Path | None, revision: str | None) -> None:
     Raises:
         ModelError: the name is no hub name, or cannot be looked up.
     """
-    name = str(source)
-    if source is not None and not looks_local(name) and not Path(name).exists():
-        check_hub(name, revision)
+    if source is not None and on_hub(str(source)):
+        check_hub(str(source), revision)
 
 
 def check_hub(source: str, revision: str | None = None) -> None:

@@ -167,7 +167,18 @@ def test_what_can_be_checked_is_checked_before_a_model_is_loaded(tmp_path, monke
 
 
 def test_functions_say_what_they_take():
-    names = ["audit", "compare", "detect", "erase", "locate", "revert", "verify", "verify_report"]
+    names = [
+        "audit",
+        "chat",
+        "compare",
+        "detect",
+        "erase",
+        "locate",
+        "push",
+        "revert",
+        "verify",
+        "verify_report",
+    ]
     assert dir(expunge) == names
     for name, request in {"audit": AuditRequest, "erase": EraseRequest, "verify": VerifyRequest}.items():
         function = getattr(expunge, name)

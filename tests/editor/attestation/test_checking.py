@@ -14,7 +14,7 @@ import expunge
 from editor.attestation import agreement
 from editor.cli import main
 from editor.cli.closing import show_report
-from editor.report.write import FORMATS
+from editor.report.write import FORMATS, README
 from policies.errors import ExitCode, RequestError
 
 CHANGES = 200
@@ -169,7 +169,7 @@ def test_a_figure_that_is_derived_is_derived_again(light, name):
     assert "derived figure" in wrong(light)
 
 
-@pytest.mark.parametrize("name", sorted(set(FORMATS) - {"report.json"}))
+@pytest.mark.parametrize("name", sorted({*FORMATS, README} - {"report.json"}))
 def test_a_page_is_rendered_again(copied, name):
     path = copied / name
     path.write_text(path.read_text(encoding="utf-8").replace("met", "not met", 1), encoding="utf-8")

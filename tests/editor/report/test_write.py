@@ -20,7 +20,8 @@ def _write(path, report, secrets):
 def test_every_format_is_written_and_raise_no_false_alarm(tmp_path, erase_report):
     _write(tmp_path / "out", erase_report, {f"555-{number:04d}": "phone" for number in range(10_000)})
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == sorted(["manifest.json", *FORMATS])
+    assert names == sorted(["manifest.json", "model", *FORMATS])
+    assert [path.name for path in (tmp_path / "out" / "model").iterdir()] == ["README.md"]
     assert Report.from_json((tmp_path / "out" / "report.json").read_text(encoding="utf-8")) == erase_report
     started = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))["started"]
     for name in FORMATS:
