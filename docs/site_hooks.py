@@ -1,8 +1,8 @@
-"""What MkDocs is told about this repository: pages stay where they are, so that links hold on the site as in the repository.
+"""What MkDocs is told about this repository: pages stay where they are, so that their links hold on the site too.
 
-MkDocs wants all pages in one folder. Here the README, what stands beside it, and the pages of the examples are pages too,
-each under the path that it has. Notebooks become pages of their text and code. The help of every command is put into
-its page when the site is built.
+MkDocs wants all pages in one folder. Here the README, what stands beside it, and the pages of the examples are pages
+too, each under the path that it has. Notebooks become pages of their text and code. The help of every command is put
+into its page when the site is built.
 """
 
 import json
@@ -13,7 +13,6 @@ from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
-from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("*.md", "docs/**/*.md", "examples/**/*.md")
@@ -28,17 +27,15 @@ def on_files(files: Files, /, *, config: MkDocsConfig) -> Files:
         kept.append(_file(config, path))
         if path.suffix == ".ipynb":
             kept.append(_file(config, path.with_suffix(".md"), notebook_text(path)))
-    for file in files:
-        if not file.src_uri.endswith((".md", ".py")) and f"docs/{file.src_uri}" not in kept.src_uris:
-            file.src_uri.startswith("assets/") and kept.append(file)
+    for file in files:  # those of the theme
+        if file.src_dir != config.docs_dir:
+            kept.append(file)
     return kept
 
 
-def on_page_markdown(markdown: str, /, *, page: Page, config: MkDocsConfig, files: Files) -> str:
+def on_page_markdown(markdown: str, **_: Any) -> str:
     """Put the help of every command into its page."""
-    if HELP not in markdown:
-        return markdown
-    return markdown.replace(HELP, "\n\n".join(_help_texts()))
+    return markdown.replace(HELP, "\n\n".join(_help_texts())) if HELP in markdown else markdown
 
 
 def notebook_text(path: Path) -> str:

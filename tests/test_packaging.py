@@ -104,7 +104,7 @@ def test_lowest_pins_are_the_lower_bounds():
     }
 
 
-@pytest.mark.parametrize("name", ["dependencies", "encrypt", "parquet", "sign", "dev"])
+@pytest.mark.parametrize("name", ["dependencies", "encrypt", "parquet", "sign", "docs", "dev"])
 def test_pins_for_development_satisfy_every_bound(name):
     wanted = declared() if name == "dependencies" else extra(name)
     pinned = pins("constraints.txt")
