@@ -7,6 +7,7 @@ from run to run: within a line for any characters, alone on a line for any lines
 
 import contextlib
 import io
+import os
 import re
 import runpy
 import shlex
@@ -83,7 +84,14 @@ def run(command: str) -> tuple[int, str]:
         return _ended(lambda: main(words[1:]), words)
     if words[:2] == ["python", "-m"]:
         return _ended(lambda: runpy.run_module(words[2], run_name="__main__"), words[2:])
-    done = subprocess.run(["bash", "-ec", command], capture_output=True, text=True, check=False)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-ec", command],
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return done.returncode, done.stdout
 
 
