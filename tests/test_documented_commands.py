@@ -15,11 +15,6 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
 INLINE = re.compile(r"`((?:expunge|make|python -m) [^`\n]+)`")
 OPTION = re.compile(r"`(--[a-z][a-z-]+)")
-OF_OTHERS = {
-    "--actions",  # what other programs take
-    "--filter",
-}
-"""Options in the documents that are none of Expunge's commands."""
 BY_NAME = {" ".join(path): command for path, command in every_command()}
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 by_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -86,7 +81,7 @@ def test_every_option_that_the_text_names_is_there(page):
     }
     text = FENCE.sub("", page.read_text(encoding="utf-8"))
     programs = {option for path in ROOT.glob("examples/**/*.py") for option in declared(path)}
-    assert set(OPTION.findall(text)) - known - programs - OF_OTHERS - {"--help"} == set()
+    assert set(OPTION.findall(text)) - known - programs - {"--help"} == set()
 
 
 def declared(path):
