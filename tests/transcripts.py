@@ -9,7 +9,6 @@ import contextlib
 import io
 import os
 import re
-import runpy
 import shlex
 import subprocess
 import sys
@@ -76,14 +75,12 @@ def follow(step: Step) -> None:
 
 
 def run(command: str) -> tuple[int, str]:
-    """Run a command: Expunge's own and modules of Python in this process, which has imported what takes seconds."""
+    """Run a command: Expunge's own in this process, which has imported what takes seconds, and others in bash."""
     words = shlex.split(command, comments=True) if "<<" not in command else []
     if words[:1] == ["expunge"]:
         from editor.cli import main
 
         return _ended(lambda: main(words[1:]), words)
-    if words[:2] == ["python", "-m"]:
-        return _ended(lambda: runpy.run_module(words[2], run_name="__main__"), words[2:])
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-ec", command],
