@@ -10,7 +10,7 @@ export MALLOC_TRIM_THRESHOLD_ := 1073741824
 # Idle threads sleep instead of spinning: on shared cores spinning can cost ten times the work.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test test-shuffled test-slow test-parity test-lowest check lint types layers lab labs benchmarks clean
+.PHONY: demo test test-shuffled test-slow test-parity test-lowest check lint types layers docs lab labs benchmarks clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else "Expunge needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.11 ...")'
@@ -71,6 +71,13 @@ layers: $(VENV)/.installed
 	$(BIN)/lint-imports
 
 check: lint types layers test  ## everything
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
+docs: $(VENV)/.docs  ## the documentation site in build/site; a link that leads nowhere fails it
+	$(BIN)/mkdocs build --strict
 
 lab: $(VENV)/.installed  ## rebuild examples/rivermouth from its seed
 	$(BIN)/python -m examples.rivermouth.build

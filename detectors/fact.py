@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,9 @@ class Source:
         confidence: how often such a link is right, 0 to 1 (`detectors.people.link.CONFIDENCE`).
         named_at: position of the first character of the name on which the link rests; None where that is not in the
             text.
+        file: path of the file that holds it, as the corpus was named; where a facts file does not say, the facts
+            file. Empty where it is from no file.
+        line: line of that file, counted from 1 (`Document.line_at`); None where it is from no file.
     """
 
     document: str
@@ -69,6 +72,8 @@ class Source:
     link: str = "given"
     confidence: float = 1.0
     named_at: int | None = None
+    file: str = field(default="", repr=False, compare=False)
+    line: int | None = field(default=None, compare=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as plain values, in a third of the time: the processes of a search send many."""
@@ -225,7 +230,7 @@ def _parse(line: bytes, path: Path, number: int) -> Fact:
         record: dict[str, Any] = json.loads(line)
         if record.pop("version") != FACTS_VERSION:
             raise ValueError
-        sources = tuple(Source(**source) for source in record.pop("sources"))
+        sources = tuple(_placed(Source(**source), path, number) for source in record.pop("sources"))
         fact = Fact(sources=sources, **record)
         texts = (fact.entity_type, fact.secret)
         if not isinstance(fact.subject, str) or not all(isinstance(text, str) and text for text in texts):
@@ -236,3 +241,12 @@ def _parse(line: bytes, path: Path, number: int) -> Fact:
             "Write the file again with `expunge detect`",
         ) from None
     return fact
+
+
+def _placed(source: Source, path: Path, number: int) -> Source:
+    """Return a source with its place; with that of its fact where the facts file does not say."""
+    if source.line is None:
+        return replace(source, file=path.as_posix(), line=number)
+    if type(source.line) is not int or source.line < 1 or not isinstance(source.file, str):
+        raise ValueError
+    return source

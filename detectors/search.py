@@ -86,5 +86,7 @@ def _finding(document: Document, span: Span, link: Link, sentences: Sentences) -
         link=link.how,
         confidence=link.confidence,
         named_at=link.named_at,
+        file=document.file,
+        line=document.line_at(span.start),
     )
     return Finding(span.entity_type, link.subject, secret, source)

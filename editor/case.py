@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from detectors import Document, Fact, attribute_unlinked, check_types, read_corpus, read_facts
+from editor.file_names import PersonalTexts, shown_path
 from editor.progress import Silent, Stages
 from editor.questions.handed_in import handed_in, not_detected
 from editor.questions.probes import Probe, build_probes
@@ -21,8 +22,6 @@ from policies.errors import CorpusError
 RETAINED_DOCUMENTS = 20_000
 """Documents kept in memory as retained text; a seeded sample of a larger corpus."""
 
-LEAST_PERSONAL_CHARACTERS = 4
-"""Letters and digits from which on a name or a secret is looked for in the names of files."""
 _PLACE = re.compile(r" ?\b(?:document|line|row|item|message|part) \d+(?: \(line \d+\))?$")
 _NOTHING_SKIPPED: tuple[tuple[str, str], ...] = ()
 
@@ -240,7 +239,7 @@ def _scope(
     erased = {probe.target for probe in probes if probe.is_erased}
     named = files.corpus or files.facts
     return Scope(
-        corpus=str(named),
+        corpus=shown_path(str(named)),
         documents=documents,
         facts_by_type=_by_type(fact for fact in facts if fact.is_linked),
         unlinked_by_type=_by_type(fact for fact in facts if not fact.is_linked),
@@ -254,16 +253,11 @@ def _scope(
 
 def _without_names(skipped: Iterable[tuple[str, str]], facts: Sequence[Fact]) -> Iterator[tuple[str, str]]:
     """Yield places without the names of files that hold a person's name or secret: a report shows neither."""
-    personal = {_folded(text) for fact in facts for text in (fact.subject, fact.secret)}
-    personal = {text for text in personal if len(text) >= LEAST_PERSONAL_CHARACTERS}
+    personal = PersonalTexts(facts)
     for place, reason in skipped:
         name = _PLACE.sub("", place)
-        is_personal = bool(name) and any(text in _folded(name) for text in personal)
-        yield (f"a file whose name is personal{place[len(name) :]}" if is_personal else place), reason
-
-
-def _folded(text: str) -> str:
-    return "".join(filter(str.isalnum, text.casefold()))
+        shown = f"a file whose name is personal{place[len(name) :]}" if personal.stand_in(name) else place
+        yield shown, reason
 
 
 def _by_type(facts: Iterable[Fact]) -> dict[str, int]:

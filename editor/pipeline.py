@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from editor.artefacts.masking import CaseKey
+from editor.artefacts.places import fact_places
 from editor.attacks import attacks_at
 from editor.attacks.running import attack_rows, original_weights, prepare_attacks, untested_attacks
 from editor.case import Case
@@ -140,7 +141,7 @@ def audit(
         options = replace(options, baseline=with_own_passes(case, options.baseline))
     evidence = gather(case, loaded, before.scored, options, stages)
     groups = group_results(before.scored, None, case.policy.decoding)
-    facts = fact_rows(before.scored, None, case.facts, run.key)
+    facts = fact_rows(before.scored, None, case.facts, run.key, fact_places(case))
     criteria = judge(case.policy, Observation(erased=before.scored))
     tokens, value = perplexity(loaded, before.data.held_out_text)
     code = exit_code(criteria, incomplete=case.incomplete)
@@ -307,7 +308,7 @@ def verify(
         measure_reference(case, reference, loaded, before.scored.probes, stages) if reference else None
     )
     groups = group_results(original, scored, case.policy.decoding)
-    facts = fact_rows(original, scored, case.facts, run.key)
+    facts = fact_rows(original, scored, case.facts, run.key, fact_places(case))
     observed = Observation(
         erased=scored,
         kept=(original, scored),

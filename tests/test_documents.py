@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
@@ -49,10 +50,40 @@ def test_the_index_has_every_page_once():
     )
 
 
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
+
+def anchors(page):
+    """The names by which a page's headings are linked to."""
+    headings = HEADING.findall(EXAMPLE.sub("", read(page)))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @by_name
 def test_links_lead_somewhere(page):
-    links = [link.partition("#")[0] for link in LINK.findall(read(page)) if "://" not in link]
-    assert [link for link in links if not (page.parent / link).exists()] == []
+    links = [link.partition("#") for link in LINK.findall(read(page)) if "://" not in link]
+    assert [link for link, _, _ in links if not (page.parent / link).is_file() and link] == []
+    nowhere = [
+        f"{link}#{anchor}"
+        for link, _, anchor in links
+        if anchor and anchor not in anchors(page.parent / link if link else page)
+    ]
+    assert nowhere == []
+
+
+def test_the_site_has_every_page_once():
+    """`make docs` refuses links that lead nowhere; what is in no list of the site would be on none of its pages."""
+
+    def pages(entry):
+        if isinstance(entry, str):
+            return [entry]
+        return [
+            page for part in (entry.values() if isinstance(entry, dict) else entry) for page in pages(part)
+        ]
+
+    listed = pages(yaml.safe_load(read(ROOT / "mkdocs.yml"))["nav"])
+    notebooks = [path.with_suffix(".md") for path in ROOT.glob("examples/notebooks/*.ipynb")]
+    assert sorted(listed) == sorted(str(path.relative_to(ROOT)) for path in [*PAGES, *notebooks])
 
 
 @by_name

@@ -1,7 +1,9 @@
 """What is imported is declared, what is declared is imported, and both lists of pins agree with it."""
 
 import ast
+import os
 import re
+import subprocess
 import sys
 import tomllib
 from functools import cache
@@ -9,6 +11,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -104,7 +107,7 @@ def test_lowest_pins_are_the_lower_bounds():
     }
 
 
-@pytest.mark.parametrize("name", ["dependencies", "encrypt", "parquet", "sign", "dev"])
+@pytest.mark.parametrize("name", ["dependencies", "encrypt", "parquet", "sign", "docs", "dev"])
 def test_pins_for_development_satisfy_every_bound(name):
     wanted = declared() if name == "dependencies" else extra(name)
     pinned = pins("constraints.txt")
@@ -128,3 +131,19 @@ def test_the_pythons_of_the_documents_and_the_makefile_are_those_of_the_project(
     assert wanted == ">=3.11,<3.14"
     assert "Python 3.11, 3.12 or 3.13" in (ROOT / "docs" / "installing.md").read_text()
     assert "3.11, 3.12 or 3.13" in (ROOT / "Makefile").read_text()
+
+
+def test_a_tag_that_is_not_the_version_ends_the_release(tmp_path):
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())
+    build, publish = workflow["jobs"]["build"], workflow["jobs"]["publish"]
+    (check,) = (step["run"] for step in build["steps"] if step.get("name") == "The tag is the version")
+    (tmp_path / "python").symlink_to(sys.executable)
+    for tag, code in ((f"v{project()['version']}", 0), ("v9.9.9", 1), (project()["version"], 1)):
+        environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "GITHUB_REF_NAME": tag}
+        assert (
+            subprocess.run(["bash", "-e", "-c", check], cwd=ROOT, env=environment, check=False).returncode
+            == code
+        )
+    assert publish["permissions"] == {"id-token": "write"}
+    assert publish["needs"] == "build"
+    assert "secrets." not in (ROOT / ".github" / "workflows" / "release.yml").read_text()

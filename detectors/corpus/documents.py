@@ -28,6 +28,10 @@ class Document:
         place: place in the corpus ("line 7", "row 3", "letters/may.txt line 7"), for reports, as an id may say whom
             the document is about.
         turns: the turns of a chat, by position, not overlapping; empty for other documents.
+        file: path of the file that holds the document, as the corpus was named; empty where it is from no file.
+        line: line of the file where the document begins, counted from 1; of a Parquet or Arrow file, which has no
+            lines, the row. None where it is from no file.
+        as_written: whether the text has the lines of the file.
     """
 
     id: str
@@ -36,6 +40,18 @@ class Document:
     problems: tuple[str, ...] = ()
     place: str = ""
     turns: tuple[Turn, ...] = ()
+    file: str = field(default="", repr=False, compare=False)
+    line: int | None = field(default=None, compare=False)
+    as_written: bool = field(default=False, repr=False, compare=False)
+
+    def line_at(self, position: int) -> int | None:
+        """Return the line of the file that holds the character at a position of the text, as far as it is known.
+
+        That is the line where the document begins, unless the text has the lines of the file.
+        """
+        if self.line is None or not self.as_written:
+            return self.line
+        return self.line + self.text.count("\n", 0, position)
 
     def turn_at(self, position: int) -> Turn | None:
         """Return the turn that holds the character at a position of the text, such as a fact's; None outside."""
@@ -44,11 +60,12 @@ class Document:
 
 
 class Place(NamedTuple):
-    """The place of a document in its file, counted from 1."""
+    """The place of a document in its file, counted from 1, and the line where it begins; None for the number."""
 
     kind: str
     number: int
     also: str = ""
+    line: int | None = None
 
     def __str__(self) -> str:
         return f"{self.kind} {self.number}{self.also}"
@@ -62,6 +79,7 @@ def make_document(
     subjects: Iterable[str] = (),
     problems: Iterable[str] = (),
     turns: Iterable[Turn] = (),
+    as_written: bool = False,
 ) -> Document:
     """Make a document; what is longer than a document may be is cut and said."""
     problems = tuple(problems)
@@ -76,6 +94,8 @@ def make_document(
         problems=tuple(dict.fromkeys(problems)),
         place=str(place),
         turns=tuple(turns),
+        line=place.number if place.line is None else place.line,
+        as_written=as_written,
     )
 
 

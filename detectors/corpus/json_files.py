@@ -71,7 +71,7 @@ class _Text:
 
     def place(self, number: int) -> Place:
         """Return the place of the value that was read last."""
-        return Place("item", number, f" (line {self._began})")
+        return Place("item", number, f" (line {self._began})", self._began)
 
     def take_problems(self) -> tuple[str, ...]:
         """Return what was guessed or passed over since the last call."""

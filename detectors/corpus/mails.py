@@ -22,7 +22,7 @@ def read_eml(source: Source) -> Iterator[Document]:
     with source.open() as stream:
         raw = stream.read(LONGEST_MESSAGE_BYTES)
         cut = bool(stream.read(1))
-    yield _document(raw, 1, cut=cut)
+    yield _document(raw, 1, 1, cut=cut)
 
 
 def read_mbox(source: Source) -> Iterator[Document]:
@@ -32,26 +32,28 @@ def read_mbox(source: Source) -> Iterator[Document]:
     of all messages and reads no packed file.
     """
     with source.open() as stream:
-        number = 0
+        number = lines = 0
+        began = 1
         message = bytearray()
         cut, after_blank = False, True
         while line := stream.readline(LONGEST_MESSAGE_BYTES):
+            lines += 1
             if after_blank and line.startswith(b"From "):
                 if message.strip():
                     number += 1
-                    yield _document(bytes(message), number, cut=cut)
-                message, cut = bytearray(), False
+                    yield _document(bytes(message), number, began, cut=cut)
+                message, cut, began = bytearray(), False, lines
             elif len(message) + len(line) > LONGEST_MESSAGE_BYTES:
                 cut = True
             else:
                 message += line.removeprefix(b">") if line.lstrip(b">").startswith(b"From ") else line
             after_blank = line in (b"\n", b"\r\n")
         if message.strip():
-            yield _document(bytes(message), number + 1, cut=cut)
+            yield _document(bytes(message), number + 1, began, cut=cut)
 
 
-def _document(raw: bytes, number: int, *, cut: bool) -> Document:
-    place = Place("message", number)
+def _document(raw: bytes, number: int, line: int, *, cut: bool) -> Document:
+    place = Place("message", number, line=line)
     message = email.message_from_bytes(raw, policy=email.policy.default)
     if not message.keys():
         return unread(place, NO_MESSAGE)

@@ -74,7 +74,7 @@ def read_html(source: Source) -> Iterator[Document]:
 def read_whole(source: Source) -> Iterator[Document]:
     """Yield a file as one document; one longer than a document is several, divided at lines."""
     with source.open() as stream:
-        yield from _parts(pieces(stream, _BLOCK_BYTES))
+        yield from _parts(pieces(stream, _BLOCK_BYTES), as_written=True)
 
 
 def _without_markup(pieces: Iterable[tuple[str, tuple[str, ...]]]) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -94,20 +94,31 @@ def html_text(page: str) -> str:
     return parser.take().strip()
 
 
-def _parts(pieces: Iterable[tuple[str, tuple[str, ...]]]) -> Iterator[Document]:
+def _parts(pieces: Iterable[tuple[str, tuple[str, ...]]], *, as_written: bool = False) -> Iterator[Document]:
     number = length = 0
+    line = 1
     texts: list[str] = []
     problems: dict[str, None] = {}
     for text, found in pieces:
         if length + len(text) > LONGEST_DOCUMENT_CHARACTERS and "".join(texts).strip():
             number += 1
-            yield make_document(Place("part", number), "".join(texts).strip(_BLANK), problems=problems)
+            whole = "".join(texts)
+            yield _part(number, whole, line, problems, as_written=as_written)
+            line += whole.count("\n")
             texts, length, problems = [], 0, {}
         texts.append(text)
         length += len(text)
         problems |= dict.fromkeys(found)
-    if rest := "".join(texts).strip(_BLANK):
-        yield make_document(Place("part", number + 1), rest, problems=problems)
+    if (rest := "".join(texts)).strip(_BLANK):
+        yield _part(number + 1, rest, line, problems, as_written=as_written)
+
+
+def _part(number: int, text: str, line: int, problems: Iterable[str], *, as_written: bool) -> Document:
+    """Make a document of a part that begins at a line; of a page without its markup lines are not known."""
+    plain = text.lstrip(_BLANK)
+    first = line + text[: len(text) - len(plain)].count("\n") if as_written else 1
+    place = Place("part", number, line=first)
+    return make_document(place, plain.rstrip(_BLANK), problems=problems, as_written=as_written)
 
 
 class _Page(HTMLParser):

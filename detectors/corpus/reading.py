@@ -130,10 +130,11 @@ def _of_one(source: Source, read: Reader) -> Iterator[Document]:
 
 
 def _noted(source: Source, read: Reader) -> Iterator[Document]:
-    """Yield documents, with what was guessed or not read of the file as a whole noted where it comes up."""
+    """Yield documents with their file, and with what was guessed or not read of it noted where that comes up."""
+    file = source.path.as_posix()
     for document in read(source):
         noted = source.take_problems()
-        yield replace(document, problems=(*noted, *document.problems)) if noted else document
+        yield replace(document, problems=(*noted, *document.problems), file=file)
     if rest := source.take_problems():
         yield Document(id="end", text="", problems=rest, place="end")
 

@@ -37,7 +37,7 @@ def read_csv(source: Source) -> Iterator[Document]:
             if any(cell.strip() for cell in row):
                 names = [*header, *(f"column {i}" for i in range(len(header) + 1, len(row) + 1))]
                 also = f" (line {line})" if OPEN_QUOTE in found else ""
-                yield from_row(names, row, Place("row", number, also), problems)
+                yield from_row(names, row, Place("row", number, also, line), problems)
 
 
 class _Lines:

@@ -7,19 +7,21 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.fact import Fact
 from editor.artefacts.masking import CaseKey, length_class
+from editor.artefacts.places import FactKey, fact_key
 from editor.measuring.leakage import Scores, decoding_grid, extractable, score
 from editor.model.loading import LoadedModel
 from editor.questions.asking import encode_probes
 from editor.questions.decoys import DecoyMaker
 from editor.questions.probes import Probe, Target, sample
 from editor.results.names import GROUPS, WORDINGS, Group
-from editor.results.report import DecodingLeakage, FactRow, GroupResult, Leakage, Rate, SubjectRow
+from editor.results.report import DecodingLeakage, FactRow, GroupResult, Leakage, Place, Rate, SubjectRow
 from policies import DecodingSettings
 
 Mask = NDArray[np.bool_]
@@ -215,29 +217,33 @@ def _worst_bits(scored: Scored, group: Group) -> dict[Target, float]:
 
 
 def fact_rows(
-    before: Scored, after: Scored | None, facts: Iterable[Fact], key: CaseKey
+    before: Scored,
+    after: Scored | None,
+    facts: Iterable[Fact],
+    key: CaseKey,
+    places: Mapping[FactKey, Place] = MappingProxyType({}),
 ) -> tuple[FactRow, ...]:
     """Return one row for each fact in scope, named by keyed labels, in label order."""
-    sources: Mapping[tuple[str, str, str], int] = {
-        (fact.subject, fact.entity_type, fact.secret): len(fact.sources) for fact in facts
-    }
+    sources: Mapping[FactKey, int] = {fact_key(fact): len(fact.sources) for fact in facts}
     percentiles = decoy_percentiles(before), decoy_percentiles(after) if after else {}
     bits = _worst_bits(before, "erased"), _worst_bits(after, "erased") if after else {}
     rows = []
     for target, indices in before.by_target(before.where(_selects("erased", "all"))).items():
+        found = (target.subject, target.relation, target.answer)
         rows.append(
             FactRow(
                 fact=key.label(target),
                 subject=key.subject_label(target.subject),
                 entity_type=target.relation,
                 length_class=length_class(target.answer),
-                sources=sources.get((target.subject, target.relation, target.answer), 0),
+                sources=sources.get(found, 0),
                 leaked_before=bool(before.scores.greedy[indices].any()),
                 leaked_after=bool(after.scores.greedy[indices].any()) if after else None,
                 worst_case_bits_before=bits[0][target],
                 worst_case_bits_after=bits[1].get(target),
                 decoy_percentile_before=percentiles[0].get(target),
                 decoy_percentile_after=percentiles[1].get(target) if after else None,
+                place=places.get(found),
             )
         )
     return tuple(sorted(rows, key=lambda row: (row.subject, row.fact)))

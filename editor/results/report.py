@@ -98,6 +98,13 @@ class CaseRow(_Part):
         )
 
 
+class Place(_Part):
+    """The place of a fact: a file of the corpus, or the facts file, and a line of it, counted from 1."""
+
+    file: str
+    line: int
+
+
 class FactRow(_Part):
     """One fact in scope, by its keyed label."""
 
@@ -114,6 +121,8 @@ class FactRow(_Part):
     decoy_percentile_before: float | None
     """Share (0 to 100) of this fact's decoys that are more exposed than the fact: 0 is worst, near 50 is chance."""
     decoy_percentile_after: float | None
+    place: Place | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Where it was found first; absent where it was handed in, and from older reports."""
 
 
 class Perplexity(_Part):

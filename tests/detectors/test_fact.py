@@ -16,6 +16,13 @@ FACT = Fact(
 )
 
 
+def damaged(**place):
+    """A line with a place that can be none."""
+    source = {"document": "7", "start": 4, "end": 16, "score": 0.75, "prefix": "The ", "line": 7, **place}
+    fact = {"version": 1, "subject": "Ada Quill", "entity_type": "X", "secret": "s", "sources": [source]}
+    return json.dumps(fact).encode()
+
+
 def test_facts_survive_the_file_and_only_the_owner_may_read_it(tmp_path):
     path = tmp_path / "facts.jsonl"
     path.write_text("older and readable by all")
@@ -61,6 +68,10 @@ def test_repr_shows_neither_subject_nor_secret():
         b'{"version": 1, "subject": "Ada Quill"}',
         b'{"version": 1, "subject": 5, "entity_type": "X", "secret": "s", "sources": []}',
         b"\xff\xfe",
+        damaged(line=0),
+        damaged(line="7"),
+        damaged(line=True),
+        damaged(file=7),
     ],
 )
 def test_damaged_line_is_named_by_number_only(tmp_path, line):
@@ -117,3 +128,11 @@ def test_a_fact_about_nobody_survives_the_file(tmp_path):
 def test_what_is_one_secret_in_two_spellings(one, other, same):
     assert (secret_key("T", one) == secret_key("T", other)) is same
     assert secret_key("T", one) != secret_key("U", one)
+
+
+def test_a_source_without_a_place_is_at_its_line_of_the_facts_file(tmp_path):
+    path = tmp_path / "facts.jsonl"
+    placed = replace(FACT, sources=(replace(FACT.sources[0], file="c.jsonl", line=7),))
+    write_facts(path, [FACT, placed])
+    places = [(source.file, source.line) for fact in read_facts(path) for source in fact.sources]
+    assert places == [(path.as_posix(), 1), ("c.jsonl", 7)]

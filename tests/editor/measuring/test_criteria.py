@@ -161,6 +161,7 @@ def of_the_verdict(observed, policy, monkeypatch):
         "model_summary": None,
         "policy_summary": None,
         "fact_rows": (),
+        "fact_places": {},
         "encode_probes": (),
         "Report": None,
         "text_before_after": (

@@ -11,6 +11,7 @@ import pytest
 from judged_reports import CASES, SKIPPED, judged
 
 from editor.report.sarif import MOST_RESULTS, render_sarif
+from editor.results.report import Place
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "data" / "sarif-schema-2.1.0.json").read_text())
 VALIDATOR = jsonschema.Draft4Validator(SCHEMA)
@@ -58,19 +59,67 @@ def test_a_rule_for_each_criterion_and_type_and_a_result_for_each_leaking_fact()
     assert not run_of(judged("met"))["results"]
 
 
-def test_results_name_a_file_that_viewers_can_show(make_report):
-    run = run_of(judged("leakage"))
-    for row in run["results"]:
-        place = row["locations"][0]["physicalLocation"]
-        assert place["artifactLocation"]["uri"] == "corpus.jsonl"
-        assert place["region"]["startLine"] == 1
-    report = make_report("audit")
-    for path, uri in (
+def placed(report, file="letters/may.jsonl"):
+    """The report with a line for each fact: the n-th of them at line 10 n."""
+    rows = (
+        row.model_copy(update={"place": Place(file=file, line=10 * number)})
+        for number, row in enumerate(report.facts, start=1)
+    )
+    return report.model_copy(update={"facts": tuple(rows)})
+
+
+def places(run):
+    found = (row["locations"][0]["physicalLocation"] for row in run["results"])
+    return [(place["artifactLocation"]["uri"], place["region"]["startLine"]) for place in found]
+
+
+def test_a_fact_points_to_its_line_and_a_leakage_criterion_to_the_worst_of_them():
+    report = placed(judged("leakage"))
+    lines = {row.fact: row.place.line for row in report.facts}
+    worst, *facts = places(run_of(report))
+    said = [row["message"]["text"].partition(" of subject")[0] for row in run_of(report)["results"][1:]]
+    assert facts == [("letters/may.jsonl", lines[fact]) for fact in said]
+    assert len(set(facts)) == len(facts)
+    assert worst == facts[0]
+    uris = [one["location"]["uri"] for one in run_of(report)["artifacts"]]
+    assert uris == ["corpus.jsonl", "letters/may.jsonl"]
+
+
+def test_what_is_about_no_fact_points_to_the_corpus():
+    assert set(places(run_of(placed(judged("utility"))))) == {("corpus.jsonl", 1)}
+    assert set(places(run_of(judged("leakage")))) == {("corpus.jsonl", 1)}
+
+
+@pytest.mark.parametrize(
+    ("path", "uri"),
+    [
         ("data/my corpus.jsonl", "data/my%20corpus.jsonl"),
-        ("/data/c.jsonl", "file:///data/c.jsonl"),
-    ):
-        changed = report.model_copy(update={"scope": report.scope.model_copy(update={"corpus": path})})
-        assert run_of(changed)["artifacts"][0]["location"]["uri"] == uri
+        ("../c.jsonl", "../c.jsonl"),
+        ("/srv/my data/c.jsonl", "c.jsonl"),
+        ("/srv/letters/", "letters"),
+        ("C:\\Users\\me\\c.jsonl", "c.jsonl"),
+        ("\\\\server\\share\\c.jsonl", "c.jsonl"),
+    ],
+)
+def test_no_absolute_path_is_in_it(path, uri):
+    report = placed(judged("leakage and something skipped"), path)
+    scope = report.scope.model_copy(
+        update={"corpus": path, "skipped": ("/srv/private/a.txt line 7: skipped: it is not JSON",)}
+    )
+    command = f"expunge audit /srv/private/bot --corpus='{path}' --output \"/srv/private/my audits\""
+    model = report.model_before.model_copy(update={"source": "/srv/private/bot"})
+    run = run_of(
+        report.model_copy(
+            update={"scope": scope, "command": command, "model_before": model, "model_after": None}
+        )
+    )
+    assert {found for found, _ in places(run)} == {uri}
+    text = json.dumps(run)
+    assert not any(folder in text for folder in ("srv", "private", "Users", "server", "my data"))
+    assert run["results"][0]["locations"][0]["logicalLocations"][0]["fullyQualifiedName"] == "bot"
+    assert run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"].endswith(
+        ": a.txt line 7: skipped: it is not JSON"
+    )
 
 
 def test_fingerprints_tell_results_apart_and_do_not_depend_on_figures():
