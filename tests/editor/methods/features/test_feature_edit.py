@@ -13,7 +13,7 @@ from editor.methods.features.span import SpanChanges, parts
 from editor.methods.shared.keyed import inverse_gain
 from editor.methods.shared.predictions import Predictions
 from editor.methods.shared.token_targets import log_odds
-from editor.model import shared_prefix
+from editor.model import traced_parts
 from editor.model.forward import marked_logits, token_log_p
 from editor.model.tokens import one_batch
 
@@ -167,8 +167,8 @@ def test_a_step_in_parts_is_the_step_of_all_at_once(loaded, family, monkeypatch)
     method = FeatureEdit(steps=5, seed=2, **FEW)
     whole = method.fit(problem)
     counted = []
-    monkeypatch.setattr(shared_prefix, "LEAST_TOKENS", 1)
-    for module in (feature_edit, shared_prefix):
+    monkeypatch.setattr(traced_parts, "LEAST_TOKENS", 1)
+    for module in (feature_edit, traced_parts):
         monkeypatch.setattr(module, "gradient_budget", lambda _: 20)
     real = SpanChanges.add_gradients
     monkeypatch.setattr(
