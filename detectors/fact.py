@@ -11,6 +11,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from detectors.files import try_lock
 from detectors.reading import read_secret
 from policies.errors import CorpusError, OutputError
 
@@ -164,7 +165,7 @@ def write_private_text(path: Path, pieces: Iterable[str], what: str) -> int:
         _remove_unlocked(path.parent, prefix, suffix)
         descriptor, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
         temporary = Path(name)
-        _lock(descriptor)
+        try_lock(descriptor)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
                 for piece in pieces:
@@ -188,19 +189,8 @@ def _remove_unlocked(folder: Path, prefix: str, suffix: str) -> None:
     for entry in folder.iterdir():
         if entry.name.startswith(prefix) and entry.name.endswith(suffix):
             with contextlib.suppress(OSError), entry.open("rb+") as stream:
-                if _lock(stream.fileno()):
+                if try_lock(stream.fileno()):
                     entry.unlink()
-
-
-def _lock(descriptor: int) -> bool:
-    """Lock an open file until it is closed; return whether nobody else has, as far as the system can tell."""
-    try:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (ImportError, OSError):
-        return False
-    return True
 
 
 def read_facts(path: Path) -> Iterator[Fact]:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from editor.api.checking import check_inputs
+from editor.api.read_paths import read_paths
 from editor.api.requests import CaseRequest, JudgedRequest, Request
 from editor.api.stages import make_stages
 from editor.artefacts.masking import CaseKey
-from editor.artefacts.output import OutputFolder, file_digest
+from editor.artefacts.output import OutputFolder
 from editor.artefacts.scanner import SecretScanner
 from editor.attestation.attestation import Attestation
 from editor.attestation.signing import Signer
@@ -178,6 +179,7 @@ def open_folder(request: CaseRequest) -> OutputFolder:
         overwrite=request.overwrite,
         versions=versions() | renderers(),
         seed=request.seed or 0,
+        reads=read_paths(request),
     )
 
 

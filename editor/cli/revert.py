@@ -7,7 +7,6 @@ import click
 
 from editor.cli.json_output import json_wanted, print_result
 from editor.cli.options import JSON, OVERWRITE
-from editor.cli.stopping import stopped_by_sigterm
 from policies.errors import ExitCode, RequestError
 
 
@@ -54,8 +53,7 @@ def revert(erased: Path, **options: Any) -> None:
         request = RevertRequest(erased, **options)
     except RequestError as error:
         raise click.UsageError(f"{error.cause}. {error.remedy}.") from None
-    with stopped_by_sigterm():
-        reverted = run_revert(request)
+    reverted = run_revert(request)
     if json_wanted():
         print_result(
             ExitCode.MET,

@@ -3,7 +3,8 @@
 import hashlib
 from pathlib import Path
 
-from editor.artefacts.output import VOCABULARIES, file_digest
+from detectors.files import file_digest
+from editor.artefacts.output import VOCABULARIES
 from editor.artefacts.scanner import SecretScanner
 from editor.edits.records import EDITS_FILE
 from editor.model.adapters.reading import is_adapter
