@@ -215,10 +215,10 @@ def _parse(line: bytes, path: Path, number: int) -> Fact:
         record: dict[str, Any] = json.loads(line)
         if record.pop("version") != FACTS_VERSION:
             raise ValueError
-        sources = tuple(Source(**source) for source in record.pop("sources"))
+        sources = tuple(map(_parse_source, record.pop("sources")))
         fact = Fact(sources=sources, **record)
         texts = (fact.entity_type, fact.secret)
-        if not isinstance(fact.subject, str) or not all(isinstance(text, str) and text for text in texts):
+        if not _is_text(fact.subject) or not all(_is_text(text) and text for text in texts):
             raise ValueError
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise CorpusError(
@@ -226,3 +226,25 @@ def _parse(line: bytes, path: Path, number: int) -> Fact:
             "Write the file again with `expunge detect`",
         ) from None
     return fact
+
+
+def _parse_source(told: dict[str, Any]) -> Source:
+    source = Source(**told)
+    places = (source.start, source.end, 0 if source.named_at is None else source.named_at)
+    shares = (source.score, source.confidence)
+    if (
+        not all(map(_is_text, (source.document, source.prefix, source.link)))
+        or not all(type(place) is int and 0 <= place < 2**63 for place in places)
+        or not all(isinstance(share, int | float) and 0 <= share <= 1 for share in shares)
+    ):
+        raise ValueError
+    return source
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and is_writable(value)
+
+
+def is_writable(text: str) -> bool:
+    """Return whether a text can be written as UTF-8: JSON may hold halves of surrogate pairs, which cannot."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)

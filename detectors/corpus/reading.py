@@ -13,7 +13,7 @@ from detectors.corpus.pages import read_html, read_whole
 from detectors.corpus.readers import read_json_lines, read_lines
 from detectors.corpus.sources import PACKED, Source
 from detectors.corpus.tables import read_arrow, read_csv, read_parquet
-from policies.errors import CorpusError
+from policies.errors import CorpusError, printable
 
 HIDDEN = "skipped: a hidden file"
 BINARY = "skipped: a file that is not text"
@@ -146,7 +146,7 @@ def _fitting(pattern: str) -> list[str]:
 def _of_pattern(pattern: str) -> Iterator[Document]:
     for name in _fitting(pattern):
         if not Path(name).is_dir():
-            yield from _of_file(Path(name), name)
+            yield from _of_file(Path(name), readable_name(name))
 
 
 def _of_folder(folder: Path, name: str) -> Iterator[Document]:
@@ -158,7 +158,7 @@ def _of_folder(folder: Path, name: str) -> Iterator[Document]:
         yield _passed_over(name or ".", UNREADABLE)
         return
     for entry in listed:
-        path, place = Path(entry.path), f"{name}{entry.name}"
+        path, place = Path(entry.path), f"{name}{readable_name(entry.name)}"
         if entry.name.startswith("."):
             yield _passed_over(place, HIDDEN)
         elif entry.is_dir(follow_symlinks=False):
@@ -185,6 +185,11 @@ def _of_file(path: Path, name: str) -> Iterator[Document]:
         yield _passed_over(name, UNREADABLE)
     except CorpusError as error:
         yield _passed_over(name, f"{UNREADABLE}: {error.cause.replace(str(path), 'it')}")
+
+
+def readable_name(name: str) -> str:
+    """Return a file's name as reports and terminals can show it: on one line, in characters."""
+    return printable(os.fsencode(name).decode("utf-8", "replace"))
 
 
 def _passed_over(name: str, problem: str) -> Document:

@@ -1,7 +1,6 @@
 """A comparison of edit methods."""
 
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from editor.api.running import (
 from editor.artefacts.output import OutputFolder
 from editor.attacks import attacks_at
 from editor.comparing.compare import CompareOptions, compare
+from editor.comparing.run import Ledger
 from editor.measuring.own_forward import editable
 from editor.methods import METHODS
 from editor.report.comparison import render_comparison
@@ -49,7 +49,7 @@ def run_compare(request: CompareRequest) -> Comparison:
         if output is not None:
             output.scanner, output.seed = scanner_for(case, key), case.seed
             _write(output, comparison, costs)
-    shutil.rmtree(kept, ignore_errors=True)
+    Ledger(folder=kept, settings={}).remove()
     return comparison
 
 
