@@ -19,6 +19,8 @@ _BATCH_ROWS = 256
 _LEAST_SUSPECT = 1 << 26
 """Bytes of a column, and rows, up to which nothing is made of how small the file is."""
 _MOST_UNPACKED = 200
+_TEXTS = ("STRING", "NONE", "JSON", "ENUM")
+"""Logical types of Parquet that are text or bytes."""
 _LEAST_COLUMNS = 3
 _LEAST_ROWS = 2
 
@@ -139,10 +141,10 @@ def read_parquet(source: Source) -> Iterator[Document]:
     with _pyarrow(source, "Parquet"):
         from pyarrow import parquet
 
-        with parquet.ParquetFile(source.path) as file:
-            _check_parquet(file.metadata, source)
+        metadata = parquet.read_metadata(source.path)
+        _check_parquet(metadata, source)
         # Repeated values stay one: 256 rows of one long text would be 256 copies of it.
-        with parquet.ParquetFile(source.path, read_dictionary=_repeated(file.metadata)) as file:
+        with parquet.ParquetFile(source.path, read_dictionary=_repeated(metadata)) as file:
             yield from _of_batches(file.iter_batches(batch_size=_BATCH_ROWS))
 
 
@@ -207,10 +209,13 @@ def _check_parquet(metadata: Any, source: Source) -> None:
 def _repeated(metadata: Any) -> list[str]:
     """Return the columns of text in which each value is stored once, whatever the number of its rows."""
     found: dict[str, None] = {}
-    for group in map(metadata.row_group, range(metadata.num_row_groups)):
-        for column in map(group.column, range(metadata.num_columns)):
-            if column.physical_type == "BYTE_ARRAY" and any("DICTIONARY" in name for name in column.encodings):
-                found[column.path_in_schema] = None
+    for number in range(metadata.num_columns):
+        described = metadata.schema.column(number)
+        if described.physical_type != "BYTE_ARRAY" or described.logical_type.type not in _TEXTS:
+            continue
+        for group in map(metadata.row_group, range(metadata.num_row_groups)):
+            if any("DICTIONARY" in name for name in group.column(number).encodings):
+                found[described.path] = None
     return list(found)
 
 
@@ -232,11 +237,13 @@ def _texts(names: Iterable[str], row: Iterable[Any]) -> list[Any]:
 
 def _values(column: Any) -> list[Any]:
     """Return the values of a column; text as bytes, as nobody has checked that it is UTF-8."""
-    from pyarrow import ArrowException, large_binary, types
+    from pyarrow import ArrowException, array, int64, large_binary, types
 
     if types.is_dictionary(column.type):
-        values = _values(column.dictionary)
-        return [None if place is None else values[place] for place in column.indices.to_pylist()]
+        places = column.indices.to_pylist()
+        used = sorted(set(places) - {None})
+        values = dict(zip(used, _values(column.dictionary.take(array(used, int64()))), strict=True))
+        return [values.get(place) for place in places]
     if types.is_string(column.type) or types.is_large_string(column.type):
         column = column.cast(large_binary())
     try:

@@ -63,7 +63,7 @@ def run_erase(request: EraseRequest) -> Report:
             case = read_case(request, judging.judged_by, stages)
         case = with_unchecked(case, loaded, previous)
         options = replace(options, previous=previous)
-        check_companions(Path(loaded.source), scanner_for(case, run.key))
+        check_companions(Path(loaded.source), scanner_for(case, run.key), code=loaded.trust_remote_code)
         loaded = editable(case, loaded, writes_sites=METHODS[request.method].writes_sites)
         work = keep_work(output.destination, options).based_on(tensor_digests(loaded))
         supply = None

@@ -20,7 +20,9 @@ from editor.model.checks.finite import check_finite
 from editor.model.checks.hub import MAIN, check_revision
 from editor.model.checks.quantised import check_quantised, quantisation, without_missing_kernels
 from editor.model.checks.refusals import read_config, weights_refusal
+from editor.model.checks.running import check_runs
 from editor.model.checks.sources import looks_local
+from editor.model.checks.usable import unchanged, usable
 from editor.model.checks.vocabulary import check_vocabulary, watch_vocabulary
 from editor.model.passes import ALL_RIGHT, Passes
 from editor.model.stored import StoredWeights
@@ -157,6 +159,32 @@ def load_model(
         revision=revision,
         dtype=dtype,
     )
+    with usable(source):
+        return _load_checked(
+            source,
+            checked,
+            device=device,
+            dtype=dtype,
+            system_prompt=system_prompt,
+            trust_remote_code=trust_remote_code,
+            full_precision=full_precision,
+            revision=revision,
+            batch_size=batch_size,
+        )
+
+
+def _load_checked(
+    source: str,
+    checked: "CheckedModel",
+    *,
+    device: str,
+    dtype: str,
+    system_prompt: str | None,
+    trust_remote_code: bool,
+    full_precision: bool,
+    revision: str | None,
+    batch_size: int | None,
+) -> LoadedModel:
     base, config, tokenizer, adapter = checked.base, checked.config, checked.tokenizer, checked.adapter
     stored_dtype = _stored_dtype(config, base, checked.revision)
     placement = _placement(device)
@@ -164,9 +192,10 @@ def load_model(
     compute = (
         None if dtype == "auto" and quantisation(config) else compute_dtype(dtype, placement, stored_dtype)
     )
-    with blamed_on(adapter):
+    with blamed_on(adapter), unchanged(Path(base)):
         model = _load_weights(base, config, placement, compute, trust_remote_code, checked.revision)
         check_finite(model, base)
+        check_runs(model, base)
     merged = None
     if adapter:
         with quiet():
@@ -233,6 +262,28 @@ def check_model(
     """
     check_device(device)
     check_dtype(dtype)
+    with usable(source):
+        return _check_source(
+            source,
+            device=device,
+            chat=chat,
+            system_prompt=system_prompt,
+            trust_remote_code=trust_remote_code,
+            full_precision=full_precision,
+            revision=revision,
+        )
+
+
+def _check_source(
+    source: str,
+    *,
+    device: str,
+    chat: bool | None,
+    system_prompt: str | None,
+    trust_remote_code: bool,
+    full_precision: bool,
+    revision: str | None,
+) -> CheckedModel:
     _check_folder(source)
     check_revision(source, revision)
     adapter = read_adapter(source) if is_adapter(source) else None
@@ -327,7 +378,9 @@ def empty_model(folder: Path) -> nn.Module:
     config = read_config(str(folder), trust_remote_code=False)
     try:
         with quiet(), torch.device("meta"):
-            model: nn.Module = AutoModelForCausalLM.from_config(config, **attention(config))
+            model: nn.Module = AutoModelForCausalLM.from_config(
+                config, trust_remote_code=False, **attention(config)
+            )
     except Exception as error:
         raise weights_refusal(str(folder), error) from error
     return model
