@@ -11,7 +11,7 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u
 
 
 def printable(text: str) -> str:
-    """Return a text on one line, with what a terminal or a log would obey written out: ESC as `\\x1b`.
+    r"""Return a text on one line, with what a terminal or a log would obey written out: ESC as `\x1b`.
 
     These are control characters, ends of lines, characters that turn the direction of writing, and bytes of file
     names that are no characters.

@@ -8,7 +8,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 _BARRED = (errno.EACCES, errno.EPERM, errno.EROFS)
 # Libraries that write in Rust or C++ tell the reason in their message alone.
 _SAID_FULL = re.compile(r"No space left on device|Disk quota exceeded|os error 28\b|code: 28\b")
-_SAID_MEMORY = re.compile(r"not enough memory|can't allocate memory|Cannot allocate memory|out of memory", re.IGNORECASE)
+_SAID_MEMORY = re.compile(r"not enough memory|(can't|cannot) allocate memory|out of memory", re.IGNORECASE)
 
 
 class Fault(NamedTuple):

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from editor.api.called import check_words
 from editor.api.requests import CompareRequest
 from editor.api.running import (
     as_path,
@@ -41,6 +42,7 @@ def run_compare(request: CompareRequest) -> Comparison:
         with stages.stage("Loading the model"):
             loaded = load_original(request, request.model)
         case = read_case(request, policy, stages)
+        check_words(request, scanner_for(case, key), policy)
         loaded = editable(case, loaded)
         command = request.command or request.call_text("compare")
         comparison, costs = compare(

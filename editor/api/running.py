@@ -265,8 +265,14 @@ def close(
 
 
 def scanner_for(case: Case, key: CaseKey) -> SecretScanner:
-    """Return a scanner for every secret known to the case and the full names of the people in scope."""
-    names = {fact.subject for fact in case.must_not_leak if " " in fact.subject}
+    """Return a scanner for every secret known to the case, and for full names and aliases of the people in scope.
+
+    A name of one word may be a word of any report: it is looked for in what the run is called alone.
+    """
+    asked = (*case.earlier, *([case.request] if case.request else ()))
+    people = {name for one in asked for subject in one.subjects for name in (subject.name, *subject.aliases)}
+    people |= {fact.subject for fact in case.must_not_leak}
+    names = {name for name in people if " " in name or any(map(str.isdigit, name))}
     return SecretScanner.from_facts(case.all_facts(), key, names)
 
 

@@ -22,7 +22,7 @@ from editor.model.checks.quantised import check_quantised, quantisation, without
 from editor.model.checks.refusals import read_config, weights_refusal
 from editor.model.checks.running import check_runs
 from editor.model.checks.sources import looks_local
-from editor.model.checks.usable import unchanged, usable
+from editor.model.checks.usable import unchanged, usable_files
 from editor.model.checks.vocabulary import check_vocabulary, watch_vocabulary
 from editor.model.passes import ALL_RIGHT, Passes
 from editor.model.stored import StoredWeights
@@ -115,6 +115,7 @@ class LoadedModel:
         return int(self.model.config.get_text_config(decoder=True).vocab_size)
 
 
+@usable_files
 def load_model(
     source: str,
     *,
@@ -159,32 +160,6 @@ def load_model(
         revision=revision,
         dtype=dtype,
     )
-    with usable(source):
-        return _load_checked(
-            source,
-            checked,
-            device=device,
-            dtype=dtype,
-            system_prompt=system_prompt,
-            trust_remote_code=trust_remote_code,
-            full_precision=full_precision,
-            revision=revision,
-            batch_size=batch_size,
-        )
-
-
-def _load_checked(
-    source: str,
-    checked: "CheckedModel",
-    *,
-    device: str,
-    dtype: str,
-    system_prompt: str | None,
-    trust_remote_code: bool,
-    full_precision: bool,
-    revision: str | None,
-    batch_size: int | None,
-) -> LoadedModel:
     base, config, tokenizer, adapter = checked.base, checked.config, checked.tokenizer, checked.adapter
     stored_dtype = _stored_dtype(config, base, checked.revision)
     placement = _placement(device)
@@ -244,6 +219,7 @@ class CheckedModel:
     revision: str | None = None
 
 
+@usable_files
 def check_model(
     source: str,
     *,
@@ -262,28 +238,6 @@ def check_model(
     """
     check_device(device)
     check_dtype(dtype)
-    with usable(source):
-        return _check_source(
-            source,
-            device=device,
-            chat=chat,
-            system_prompt=system_prompt,
-            trust_remote_code=trust_remote_code,
-            full_precision=full_precision,
-            revision=revision,
-        )
-
-
-def _check_source(
-    source: str,
-    *,
-    device: str,
-    chat: bool | None,
-    system_prompt: str | None,
-    trust_remote_code: bool,
-    full_precision: bool,
-    revision: str | None,
-) -> CheckedModel:
     _check_folder(source)
     check_revision(source, revision)
     adapter = read_adapter(source) if is_adapter(source) else None

@@ -4,6 +4,8 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
+from policies.errors import printable
+
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Write a table; cells are shown as they stand, but for those that begin in bold."""
@@ -12,9 +14,12 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def plain(text: str) -> str:
-    """Escape text so that Markdown shows it as it stands, on one line."""
-    escaped = re.sub(r"([\\`*_\[\]|])", r"\\\1", " ".join(text.split()))
-    return html.escape(escaped, quote=False)
+    """Escape text so that Markdown shows it as it stands, on one line, and so that it calls nobody.
+
+    Forges look for @NAME and #NUMBER in what is shown. A character of no width after the sign keeps them from it.
+    """
+    escaped = re.sub(r"([\\`*_\[\]|])", r"\\\1", printable(" ".join(text.split())))
+    return re.sub(r"([@#])(?=\w)", "\\1\u200b", html.escape(escaped, quote=False))
 
 
 def bullets(lines: Iterable[str]) -> str:

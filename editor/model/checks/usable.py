@@ -1,35 +1,41 @@
 """A model's files from anybody: whatever a library stumbles over in them is an error of theirs, with a remedy."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
 from policies.errors import ExpungeError, ModelError
 from policies.faults import find_fault
 
+P = ParamSpec("P")
+R = TypeVar("R")
 
-@contextmanager
-def usable(source: str) -> Iterator[None]:
-    """Turn what the block raises, besides errors that are known, into one of the model's files.
+
+def usable_files(function: Callable[Concatenate[str, P], R]) -> Callable[Concatenate[str, P], R]:
+    """Let a function of a model's source turn errors that nobody foresaw into one of the model's files.
 
     Args:
-        source: the path or hub name that the user gave.
-
-    Raises:
-        ModelError: the block raised an error that nobody foresaw.
+        function: reads a model; its first argument is the path or hub name that the user gave.
     """
-    try:
-        yield
-    except ExpungeError:
-        raise
-    except Exception as error:
-        fault = find_fault(error)
-        if fault is not None:
-            raise ModelError(f"{fault.cause} while {source} was read", fault.remedy) from error
-        raise ModelError(
-            f"The files of {source} are damaged, or do not fit together ({type(error).__name__})",
-            "Check its config.json and its tokenizer's files, or fetch the checkpoint again",
-        ) from error
+
+    @wraps(function)
+    def guarded(source: str, *arguments: P.args, **options: P.kwargs) -> R:
+        try:
+            return function(source, *arguments, **options)
+        except ExpungeError:
+            raise
+        except Exception as error:
+            fault = find_fault(error)
+            if fault is not None:
+                raise ModelError(f"{fault.cause} while {source} was read", fault.remedy) from error
+            raise ModelError(
+                f"The files of {source} are damaged, or do not fit together ({type(error).__name__})",
+                "Check its config.json and its tokenizer's files, or fetch the checkpoint again",
+            ) from error
+
+    return guarded
 
 
 @contextmanager
