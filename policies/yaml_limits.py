@@ -22,7 +22,9 @@ def find_excess(text: str) -> str | None:
         yaml.YAMLError: it is no YAML.
     """
     sizes: dict[str, int] = {}  # by anchor, once what it stands for has ended
-    within: list[tuple[str | None, int]] = [(None, 0)]  # anchor and size so far of each collection that is open
+    within: list[tuple[str | None, int]] = [
+        (None, 0)
+    ]  # anchor and size so far of each collection that is open
     for event in yaml.parse(text, Loader=_Parser):
         anchor = getattr(event, "anchor", None)
         if isinstance(event, yaml.CollectionStartEvent):

@@ -123,7 +123,10 @@ class _Page(HTMLParser):
         waiting = self.rawdata
         try:
             super().feed(data)
-        except (ValueError, AssertionError):  # a character of thousands of digits, a section of an unknown kind
+        except (
+            ValueError,
+            AssertionError,
+        ):  # a character of thousands of digits, a section of an unknown kind
             self.handle_data(waiting + data)
             self._failed()
 

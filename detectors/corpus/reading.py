@@ -83,7 +83,6 @@ class Corpus:
                 'Write JSON lines, {"id": ..., "text": ...}, or another kind of file that docs/detection.md names',
             )
 
-
     def _compare(self, digest: bytes) -> None:
         """Refuse a corpus that was read to its end before, and was another then."""
         if self._digest is not None and digest != self._digest:
@@ -135,7 +134,8 @@ def read_corpus(path: str | Path) -> Corpus:
         return Corpus(path, lambda: _of_pattern(named))
     if not path.is_file():
         raise CorpusError(
-            f"The corpus {path} is neither a file nor a folder, and it is read several times", "Write it into a file"
+            f"The corpus {path} is neither a file nor a folder, and it is read several times",
+            "Write it into a file",
         )
     source = Source(path)
     read = _reader(source)

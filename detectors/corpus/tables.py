@@ -4,6 +4,7 @@ import csv
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import IO, Any
 
 from detectors.corpus.documents import LONGEST_DOCUMENT_CHARACTERS, REPLACED, Document, Place
@@ -174,7 +175,7 @@ def read_arrow(source: Source) -> Iterator[Document]:
 @contextmanager
 def _pyarrow(source: Source, kind: str) -> Iterator[None]:
     try:
-        import pyarrow
+        import_module("pyarrow")
     except ImportError:
         raise CorpusError(
             f"{source.path} is a file of {kind}, and pyarrow is not installed",

@@ -1,7 +1,7 @@
 """What a run is called: its case, its command, its paths, who answers for it. Every report repeats these.
 
-So no name, alias or secret of the case may stand in them. That is found out before the work, not by the scan of what was
-written after it.
+So no name, alias or secret of the case may stand in them. That is found out before the work, not by the scan of what
+was written after it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -28,7 +28,9 @@ def check_called(request: CaseRequest, asked: Iterable[ErasureRequest], policy: 
     people = [(subject.name, *subject.aliases) for one in asked for subject in one.subjects]
     people += [(name,) for name in request.subjects]
     labels = {
-        name: f"a name of data subject {number}" for number, names in enumerate(people, start=1) for name in names
+        name: f"a name of data subject {number}"
+        for number, names in enumerate(people, start=1)
+        for name in names
     }
     check_words(request, SecretScanner(labels), policy, asked)
 
@@ -51,7 +53,8 @@ def check_words(
         label = scanner.find(word)
         if label is not None:
             raise OutputError(
-                f"{what} holds {label}, and reports repeat it", "Call it something that says nothing of the person"
+                f"{what} holds {label}, and reports repeat it",
+                "Call it something that says nothing of the person",
             )
 
 

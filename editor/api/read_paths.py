@@ -17,7 +17,7 @@ READ = frozenset(
 
 
 def read_paths(request: Request) -> list[Path]:
-    """Return the paths that a run reads. Names of presets and of models on the hub are among them, as they may be both."""
+    """Return the paths that a run reads; names of presets and of models on the hub are taken for paths too."""
     given = [getattr(request, item.name) for item in fields(request) if item.name in READ]
     several = [one for value in given for one in (value if isinstance(value, list | tuple) else (value,))]
     return [Path(one) for one in several if isinstance(one, str | Path) and str(one)]

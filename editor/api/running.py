@@ -27,7 +27,7 @@ from editor.progress import Stages
 from editor.report.write import write_report
 from editor.results.report import Report
 from policies import ErasureRequest, Policy, load_policy, load_request
-from policies.errors import OutputError, RequestError
+from policies.errors import OutputError, RequestError, printable
 
 if TYPE_CHECKING:
     from dictionaries import Site
@@ -203,8 +203,8 @@ def read_key(request: CaseRequest) -> CaseKey:
 def describe_run(request: JudgedRequest, function: str) -> RunInfo:
     """Return who runs what; names of data subjects in it are masked."""
     return RunInfo(
-        operator=request.operator or _login(),
-        command=request.command or request.call_text(function),
+        operator=printable(request.operator or _login()),
+        command=printable(request.command or request.call_text(function)),
         key=read_key(request),
     )
 

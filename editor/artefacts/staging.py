@@ -128,7 +128,11 @@ class Staging:
                 "Name another folder",
             )
         self._made = []
-        reason = error.cause if isinstance(error, OutputError) else f"something else stands there ({error.strerror})"
+        reason = (
+            error.cause
+            if isinstance(error, OutputError)
+            else f"something else stands there ({error.strerror})"
+        )
         return OutputError(
             f"The output is finished, and was not put into {self._destination}: {reason}",
             f"It lies in {aside}: move it where you want it",
@@ -147,7 +151,8 @@ class Staging:
             with _locked(path) as is_free:
                 if kind == "partial" and is_free is False:
                     raise OutputError(
-                        f"Another run is writing {self._destination}", "Wait until it ends, or name another output"
+                        f"Another run is writing {self._destination}",
+                        "Wait until it ends, or name another output",
                     )
                 if kind == "replaced" and not self._destination.exists():
                     path.rename(self._destination)

@@ -108,7 +108,9 @@ def main(arguments: list[str] | None = None) -> None:
         code = _fail_unforeseen(error, as_json=as_json)
         _traceback(error)
     if (failure := output_failure()) is not None:
-        click.echo(f"expunge: Standard output cannot be written ({failure}), so its rest was left out.", err=True)
+        click.echo(
+            f"expunge: Standard output cannot be written ({failure}), so its rest was left out.", err=True
+        )
     sys.exit(int(code or 0))
 
 

@@ -20,7 +20,9 @@ class Names(click.ParamType):
 
     name = "NAME|@FILE"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
         """Return the names."""
         if isinstance(value, tuple):
             return value
@@ -67,8 +69,12 @@ class RequestFile(click.ParamType):
         try:
             text = _read(STDIN).decode("utf-8-sig")
         except (OSError, ValueError):
-            raise PolicyError(f"The {what} from standard input cannot be read", "Give YAML in UTF-8") from None
-        return build(ErasureRequest, parse_yaml(text, "from standard input", what), "from standard input", what)
+            raise PolicyError(
+                f"The {what} from standard input cannot be read", "Give YAML in UTF-8"
+            ) from None
+        return build(
+            ErasureRequest, parse_yaml(text, "from standard input", what), "from standard input", what
+        )
 
 
 def _read(source: str) -> bytes:

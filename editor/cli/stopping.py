@@ -11,7 +11,6 @@ import click
 
 from policies.errors import OutputError
 
-
 STOPPING = ("SIGTERM", "SIGHUP")
 """Signals that end a process: of a service that stops it, of a terminal that is closed."""
 

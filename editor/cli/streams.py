@@ -1,4 +1,4 @@
-"""Standard output and standard error that may be closed or full: what was computed is never lost for want of a reader."""
+"""Standard output and standard error that may be closed or full: no run is lost for want of a reader."""
 
 import errno
 import io

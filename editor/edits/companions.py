@@ -1,7 +1,7 @@
 """The files beside a model's weights: copied into the edited checkpoint, and so free of the case's secrets.
 
-What is copied is published. So nothing is but what a checkpoint is made of, and no file that lies elsewhere: a link in a
-model's folder may lead to anything.
+What is copied is published. So nothing is but what a checkpoint is made of, and no file that lies elsewhere: a link
+in a model's folder may lead to anything.
 """
 
 import hashlib
@@ -32,8 +32,8 @@ def companions(source: Path, *, code: bool = False) -> list[Path]:
     """Return the files of a checkpoint folder that an edited checkpoint gets as they are.
 
     A link to nothing is left out: what is needed of the folder was checked when the model was loaded. So is a link out
-    of the folder, but for those of the hub's cache. An adapter's files describe it, and its base before merging: none is
-    copied.
+    of the folder, but for those of the hub's cache. An adapter's files describe it, and its base before merging: none
+    is copied.
 
     Args:
         source: the checkpoint.

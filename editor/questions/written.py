@@ -39,7 +39,9 @@ def read_probes(path: Path) -> list[WrittenProbe]:
         CorpusError: the file cannot be read, or a line is no probe; the line number is named, never the text.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")  # JSON may hold other ends of lines as they are
+        lines = path.read_text(encoding="utf-8-sig").split(
+            "\n"
+        )  # JSON may hold other ends of lines as they are
     except (OSError, ValueError) as error:
         raise CorpusError(
             f"The probes file {path} cannot be read ({type(error).__name__})", "Check the path"

@@ -53,7 +53,11 @@ FACTS_SHOWN = 10
     type=click.Path(path_type=Path, exists=True),
     help="Case key of a report, to name facts as it does.  [default: a new one]",
 )
-@click.option("--unmask", is_flag=True, help="Show the corpus as it stands: names, digits and e-mail addresses, which are masked otherwise.")
+@click.option(
+    "--unmask",
+    is_flag=True,
+    help="Show the corpus as it stands: names, digits and e-mail addresses, which are masked otherwise.",
+)
 @CONTEXT
 @BATCH_SIZE
 @loading_options
@@ -78,8 +82,9 @@ def show(
 ) -> None:
     """Show where one feature is largest, how often it fires, which tokens it promotes, and which facts it carries.
 
-    Names of people are masked as far as the case knows them, or, without --facts, --request and --subject, as far as the
-    corpus says whom it is about. Facts are those of a facts file, or those found in the corpus about the subjects of a request; labels name them.
+    Names of people are masked as far as the case knows them, or, without --facts, --request and --subject, as far as
+    the corpus says whom it is about. Facts are those of a facts file, or those found in the corpus about the subjects
+    of a request; labels name them.
     """
     from dictionaries import load_dictionaries, view_feature
     from dictionaries.model.sites import input_device

@@ -21,7 +21,9 @@ def check_runs(model: Any, source: str) -> None:
     """
     device = model.get_input_embeddings().weight.device
     try:
-        logits = model.eval()(input_ids=torch.zeros((1, 1), dtype=torch.long, device=device), use_cache=False).logits
+        logits = model.eval()(
+            input_ids=torch.zeros((1, 1), dtype=torch.long, device=device), use_cache=False
+        ).logits
     except Exception as error:  # each architecture fails in its own way on a configuration that cannot be
         fault = find_fault(error)
         if fault is not None:
