@@ -117,3 +117,42 @@ def test_a_fact_about_nobody_survives_the_file(tmp_path):
 def test_what_is_one_secret_in_two_spellings(one, other, same):
     assert (secret_key("T", one) == secret_key("T", other)) is same
     assert secret_key("T", one) != secret_key("U", one)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prefix": None},
+        {"prefix": "\ud800"},
+        {"document": 5},
+        {"start": "4"},
+        {"start": True},
+        {"end": 2**80},
+        {"score": "high"},
+        {"score": 7},
+        {"confidence": None},
+        {"named_at": -1},
+        {"link": []},
+        {"more": 1},
+    ],
+)
+def test_a_place_of_other_values_is_no_fact(tmp_path, change):
+    path = tmp_path / "facts.jsonl"
+    write_facts(path, [FACT])
+    record = json.loads(path.read_text())
+    record["sources"][0] |= change
+    path.write_text(json.dumps(record) + "\n")
+    with pytest.raises(CorpusError, match="Line 1 of .* is not a fact") as refused:
+        list(read_facts(path))
+    assert "Quill" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "change", [{"secret": "\udfff"}, {"subject": 5}, {"sources": None}, {"sources": [5]}]
+)
+def test_a_fact_of_other_values_is_none(tmp_path, change):
+    path = tmp_path / "facts.jsonl"
+    write_facts(path, [FACT])
+    path.write_text(json.dumps(json.loads(path.read_text()) | change) + "\n")
+    with pytest.raises(CorpusError, match="Line 1"):
+        list(read_facts(path))
