@@ -142,7 +142,7 @@ def test_a_place_of_other_values_is_no_fact(tmp_path, change):
     record = json.loads(path.read_text())
     record["sources"][0] |= change
     path.write_text(json.dumps(record) + "\n")
-    with pytest.raises(CorpusError, match="Line 1 of .* is not a fact") as refused:
+    with pytest.raises(CorpusError, match=r"Line 1 of .* is not a fact") as refused:
         list(read_facts(path))
     assert "Quill" not in str(refused.value)
 

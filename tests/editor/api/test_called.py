@@ -64,5 +64,5 @@ def test_a_secret_in_them_once_facts_are_known():
     fact = Fact(subject="Ada Quill", entity_type="PHONE_NUMBER", secret="415-555-0132", sources=())
     scanner = SecretScanner.from_facts([fact], CaseKey(bytes(32)))
     check_words(request(), scanner, policy())
-    with pytest.raises(OutputError, match="PHONE_NUMBER [0-9a-f]{8}"):
+    with pytest.raises(OutputError, match=r"PHONE_NUMBER [0-9a-f]{8}"):
         check_words(request(corpus="about 4155550132.txt"), scanner, policy())

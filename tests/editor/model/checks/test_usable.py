@@ -48,11 +48,10 @@ def change(folder, name="config.json", **values):
 )
 def test_configurations_that_describe_nothing(folder, values):
     change(folder, **values)
-    try:
+    with pytest.raises(ModelError) as refused:
         load_model(str(folder), device="cpu")
-    except ModelError as error:
-        assert str(folder) in error.cause
-        assert error.remedy
+    assert str(folder) in refused.value.cause
+    assert refused.value.remedy
 
 
 @pytest.mark.parametrize(
@@ -67,10 +66,9 @@ def test_configurations_that_describe_nothing(folder, values):
 )
 def test_files_beside_the_weights_that_are_something_else(folder, name, content):
     (folder / name).write_text(content)
-    try:
+    with pytest.raises(ModelError) as refused:
         load_model(str(folder), device="cpu")
-    except ModelError as error:
-        assert error.remedy
+    assert refused.value.remedy
 
 
 def test_an_escape_in_the_names_of_architectures_acts_on_no_terminal(folder):
