@@ -18,7 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 R = TypeVar("R")
 
 OUTPUT = click.option("--output", type=click.Path(path_type=Path), required=True, help="A new folder.")
-OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists.")
+OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace an earlier output that stands there.")
 TRUST_REMOTE_CODE = click.option(
     "--trust-remote-code",
     is_flag=True,

@@ -4,10 +4,7 @@ import errno
 import io
 import os
 import sys
-from typing import TYPE_CHECKING, TextIO
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from typing import Any, TextIO
 
 STANDARD = (0, 1, 2)
 
@@ -21,7 +18,7 @@ class Tolerant(io.FileIO):
 
     failure: OSError | None = None
 
-    def write(self, data: "ReadableBuffer", /) -> int:
+    def write(self, data: Any, /) -> int:
         """Write bytes, or drop them once writing has failed."""
         if self.failure is None:
             try:
