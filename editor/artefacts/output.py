@@ -156,12 +156,13 @@ class OutputFolder:
         assert staging is not None  # the block was entered
         try:
             if error is None:
+                staging.check_there()
                 self._write_manifest()
                 staging.move(self._refuse_replacing if self._overwrite else None)
         except OSError as failed:
             raise staging.explain(failed) or failed from None
         finally:
-            explained = staging.explain(error) if _is_foreign(error) else None
+            explained = staging.explain(error) if error is not None and _is_foreign(error) else None
             staging.remove()
             self._staging = None
         if explained is not None:
@@ -191,6 +192,7 @@ class OutputFolder:
             raise RuntimeError("an output folder is written to inside its `with` block")
         if relative.is_absolute() or ".." in relative.parts or not relative.parts:
             raise OutputError(f"{name} leads out of the output folder", "Name a file inside it")
+        self._staging.check_there()
         return self._staging.path / relative
 
     def _write_manifest(self) -> None:
@@ -235,6 +237,6 @@ class OutputFolder:
         }
 
 
-def _is_foreign(error: BaseException | None) -> bool:
+def _is_foreign(error: BaseException) -> bool:
     """Return whether an error is of a library or the system, and neither one of ours nor a stop."""
     return isinstance(error, Exception) and not isinstance(error, ExpungeError)

@@ -104,17 +104,33 @@ class Staging:
             except OSError:
                 return
 
+    def check_there(self) -> None:
+        """Refuse to go on in a folder that is another than the one that was made: what was written is gone.
+
+        Raises:
+            OutputError: it was removed.
+        """
+        try:
+            is_there = self._lock is None or os.path.samestat(os.fstat(self._lock), self.path.stat())
+        except OSError:
+            is_there = False
+        if not is_there:
+            raise self._taken_away()
+
     def explain(self, error: BaseException) -> OutputError | None:
         """Return the error of a run whose disk filled up, or whose folder was taken away; None for any other."""
         if self._lock is not None and not self.path.is_dir():
-            return OutputError(
-                f"The folder {self.path}, in which the output was made, was removed while the run worked",
-                "Run again, and leave that folder alone until the run ends",
-            )
+            return self._taken_away()
         fault = find_fault(error) if isinstance(error, Exception) else None
         if fault is None:
             return None
         return OutputError(f"{fault.cause}, and {self._destination} was not written", fault.remedy)
+
+    def _taken_away(self) -> OutputError:
+        return OutputError(
+            f"The folder {self.path}, in which the output was made, was removed while the run worked",
+            "Run again, and leave that folder alone until the run ends",
+        )
 
     def _refused(self, error: OSError | OutputError) -> OutputError:
         """Keep a finished folder that cannot be put in its place, under another name, and say so."""

@@ -19,7 +19,7 @@ from editor import cli
 @click.pass_context
 def told(context, json):
     click.echo("‖ΔW‖ " + "x" * 100_000)
-    Console().print("y" * 100_000)
+    Console(highlight=False).print("y " * 1_000)
     Console(stderr=True).print("bars")
     with open("written", "w") as file:
         file.write("whole")
