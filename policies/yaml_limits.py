@@ -37,11 +37,11 @@ def find_excess(text: str) -> str | None:
         elif isinstance(event, yaml.AliasEvent):
             if any(anchor == name for name, _ in within):
                 return "has an alias within what it stands for"
-            anchor, size = None, sizes.get(event.anchor, 1)
+            anchor, size = None, sizes.get(event.anchor or "", 1)
         elif isinstance(event, yaml.ScalarEvent):
             size = 1
             if _CONTROL.search(event.value):
-                return f"holds a control character in line {event.start_mark.line + 1}"
+                return f"holds a control character in line {1 + (event.start_mark.line if event.start_mark else 0)}"
         else:
             continue
         if anchor:

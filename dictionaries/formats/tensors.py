@@ -114,7 +114,8 @@ class _Npz:
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise DictionaryError(f"{path} is no npz archive", AGAIN)
             self._archive = stack.enter_context(archive)
-            _check_unpacked(archive.zip, path)
+            if archive.zip is not None:
+                _check_unpacked(archive.zip, path)
             self._open = stack.pop_all()
         self.names = frozenset(self._archive.files)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detectors.files import file_digest
 from editor.api.checking import check_inputs
 from editor.api.read_paths import read_paths
 from editor.api.requests import CaseRequest, JudgedRequest, Request

@@ -15,7 +15,7 @@ LONGEST = 4_000_000
 """Bytes of a list of names, or of a request, at most."""
 
 
-class Names(click.ParamType):
+class Names(click.ParamType):  # type: ignore[type-arg]  # not generic in older releases
     """A name, or @FILE for the names in the lines of a file, @- for those of standard input."""
 
     name = "NAME|@FILE"
@@ -41,7 +41,7 @@ class Names(click.ParamType):
         return names
 
 
-class RequestFile(click.ParamType):
+class RequestFile(click.ParamType):  # type: ignore[type-arg]
     """The path of an erasure request, or - for one that standard input holds."""
 
     name = "PATH"

@@ -99,7 +99,7 @@ def _output_folder(
     if output is None:
         return None
     inputs = {"model": source, "corpus": str(corpus_path)}
-    reads = (source, corpus_path, *dictionary_paths)
+    reads: list[Path | str] = [source, corpus_path, *dictionary_paths]
     return stack.enter_context(OutputFolder(output, overwrite=overwrite, inputs=inputs, reads=reads))
 
 

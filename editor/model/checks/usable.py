@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from policies.errors import ExpungeError, ModelError
 from policies.faults import find_fault
@@ -13,7 +13,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def usable_files(function: Callable[Concatenate[str, P], R]) -> Callable[Concatenate[str, P], R]:
+def usable_files(function: Callable[P, R]) -> Callable[P, R]:
     """Let a function of a model's source turn errors that nobody foresaw into one of the model's files.
 
     Args:
@@ -21,12 +21,13 @@ def usable_files(function: Callable[Concatenate[str, P], R]) -> Callable[Concate
     """
 
     @wraps(function)
-    def guarded(source: str, *arguments: P.args, **options: P.kwargs) -> R:
+    def guarded(*arguments: P.args, **options: P.kwargs) -> R:
         try:
-            return function(source, *arguments, **options)
+            return function(*arguments, **options)
         except ExpungeError:
             raise
         except Exception as error:
+            source = arguments[0] if arguments else options["source"]
             fault = find_fault(error)
             if fault is not None:
                 raise ModelError(f"{fault.cause} while {source} was read", fault.remedy) from error

@@ -11,7 +11,7 @@ from editor.report.markdown import plain, table
         ("thanks @octocat and @org/team", "thanks @\u200boctocat and @\u200borg/team"),
         ("fixes #12", "fixes #\u200b12"),
         ("a @ b # c", "a @ b # c"),
-        ("\x1b]8;;http://x\x07click\x1b]8;;\x07", "\\x1b\\]8;;http://x\\x07click\\x1b\\]8;;\\x07"),
+        ("\x1b]8;;http://x\x07click\x1b]8;;\x07", "\\\\x1b\\]8;;http://x\\\\x07click\\\\x1b\\]8;;\\\\x07"),
         ("<img src=x onerror=y>", "&lt;img src=x onerror=y&gt;"),
         ("[a](javascript:b)", "\\[a\\](javascript:b)"),
         ("one\n\n# two", "one # two"),
