@@ -31,12 +31,10 @@ def change(folder, name="config.json", **values):
     [
         {"layer_norm_epsilon": "1"},
         {"n_layer": "2"},
-        {"n_layer": -1},
         {"n_head": 5},
         {"n_positions": 0},
         {"vocab_size": "300"},
         {"dtype": "float31"},
-        {"torch_dtype": [], "dtype": {}},
         {"architectures": 5},
         {"architectures": [5]},
         {"activation_function": "none"},
