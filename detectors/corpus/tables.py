@@ -223,6 +223,7 @@ def _repeated(metadata: Any) -> list[str]:
 def _of_batches(batches: Iterable[Any]) -> Iterator[Document]:
     number = 0
     for batch in batches:
+        batch.validate(full=True)  # Arrow trusts offsets and lengths: damaged ones end the process
         names = batch.schema.names
         for values in zip(*map(_values, batch.columns), strict=True):
             number += 1
