@@ -133,7 +133,10 @@ def _of_json(data: bytes, chance: Random) -> bytes | None:
         _change(holder, key, chance)
     else:
         value = chance.choice(VALUES)
-    lines[place] = json.dumps(value).encode()
+    try:
+        lines[place] = json.dumps(value).encode()
+    except RecursionError:  # made deep twice
+        return None
     return b"\n".join(lines)
 
 
