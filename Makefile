@@ -10,7 +10,7 @@ export MALLOC_TRIM_THRESHOLD_ := 1073741824
 # Idle threads sleep instead of spinning: on shared cores spinning can cost ten times the work.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test test-shuffled test-slow test-parity test-lowest check lint types layers docs lab labs benchmarks clean
+.PHONY: demo test test-shuffled fuzz test-slow test-parity test-lowest check lint types layers docs lab labs benchmarks clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else "Expunge needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.11 ...")'
@@ -29,6 +29,10 @@ test: $(VENV)/.installed  ## the tests that need no network, no GPU and no downl
 SEED ?= random
 test-shuffled: $(VENV)/.installed  ## the same in another order; SEED=... gives an order again
 	$(TEST) --shuffle $(SEED)
+
+FUZZ ?= --count 10000
+fuzz: $(VENV)/.installed  ## mutated inputs for every reader; FUZZ='--seed 7' draws others
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(FUZZ)
 
 test-slow: $(VENV)/.installed  ## the long checks
 	$(BIN)/python -m pytest -m slow

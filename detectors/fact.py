@@ -11,6 +11,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from detectors.files import try_lock
 from detectors.reading import read_secret
 from policies.errors import CorpusError, OutputError
 
@@ -169,7 +170,7 @@ def write_private_text(path: Path, pieces: Iterable[str], what: str) -> int:
         _remove_unlocked(path.parent, prefix, suffix)
         descriptor, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
         temporary = Path(name)
-        _lock(descriptor)
+        try_lock(descriptor)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
                 for piece in pieces:
@@ -193,19 +194,8 @@ def _remove_unlocked(folder: Path, prefix: str, suffix: str) -> None:
     for entry in folder.iterdir():
         if entry.name.startswith(prefix) and entry.name.endswith(suffix):
             with contextlib.suppress(OSError), entry.open("rb+") as stream:
-                if _lock(stream.fileno()):
+                if try_lock(stream.fileno()):
                     entry.unlink()
-
-
-def _lock(descriptor: int) -> bool:
-    """Lock an open file until it is closed; return whether nobody else has, as far as the system can tell."""
-    try:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (ImportError, OSError):
-        return False
-    return True
 
 
 def read_facts(path: Path) -> Iterator[Fact]:
@@ -230,10 +220,10 @@ def _parse(line: bytes, path: Path, number: int) -> Fact:
         record: dict[str, Any] = json.loads(line)
         if record.pop("version") != FACTS_VERSION:
             raise ValueError
-        sources = tuple(_placed(Source(**source), path, number) for source in record.pop("sources"))
+        sources = tuple(_placed(_parse_source(told), path, number) for told in record.pop("sources"))
         fact = Fact(sources=sources, **record)
         texts = (fact.entity_type, fact.secret)
-        if not isinstance(fact.subject, str) or not all(isinstance(text, str) and text for text in texts):
+        if not _is_text(fact.subject) or not all(_is_text(text) and text for text in texts):
             raise ValueError
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise CorpusError(
@@ -250,3 +240,25 @@ def _placed(source: Source, path: Path, number: int) -> Source:
     if type(source.line) is not int or source.line < 1 or not isinstance(source.file, str):
         raise ValueError
     return source
+
+
+def _parse_source(told: dict[str, Any]) -> Source:
+    source = Source(**told)
+    places = (source.start, source.end, 0 if source.named_at is None else source.named_at)
+    shares = (source.score, source.confidence)
+    if (
+        not all(map(_is_text, (source.document, source.prefix, source.link)))
+        or not all(type(place) is int and 0 <= place < 2**63 for place in places)
+        or not all(isinstance(share, int | float) and 0 <= share <= 1 for share in shares)
+    ):
+        raise ValueError
+    return source
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and is_writable(value)
+
+
+def is_writable(text: str) -> bool:
+    """Return whether a text can be written as UTF-8: JSON may hold halves of surrogate pairs, which cannot."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)

@@ -17,7 +17,7 @@ from editor.questions.requested import NamesSeen, not_found
 from editor.questions.written import WrittenProbe, read_probes
 from editor.results.report import Scope
 from policies import ErasureRequest, Policy
-from policies.errors import CorpusError
+from policies.errors import CorpusError, printable
 
 RETAINED_DOCUMENTS = 20_000
 """Documents kept in memory as retained text; a seeded sample of a larger corpus."""
@@ -239,7 +239,7 @@ def _scope(
     erased = {probe.target for probe in probes if probe.is_erased}
     named = files.corpus or files.facts
     return Scope(
-        corpus=shown_path(str(named)),
+        corpus=printable(shown_path(str(named))),
         documents=documents,
         facts_by_type=_by_type(fact for fact in facts if fact.is_linked),
         unlinked_by_type=_by_type(fact for fact in facts if not fact.is_linked),

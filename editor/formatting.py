@@ -169,6 +169,6 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
-def printable(text: str) -> str:
+def printable_lines(text: str) -> str:
     """Return text in which what commands a terminal or turns letters round is replaced; line ends and tabs stay."""
     return COMMANDING.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -5,9 +5,12 @@ made from other inputs, or by another version, is never taken for it.
 """
 
 import hashlib
+import json
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -15,9 +18,15 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from detectors.files import file_digest
 from policies.errors import ExpungeError, OutputError
 
 T = TypeVar("T")
+PRIVATE = 0o700
+"""Mode of folders: what is kept can lead back to the facts."""
+DIGESTS = "digests.json"
+"""File of a piece with the digests of its others."""
+_PIECE = re.compile(r"[\w-]+-[0-9a-f]{32}(\.partial-[0-9a-f]{8})?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,24 +75,33 @@ class KeptWork:
         place = self.folder / f"{name}-{digest_of([name, self.inputs, *inputs])[:32]}"
         if place.is_dir():
             try:
-                return form.read(place)
+                if _is_intact(place):
+                    return form.read(place)
             except ExpungeError:  # damaged: it is made again
-                shutil.rmtree(place, ignore_errors=True)
+                pass
+            shutil.rmtree(place, ignore_errors=True)
         made = make()
         self._keep(made, place, form)
         return made
 
     def remove(self) -> None:
-        """Remove everything that was kept: the run has ended."""
-        if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove everything that was kept: the run has ended. What others have put into the folder stays."""
+        if self.folder is None or not self.folder.is_dir():
+            return
+        for path in self.folder.iterdir():
+            if _PIECE.fullmatch(path.name):
+                shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError):
+            self.folder.rmdir()
 
     def _keep(self, made: T, place: Path, form: Form[T]) -> None:
         """Write a piece of work, whole or not at all."""
         partial = place.with_name(f"{place.name}.partial-{uuid.uuid4().hex[:8]}")
         try:
-            partial.mkdir(parents=True)
+            place.parent.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+            partial.mkdir(mode=PRIVATE)
             form.write(made, partial)
+            (partial / DIGESTS).write_text(json.dumps(_digests(partial), sort_keys=True), encoding="utf-8")
             if not place.exists():  # another run may have made the same
                 partial.replace(place)
         except OSError as error:
@@ -96,6 +114,19 @@ class KeptWork:
 
 
 NOTHING_KEPT = KeptWork()
+
+
+def _is_intact(piece: Path) -> bool:
+    """Return whether the files of a piece are those that were written."""
+    try:
+        return bool(json.loads((piece / DIGESTS).read_bytes()) == _digests(piece))
+    except (OSError, ValueError, RecursionError):
+        return False
+
+
+def _digests(piece: Path) -> dict[str, str]:
+    files = (path for path in piece.rglob("*") if path.is_file() and path.name != DIGESTS)
+    return {path.relative_to(piece).as_posix(): file_digest(path) for path in files}
 
 
 def digest_of(value: Any) -> str:

@@ -4,7 +4,24 @@ Only the command line turns these into a message and an exit code; the library r
 Messages never carry personal data: they name files, keys, line numbers and masked facts.
 """
 
+import re
 from enum import IntEnum
+
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    r"""Return a text on one line, with what a terminal or a log would obey written out: ESC as `\x1b`.
+
+    These are control characters, ends of lines, characters that turn the direction of writing, and bytes of file
+    names that are no characters.
+    """
+    return _UNPRINTABLE.sub(_written_out, text)
+
+
+def _written_out(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
 class ExitCode(IntEnum):
@@ -25,6 +42,8 @@ class ExpungeError(Exception):
         cause: sentence on what is wrong and where, without its full stop.
         remedy: sentence on what the user can do about it, without its full stop.
 
+    What of either a terminal would obey, such as an escape in the name of a folder, is written out.
+
     Attributes:
         exit_code: the exit code of a command that ends with this error.
     """
@@ -32,9 +51,9 @@ class ExpungeError(Exception):
     exit_code = ExitCode.USAGE
 
     def __init__(self, cause: str, remedy: str) -> None:
-        super().__init__(f"{cause}. {remedy}.")
-        self.cause = cause
-        self.remedy = remedy
+        self.cause = printable(cause)
+        self.remedy = printable(remedy)
+        super().__init__(f"{self.cause}. {self.remedy}.")
 
     def __reduce__(self) -> "tuple[type[ExpungeError], tuple[str, str]]":
         """Pickle as cause and remedy, so that errors come back whole from another process."""

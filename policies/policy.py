@@ -14,9 +14,13 @@ from pydantic_core import PydanticCustomError
 
 from policies.entities import COUNTRIES, KNOWN_ENTITIES, entities_of, nearest
 from policies.errors import PolicyError
+from policies.patterns import find_excess
 from policies.reading import StrictModel, build, parse_yaml, read_yaml
 
 SUBJECT = "{subject}"
+MOST_DECODINGS = 512
+"""Decodings of a policy: each is another pass over every score."""
+_GRID = Field(min_length=1, max_length=64)
 AUTO = "auto"
 _LANGUAGE = re.compile(r"[a-z]{2}")
 _DEFAULT_TEMPLATES = (
@@ -34,7 +38,7 @@ Rate = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)]
 Level = Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)]
-Count = Annotated[int, Field(strict=True, ge=1)]
+Count = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
 Words = Annotated[str, Field(min_length=1, strict=True)]
 
 
@@ -59,11 +63,14 @@ class Pattern(StrictModel):
     @field_validator("regex")
     @classmethod
     def _compiles(cls, regex: str) -> str:
+        excess = find_excess(regex)
+        if excess is not None:
+            raise _refuse(f"the pattern has {excess}", "Make it shorter, or several of it")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", FutureWarning)  # "[[a]": a set within a set, perhaps
                 compiled = re.compile(regex, re.DOTALL | re.MULTILINE)
-        except (re.error, FutureWarning) as error:
+        except (re.error, FutureWarning, OverflowError, RecursionError) as error:
             raise _refuse(f"not a regular expression ({error})".lower(), "Correct the pattern") from None
         if compiled.search("") is not None:
             raise _refuse("the pattern matches the empty text", "Make it require at least one character")
@@ -189,12 +196,23 @@ class DecodingSettings(StrictModel):
         worst_case_rank: m, the rank up to which the worst case lets the attacker pick a token.
     """
 
-    temperatures: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1.0, 0.7)
-    top_k: Annotated[tuple[Count | None, ...], Field(min_length=1)] = (None, 40)
-    top_p: Annotated[tuple[Share | None, ...], Field(min_length=1)] = (None, 0.95)
+    temperatures: Annotated[tuple[Positive, ...], _GRID] = (1.0, 0.7)
+    top_k: Annotated[tuple[Count | None, ...], _GRID] = (None, 40)
+    top_p: Annotated[tuple[Share | None, ...], _GRID] = (None, 0.95)
     budget_tries: Count = 100
     probability: Share = 0.5
     worst_case_rank: Count = 40
+
+    @model_validator(mode="after")
+    def _few_enough(self) -> Self:
+        count = len(self.temperatures) * len(self.top_k) * len(self.top_p)
+        if count > MOST_DECODINGS:
+            raise _refuse(
+                f"{count:,} decodings (temperatures times top_k times top_p), and {MOST_DECODINGS:,} are measured "
+                "at most",
+                "Leave some out",
+            )
+        return self
 
 
 class Policy(StrictModel):

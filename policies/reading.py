@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from policies.entities import nearest
 from policies.errors import PolicyError
+from policies.yaml_limits import find_excess
 
 _MAXIMUM_BYTES = 4_000_000
 
@@ -51,14 +52,16 @@ def read_yaml(path: Path, kind: str) -> dict[str, Any]:
             mapping.
     """
     try:
-        if path.stat().st_size > _MAXIMUM_BYTES:
-            raise PolicyError(f"The {kind} {path} is larger than 4 MB", f"Give a YAML file holding a {kind}")
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        with path.open("rb") as stream:  # what has no size, such as a device, ends here too
+            content = stream.read(_MAXIMUM_BYTES + 1)
+        text = content.decode("utf-8-sig")
+    except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise PolicyError(
             f"The {kind} {path} cannot be read ({reason})", "Give the path of a YAML file"
         ) from None
+    if len(content) > _MAXIMUM_BYTES:
+        raise PolicyError(f"The {kind} {path} is larger than 4 MB", f"Give a YAML file holding a {kind}")
     return parse_yaml(text, str(path), kind)
 
 
@@ -74,14 +77,18 @@ def parse_yaml(text: str, source: str, kind: str) -> dict[str, Any]:
         PolicyError: the text is not YAML, empty, or not a mapping; `source` is named.
     """
     try:
-        data = yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        problem = find_excess(text)
+        if problem is None:
+            data = yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
+    except Exception as error:  # besides YAML's own errors, those of what a tag such as !!int makes of a text
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "it cannot be parsed"
         raise PolicyError(
             f"The {kind} {source} is not valid YAML{where}: {problem}", "Correct that line"
         ) from None
+    if problem is not None:
+        raise PolicyError(f"The {kind} {source} {problem}", f"Write a {kind} that people can read")
     if data is None:
         raise PolicyError(f"The {kind} {source} is empty", f"Write a {kind} into it; the README shows one")
     if not isinstance(data, dict):

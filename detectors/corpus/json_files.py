@@ -9,7 +9,7 @@ from detectors.corpus.chats import LIST_KEYS, is_message
 from detectors.corpus.documents import LONGEST_DOCUMENT_CHARACTERS, Document, Place, unread
 from detectors.corpus.readers import NOT_JSON, decode
 from detectors.corpus.records import folded_key
-from detectors.corpus.rows import JsonParser
+from detectors.corpus.rows import BeyondError, JsonParser, check_size
 from detectors.corpus.sources import Source
 
 LONG_VALUE = "skipped: a value of more than 64,000,000 characters"
@@ -28,11 +28,23 @@ _MAY_GO_ON = re.compile(r"[\w.+-]*\Z")
 
 
 class _DamagedError(Exception):
-    """What stands here is not JSON."""
+    """What stands here is not JSON, or more of it than a document holds."""
+
+    problem = NOT_JSON
+
+
+class _BeyondError(_DamagedError):
+    """A value holds more, or lies deeper, than any document."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__()
+        self.problem = problem
 
 
 class _LongError(Exception):
     """A value is longer than what is held in memory."""
+
+    problem = LONG_VALUE
 
 
 def read_json(source: Source) -> Iterator[Document]:
@@ -105,6 +117,8 @@ class _Text:
                 if end < len(self._text) or not _MAY_GO_ON.match(self._text[-1:]) or not self._more():
                     self._advance(end)
                     return value
+            except BeyondError as error:
+                raise _BeyondError(error.problem) from None
             except RecursionError:
                 raise _DamagedError from None
             except json.JSONDecodeError as error:
@@ -118,6 +132,12 @@ class _Text:
                 needed = max(2 * needed, held + 1)
                 if not is_open or not self._fill(needed):
                     raise _DamagedError from None
+                try:
+                    check_size(self._text, self._position, len(self._text))
+                except BeyondError as excess:
+                    raise _BeyondError(excess.problem) from None
+            except ValueError:  # a number of thousands of digits
+                raise _DamagedError from None
 
     def pass_over(self) -> bool:
         """Pass over the rest of the line and what does not begin an object; return whether one follows."""
@@ -167,7 +187,7 @@ def _documents(text: _Text, parser: JsonParser) -> Iterator[Any]:
                 yield text.value(parser)
             text.take(",")
         except (_DamagedError, _LongError) as error:
-            yield _Damage(LONG_VALUE if isinstance(error, _LongError) else NOT_JSON)
+            yield _Damage(error.problem)
             text.pass_over()
 
 
@@ -180,7 +200,7 @@ def _items(text: _Text, parser: JsonParser) -> Iterator[Any]:
             if not text.take(",") and text.peek() != "]":
                 raise _DamagedError
         except (_DamagedError, _LongError) as error:
-            yield _Damage(LONG_VALUE if isinstance(error, _LongError) else NOT_JSON)
+            yield _Damage(error.problem)
             if not text.pass_over():
                 return
 

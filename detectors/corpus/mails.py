@@ -13,6 +13,7 @@ from detectors.corpus.sources import Source
 LONGEST_MESSAGE_BYTES = 64 << 20
 LONG_MESSAGE = "incompletely scanned: only the first 64 MiB of a message were read"
 ATTACHMENT = "incompletely scanned: an attachment that is not text was passed over"
+DAMAGED = "incompletely scanned: a damaged message was read as it stands, its parts undecoded"
 NO_MESSAGE = "skipped: it is not a message of mail"
 _HEADERS = ("From", "To", "Cc", "Bcc", "Reply-To", "Subject", "Date")
 
@@ -54,11 +55,16 @@ def read_mbox(source: Source) -> Iterator[Document]:
 
 def _document(raw: bytes, number: int, line: int, *, cut: bool) -> Document:
     place = Place("message", number, line=line)
-    message = email.message_from_bytes(raw, policy=email.policy.default)
-    if not message.keys():
-        return unread(place, NO_MESSAGE)
     problems = [LONG_MESSAGE] if cut else []
-    return make_document(place, _render(message, problems), problems=problems)
+    try:
+        message = email.message_from_bytes(raw, policy=email.policy.default)
+        if not message.keys():
+            return unread(place, NO_MESSAGE)
+        text = _render(message, problems)
+    except Exception:  # `email` fails on some damaged messages, each in its own way: nothing is lost
+        text, damage = decode(raw)
+        problems = [*problems, DAMAGED, *damage]
+    return make_document(place, text, problems=problems)
 
 
 def _render(message: MIMEPart, problems: list[str]) -> str:
@@ -103,7 +109,7 @@ def _text(part: MIMEPart, problems: list[str]) -> str:
     raw = raw if isinstance(raw, bytes) else b""
     try:
         text = raw.decode(part.get_content_charset("utf-8"))
-    except (LookupError, UnicodeDecodeError):
+    except (LookupError, ValueError):
         text, damage = decode(raw)
         problems += damage
     return html_text(text) if part.get_content_subtype() == "html" else text.replace("\r\n", "\n")

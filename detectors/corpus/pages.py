@@ -63,6 +63,7 @@ _BLOCKS = frozenset(
 _ATTRIBUTES = frozenset({"alt", "title", "value"})
 _BLANK = "\ufeff \t\r\n"
 _LINKS = ("mailto:", "tel:")
+DAMAGED = "a part of the page that is no HTML was read as it stands"
 
 
 def read_html(source: Source) -> Iterator[Document]:
@@ -81,9 +82,9 @@ def _without_markup(pieces: Iterable[tuple[str, tuple[str, ...]]]) -> Iterator[t
     page = _Page()
     for text, problems in pieces:
         page.feed(text)
-        yield page.take(), problems
+        yield page.take(), (*problems, *page.take_problems())
     page.close()
-    yield page.take(), ()
+    yield page.take(), page.take_problems()
 
 
 def html_text(page: str) -> str:
@@ -126,6 +127,38 @@ class _Page(HTMLParser):
         super().__init__(convert_charrefs=True)
         self._texts: list[str] = []
         self._silent = 0
+        self._is_damaged = False
+
+    def feed(self, data: str) -> None:
+        """Read a piece. One that the parser fails on is text as it stands."""
+        waiting = self.rawdata
+        try:
+            super().feed(data)
+        except (
+            ValueError,
+            AssertionError,
+        ):  # a character of thousands of digits, a section of an unknown kind
+            self.handle_data(waiting + data)
+            self._failed()
+
+    def close(self) -> None:
+        """Read what was left for want of its end."""
+        waiting = self.rawdata
+        try:
+            super().close()
+        except (ValueError, AssertionError):
+            self.handle_data(waiting)
+            self._failed()
+
+    def _failed(self) -> None:
+        self.rawdata = ""
+        self.clear_cdata_mode()
+        self._is_damaged = True
+
+    def take_problems(self) -> tuple[str, ...]:
+        """Return what could not be read since the last call."""
+        found, self._is_damaged = ((DAMAGED,) if self._is_damaged else ()), False
+        return found
 
     def take(self) -> str:
         """Return the text since the last call."""

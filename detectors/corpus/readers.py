@@ -15,7 +15,7 @@ from detectors.corpus.documents import (
     make_document,
     unread,
 )
-from detectors.corpus.rows import JsonParser
+from detectors.corpus.rows import BeyondError, JsonParser
 from detectors.corpus.sources import CARRIAGE_RETURNS, Source
 
 NOT_JSON = "skipped: it is not JSON"
@@ -51,6 +51,9 @@ def read_json_lines(source: Source) -> Iterator[Document]:
                 continue
             try:
                 record = parser.parse(line)
+            except BeyondError as error:
+                yield unread(place, error.problem)
+                continue
             except (ValueError, RecursionError):
                 yield unread(place, NOT_JSON)
                 continue

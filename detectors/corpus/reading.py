@@ -1,6 +1,8 @@
 """A corpus: a file, a folder or a pattern of files, as a stream of documents."""
 
+import contextlib
 import glob
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,7 +15,7 @@ from detectors.corpus.pages import read_html, read_whole
 from detectors.corpus.readers import read_json_lines, read_lines
 from detectors.corpus.sources import PACKED, Source
 from detectors.corpus.tables import read_arrow, read_csv, read_parquet
-from policies.errors import CorpusError
+from policies.errors import CorpusError, printable
 
 HIDDEN = "skipped: a hidden file"
 BINARY = "skipped: a file that is not text"
@@ -50,20 +52,26 @@ class Corpus:
     The order is that of the files' names, and in a file its own, so that two runs read the same.
 
     Raises:
-        CorpusError: while iterating, the file cannot be read, or there is no document at all.
+        CorpusError: while iterating, the file cannot be read, there is no document at all, or it is another than when
+            it was read before.
     """
 
     def __init__(self, path: Path, documents: Callable[[], Iterator[Document]]) -> None:
         self.path = path
         self._documents = documents
+        self._digest: bytes | None = None
 
     def __iter__(self) -> Iterator[Document]:
         found = False
         first: Document | None = None
+        digest = hashlib.blake2b(digest_size=16)
         for document in self._documents():
             found = found or bool(document.text) or not document.problems
             first = first or document
+            for text in (document.place, document.id, document.text):
+                digest.update(len(text).to_bytes(8, "big") + text.encode(errors="surrogatepass"))
             yield document
+        self._compare(digest.digest())
         if first is None:
             raise CorpusError(
                 f"The corpus {self.path} holds no document", "Give a file with at least one document"
@@ -74,6 +82,26 @@ class Corpus:
                 f"{first.problems[0].removeprefix('skipped: ')} ({first.place})",
                 'Write JSON lines, {"id": ..., "text": ...}, or another kind of file that docs/detection.md names',
             )
+
+    def _compare(self, digest: bytes) -> None:
+        """Refuse a corpus that was read to its end before, and was another then."""
+        if self._digest is not None and digest != self._digest:
+            raise CorpusError(
+                f"The corpus {self.path} was changed while it was read{_latest_in(self.path)}",
+                "Run again once nobody writes to it, or on a copy",
+            )
+        self._digest = digest
+
+
+def _latest_in(path: Path) -> str:
+    """Return, as the rest of a sentence, which file of a folder was changed last."""
+    if not path.is_dir():
+        return ""
+    times: list[tuple[float, str]] = []
+    for file in path.rglob("*"):
+        with contextlib.suppress(OSError):
+            times.append((file.stat().st_mtime, file.relative_to(path).as_posix()))
+    return f" (last {readable_name(max(times)[1])})" if times else " (files are gone)"
 
 
 def read_corpus(path: str | Path) -> Corpus:
@@ -104,6 +132,11 @@ def read_corpus(path: str | Path) -> Corpus:
         if not _fitting(named):
             raise CorpusError(f"No file fits the pattern {path}", "Check the pattern")
         return Corpus(path, lambda: _of_pattern(named))
+    if not path.is_file():
+        raise CorpusError(
+            f"The corpus {path} is neither a file nor a folder, and it is read several times",
+            "Write it into a file",
+        )
     source = Source(path)
     read = _reader(source)
     if read is None:
@@ -147,7 +180,7 @@ def _fitting(pattern: str) -> list[str]:
 def _of_pattern(pattern: str) -> Iterator[Document]:
     for name in _fitting(pattern):
         if not Path(name).is_dir():
-            yield from _of_file(Path(name), name)
+            yield from _of_file(Path(name), readable_name(name))
 
 
 def _of_folder(folder: Path, name: str) -> Iterator[Document]:
@@ -159,7 +192,7 @@ def _of_folder(folder: Path, name: str) -> Iterator[Document]:
         yield _passed_over(name or ".", UNREADABLE)
         return
     for entry in listed:
-        path, place = Path(entry.path), f"{name}{entry.name}"
+        path, place = Path(entry.path), f"{name}{readable_name(entry.name)}"
         if entry.name.startswith("."):
             yield _passed_over(place, HIDDEN)
         elif entry.is_dir(follow_symlinks=False):
@@ -186,6 +219,11 @@ def _of_file(path: Path, name: str) -> Iterator[Document]:
         yield _passed_over(name, UNREADABLE)
     except CorpusError as error:
         yield _passed_over(name, f"{UNREADABLE}: {error.cause.replace(str(path), 'it')}")
+
+
+def readable_name(name: str) -> str:
+    """Return a file's name as reports and terminals can show it: on one line, in characters."""
+    return printable(os.fsencode(name).decode("utf-8", "replace"))
 
 
 def _passed_over(name: str, problem: str) -> Document:

@@ -10,7 +10,55 @@ from detectors.corpus.records import names_in, render_record
 
 DOUBLED = "two values under one name: both were read"
 NO_TEXT = "skipped: `text` does not hold text"
+MOST_DEPTH = 100
+MOST_HELD = 200_000
+"""Objects and lists in one record: an empty one takes sixty bytes and two characters."""
+MOST_VALUES = 1_000_000
+"""Texts in one record, its keys among them."""
+TOO_DEEP = f"skipped: a value that is nested more than {MOST_DEPTH} deep"
+TOO_MANY = f"skipped: a record of more than {MOST_HELD:,} objects and lists, or of {MOST_VALUES:,} texts"
 _KNOWN = ("id", "text", "subjects")
+
+
+class BeyondError(ValueError):
+    """A value holds more, or lies deeper, than any document.
+
+    Args:
+        problem: what it is, in the words of a report.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+
+def check_size(text: str, start: int, end: int) -> None:
+    """Refuse JSON of so many values that they take many times the memory of their text, before any is made.
+
+    Raises:
+        BeyondError: there are too many.
+    """
+    if end - start > MOST_VALUES:  # a value takes a character at the least
+        held = text.count("{", start, end) + text.count("[", start, end)
+        if held > MOST_HELD or text.count('"', start, end) > 2 * MOST_VALUES:
+            raise BeyondError(TOO_MANY)
+
+
+def check_depth(value: Any, text: str, start: int, end: int) -> None:
+    """Refuse a value of JSON that is nested deeper than documents are: what reads it goes into itself for each level.
+
+    Raises:
+        BeyondError: it is.
+    """
+    if text.count("{", start, end) + text.count("[", start, end) <= MOST_DEPTH:
+        return
+    level = [value]
+    for _ in range(MOST_DEPTH + 1):
+        held = [one for one in level if isinstance(one, dict | list)]
+        if not held:
+            return
+        level = [inner for one in held for inner in (one.values() if isinstance(one, dict) else one)]
+    raise BeyondError(TOO_DEEP)
 
 
 def gather(pairs: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], bool]:
@@ -37,9 +85,8 @@ def from_row(names: Iterable[str], values: Iterable[Any], place: Place, problems
     if identifier not in (None, ""):
         record["id"] = identifier
     named = record.get("subjects") or ()
-    subjects = [
-        part for name in ([named] if isinstance(named, str) else named) for part in (name or "").split(";")
-    ]
+    listed = named if isinstance(named, list | tuple) else [named]
+    subjects = [part for name in listed for part in ("" if name is None else str(name)).split(";")]
     if "text" in record and not isinstance(record["text"], str | Mapping | list):
         problems = (*problems, NO_TEXT) if record["text"] is None else problems
         record["text"] = "" if record["text"] is None else str(record["text"])
@@ -59,14 +106,25 @@ class JsonParser:
         self._decoder = json.JSONDecoder(object_pairs_hook=self._object, strict=False)
 
     def parse(self, text: str) -> Any:
-        """Return the value that a text is. Raises ValueError or RecursionError where it is none."""
+        """Return the value that a text is.
+
+        Raises:
+            BeyondError: it holds more values, or lies deeper, than any document.
+            ValueError: it is none.
+            RecursionError: it is none, or too deep.
+        """
+        check_size(text, 0, len(text))
         self.doubled = False
-        return self._decoder.decode(text)
+        value = self._decoder.decode(text)
+        check_depth(value, text, 0, len(text))
+        return value
 
     def parse_at(self, text: str, start: int) -> tuple[Any, int]:
-        """Return the value that begins at a position, and where it ends. Raises as `parse` does."""
+        """Return the value that begins at a position, and where it ends. Raises as `parse` does, but for its size."""
         self.doubled = False
-        return self._decoder.raw_decode(text, start)
+        value, end = self._decoder.raw_decode(text, start)
+        check_depth(value, text, start, end)
+        return value, end
 
     def document(self, value: Any, place: Place, problems: Iterable[str] = ()) -> Document:
         """Make a document of the value parsed last, or of a part of it; without text, and with the reason, of what

@@ -93,7 +93,7 @@ class Source:
         with _open_bytes(self.path) as stream:
             try:
                 sample = stream.read(_BLOCK)
-            except (EOFError, zlib.error, lzma.LZMAError, OSError):
+            except (EOFError, zlib.error, lzma.LZMAError, OSError, ValueError):
                 return True
         return sample.startswith(_NO_TEXT) or (b"\0" in sample and _encoding(sample) is None)
 
@@ -147,7 +147,7 @@ class _Blocks(io.RawIOBase):
     def _read(self, count: int) -> bytes:
         try:
             return bytes(self._take(count) or b"")
-        except (EOFError, zlib.error, lzma.LZMAError, OSError):
+        except (EOFError, zlib.error, lzma.LZMAError, OSError, ValueError):
             if not self._packed:
                 raise
             if not self._torn:

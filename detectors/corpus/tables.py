@@ -4,6 +4,7 @@ import csv
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import IO, Any
 
 from detectors.corpus.documents import LONGEST_DOCUMENT_CHARACTERS, REPLACED, Document, Place
@@ -16,6 +17,11 @@ OPEN_QUOTE = "a quote that does not end: the line was read as it is"
 _DELIMITERS = ",;\t|"
 _LONGEST_CELL = 1 << 26
 _BATCH_ROWS = 256
+_LEAST_SUSPECT = 1 << 26
+"""Bytes of a column, and rows, up to which nothing is made of how small the file is."""
+_MOST_UNPACKED = 200
+_TEXTS = ("STRING", "NONE", "JSON", "ENUM")
+"""Logical types of Parquet that are text or bytes."""
 _LEAST_COLUMNS = 3
 _LEAST_ROWS = 2
 
@@ -136,7 +142,10 @@ def read_parquet(source: Source) -> Iterator[Document]:
     with _pyarrow(source, "Parquet"):
         from pyarrow import parquet
 
-        with parquet.ParquetFile(source.path) as file:
+        metadata = parquet.read_metadata(source.path)
+        _check_parquet(metadata, source)
+        # Repeated values stay one: 256 rows of one long text would be 256 copies of it.
+        with parquet.ParquetFile(source.path, read_dictionary=_repeated(metadata)) as file:
             yield from _of_batches(file.iter_batches(batch_size=_BATCH_ROWS))
 
 
@@ -166,7 +175,7 @@ def read_arrow(source: Source) -> Iterator[Document]:
 @contextmanager
 def _pyarrow(source: Source, kind: str) -> Iterator[None]:
     try:
-        import pyarrow
+        import_module("pyarrow")
     except ImportError:
         raise CorpusError(
             f"{source.path} is a file of {kind}, and pyarrow is not installed",
@@ -174,13 +183,47 @@ def _pyarrow(source: Source, kind: str) -> Iterator[None]:
         ) from None
     try:
         yield
-    except (pyarrow.ArrowException, UnicodeDecodeError):
+    except (CorpusError, OSError):
+        raise
+    except Exception:  # a damaged file brings about whatever its bytes are taken for
         raise CorpusError(f"{source.path} is not a readable {kind} file", "Write it again") from None
+
+
+def _check_parquet(metadata: Any, source: Source) -> None:
+    """Refuse a file that unpacks to many times what it holds, as no text does.
+
+    Raises:
+        CorpusError: it does.
+    """
+    size = source.path.stat().st_size
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    columns = [group.column(number) for group in groups for number in range(metadata.num_columns)]
+    largest = max((column.total_uncompressed_size for column in columns), default=0)
+    if largest > max(_LEAST_SUSPECT, _MOST_UNPACKED * size) or metadata.num_rows > _LEAST_SUSPECT + size:
+        raise CorpusError(
+            f"{source.path} holds {size:,} bytes, which would unpack to {metadata.num_rows:,} rows, and to "
+            f"{largest:,} bytes in one column",
+            "Write it again, with no more rows than it has texts",
+        )
+
+
+def _repeated(metadata: Any) -> list[str]:
+    """Return the columns of text in which each value is stored once, whatever the number of its rows."""
+    found: dict[str, None] = {}
+    for number in range(metadata.num_columns):
+        described = metadata.schema.column(number)
+        if described.physical_type != "BYTE_ARRAY" or described.logical_type.type not in _TEXTS:
+            continue
+        for group in map(metadata.row_group, range(metadata.num_row_groups)):
+            if any("DICTIONARY" in name for name in group.column(number).encodings):
+                found[described.path] = None
+    return list(found)
 
 
 def _of_batches(batches: Iterable[Any]) -> Iterator[Document]:
     number = 0
     for batch in batches:
+        batch.validate(full=True)  # Arrow trusts offsets and lengths: damaged ones end the process
         names = batch.schema.names
         for values in zip(*map(_values, batch.columns), strict=True):
             number += 1
@@ -196,13 +239,19 @@ def _texts(names: Iterable[str], row: Iterable[Any]) -> list[Any]:
 
 def _values(column: Any) -> list[Any]:
     """Return the values of a column; text as bytes, as nobody has checked that it is UTF-8."""
-    from pyarrow import large_binary, types
+    from pyarrow import ArrowException, array, int64, large_binary, types
 
     if types.is_dictionary(column.type):
-        column = column.dictionary_decode()
+        places = column.indices.to_pylist()
+        used = sorted(set(places) - {None})
+        values = dict(zip(used, _values(column.dictionary.take(array(used, int64()))), strict=True))
+        return [values.get(place) for place in places]
     if types.is_string(column.type) or types.is_large_string(column.type):
         column = column.cast(large_binary())
-    return list(column.to_pylist())
+    try:
+        return list(column.to_pylist())
+    except (ArrowException, ValueError, OverflowError):  # times that Python has no date for
+        return list(column.cast("string").to_pylist())
 
 
 def _text(value: Any) -> Any:

@@ -127,7 +127,7 @@ def _parse_record(record: Any, number: int, path: Path) -> LabelledText:
 def _label(span: Any, text: str) -> Label:
     start = span["start"] if "start" in span else span["start_position"]
     end = span["end"] if "end" in span else span["end_position"]
-    if not (isinstance(start, int) and isinstance(end, int) and 0 <= start < end <= len(text)):
+    if not (type(start) is int and type(end) is int and 0 <= start < end <= len(text)):
         raise ValueError
     entity_type = str(span["entity_type"])
     return Label(start=start, end=end, entity_type=LABEL_NAMES.get(entity_type, entity_type))

@@ -6,7 +6,7 @@ Names are not.
 
 import heapq
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import torch
@@ -132,6 +132,7 @@ def view_feature(
     reach: int = 12,
     promoted: int = 10,
     unmask: bool = False,
+    mask: Callable[[str], str] | None = None,
 ) -> FeatureView:
     """Describe one feature from a corpus and from the model's output embedding.
 
@@ -144,7 +145,8 @@ def view_feature(
         contexts: number of contexts to keep.
         reach: number of tokens shown on either side.
         promoted: number of output tokens on either end.
-        unmask: whether to show digits and e-mail addresses as they stand in the corpus.
+        unmask: whether to show the corpus as it stands.
+        mask: masks text otherwise, and keeps its length; None masks digits and e-mail addresses.
 
     Raises:
         DictionaryError: there is no such feature.
@@ -156,8 +158,10 @@ def view_feature(
             f"Use 0 to {dictionary.config.features - 1}",
         )
     on, tokens, found = _scan(model, batches, dictionary, feature, contexts)
-    shown = [_context(tokenizer, one, reach, unmask=unmask) for one in sorted(found, reverse=True)]
-    high, low = output_tokens(model, tokenizer, dictionary, feature, promoted)
+    masked = str if unmask else mask or mask_text
+    shown = [_context(tokenizer, one, reach, masked) for one in sorted(found, reverse=True)]
+    ends = output_tokens(model, tokenizer, dictionary, feature, promoted)
+    high, low = (tuple(one._replace(token=masked(one.token)) for one in end) for end in ends)
     return FeatureView(
         feature=feature,
         density=len(on) / tokens if tokens else 0.0,
@@ -269,10 +273,9 @@ def _scan(
     return torch.cat(on) if on else torch.empty(0), tokens, heap
 
 
-def _context(tokenizer: Any, found: _Occurrence, reach: int, *, unmask: bool) -> Context:
+def _context(tokenizer: Any, found: _Occurrence, reach: int, mask: Callable[[str], str]) -> Context:
     values = found.values.tolist()
     first = max(0, found.position - reach)
     place = range(first, min(len(values), found.position + 1 + reach))
-    mask = (lambda text: text) if unmask else mask_text
     pieces = read_pieces(tokenizer, found.row.tolist(), values, place, mask)
     return Context(found.document, values[found.position], pieces, found.position - first)

@@ -14,9 +14,10 @@ from dictionaries.dictionary import Dictionary
 from dictionaries.formats import bae, hub, llama_scope, own
 from dictionaries.formats.own import StorageDtype
 from dictionaries.formats.sources import Asked
-from dictionaries.formats.tensors import NO_PICKLE
+from dictionaries.formats.tensors import AGAIN, NO_PICKLE
 from dictionaries.model.sites import Site, resolve
-from policies.errors import DictionaryError, OutputError
+from policies.errors import DictionaryError, ExpungeError, OutputError
+from policies.faults import find_fault
 
 PICKLE_SUFFIXES = {".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt"}
 
@@ -169,7 +170,7 @@ def load_dictionaries(
         )
     asked = Asked(site=site if len(found) == 1 else None, input_scale=input_scale)
     dictionaries: dict[Site, Dictionary] = {}
-    loaded = [known.load(place, asked) for place, known in found]
+    loaded = [_load(place, known, asked) for place, known in found]
     for dictionary in sorted(loaded, key=lambda one: one.config.site):
         where = dictionary.config.site
         if where in dictionaries:
@@ -183,6 +184,22 @@ def load_dictionaries(
         names = ", ".join(map(str, dictionaries))
         raise DictionaryError(f"There is no dictionary for {site} in {path}", f"There is one for {names}")
     return dictionaries if site is None else {site: dictionaries[site]}
+
+
+def _load(place: Path, known: Format, asked: Asked) -> Dictionary:
+    """Read one dictionary; whatever its reader stumbles over is damage of the files."""
+    try:
+        return known.load(place, asked)
+    except ExpungeError:
+        raise
+    except Exception as error:
+        fault = find_fault(error)
+        if fault is not None:
+            raise DictionaryError(f"{fault.cause} while {place} was read", fault.remedy) from None
+        raise DictionaryError(
+            f"The dictionary in {place} is damaged, or its metadata do not fit its tensors ({type(error).__name__})",
+            AGAIN,
+        ) from error
 
 
 def find_dictionaries(path: str | Path) -> list[tuple[Path, Format]]:

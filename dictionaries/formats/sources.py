@@ -1,6 +1,7 @@
 """Helpers that every loader shares: what the user said, JSON beside the weights, and the site read."""
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ HOOKS: tuple[tuple[str, str], ...] = (
     (r"attn_out_layer_?(\d+)", "attn_out"),
 )
 """Hooks whose stream is known for every architecture. TransformerLens puts `hook_mlp_out` after Gemma-2's norm."""
+MOST = 2**31
+"""Largest number of dimensions or features that metadata may state."""
 RESID_PRE = r"blocks\.(\d+)\.hook_resid_pre"
 
 
@@ -55,7 +58,7 @@ def read_json(file: Path) -> dict[str, Any]:
             f"{file} cannot be read ({error.strerror})",
             "Copy or download the dictionary again, with its JSON",
         ) from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise DictionaryError(f"{file} is not JSON", "Copy or download the dictionary again") from None
     if not isinstance(content, dict):
         raise DictionaryError(f"{file} does not describe a dictionary", "It must hold a JSON object")
@@ -71,7 +74,8 @@ def number(config: dict[str, Any], name: str, file: Path) -> int | None:
     value = config.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value) or value < 1:
+    whole = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not whole or value != int(value) or not 1 <= value <= MOST:
         raise DictionaryError(f"{file} states {name} {value!r}", f"{name} must be a whole number above 0")
     return int(value)
 

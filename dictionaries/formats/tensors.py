@@ -25,6 +25,9 @@ READ_DTYPES = {
     **{"U8": torch.uint8, "BOOL": torch.bool},
 }
 """Dtypes that are widened to float32, by the names of safetensors."""
+LEAST_SUSPECT = 1 << 26
+"""Bytes up to which an archive may unpack, however small it is."""
+MOST_UNPACKED = 50
 AGAIN = "Copy or download the dictionary again"
 NO_PICKLE = "Pickled weights are never opened, they can run code: save the state dict by torch.save, or as safetensors"
 
@@ -111,6 +114,8 @@ class _Npz:
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise DictionaryError(f"{path} is no npz archive", AGAIN)
             self._archive = stack.enter_context(archive)
+            if archive.zip is not None:
+                _check_unpacked(archive.zip, path)
             self._open = stack.pop_all()
         self.names = frozenset(self._archive.files)
 
@@ -147,6 +152,13 @@ class _Torch:
         self._tensors.clear()
 
 
+def _check_unpacked(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuse an archive that unpacks to many times its size, as no weights do."""
+    size = sum(member.file_size for member in archive.infolist())
+    if size > max(LEAST_SUSPECT, MOST_UNPACKED * path.stat().st_size):
+        raise DictionaryError(f"{path} would unpack to {size:,} bytes", AGAIN)
+
+
 def refuse_pickle(path: Path) -> None:
     """Check that a file of torch is a zip archive, whose pickle `weights_only` restricts to tensors.
 
@@ -173,6 +185,10 @@ def _load_torch(path: Path) -> dict[str, Tensor]:
         raise DictionaryError(f"{path} is damaged or truncated ({_reason(error)})", AGAIN) from None
     if not isinstance(loaded, dict) or not all(isinstance(one, Tensor) for one in loaded.values()):
         raise DictionaryError(f"{path} is no state dict of tensors", "Save the module's state_dict()")
+    for name, tensor in loaded.items():
+        # A tensor of strides 0 stands in a few bytes for as many numbers as it likes.
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise DictionaryError(f"{name} in {path} has more numbers than the file holds", AGAIN)
     return {str(name): tensor.detach() for name, tensor in loaded.items()}
 
 

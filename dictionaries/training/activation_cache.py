@@ -20,7 +20,7 @@ from torch import Tensor
 
 from dictionaries.model.activations import Pieces, Source, Tally
 from dictionaries.model.sites import Site, parse_site
-from policies.errors import OutputError
+from policies.errors import DictionaryError, OutputError
 
 INDEX = "cache.json"
 VERSION = 1
@@ -80,13 +80,23 @@ class CachedSource:
             shutil.rmtree(partial, ignore_errors=True)
 
     def _read(self, first: int, tally: Tally) -> Pieces:
-        index = json.loads((self._folder / INDEX).read_text(encoding="utf-8"))
-        rows, width = index["rows"], index["width"]
+        try:
+            index = json.loads((self._folder / INDEX).read_text(encoding="utf-8"))
+            rows, width = [int(count) for count in index["rows"]], int(index["width"])
+            sinks = [
+                {parse_site(name): int(count) for name, count in found.items()} for found in index["sinks"]
+            ]
+            if len(sinks) != len(rows):
+                raise ValueError
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, DictionaryError):
+            raise OutputError(
+                f"{self._folder / INDEX} is damaged", f"Remove {self._folder} and run again"
+            ) from None
         maps = {site: self._map_file(site, sum(rows), width) for site in self._sites}
         start = sum(rows[:first])
-        for count, sinks in zip(rows[first:], index["sinks"][first:], strict=True):
+        for count, found in zip(rows[first:], sinks[first:], strict=True):
             tally.tokens += count
-            tally.sinks.update({parse_site(name): found for name, found in sinks.items()})
+            tally.sinks.update(found)
             # A copy, because a mapped file is not writable and torch would warn of it.
             yield {
                 site: torch.from_numpy(np.array(mapped[start : start + count]))

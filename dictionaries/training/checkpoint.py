@@ -84,7 +84,7 @@ class Checkpoints:
             stored = json.loads((found[-1] / VALUES).read_text(encoding="utf-8"))
             tensors = load_file(found[-1] / TENSORS)
             version, values = stored["version"], stored["state"]
-        except (OSError, ValueError, KeyError, SafetensorError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError):
             raise DictionaryError(
                 f"The checkpoint {found[-1]} is damaged", "Remove it and train again without --resume"
             ) from None

@@ -3,9 +3,19 @@
 from pathlib import Path
 from typing import Any
 
+from editor.api.called import check_words
 from editor.api.checking import check_inputs
 from editor.api.requests import AuditRequest
-from editor.api.running import Judging, close, describe_run, open_output, read_case, read_signer, show_stages
+from editor.api.running import (
+    Judging,
+    close,
+    describe_run,
+    open_output,
+    read_case,
+    read_signer,
+    scanner_for,
+    show_stages,
+)
 from editor.evidence.gather import EvidenceOptions
 from editor.model.loading import check_model, load_model
 from editor.pipeline import audit as audit_case
@@ -21,6 +31,7 @@ def run_audit(request: AuditRequest) -> Report:
         check_models(request)
         check_inputs(request)
         case = read_case(request, judging.judged_by, stages)
+        check_words(request, scanner_for(case, run.key), judging.policy)
         with stages.stage("Loading the model"):
             loaded, *others = (
                 load_model(source, batch_size=request.batch_size, **options)

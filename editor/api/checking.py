@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from detectors import check_types, read_corpus, read_facts
+from editor.api.called import check_called
 from editor.api.disk import check_disk, needed_bytes
 from editor.api.requests import CaseRequest, DictionaryRequest
 from editor.questions.written import read_probes
@@ -16,11 +17,14 @@ def check_inputs(request: CaseRequest) -> None:
         CorpusError: a file is missing or cannot be read, or a line of it cannot be used.
         PolicyError: the policy, or a request, cannot be used.
         DictionaryError: the dictionaries are missing, or of no known format.
-        OutputError: the disk has no room for the output.
+        OutputError: the disk has no room for the output, or what the run is called names a data subject.
     """
     policy = request.policy if isinstance(request.policy, Policy) else load_policy(request.policy)
-    for one in (request.request, *request.also_erased):
-        _check_request(one, policy, detected=request.facts is None)
+    asked = [_read_request(one) for one in (request.request, *request.also_erased) if one is not None]
+    for one in asked:
+        if request.facts is None:
+            check_types(one, policy)
+    check_called(request, asked, policy)
     if request.facts is not None:
         for _ in read_facts(Path(request.facts)):
             pass
@@ -40,9 +44,5 @@ def check_inputs(request: CaseRequest) -> None:
         check_disk(Path(request.output), needed_bytes(request))
 
 
-def _check_request(request: "str | Path | ErasureRequest | None", policy: Policy, *, detected: bool) -> None:
-    if request is None:
-        return
-    read = request if isinstance(request, ErasureRequest) else load_request(Path(request))
-    if detected:
-        check_types(read, policy)
+def _read_request(request: "str | Path | ErasureRequest") -> ErasureRequest:
+    return request if isinstance(request, ErasureRequest) else load_request(Path(request))

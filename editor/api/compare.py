@@ -1,12 +1,12 @@
 """A comparison of edit methods."""
 
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from editor.api.called import check_words
 from editor.api.requests import CompareRequest
 from editor.api.running import (
     as_path,
@@ -22,6 +22,7 @@ from editor.api.running import (
 from editor.artefacts.output import OutputFolder
 from editor.attacks import attacks_at
 from editor.comparing.compare import CompareOptions, compare
+from editor.comparing.run import Ledger
 from editor.measuring.own_forward import editable
 from editor.methods import METHODS
 from editor.report.comparison import render_comparison
@@ -41,6 +42,7 @@ def run_compare(request: CompareRequest) -> Comparison:
         with stages.stage("Loading the model"):
             loaded = load_original(request, request.model)
         case = read_case(request, policy, stages)
+        check_words(request, scanner_for(case, key), policy)
         loaded = editable(case, loaded)
         command = request.command or request.call_text("compare")
         comparison, costs = compare(
@@ -49,7 +51,7 @@ def run_compare(request: CompareRequest) -> Comparison:
         if output is not None:
             output.scanner, output.seed = scanner_for(case, key), case.seed
             _write(output, comparison, costs)
-    shutil.rmtree(kept, ignore_errors=True)
+    Ledger(folder=kept, settings={}).remove()
     return comparison
 
 

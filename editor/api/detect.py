@@ -1,11 +1,13 @@
 """Detection: the personal facts in a corpus."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from detectors import DetectionResult, Fact, detect_facts, facts_in_scope, read_corpus, write_facts
 from detectors.parts import Part, Search
+from editor.api.read_paths import read_paths
 from editor.api.requests import DetectRequest
 from editor.api.running import read_policy, read_request, show_stages
 from editor.questions.requested import not_found
@@ -51,7 +53,7 @@ def run_detect(request: DetectRequest) -> Detected:
     """
     output = None if request.output is None else Path(request.output)
     if output is not None:
-        check_file(output, overwrite=request.overwrite)
+        check_file(output, overwrite=request.overwrite, reads=read_paths(request))
     policy, whom = read_policy(request.policy), read_request(request.request, tuple(request.subjects))
     documents, stages = read_corpus(Path(request.corpus)), show_stages(request)
     search = None
@@ -76,7 +78,7 @@ def run_detect(request: DetectRequest) -> Detected:
         not_found=tuple(not_found(whom, policy, result.facts, ())),
     )
     if output is not None:
-        check_file(output, overwrite=request.overwrite)
+        check_file(output, overwrite=request.overwrite, reads=read_paths(request))
         write_facts(output, (*detected.facts, *detected.unlinked))
     if search is not None and request.world_size is not None:
         search.remove(request.world_size)
@@ -130,14 +132,21 @@ class DetectStep:
         return data
 
 
-def check_file(output: Path, *, overwrite: bool) -> None:
+def check_file(output: Path, *, overwrite: bool, reads: Iterable[Path] = ()) -> None:
     """Refuse before the work begins what could not be written after it.
 
+    Args:
+        output: the file.
+        overwrite: whether it is replaced where it exists.
+        reads: paths of what the run reads; none of them is replaced.
+
     Raises:
-        OutputError: a folder, a file that exists, or a place in no folder.
+        OutputError: a folder, a file that exists, what the run reads, or a place in no folder.
     """
     if output.is_dir():
         raise OutputError(f"The output {output} is a folder", "Give the path of a file, such as facts.jsonl")
+    if any(path.exists() and output.exists() and path.samefile(output) for path in reads):
+        raise OutputError(f"The output {output} is what the run reads", "Give another path")
     if output.exists() and not overwrite:
         raise OutputError(f"The file {output} exists already", "Give another path, or add --overwrite")
     if not output.parent.is_dir():

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+from editor.api.called import check_words
 from editor.api.reference import read_reference
 from editor.api.requests import EraseRequest
 from editor.api.running import (
@@ -61,9 +62,10 @@ def run_erase(request: EraseRequest) -> Report:
         previous = read_stack(request, loaded, run.key)
         with batch.naming() if batch else nullcontext():
             case = read_case(request, judging.judged_by, stages)
+        check_words(request, scanner_for(case, run.key), judging.policy)
         case = with_unchecked(case, loaded, previous)
         options = replace(options, previous=previous)
-        check_companions(Path(loaded.source), scanner_for(case, run.key))
+        check_companions(Path(loaded.source), scanner_for(case, run.key), code=loaded.trust_remote_code)
         loaded = editable(case, loaded, writes_sites=METHODS[request.method].writes_sites)
         work = keep_work(output.destination, options).based_on(tensor_digests(loaded))
         supply = None

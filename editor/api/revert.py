@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from editor.api.read_paths import read_paths
 from editor.api.requests import RevertRequest
 from editor.api.running import as_path
 from editor.artefacts.output import OutputFolder
@@ -36,7 +37,9 @@ def run_revert(request: RevertRequest) -> Reverted:
     lock = Lock.given(as_path(request.key), as_path(request.passphrase_file))
     if request.subject is not None:
         check_subject(erased, request.subject, as_path(request.case_key))
-    with OutputFolder(request.output, overwrite=request.overwrite, versions=versions()) as output:
+    with OutputFolder(
+        request.output, overwrite=request.overwrite, versions=versions(), reads=read_paths(request)
+    ) as output:
         done = revert_checkpoint(
             erased,
             output.path,

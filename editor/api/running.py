@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detectors.files import file_digest
 from editor.api.checking import check_inputs
+from editor.api.read_paths import read_paths
 from editor.api.requests import CaseRequest, JudgedRequest, Request
 from editor.api.stages import make_stages
 from editor.artefacts.masking import CaseKey
-from editor.artefacts.output import OutputFolder, file_digest
+from editor.artefacts.output import OutputFolder
 from editor.artefacts.scanner import SecretScanner
 from editor.attestation.attestation import Attestation
 from editor.attestation.signing import Signer
@@ -26,7 +28,7 @@ from editor.progress import Stages
 from editor.report.write import write_report
 from editor.results.report import Report
 from policies import ErasureRequest, Policy, load_policy, load_request
-from policies.errors import OutputError, RequestError
+from policies.errors import OutputError, RequestError, printable
 
 if TYPE_CHECKING:
     from dictionaries import Site
@@ -184,6 +186,7 @@ def open_folder(request: CaseRequest) -> OutputFolder:
         overwrite=request.overwrite,
         versions=versions() | renderers(),
         seed=request.seed or 0,
+        reads=read_paths(request),
     )
 
 
@@ -207,8 +210,8 @@ def read_key(request: CaseRequest) -> CaseKey:
 def describe_run(request: JudgedRequest, function: str) -> RunInfo:
     """Return who runs what; names of data subjects in it are masked."""
     return RunInfo(
-        operator=request.operator or _login(),
-        command=request.command or request.call_text(function),
+        operator=printable(request.operator or _login()),
+        command=printable(request.command or request.call_text(function)),
         key=read_key(request),
     )
 
@@ -269,8 +272,14 @@ def close(
 
 
 def scanner_for(case: Case, key: CaseKey) -> SecretScanner:
-    """Return a scanner for every secret known to the case and the full names of the people in scope."""
-    names = {fact.subject for fact in case.must_not_leak if " " in fact.subject}
+    """Return a scanner for every secret known to the case, and for full names and aliases of the people in scope.
+
+    A name of one word may be a word of any report: it is looked for in what the run is called alone.
+    """
+    asked = (*case.earlier, *([case.request] if case.request else ()))
+    people = {name for one in asked for subject in one.subjects for name in (subject.name, *subject.aliases)}
+    people |= {fact.subject for fact in case.must_not_leak}
+    names = {name for name in people if " " in name or any(map(str.isdigit, name))}
     return SecretScanner.from_facts(case.all_facts(), key, names)
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from editor.api.called import check_words
 from editor.api.reference import read_reference
 from editor.api.requests import VerifyRequest
 from editor.api.running import (
@@ -13,6 +14,7 @@ from editor.api.running import (
     open_output,
     read_case,
     read_signer,
+    scanner_for,
     show_stages,
 )
 from editor.attacks import attacks_at
@@ -40,6 +42,7 @@ def run_verify(request: VerifyRequest) -> Report:
         with stages.stage("Loading the original model"):
             loaded = load_original(request, request.against)
         case = read_case(request, judging.judged_by, stages)
+        check_words(request, scanner_for(case, run.key), judging.policy)
         has_edit = (edited / "edit" / "edit.json").is_file()
         declared = declared_parameters(edited / "edit") if has_edit else None
         record, _ = read_record(edited / "edit") if has_edit else (None, ())

@@ -1,19 +1,18 @@
 """The output folder: written whole or not at all, described by a manifest, and free of secrets."""
 
-import hashlib
 import json
-import shutil
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from detectors.files import file_digest
+from editor.artefacts.replacing import MANIFEST, check_replaceable
 from editor.artefacts.scanner import SecretScanner
-from policies.errors import OutputError
+from editor.artefacts.staging import Staging
+from policies.errors import ExpungeError, OutputError
 
-MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
 VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "merges.txt", "tokenizer.model")
 """Names of files copied from the model that was given; any word in them may be part of a secret."""
@@ -24,12 +23,6 @@ SEALED_SUFFIX = ".enc"
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def file_digest(path: Path) -> str:
-    """Return the sha256, in hexadecimal, of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 class Attestor(Protocol):
@@ -47,7 +40,8 @@ class OutputFolder:
 
     Everything is written into a sibling folder, checked for secrets, listed in manifest.json and moved into
     place in one step. When the block raises, Ctrl-C included, nothing is left and what stood there before is
-    as it was.
+    as it was. Two runs cannot write the same folder at a time. Nothing is replaced but an earlier output, and what
+    stands there is looked at again at the move: a finished output that cannot take its place is kept beside it.
 
         with OutputFolder(path, scanner=scanner, inputs={"policy": digest}, seed=0) as output:
             output.write_text("report.json", report.to_json())
@@ -55,7 +49,7 @@ class OutputFolder:
 
     Args:
         path: the path of the finished folder.
-        overwrite: whether to replace what stands there.
+        overwrite: whether to replace an earlier output that stands there.
         scanner: a scanner that refuses artefacts that hold a secret; it can be set later, as `output.scanner`,
             and is applied to every file again before the move.
         inputs: the run's inputs by role, each with its digest or name, for the manifest.
@@ -63,13 +57,15 @@ class OutputFolder:
         seed: the run's seed, for the manifest.
         unscanned: names of files that are not checked for secrets.
         clock: a function that gives the time, for the manifest.
+        reads: paths of what the run reads; a folder that holds one of them is never replaced.
 
     `attestor`, what is written last, and `checkpoint`, the digests of the files of a checkpoint that lies elsewhere,
     can be set while the block runs.
 
     Raises:
         OutputError: on entering, when the folder is not empty and `overwrite` is false, when it must not be
-            replaced or cannot be written; on leaving or writing, when a file would disclose a secret.
+            replaced, cannot be written or is being written by another run; on leaving or writing, when a file would
+            disclose a secret, the disk is full, or something else stands there by now.
     """
 
     def __init__(
@@ -83,6 +79,7 @@ class OutputFolder:
         seed: int = 0,
         unscanned: tuple[str, ...] = VOCABULARIES,
         clock: Callable[[], datetime] = _now,
+        reads: Iterable[Path | str] = (),
     ) -> None:
         self.destination = Path(path).resolve()
         self.scanner = scanner
@@ -94,13 +91,13 @@ class OutputFolder:
         self._overwrite = overwrite
         self._unscanned = frozenset(unscanned)
         self._clock = clock
-        self._folder: Path | None = None
-        self._made: list[Path] = []
+        self._reads = tuple(reads)
+        self._staging: Staging | None = None
 
     @property
     def path(self) -> Path:
         """Folder to write to while the block runs, the finished folder afterwards."""
-        return self._folder or self.destination
+        return self._staging.path if self._staging else self.destination
 
     @property
     def started(self) -> str:
@@ -110,17 +107,14 @@ class OutputFolder:
     def __enter__(self) -> Self:
         self._refuse_unusable()
         self._started = self._clock()
-        partial = self.destination.with_name(f".{self.destination.name}.partial-{uuid.uuid4().hex[:8]}")
+        staging = Staging(self.destination)
+        staging.open()
         try:
-            self._made = _make_parents(partial.parent)
-            partial.mkdir()
-        except OSError as error:
-            self._remove_parents()
-            raise OutputError(
-                f"The output folder {self.destination} cannot be written ({error.strerror})",
-                "Name a folder where you may write",
-            ) from None
-        self._folder = partial
+            self._refuse_unusable()  # what a killed run had moved away is back
+        except BaseException:
+            staging.remove()
+            raise
+        self._staging = staging
         return self
 
     def check(self) -> None:
@@ -158,16 +152,21 @@ class OutputFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        partial = self.path
+        staging = self._staging
+        assert staging is not None  # the block was entered
         try:
             if error is None:
+                staging.check_there()
                 self._write_manifest()
-                _move(partial, self.destination)
-                self._made = []
+                staging.move(self._refuse_replacing if self._overwrite else None)
+        except OSError as failed:
+            raise staging.explain(failed) or failed from None
         finally:
-            shutil.rmtree(partial, ignore_errors=True)
-            self._folder = None
-            self._remove_parents()
+            explained = staging.explain(error) if error is not None and _is_foreign(error) else None
+            staging.remove()
+            self._staging = None
+        if explained is not None:
+            raise explained from error
 
     def _refuse_unusable(self) -> None:
         path = self.destination
@@ -181,18 +180,20 @@ class OutputFolder:
             return
         if not self._overwrite:
             raise OutputError(f"The output folder {path} is not empty", "Name another, or add --overwrite")
-        if _is_precious(path):
-            raise OutputError(
-                f"The folder {path} holds more than an output and is not replaced", "Name a folder inside it"
-            )
+        self._refuse_replacing(path)
+
+    def _refuse_replacing(self, folder: Path) -> None:
+        """Refuse to replace a folder; where it was moved away for that already, by the name that it had."""
+        check_replaceable(folder, self.destination, self._reads)
 
     def _inside(self, name: str) -> Path:
         relative = PurePosixPath(name)
-        if self._folder is None:
+        if self._staging is None:
             raise RuntimeError("an output folder is written to inside its `with` block")
         if relative.is_absolute() or ".." in relative.parts or not relative.parts:
             raise OutputError(f"{name} leads out of the output folder", "Name a file inside it")
-        return self._folder / relative
+        self._staging.check_there()
+        return self._staging.path / relative
 
     def _write_manifest(self) -> None:
         """Write the manifest, and before and after it what the attestor says."""
@@ -208,7 +209,7 @@ class OutputFolder:
             "versions": self.versions,
             "seed": self.seed,
             "started": self.started,
-            "ended": self._clock().isoformat(timespec="seconds"),
+            "ended": max(self._started, self._clock()).isoformat(timespec="seconds"),  # clocks are set back
             **({"checkpoint": dict(self.checkpoint)} if self.checkpoint else {}),
         }
         written = json.dumps(manifest, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
@@ -235,42 +236,7 @@ class OutputFolder:
             "checked_for_secrets": scanned,
         }
 
-    def _remove_parents(self) -> None:
-        """Remove the folders above that were made for this one, as far as they are still empty."""
-        for folder in self._made:
-            try:
-                folder.rmdir()
-            except OSError:
-                return
 
-
-def _make_parents(folder: Path) -> list[Path]:
-    """Make a folder and what is missing above it; return what was made, innermost first."""
-    missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    return missing
-
-
-def _is_precious(path: Path) -> bool:
-    """Return whether replacing a folder would remove a home, a repository or where the user stands."""
-    here, path = Path.cwd(), path.resolve()
-    return here.is_relative_to(path) or path == Path.home().resolve() or (path / ".git").exists()
-
-
-def _move(partial: Path, destination: Path) -> None:
-    """Put `partial` in place of `destination`; where that fails, put back what stood there."""
-    replaced = partial.with_name(partial.name.replace(".partial-", ".replaced-"))
-    try:
-        if destination.exists():
-            destination.rename(replaced)
-        partial.rename(destination)
-    except BaseException as error:
-        if replaced.exists() and not destination.exists():
-            replaced.rename(destination)
-        if isinstance(error, OSError):
-            raise OutputError(
-                f"The output folder {destination} cannot be moved into place ({error.strerror})",
-                "Name another folder",
-            ) from None
-        raise
-    shutil.rmtree(replaced, ignore_errors=True)
+def _is_foreign(error: BaseException) -> bool:
+    """Return whether an error is of a library or the system, and neither one of ours nor a stop."""
+    return isinstance(error, Exception) and not isinstance(error, ExpungeError)

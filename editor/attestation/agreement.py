@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from importlib.metadata import version
 
-from editor.artefacts.output import MANIFEST
+from editor.artefacts.replacing import MANIFEST
 from editor.attestation.bom import BOM, bom_text
 from editor.attestation.findings import Finding
 from editor.attestation.folder import EvidenceFolder

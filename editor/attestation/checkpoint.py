@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
-from editor.artefacts.output import file_digest
+from detectors.files import file_digest
 from editor.attestation.findings import Finding
 from editor.attestation.folder import EDIT, EvidenceFolder
 from editor.attestation.statement import checkpoint_files

@@ -9,15 +9,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from editor.artefacts.output import MANIFEST, file_digest
+from detectors.files import file_digest
+from editor.artefacts.replacing import MANIFEST, UNLISTED
 from editor.attestation.findings import Finding
-from editor.attestation.signing import ENVELOPE
-from editor.attestation.statement import STATEMENT
 from editor.report.write import REPORT_JSON
 from editor.results.report import Report
 
-UNLISTED = (MANIFEST, STATEMENT, ENVELOPE)
-"""Files that the manifest does not list: they speak of it."""
 EDIT = "edit"
 
 

@@ -15,7 +15,8 @@ from typing import IO, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from editor.artefacts.output import MANIFEST, file_digest
+from detectors.files import file_digest
+from editor.artefacts.replacing import MANIFEST
 from editor.results.report import Report
 from policies.errors import OutputError
 

@@ -6,6 +6,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from detectors.files import file_digest
+from editor.artefacts.replacing import MANIFEST
 from editor.casework.folder import WorkCase
 from editor.casework.record import LinkedRun
 
@@ -70,8 +72,6 @@ def details(
 
 def standing(run: LinkedRun) -> str:
     """Say whether a run's folder is there as it was put on record."""
-    from editor.artefacts.output import MANIFEST, file_digest  # which imports torch, and a list needs none
-
     path = Path(run.folder) / MANIFEST
     if not path.is_file():
         return "not there any more"

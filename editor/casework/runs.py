@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Self
 
 from detectors.fact import secret_key
+from detectors.files import file_digest
 from editor.artefacts.masking import CaseKey
-from editor.artefacts.output import MANIFEST, file_digest
+from editor.artefacts.replacing import MANIFEST
 from editor.attestation.agreement import check_manifest, check_report, check_statement
 from editor.attestation.folder import EvidenceFolder, Manifest
 from editor.casework.folder import WorkCase

@@ -11,7 +11,10 @@ from typing import Any
 import click
 
 from editor.cli.json_output import print_failure
-from policies.errors import ExitCode, ExpungeError
+from editor.cli.stopping import stopped_by_signals
+from editor.cli.streams import guard_streams, output_failure
+from policies.errors import ExitCode, ExpungeError, printable
+from policies.faults import find_fault
 
 QUIET_LIBRARIES = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -87,10 +90,13 @@ def main(arguments: list[str] | None = None) -> None:
     # Products of every shape that was met are kept else, hundreds of megabytes: batches differ in shape, layers do not.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
     if arguments is None:
+        guard_streams()
+        keep_out_of_core_dumps()
         quieten_libraries()
     as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
     try:
-        code = cli.main(args=arguments, prog_name="expunge", standalone_mode=False)
+        with stopped_by_signals():
+            code = cli.main(args=arguments, prog_name="expunge", standalone_mode=False)
     except ExpungeError as error:
         code = _fail(error.exit_code, error.cause, error.remedy, as_json=as_json)
     except (click.exceptions.Abort, KeyboardInterrupt):
@@ -101,15 +107,23 @@ def main(arguments: list[str] | None = None) -> None:
         if as_json:
             print_failure(code, error.format_message())
     except Exception as error:
-        code = _fail(
-            ExitCode.INTERNAL,
-            f"Internal error: {type(error).__name__} in {_place(error)}",
-            "This is a defect of Expunge; its message is withheld, because it may hold personal data. "
-            "Set EXPUNGE_TRACEBACK=1 to see it",
-            as_json=as_json,
-        )
+        code = _fail_unforeseen(error, as_json=as_json)
         _traceback(error)
+    if (failure := output_failure()) is not None:
+        click.echo(
+            f"expunge: Standard output cannot be written ({failure}), so its rest was left out.", err=True
+        )
     sys.exit(int(code or 0))
+
+
+def keep_out_of_core_dumps() -> None:
+    """Have the system write no core dump of this process: its memory holds personal data."""
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    except (ImportError, OSError, ValueError):
+        return
 
 
 def quieten_libraries() -> None:
@@ -128,10 +142,25 @@ def quieten_libraries() -> None:
 
 def _fail(code: ExitCode, cause: str, remedy: str, *, as_json: bool, on_one_line: bool = False) -> ExitCode:
     """Say why there is no result, and return the exit code."""
+    cause, remedy = printable(cause), printable(remedy)
     click.echo(f"expunge: {cause}.{' ' if on_one_line else chr(10)}{remedy}.", err=True)
     if as_json:
         print_failure(code, cause, remedy)
     return code
+
+
+def _fail_unforeseen(error: Exception, *, as_json: bool) -> ExitCode:
+    """Say what the machine refused, or that there is a defect."""
+    fault = find_fault(error)
+    if fault is not None:
+        return _fail(ExitCode.USAGE, fault.cause, fault.remedy, as_json=as_json)
+    return _fail(
+        ExitCode.INTERNAL,
+        f"Internal error: {type(error).__name__} in {_place(error)}",
+        "This is a defect of Expunge; its message is withheld, because it may hold personal data. "
+        "Set EXPUNGE_TRACEBACK=1 to see it",
+        as_json=as_json,
+    )
 
 
 def _place(error: BaseException) -> str:

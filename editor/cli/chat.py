@@ -132,14 +132,14 @@ def _show_one(exchange: "Exchange", console: "Console", *, typed: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from editor.formatting import printable
+    from editor.formatting import printable_lines
 
     table = Table(expand=True)
     for name in ("Original", "Edited"):
         table.add_column(name, ratio=1, overflow="fold")
-    table.add_row(*(Text(printable(text)) for text in (exchange.original, exchange.edited)))
+    table.add_row(*(Text(printable_lines(text)) for text in (exchange.original, exchange.edited)))
     if not typed:
-        console.print(Text(f"> {printable(exchange.prompt)}", style="bold"), soft_wrap=True)
+        console.print(Text(f"> {printable_lines(exchange.prompt)}", style="bold"), soft_wrap=True)
     console.print(table)
     if not exchange.differ:
         console.print("Both answer the same.", style="dim")

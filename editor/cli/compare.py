@@ -8,7 +8,7 @@ import click
 from editor.cli.json_output import json_wanted, print_result
 from editor.cli.names import NamesIn, SiteName
 from editor.cli.options import ATTACKS, DEVICE, JSON, OUTPUT, OVERWRITE, QUIET, build, case_options
-from editor.cli.stopping import stopped_by_sigterm, telling_what_is_kept
+from editor.cli.stopping import telling_what_is_kept
 from editor.methods import METHODS
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def compare(ctx: click.Context, /, model: str, **options: Any) -> None:
     from editor.api.compare import kept_beside, run_compare
 
     kept = kept_beside(options["output"])
-    with stopped_by_sigterm(), telling_what_is_kept(kept, "--resume resumes it"):
+    with telling_what_is_kept(kept, "--resume resumes it"):
         comparison = run_compare(request)
     code = ExitCode.INCOMPLETE if comparison.scope.skipped else ExitCode.MET
     _show(comparison, options["output"], code)

@@ -86,7 +86,7 @@ def detect(
         if output is not None:
             from editor.api.detect import check_file
 
-            check_file(output, overwrite=overwrite)
+            check_file(output, overwrite=overwrite, reads=[labelled, Path(policy)])
         from policies import load_policy
 
         complete = score_detection(labelled, load_policy(policy), split or "all", output, quiet=quiet)

@@ -7,7 +7,7 @@ import click
 
 from editor.cli.names import SiteName
 from editor.cli.options import ATTACKS, REFERENCE, build, case_options, run_options
-from editor.cli.stopping import stopped_by_sigterm, telling_what_is_kept
+from editor.cli.stopping import telling_what_is_kept
 from editor.methods import METHODS
 
 OFFERED = tuple(name for name, entry in METHODS.items() if entry.family != "random")
@@ -102,7 +102,7 @@ def erase(ctx: click.Context, /, model: str, **options: Any) -> None:
     from editor.cli.closing import show_report
 
     kept = unfinished_beside(options["output"])
-    with stopped_by_sigterm(), telling_what_is_kept(kept, "the same command resumes it"):
+    with telling_what_is_kept(kept, "the same command resumes it"):
         report = run_erase(request)
     show_report(report, options["output"])
     ctx.exit(report.exit_code)

@@ -11,6 +11,7 @@ import click
 from editor.attacks import ATTACK_SETS
 from editor.cli.json_output import KEY
 from editor.cli.names import DTYPE_NAMES
+from editor.cli.people import Names, RequestFile
 from editor.model.checks.hub import check_name
 from policies.errors import RequestError
 
@@ -20,16 +21,24 @@ R = TypeVar("R")
 PERSONAL = ("--subject", "--prompt")
 """Options that may hold personal data."""
 OUTPUT = click.option("--output", type=click.Path(path_type=Path), required=True, help="A new folder.")
-OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists.")
+OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace an earlier output that stands there.")
 TRUST_REMOTE_CODE = click.option(
     "--trust-remote-code",
     is_flag=True,
     help="Run Python code that comes with the model, where it needs it: such code can do whatever you can.",
 )
 POLICY = click.option("--policy", default="gdpr", show_default=True, help="A YAML file or a preset's name.")
-REQUEST = click.option("--request", type=click.Path(path_type=Path), help="An erasure request.")
+REQUEST = click.option(
+    "--request", type=RequestFile(), help="An erasure request; - reads it from standard input."
+)
 SUBJECTS = click.option(
-    "--subject", "subjects", multiple=True, help="A data subject's full name; repeatable."
+    "--subject",
+    "subjects",
+    type=Names(),
+    multiple=True,
+    callback=lambda _context, _option, value: tuple(name for names in value for name in names),
+    help="A data subject's full name; repeatable. @FILE takes a name from each line of a file, @- from standard input: "
+    "so no name stands on the command line, where other users can read it.",
 )
 PROCESSES = click.option(
     "--processes",

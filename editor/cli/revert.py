@@ -7,7 +7,6 @@ import click
 
 from editor.cli.json_output import json_wanted, print_result
 from editor.cli.options import JSON, OVERWRITE, refusing
-from editor.cli.stopping import stopped_by_sigterm
 from policies.errors import ExitCode
 
 
@@ -52,8 +51,7 @@ def revert(erased: Path, **options: Any) -> None:
 
     with refusing():
         request = RevertRequest(erased, **options)
-    with stopped_by_sigterm():
-        reverted = run_revert(request)
+    reverted = run_revert(request)
     if json_wanted():
         print_result(
             ExitCode.MET,

@@ -1,4 +1,4 @@
-"""Being told to stop: SIGTERM ends a command as Ctrl-C does, and what is kept of its work is told."""
+"""Being told to stop: signals end a command as Ctrl-C does, and what is kept of its work is told."""
 
 import signal
 import threading
@@ -11,13 +11,16 @@ import click
 
 from policies.errors import OutputError
 
+STOPPING = ("SIGTERM", "SIGHUP")
+"""Signals that end a process: of a service that stops it, of a terminal that is closed."""
+
 
 @contextmanager
-def stopped_by_sigterm() -> Iterator[None]:
-    """Raise KeyboardInterrupt on a SIGTERM inside the `with` block, so that it tidies up what Ctrl-C does.
+def stopped_by_signals() -> Iterator[None]:
+    """Raise KeyboardInterrupt on a signal of `STOPPING` inside the `with` block, so that it tidies up what Ctrl-C does.
 
-    A second one is ignored until the block is left: it would break off the tidying. Only the main thread may set
-    this; in another nothing changes.
+    A second one is ignored until the block is left: it would break off the tidying. One that was ignored before, as
+    `nohup` has it, stays so. Only the main thread may set this; in another nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -27,11 +30,16 @@ def stopped_by_sigterm() -> Iterator[None]:
         signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    numbers = [getattr(signal, name) for name in STOPPING if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    changed = [number for number in numbers if before[number] not in (signal.SIG_IGN, None)]
+    for number in changed:
+        signal.signal(number, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number in changed:
+            signal.signal(number, before[number])
 
 
 @contextmanager

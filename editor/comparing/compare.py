@@ -19,7 +19,7 @@ from editor.comparing.conclusion import draw_conclusion
 from editor.comparing.evaluator import EditEvaluator, score_original
 from editor.comparing.job import Finished, Job
 from editor.comparing.processes import allowed_processes, threads_each
-from editor.comparing.run import REFERENCE, Ledger, digest, run_all
+from editor.comparing.run import REFERENCE, SUPPLIED, Ledger, digest, run_all
 from editor.comparing.steps import STEPS
 from editor.dictionary_supply import supply_dictionaries
 from editor.measuring.evaluation_data import prepare
@@ -30,8 +30,6 @@ from editor.model.loading import LoadedModel
 from editor.progress import Stages
 from editor.results.comparison import Comparison, Cost
 from editor.tuning.build_problem import PreparedModel
-
-SUPPLIED = "dictionaries"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,15 +6,17 @@ then wait for it. Long jobs come before short ones, so that the last ones end to
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from detectors.files import file_digest
 from editor.comparing.job import LOOK_S, Finished, Job, run_job
 from editor.comparing.processes import worker_pool
 from editor.comparing.steps import StepCounter
@@ -25,6 +27,11 @@ from policies.errors import ModelError, OutputError
 REFERENCE = "feature-edit"
 """Arm that sets what the others are brought to."""
 HEAD = "settings.json"
+DIGEST = ".sha256"
+"""Suffix of the file that holds the digest of a result."""
+SUPPLIED = "dictionaries"
+"""Folder of dictionaries that were trained for all jobs, and file beside it that says that they are whole."""
+_OURS = re.compile(rf"[\w-]+-\d+\.(json|sha256|partial|steps\.partial)|(settings|{SUPPLIED})\.(json|partial)")
 LONG_FIRST: tuple[MethodFamily, ...] = ("circuits", "weights", "random", "features", "neurons")
 """Families by how long their arms take."""
 
@@ -59,7 +66,7 @@ class Ledger:
                 f"{self.folder} holds the finished arms of a run that was stopped",
                 "Add --resume to resume it, or remove the folder",
             )
-        elif head.read_text(encoding="utf-8") != text:
+        elif head.read_bytes() != text.encode():
             changed = _changed(_settings_in(head), self.settings)
             raise OutputError(
                 f"The stopped run in {self.folder} had another {changed}",
@@ -74,29 +81,45 @@ class Ledger:
             yield
         except BaseException:
             if not {path.name for path in self.folder.glob("*.json")} - {HEAD}:
-                shutil.rmtree(self.folder, ignore_errors=True)
+                self.remove()
             raise
 
     def find(self, arm: str, seed: int) -> Finished | None:
         """Return a job's result, if it was finished.
 
         Raises:
-            OutputError: its file is damaged.
+            OutputError: its file is damaged, or was changed since.
         """
         path = self.path(arm, seed)
         if not path.exists():
             return None
         try:
-            return Finished.model_validate_json(path.read_text(encoding="utf-8"))
-        except ValueError:
+            if path.with_suffix(DIGEST).read_bytes().decode() != file_digest(path):
+                raise ValueError
+            return Finished.model_validate_json(path.read_bytes())
+        except (OSError, ValueError):
             raise OutputError(
                 f"{path} is damaged", "Remove that file and add --resume; its arm is run again"
             ) from None
 
     def keep(self, finished: Finished) -> None:
-        """Write a job's result, whole or not at all."""
+        """Write a job's result and its digest, whole or not at all."""
         text = finished.model_dump_json(exclude_computed_fields=True)
-        _write(self.path(finished.run.arm, finished.run.seed), text)
+        path = self.path(finished.run.arm, finished.run.seed)
+        _write(path.with_suffix(DIGEST), hashlib.sha256(text.encode()).hexdigest())
+        _write(path, text)
+
+    def remove(self) -> None:
+        """Remove all results: the run has ended. What others have put into the folder stays."""
+        if not self.folder.is_dir():
+            return
+        for path in self.folder.iterdir():
+            if path.name == SUPPLIED:
+                shutil.rmtree(path, ignore_errors=True)
+            elif _OURS.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.folder.rmdir()
 
     def _refuse_anything_else(self) -> None:
         """Refuse a folder that holds something else: it is removed in the end."""
@@ -120,14 +143,14 @@ class Ledger:
 def _write(path: Path, text: str) -> None:
     """Write a file, whole or not at all."""
     partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
+    partial.write_text(text, encoding="utf-8", newline="\n")
     partial.replace(path)
 
 
 def _settings_in(head: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(head.read_text(encoding="utf-8")))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise OutputError(f"{head} is damaged", "Remove its folder and begin from scratch") from None
 
 

@@ -18,6 +18,8 @@ from jaxtyping import Bool, Float
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from detectors.files import file_digest
+from editor.artefacts.staging import PRIVATE
 from editor.edits.keeping import Keeping, read_tensors
 from editor.edits.records import EditRecord, unreadable
 from editor.edits.sealed import Lock, damaged
@@ -248,6 +250,7 @@ class Edit:
             previous: the same of the edits that the model had before.
         """
         folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(PRIVATE)  # what is in it leads back to the facts
         tensors: dict[str, Tensor] = {}
         for name, delta in self.deltas.items():
             tensors |= _pack(name, delta)
@@ -262,6 +265,8 @@ class Edit:
             "norm": self.norm,
             "parameters": {name: _describe(delta) for name, delta in self.deltas.items()},
         }
+        if (folder / DELTAS).is_file():
+            head["sha256"] = {DELTAS: file_digest(folder / DELTAS)}
         if record is not None:
             head |= {**record.to_json(), "previous": [one.to_json() for one in previous]}
         (folder / "edit.json").write_text(json.dumps(head, indent=2, sort_keys=True) + "\n", encoding="utf-8")
@@ -279,6 +284,9 @@ class Edit:
                 raise EditError(
                     f"{folder} is of edit version {head['version']}", "Use the Expunge that wrote it"
                 )
+            stated = head.get("sha256", {}).get(DELTAS)  # files of earlier versions state none
+            if stated is not None and (folder / DELTAS).is_file() and stated != file_digest(folder / DELTAS):
+                raise damaged(folder / DELTAS)
             tensors, _ = read_tensors(folder / DELTAS, lock)
             deltas = {name: _unpack(name, about, tensors) for name, about in head["parameters"].items()}
             return cls(deltas=deltas, method=str(head["method"]), settings=dict(head["settings"]))

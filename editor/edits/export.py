@@ -84,7 +84,7 @@ def _copy_companions(loaded: LoadedModel, folder: Path) -> None:
     """Write the tokenizer, and copy the configuration and what else stands beside the weights."""
     loaded.tokenizer.save_pretrained(folder)
     source = loaded.files.files[0].parent if loaded.files else Path(loaded.source)
-    for path in companions(source):
+    for path in companions(source, code=loaded.trust_remote_code):
         shutil.copyfile(path, folder / path.name)
 
 

@@ -19,6 +19,8 @@ from policies.errors import EditError
 
 Kept = Literal["kept", "encrypted", "none"]
 MOST_HEADER_BYTES = 100_000_000
+OWNER_ALONE = 0o600
+"""Mode of files that lead back to the facts."""
 DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -72,6 +74,7 @@ class Keeping:
                 path,
                 dict(metadata) if metadata else None,
             )
+            path.chmod(OWNER_ALONE)
         elif self.lock is not None and self.wanted:
             with SealedWriter(_sealed(path), self.lock, path.name) as stream:
                 stream.write(_header(tensors, metadata or {}))

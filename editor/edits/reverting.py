@@ -91,7 +91,7 @@ def revert_checkpoint(
     digest = model_digest(file_digests(stored))
     if out_of is None and digest != originals.digest:
         raise _changed(erased)
-    for path in companions(there.folder):
+    for path in companions(there.folder, code=True):  # what the edited checkpoint was given
         shutil.copyfile(path, target / path.name)
     left = tuple(edit for edit in there.edits if record is None or edit.after != record.after)
     EditedCheckpoint(folder=target, edits=left, digest=digest).write_record(target)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from editor.artefacts.output import file_digest
+from detectors.files import file_digest
 from editor.edits.companions import python_files
 from editor.model.checks.checkpoint_files import other_weights
 from editor.model.loading import LoadedModel

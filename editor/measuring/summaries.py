@@ -18,6 +18,7 @@ from editor.model.digests import model_digest
 from editor.model.loading import LoadedModel
 from editor.results.edits import AdapterSummary, EditSummary, LayerRow
 from editor.results.report import ModelSummary, PolicySummary
+from policies.errors import printable
 
 TOP_UNITS = 12
 PACKAGES = ("expunge", "torch", "transformers", "accelerate", "peft", "optuna")
@@ -65,7 +66,7 @@ def model_summary(
         folder: where it lies, to vouch for what stands beside its weights; None, or one that is not here, does not.
     """
     return ModelSummary(
-        source=source or loaded.source,
+        source=printable(source or loaded.source),
         architecture=type(loaded.model).__name__,
         parameters=sum(parameter.numel() for parameter in loaded.model.parameters()),
         digest=model_digest(dict(digests)),

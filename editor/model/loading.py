@@ -20,7 +20,9 @@ from editor.model.checks.finite import check_finite
 from editor.model.checks.hub import MAIN, check_revision
 from editor.model.checks.quantised import check_quantised, quantisation, without_missing_kernels
 from editor.model.checks.refusals import read_config, weights_refusal
+from editor.model.checks.running import check_runs
 from editor.model.checks.sources import looks_local
+from editor.model.checks.usable import unchanged, usable_files
 from editor.model.checks.vocabulary import check_vocabulary, watch_vocabulary
 from editor.model.passes import ALL_RIGHT, Passes
 from editor.model.stored import StoredWeights
@@ -113,6 +115,7 @@ class LoadedModel:
         return int(self.model.config.get_text_config(decoder=True).vocab_size)
 
 
+@usable_files
 def load_model(
     source: str,
     *,
@@ -164,9 +167,10 @@ def load_model(
     compute = (
         None if dtype == "auto" and quantisation(config) else compute_dtype(dtype, placement, stored_dtype)
     )
-    with blamed_on(adapter):
+    with blamed_on(adapter), unchanged(Path(base)):
         model = _load_weights(base, config, placement, compute, trust_remote_code, checked.revision)
         check_finite(model, base)
+        check_runs(model, base)
     merged = None
     if adapter:
         with quiet():
@@ -215,6 +219,7 @@ class CheckedModel:
     revision: str | None = None
 
 
+@usable_files
 def check_model(
     source: str,
     *,
@@ -327,7 +332,9 @@ def empty_model(folder: Path) -> nn.Module:
     config = read_config(str(folder), trust_remote_code=False)
     try:
         with quiet(), torch.device("meta"):
-            model: nn.Module = AutoModelForCausalLM.from_config(config, **attention(config))
+            model: nn.Module = AutoModelForCausalLM.from_config(
+                config, trust_remote_code=False, **attention(config)
+            )
     except Exception as error:
         raise weights_refusal(str(folder), error) from error
     return model

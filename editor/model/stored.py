@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from editor.model.checks.checkpoint_files import listed_shards
 from policies.errors import ModelError
 
 WRAPPERS = frozenset({"model", "language_model", "text_model", "transformer", "decoder", "backbone"})
@@ -56,7 +57,7 @@ class StoredWeights:
             if (folder / single).is_file():
                 return cls(tensors=dict(_tensors(folder / single)), index=None)
             if index.is_file():
-                found = {name: place for path in _shards(index) for name, place in _tensors(path)}
+                found = {name: place for path in listed_shards(index) for name, place in _tensors(path)}
                 return cls(tensors=found, index=index)
         return None
 
@@ -133,14 +134,6 @@ def _position(name: str) -> tuple[str, ...]:
     return tuple(part for part in name.split(".") if part not in WRAPPERS)
 
 
-def _shards(index: Path) -> list[Path]:
-    try:
-        named: Mapping[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        return [index.parent / file for file in dict.fromkeys(named.values())]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _damaged(index, error) from None
-
-
 def _tensors(path: Path) -> Iterator[tuple[str, StoredTensor]]:
     if path.suffix == ".safetensors":
         for name, about in _header(path).items():
@@ -158,7 +151,7 @@ def _header(path: Path) -> dict[str, Any]:
             header: dict[str, Any] = json.loads(file.read(min(length, path.stat().st_size)))
         header.pop("__metadata__", None)
         return dict(sorted(header.items(), key=lambda entry: entry[1]["data_offsets"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(path, error) from None
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from detectors.conversation import ROLES, Utterance, write_turns
+from detectors.fact import is_writable
 from policies.errors import CorpusError
 
 
@@ -38,8 +39,10 @@ def read_probes(path: Path) -> list[WrittenProbe]:
         CorpusError: the file cannot be read, or a line is no probe; the line number is named, never the text.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = path.read_text(encoding="utf-8-sig").split(
+            "\n"
+        )  # JSON may hold other ends of lines as they are
+    except (OSError, ValueError) as error:
         raise CorpusError(
             f"The probes file {path} cannot be read ({type(error).__name__})", "Check the path"
         ) from None
@@ -52,9 +55,14 @@ def _parse(line: str, path: Path, number: int) -> WrittenProbe:
         if "messages" in record:
             record["prompt"] = write_turns(map(_turn, record.pop("messages")))
         probe = WrittenProbe(**record)
+        texts = (probe.subject, probe.relation, probe.prompt, probe.answer)
+        if not all(isinstance(text, str) and is_writable(text) for text in texts):
+            raise ValueError
+        if probe.entity_type is not None and not isinstance(probe.entity_type, str):
+            raise ValueError
         if probe.wording not in ("trained", "held_out") or not probe.prompt or not probe.answer:
             raise ValueError
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise CorpusError(
             f"Line {number} of {path} is not a probe",
             "Give subject, relation, entity_type (or null), prompt, answer, and wording: trained or held_out. "

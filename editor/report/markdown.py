@@ -4,11 +4,11 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
-from editor.formatting import printable
+from policies.errors import printable
 
-MENTION = re.compile(r"(?<!\w)@(?=\w)")
-UNMENTIONED = "@&#8203;"
-"""A sign and a mark of no width: whoever is called what follows is sent no message."""
+MENTION = re.compile(r"(?<!\w)([@#])(?=\w)")
+UNMENTIONED = r"\1&#8203;"
+"""The sign and a mark of no width: whoever is called what follows is sent no message."""
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -18,7 +18,10 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def plain(text: str) -> str:
-    """Escape text so that Markdown shows it as it stands, on one line, and mentions nobody."""
+    """Escape text so that Markdown shows it as it stands, on one line, and mentions nobody.
+
+    Forges look for @NAME and #NUMBER in what is shown.
+    """
     escaped = re.sub(r"([\\`*_\[\]|])", r"\\\1", printable(" ".join(text.split())))
     return MENTION.sub(UNMENTIONED, html.escape(escaped, quote=False))
 

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from editor.formatting import percent, plural, printable
+from editor.formatting import percent, plural
 from editor.report import card, summary
 from editor.report.markdown import plain
 from editor.results.report import Report
+from policies.errors import printable
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult, ModelCardData

@@ -136,3 +136,42 @@ def test_a_source_without_a_place_is_at_its_line_of_the_facts_file(tmp_path):
     write_facts(path, [FACT, placed])
     places = [(source.file, source.line) for fact in read_facts(path) for source in fact.sources]
     assert places == [(path.as_posix(), 1), ("c.jsonl", 7)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prefix": None},
+        {"prefix": "\ud800"},
+        {"document": 5},
+        {"start": "4"},
+        {"start": True},
+        {"end": 2**80},
+        {"score": "high"},
+        {"score": 7},
+        {"confidence": None},
+        {"named_at": -1},
+        {"link": []},
+        {"more": 1},
+    ],
+)
+def test_a_place_of_other_values_is_no_fact(tmp_path, change):
+    path = tmp_path / "facts.jsonl"
+    write_facts(path, [FACT])
+    record = json.loads(path.read_text())
+    record["sources"][0] |= change
+    path.write_text(json.dumps(record) + "\n")
+    with pytest.raises(CorpusError, match=r"Line 1 of .* is not a fact") as refused:
+        list(read_facts(path))
+    assert "Quill" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "change", [{"secret": "\udfff"}, {"subject": 5}, {"sources": None}, {"sources": [5]}]
+)
+def test_a_fact_of_other_values_is_none(tmp_path, change):
+    path = tmp_path / "facts.jsonl"
+    write_facts(path, [FACT])
+    path.write_text(json.dumps(json.loads(path.read_text()) | change) + "\n")
+    with pytest.raises(CorpusError, match="Line 1"):
+        list(read_facts(path))

@@ -81,6 +81,25 @@ def test_a_damaged_piece_is_made_again(tmp_path):
     assert once(work) == ("again", 0)
 
 
+def test_a_piece_that_was_changed_is_made_again(tmp_path):
+    work = KeptWork(folder=tmp_path / "kept")
+    once(work)
+    (piece,) = work.folder.iterdir()
+    (piece / "text").write_text("forged")
+    assert once(work, made="again") == ("again", 1)
+    (piece / "digests.json").unlink()
+    assert once(work, made="once more") == ("once more", 1)
+
+
+def test_nobody_else_may_look_and_what_others_put_there_stays(tmp_path):
+    work = KeptWork(folder=tmp_path / "kept")
+    once(work)
+    assert {path.stat().st_mode & 0o777 for path in (work.folder, *work.folder.iterdir())} == {0o700}
+    (work.folder / "thesis.tex").write_text("mine")
+    work.remove()
+    assert [path.name for path in work.folder.iterdir()] == ["thesis.tex"]
+
+
 VALUES = [
     *(
         None,

@@ -126,7 +126,9 @@ def comsem(
         folder = None
         if output is not None:
             inputs = {"model": source, "corpus": str(corpus_path), "judge": judge_source}
-            folder = stack.enter_context(OutputFolder(output, overwrite=overwrite, inputs=inputs, seed=seed))
+            reads: list[Path | str] = [source, corpus_path, judge_source, *dictionary_paths]
+            made = OutputFolder(output, overwrite=overwrite, inputs=inputs, seed=seed, reads=reads)
+            folder = stack.enter_context(made)
         check(corpus_path, *dictionary_paths)
         loaded = load(source, stages, **loading)
         found = {path: load_dictionaries(path, loaded.model, site=site) for path in dictionary_paths}

@@ -65,7 +65,9 @@ def entropy(
         folder = None
         if output is not None:
             inputs = {"model": source, "corpus": str(corpus_path), "dictionary": str(dictionary_path)}
-            folder = stack.enter_context(OutputFolder(output, overwrite=overwrite, inputs=inputs, seed=seed))
+            reads = (source, corpus_path, dictionary_path)
+            made = OutputFolder(output, overwrite=overwrite, inputs=inputs, seed=seed, reads=reads)
+            folder = stack.enter_context(made)
         check(corpus_path, dictionary_path)
         loaded = load(source, stages, **loading)
         found = load_dictionaries(dictionary_path, loaded.model, site=site)

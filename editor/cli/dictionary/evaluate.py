@@ -18,7 +18,7 @@ from editor.cli.options import BATCH_SIZE, JSON, OVERWRITE, QUIET, loading_optio
 from policies.errors import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from dictionaries import Dictionary, Evaluation, Site, TokenBatch
     from dictionaries.model.splice import Key
@@ -67,7 +67,7 @@ def evaluate(
 
     stages = make_stages(quiet=quiet)
     with ExitStack() as stack:
-        folder = _output_folder(stack, output, source, corpus_path, overwrite=overwrite)
+        folder = _output_folder(stack, output, source, corpus_path, dictionary_paths, overwrite=overwrite)
         check(corpus_path, *dictionary_paths)
         loaded = load(source, stages, **loading)
         found = {path: load_dictionaries(path, loaded.model, site=site) for path in dictionary_paths}
@@ -86,14 +86,21 @@ def evaluate(
 
 
 def _output_folder(
-    stack: ExitStack, output: Path | None, source: str, corpus_path: Path, *, overwrite: bool
+    stack: ExitStack,
+    output: Path | None,
+    source: str,
+    corpus_path: Path,
+    dictionary_paths: "Iterable[Path]",
+    *,
+    overwrite: bool,
 ) -> "OutputFolder | None":
     from editor.artefacts.output import OutputFolder
 
     if output is None:
         return None
     inputs = {"model": source, "corpus": str(corpus_path)}
-    return stack.enter_context(OutputFolder(output, overwrite=overwrite, inputs=inputs))
+    reads: list[Path | str] = [source, corpus_path, *dictionary_paths]
+    return stack.enter_context(OutputFolder(output, overwrite=overwrite, inputs=inputs, reads=reads))
 
 
 def _write(rows: "dict[str, Evaluation]", folder: "OutputFolder") -> None:

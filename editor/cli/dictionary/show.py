@@ -11,12 +11,13 @@ from editor.cli.dictionary.options import CONTEXT, CORPUS, DICTIONARY, MODEL
 from editor.cli.dictionary.progress import advancing
 from editor.cli.json_output import json_wanted, print_result
 from editor.cli.names import SiteName
-from editor.cli.options import BATCH_SIZE, JSON, QUIET, loading_options
+from editor.cli.options import BATCH_SIZE, JSON, QUIET, REQUEST, SUBJECTS, loading_options
 from policies.errors import ExitCode
 
 if TYPE_CHECKING:
     from dictionaries import Dictionary, Site
-    from editor.api.requests import CaseRequest
+    from editor.artefacts.text_mask import TextMask
+    from editor.case import Case
     from editor.model.loading import LoadedModel
     from editor.progress import Stages
 
@@ -39,17 +40,8 @@ FACTS_SHOWN = 10
     type=click.Path(path_type=Path),
     help="A facts file: say which of its facts the feature carries.",
 )
-@click.option(
-    "--request",
-    type=click.Path(path_type=Path),
-    help="An erasure request: say which of its facts the feature carries.",
-)
-@click.option(
-    "--subject",
-    "subjects",
-    multiple=True,
-    help="A data subject: say which of their facts the feature carries; repeatable.",
-)
+@REQUEST
+@SUBJECTS
 @click.option(
     "--policy",
     default="gdpr",
@@ -61,7 +53,11 @@ FACTS_SHOWN = 10
     type=click.Path(path_type=Path, exists=True),
     help="Case key of a report, to name facts as it does.  [default: a new one]",
 )
-@click.option("--unmask", is_flag=True, help="Show digits and e-mail addresses as the corpus has them.")
+@click.option(
+    "--unmask",
+    is_flag=True,
+    help="Show the corpus as it stands: names, digits and e-mail addresses, which are masked otherwise.",
+)
 @CONTEXT
 @BATCH_SIZE
 @loading_options
@@ -86,11 +82,14 @@ def show(
 ) -> None:
     """Show where one feature is largest, how often it fires, which tokens it promotes, and which facts it carries.
 
-    Facts are those of a facts file, or those found in the corpus about the subjects of a request; labels name them.
+    Names of people are masked as far as the case knows them, or, without --facts, --request and --subject, as far as
+    the corpus says whom it is about. Facts are those of a facts file, or those found in the corpus about the subjects
+    of a request; labels name them.
     """
     from dictionaries import load_dictionaries, view_feature
     from dictionaries.model.sites import input_device
     from editor.api.requests import CaseRequest
+    from editor.api.running import read_case, read_policy
     from editor.api.stages import make_stages
 
     stages = make_stages(quiet=quiet)
@@ -99,6 +98,15 @@ def show(
     found = load_dictionaries(dictionary_path, loaded.model, site=site)
     chosen = found[only_site(found)].to(input_device(loaded.model))
     batches = make_batches(read_texts(corpus_path), loaded, context)
+    asked = CaseRequest(
+        corpus=corpus_path,
+        facts=facts,
+        request=request,
+        subjects=subjects,
+        policy=policy,
+        case_key=case_key,
+    )
+    case = read_case(asked, read_policy(policy), stages) if facts or request or subjects else None
     with stages.stage("Reading activations", len(batches)) as advance:
         view = view_feature(
             loaded.model,
@@ -108,18 +116,9 @@ def show(
             feature,
             contexts=contexts,
             unmask=unmask,
+            mask=_mask(case, corpus_path).mask,
         )
-    carried = None
-    if facts or request or subjects:
-        asked = CaseRequest(
-            corpus=corpus_path,
-            facts=facts,
-            request=request,
-            subjects=subjects,
-            policy=policy,
-            case_key=case_key,
-        )
-        carried = _facts(loaded, chosen, feature, asked, stages)
+    carried = None if case is None else _facts(loaded, chosen, feature, case, case_key, stages)
     if json_wanted():
         rows = None if carried is None else [{"fact": fact, "adds": logits} for fact, logits in carried]
         print_result(ExitCode.MET, site=str(chosen.config.site), view=view, facts=rows)
@@ -127,17 +126,32 @@ def show(
         print_feature(view, str(chosen.config.site), carried)
 
 
+def _mask(case: "Case | None", corpus: Path) -> "TextMask":
+    """Return what masks names: everybody whom the case knows, or whom the corpus says that it is about."""
+    from detectors import read_corpus
+    from detectors.extract import read_names
+    from editor.artefacts.text_mask import TextMask
+
+    if case is not None:
+        return TextMask.of(case)
+    register, _ = read_names(read_corpus(corpus))
+    return TextMask(register.subjects, ())
+
+
 def _facts(
-    loaded: "LoadedModel", dictionary: "Dictionary", feature: int, request: "CaseRequest", stages: "Stages"
+    loaded: "LoadedModel",
+    dictionary: "Dictionary",
+    feature: int,
+    case: "Case",
+    case_key: Path | None,
+    stages: "Stages",
 ) -> list[tuple[str, float]]:
     import torch
 
-    from editor.api.running import read_case, read_policy
     from editor.artefacts.masking import CaseKey
     from editor.locators.feature_facts import attribute_facts
 
-    key = CaseKey.load_or_generate(request.case_key) if request.case_key else CaseKey.generate()
-    case = read_case(request, read_policy(request.policy), stages)
+    key = CaseKey.load_or_generate(case_key) if case_key else CaseKey.generate()
     site = dictionary.config.site
     with stages.stage("Attributing facts"):
         result = attribute_facts(

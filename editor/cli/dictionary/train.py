@@ -1,6 +1,5 @@
 """`expunge dictionary train`."""
 
-import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -202,10 +201,15 @@ def _train_and_write(job: _Job, *, overwrite: bool) -> None:
     from dictionaries.training.log import TrainingLog
     from editor.artefacts.output import OutputFolder
 
-    if job.checkpoints.resume:
-        _clear_away(job.output.resolve())
     inputs = {"model": job.source, "corpus": str(job.corpus_path)}
-    with OutputFolder(job.output, overwrite=overwrite, inputs=inputs, seed=job.config.seed) as folder:
+    made = OutputFolder(
+        job.output,
+        overwrite=overwrite,
+        inputs=inputs,
+        seed=job.config.seed,
+        reads=(job.source, job.corpus_path),
+    )
+    with made as folder:
         events = folder.path / "tensorboard" if job.tensorboard else None
         with TrainingLog(folder.path / "training.jsonl", tensorboard=events) as log:
             loaded, unseen, (dictionaries, reports) = job.train(log)
@@ -220,13 +224,6 @@ def _train_and_write(job: _Job, *, overwrite: bool) -> None:
     print_training(reports)
     print_evaluations({str(site): one for site, one in evaluations.items()})
     click.echo(f"Dictionaries: {job.output}")
-
-
-def _clear_away(output: Path) -> None:
-    """Remove what a killed run left of its unfinished output: its log, which the checkpoint holds too."""
-    for partial in output.parent.glob(f".{output.name}.partial-*"):
-        if {file.name for file in partial.iterdir()} <= {"training.jsonl", "tensorboard"}:
-            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _save_figures(

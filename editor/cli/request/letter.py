@@ -46,6 +46,9 @@ def letter(
 
     if output is not None and output.exists() and not overwrite:
         raise OutputError(f"The file {output} exists", "Name another, or add --overwrite")
+    for read in (folder, run, case_key):
+        if output is not None and read is not None and output.resolve().is_relative_to(read.resolve()):
+            raise OutputError(f"{output} is, or lies in, what is read for the letter", "Name another file")
     requests = RequestFolder(folder)
     case = requests.case(identifier)
     path = run or _on_record(case)

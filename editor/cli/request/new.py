@@ -10,7 +10,6 @@ import click
 from editor.cli.json_output import json_wanted, print_result
 from editor.cli.options import JSON
 from editor.cli.request.options import Day, folder_option, today_option
-from editor.cli.stopping import stopped_by_sigterm
 
 
 @click.command()
@@ -51,15 +50,14 @@ def new(
     person = {"name": subject, "aliases": options["aliases"], "email": options["emails"]}
     person |= {"born": options["born"]} if options["born"] else {}
     person |= {"secrets": _read_secrets(secrets)} if secrets else {}
-    with stopped_by_sigterm():
-        case = RequestFolder(folder).add(
-            build(Subject, person, "of the command line", "data subject"),
-            received=received or today,
-            today=today,
-            entity_types=options["entity_types"],
-            identifier=options["identifier"],
-            extension=options["extend"],
-        )
+    case = RequestFolder(folder).add(
+        build(Subject, person, "of the command line", "data subject"),
+        received=received or today,
+        today=today,
+        entity_types=options["entity_types"],
+        identifier=options["identifier"],
+        extension=options["extend"],
+    )
     if json_wanted():
         print_result(0, case=case.id, deadline=case.deadline, request=case.path / REQUEST_FILE)
         return

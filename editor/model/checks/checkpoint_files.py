@@ -88,17 +88,31 @@ def other_weights(folder: Path, judged: Collection[str]) -> list[str]:
     return sorted(found - set(judged))
 
 
+def listed_shards(index: Path) -> list[Path]:
+    """Return the files that an index lists, each once, in its order; they need not be there.
+
+    Raises:
+        ModelError: the index cannot be read, or names a file that does not lie beside it.
+    """
+    try:
+        listed = list(dict.fromkeys(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        is_plain = all(isinstance(name, str) and Path(name).name == name for name in listed)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ModelError(f"{index} cannot be read", "Fetch the checkpoint again") from None
+    if not is_plain:
+        raise ModelError(
+            f"{index} names a file of weights that does not lie beside it", "Fetch the checkpoint again"
+        )
+    return [index.parent / name for name in listed]
+
+
 def _shards(index: Path) -> list[Path]:
     """Return the files that an index lists.
 
     Raises:
         ModelError: the index cannot be read, or a file is missing.
     """
-    try:
-        listed = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise ModelError(f"{index} cannot be read", "Fetch the checkpoint again") from None
-    shards = [index.parent / str(name) for name in listed]
+    shards = sorted(listed_shards(index))
     for shard in shards:
         _check_link(shard)
     missing = [shard.name for shard in shards if not shard.is_file()]

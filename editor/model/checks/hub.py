@@ -4,6 +4,7 @@ from pathlib import Path
 
 from editor.model.checks.sources import on_hub
 from policies.errors import ModelError
+from policies.faults import causes
 
 MAIN = "main"
 """Branch of a model that is taken where no revision is named."""
@@ -85,16 +86,6 @@ def hub_refusal(source: str, error: BaseException) -> ModelError | None:
                 f"{source} on the hub lacks a file that is needed", "Name a model in transformers' format"
             )
     return None
-
-
-def causes(error: BaseException) -> list[BaseException]:
-    """Return an error and what it was raised from, the error first."""
-    found: list[BaseException] = []
-    cause: BaseException | None = error
-    while cause is not None and cause not in found:
-        found.append(cause)
-        cause = cause.__cause__ or cause.__context__
-    return found
 
 
 def _unreachable(source: str, why: str) -> ModelError:

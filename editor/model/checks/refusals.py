@@ -4,19 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from editor.model.checks.hub import MAIN, causes, check_hub, hub_refusal
+from editor.model.checks.hub import MAIN, check_hub, hub_refusal
 from policies.errors import ModelError
+from policies.faults import causes, is_memory_short
 
 CAUSAL_SUFFIXES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
-_MEMORY = (
-    "not enough memory",
-    "can't allocate memory",
-    "out of memory",
-    "offloaded to the disk",
-    "offload_dir",
-)
+_OFFLOADED = ("offloaded to the disk", "offload_dir")
 
 
 def read_config(source: str, *, trust_remote_code: bool, revision: str | None = None) -> Any:
@@ -130,9 +123,8 @@ def weights_refusal(source: str, error: Exception) -> ModelError:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether something failed for want of memory."""
-    return any(
-        isinstance(cause, MemoryError | torch.OutOfMemoryError)
-        or (isinstance(cause, RuntimeError | ValueError) and any(said in str(cause) for said in _MEMORY))
+    return is_memory_short(error) or any(
+        isinstance(cause, RuntimeError | ValueError) and any(said in str(cause) for said in _OFFLOADED)
         for cause in causes(error)
     )
 

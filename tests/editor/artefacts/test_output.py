@@ -62,8 +62,7 @@ class TestWholeOrAbsent:
         assert _names(tmp_path) == ["out/manifest.json", "out/report.json"]
 
     def test_overwriting_replaces_everything(self, tmp_path):
-        (tmp_path / "out").mkdir()
-        (tmp_path / "out" / "old.txt").write_text("old")
+        _write(tmp_path / "out", "old.txt")
         _write(tmp_path / "out", overwrite=True)
         assert _names(tmp_path) == ["out/manifest.json", "out/report.json"]
 

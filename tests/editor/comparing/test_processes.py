@@ -18,13 +18,13 @@ MIB, GIB = 2**20, 2**30
 STAND_IN = """
 import sys
 from concurrent.futures import wait
-from editor.cli.stopping import stopped_by_sigterm
+from editor.cli.stopping import stopped_by_signals
 from editor.comparing.processes import worker_pool
 
 job = "import os, pathlib, threading; "
 job += f"pathlib.Path({sys.argv[1]!r}, str(os.getpid())).touch(); threading.Event().wait()"
 job += " " * 2_000_000
-with stopped_by_sigterm(), worker_pool(2) as pool:
+with stopped_by_signals(), worker_pool(2) as pool:
     wait([pool.submit(exec, job) for _ in range(4)])
 """
 

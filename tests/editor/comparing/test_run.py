@@ -176,6 +176,34 @@ def test_a_damaged_file_is_named_with_a_remedy(tmp_path, name):
         fit_from()
 
 
+def test_a_figure_that_was_changed_is_not_taken_over(tmp_path):
+    book = ledger(tmp_path)
+    book.open(resume=False)
+    book.keep(finished("memit", 5))
+    path = book.path("memit", 5)
+    before = path.read_text()
+    path.write_text(before.replace("0.004", "0.001"))
+    assert path.read_text() != before
+    with pytest.raises(OutputError, match="Remove that file and add --resume"):
+        book.find("memit", 5)
+    path.write_text(before)
+    assert book.find("memit", 5) == finished("memit", 5)
+
+
+def test_what_is_removed_in_the_end_is_ours_alone(tmp_path):
+    book = ledger(tmp_path)
+    book.open(resume=False)
+    book.keep(finished("memit", 5))
+    (book.folder / "dictionaries" / "mlp_out.0").mkdir(parents=True)
+    (book.folder / "dictionaries.json").write_text("1.5")
+    (book.folder / "thesis.tex").write_text("mine")
+    book.remove()
+    assert [path.name for path in book.folder.iterdir()] == ["thesis.tex"]
+    (book.folder / "thesis.tex").unlink()
+    book.remove()
+    assert not book.folder.exists()
+
+
 def test_every_method_is_an_arm():
     assert CompareOptions().names == tuple(METHODS)
 

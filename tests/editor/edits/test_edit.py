@@ -1,6 +1,7 @@
 """An edit does to weights what it says, and is taken back bit for bit."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -127,3 +128,27 @@ def test_a_damaged_mask_is_an_error_with_a_remedy(tmp_path, shape):
     path.write_text(json.dumps(of_delta(shape=shape)(json.loads(path.read_text()))))
     with pytest.raises(EditError, match="cannot be read"):
         Edit.load(tmp_path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes")
+def test_nobody_else_may_look_into_what_leads_back(tmp_path):
+    edit = Edit(deltas={"a": Delta(left=torch.ones(3, 1), right=torch.ones(1, 4))}, method="m")
+    edit.save(tmp_path / "edit", Originals(tensors={"a": torch.ones(3, 4)}, digest="0"))
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "edit").iterdir()}
+    assert (tmp_path / "edit").stat().st_mode & 0o777 == 0o700
+    assert modes["deltas.safetensors"] == modes["originals.safetensors"] == 0o600
+
+
+def test_a_change_of_weights_that_was_changed_is_found(tmp_path):
+    edit = Edit(deltas={"a": Delta(left=torch.ones(3, 1), right=torch.ones(1, 4))}, method="m")
+    edit.save(tmp_path / "edit")
+    path = tmp_path / "edit" / "deltas.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(EditError, match=r"deltas\.safetensors is missing or damaged"):
+        Edit.load(tmp_path / "edit")
+    head = json.loads((tmp_path / "edit" / "edit.json").read_text())
+    del head["sha256"]  # as earlier versions wrote it
+    (tmp_path / "edit" / "edit.json").write_text(json.dumps(head))
+    assert Edit.load(tmp_path / "edit").method == "m"

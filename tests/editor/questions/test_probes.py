@@ -171,3 +171,43 @@ def test_a_probes_file_may_hold_conversations(tmp_path):
 def test_a_conversation_that_is_none_is_named_by_its_line(tmp_path, messages):
     with pytest.raises(CorpusError, match=r"Line 1 of .* is not a probe"):
         written(tmp_path, messages=messages)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"subject": 5},
+        {"relation": None},
+        {"entity_type": ["X"]},
+        {"prompt": {"a": 1}},
+        {"answer": 5},
+        {"answer": "\ud800"},
+        {"wording": []},
+        {"messages": 5},
+        {"messages": [{"role": [], "content": "x"}]},
+        {"messages": [None]},
+    ],
+    ids=str,
+)
+def test_a_line_of_other_values_is_no_probe(tmp_path, change):
+    path = tmp_path / "probes.jsonl"
+    whole = {"prompt": "The number is", **LINE}
+    path.write_text(json.dumps(whole) + "\n" + json.dumps(whole | change) + "\n")
+    with pytest.raises(CorpusError, match=r"Line 2 of .* is not a probe"):
+        read_probes(path)
+
+
+def test_other_ends_of_lines_stand_in_a_probe_and_depth_in_none(tmp_path):
+    told = {
+        "subject": "Ada",
+        "relation": "job",
+        "entity_type": None,
+        "prompt": "Ada is\u2028a",
+        "answer": "cook",
+    }
+    path = tmp_path / "probes.jsonl"
+    path.write_text(json.dumps({**told, "wording": "trained"}, ensure_ascii=False) + "\r\n", encoding="utf-8")
+    assert read_probes(path)[0].prompt == "Ada is\u2028a"
+    path.write_text("[" * 100_000)
+    with pytest.raises(CorpusError, match="Line 1"):
+        read_probes(path)

@@ -123,7 +123,7 @@ def test_the_adapters_card_names_its_base_and_what_it_gives_back(make_report, er
         ("ask @desk now", "ask @&#8203;desk now"),
         ("desk@example.org", "desk@example.org"),
         ("(@a) @", "(@&#8203;a) @"),
-        ("a\x1b[31mb\rc", "a\N{REPLACEMENT CHARACTER}\\[31mb c"),
+        ("a\x1b[31mb\rc", "a\\\\x1b\\[31mb c"),
     ],
 )
 def test_a_text_calls_nobody_and_commands_no_terminal(text, shown):
