@@ -9,7 +9,8 @@ from pathlib import Path
 from editor.api.hub import Repository
 from editor.api.known import Known
 from editor.api.requests import Pushable, PushRequest
-from editor.artefacts.output import MANIFEST, VOCABULARIES
+from editor.artefacts.output import VOCABULARIES
+from editor.artefacts.replacing import MANIFEST
 from editor.artefacts.scanner import SecretScanner
 from editor.attestation.bom import BOM
 from editor.attestation.checking import check_folder
