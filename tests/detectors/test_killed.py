@@ -39,7 +39,7 @@ for line in sys.stdin:
     place, count, arguments = json.loads(line)
     child = os.fork()
     if not child:
-        sys.stdout = sys.stderr
+        os.dup2(2, 1)
         if place != "nowhere":
             kill_at(place, count)
         sys.argv[1:] = arguments

@@ -75,7 +75,7 @@ def test_masking_keeps_lengths_and_hides_addresses():
 
 
 def test_promoted_tokens_follow_the_unembedding(view, speaker, tokenizer, dictionary):
-    seen = view(promoted=4)
+    seen = view(promoted=4, unmask=True)
     logits = speaker.lm_head.weight @ dictionary.directions[3]
     logits = (logits - logits.mean()).detach()
     order = logits.argsort(descending=True)

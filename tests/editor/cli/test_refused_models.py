@@ -127,10 +127,10 @@ def test_a_secret_in_a_file_of_the_model_is_found_before_the_work(here, checkpoi
     for name in ("editor.pipeline.measure_original", "editor.api.erase.supply_dictionaries"):
         monkeypatch.setattr(name, fail)
     shutil.copytree(checkpoint("gpt2"), here / "model")
-    (here / "model" / "notes.txt").write_text("asked of 415 555 0110")
+    (here / "model" / "vocab_notes.txt").write_text("asked of 415 555 0110")
     code, _, err = run(capsys, "erase", "model", "--subject", PEOPLE[0], "--device", "cpu", "--quiet")
     assert (code, {path.name for path in here.iterdir()} - INPUTS) == (2, set())
-    assert "notes.txt holds" in err
+    assert "vocab_notes.txt holds" in err
     assert "0110" not in err
 
 
