@@ -121,7 +121,7 @@ class TrialJudge:
             erases=all(
                 CRITERIA[row.measure].has_room(self.policy, row) for row in criteria if _is_ceiling(row)
             ),
-            feasible=not any(is_missed(row) for row in criteria),
+            feasible=not any(_is_missed(row) for row in criteria),
             criteria=criteria,
         )
 
@@ -171,7 +171,7 @@ def _is_ceiling(row: Criterion) -> bool:
     return row.kind == "leakage" and row.comparison == "at most"
 
 
-def is_missed(row: Criterion) -> bool:
+def _is_missed(row: Criterion) -> bool:
     """Tell whether a criterion fails by more than what so few cases can tell."""
     if not row.failed or row.counted is None or not _is_kept(row):
         return row.failed
