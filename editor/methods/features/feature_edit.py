@@ -10,8 +10,8 @@ The first mean is over the secrets' tokens t that identify (`editor.questions.ch
 gives it, less a margin. Log-odds o are what a token's logit is above all others'. They fall at the same rate wherever
 a token stands, where ln p hardly moves at first: a secret learned by heart has p near 1, and ∂ ln p = (1 - p) ∂o.
 
-D is the divergence from the original model (`editor.methods.shared.predictions`) on retained text, and on questions
-about what must stay, where facts stand by themselves. Half of a step's questions are drawn from those that the edit
+D is the divergence from the original model (`editor.methods.shared.predictions`), a part of it softened, on retained
+text, and on questions about what must stay, where facts stand by themselves. Half of a step's questions are drawn from those that the edit
 hurt most when they were last asked: few are hurt at all, and those are what others lose.
 
 The rate falls to zero along a cosine. What is far from its target is reached in the first third of the steps; the
@@ -69,6 +69,7 @@ class FeatureEdit:
         margin_nats: nats below chance to which the ln p of an identifying token must fall.
         floor_nats: nats below 0 at which a token's ln p is low enough, whatever chance gives it.
         retain: λ, the weight of what must stay.
+        softened: weight of the softened divergence beside D, which also sees what becomes of a certain token's odds.
         steps: number of steps.
         warm_start_steps: number of steps of a fit that resumes from an edit.
         learning_rate: Adam's rate relative to the root mean square of a weight's entries.
@@ -94,9 +95,10 @@ class FeatureEdit:
     )
 
     units: int = 800
-    margin_nats: float = 4.0
+    margin_nats: float = 5.5
     floor_nats: float = 14.0
     retain: float = 30.0
+    softened: float = 0.3
     steps: int = 300
     warm_start_steps: int = 150
     learning_rate: float = 0.025
@@ -254,7 +256,7 @@ class _Retained:
     """
 
     def __init__(self, problem: EditProblem, method: FeatureEdit, steps: int) -> None:
-        self.problem = problem
+        self.problem, self._softened = problem, method.softened
         self._generator = torch.Generator().manual_seed(method.seed)
         self._again = method.questions // 2 if problem.questions else 0
         self._texts = self._draw(problem.retain, method.texts, steps)
@@ -294,7 +296,7 @@ class _Retained:
             mine = [places[place] for place in part.places]
 
             def loss(logits: Tensor, part: TracedPart = part, mine: list[int] = mine) -> Tensor:
-                divergence = predictions.divergence(mine, logits)
+                divergence = predictions.divergence(mine, logits, self._softened)
                 if remembered:
                     self._seen.append((mine, divergence.detach(), part.batch.rows))
                 return divergence.sum() * scale

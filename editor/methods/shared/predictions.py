@@ -5,6 +5,11 @@ Of each token's distribution p the `LIKELIEST` largest are kept, and their rest 
     D = Σ_{j kept} p_j ln(p_j / q_j) + p_rest ln(p_rest / q_rest)   ≤   KL(p || q)
 
 which is KL(p || q) itself where the vocabulary is no larger. So nothing grows with the vocabulary.
+
+D hardly sees what becomes of a token that is nearly certain: its odds may fall by nats before its probability does.
+Softened by a temperature, as in distillation (Hinton et al. 2015, arXiv:1503.02531, section 2.1), it does:
+
+    D_T = T² Σ_{j kept} p_j(T) ln(p_j(T) / q_j(T))        p_j(T) ∝ p_j^(1/T) over the kept
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,6 +28,8 @@ LIKELIEST = 64
 """Tokens of a distribution that are kept."""
 LEAST = 1e-9
 """Least probability of the rest."""
+TEMPERATURE = 3.0
+"""T."""
 
 
 class Predictions:
@@ -58,23 +65,35 @@ class Predictions:
         )
 
     def divergence(
-        self, places: Sequence[int], logits: Float[Tensor, "tokens vocabulary"]
+        self, places: Sequence[int], logits: Float[Tensor, "tokens vocabulary"], softened: float = 0.0
     ) -> Float[Tensor, " tokens"]:
-        """Return D at each marked token, in nats.
+        """Return D + softened D_T at each marked token, in nats.
 
         Args:
             places: texts whose marked tokens these are, in the batch's order.
             logits: of the model as it stands.
+            softened: weight of D_T.
         """
         before = torch.cat([self._kept[place][0] for place in places]).to(logits.device)  # ln p_j
         indices = torch.cat([self._kept[place][1] for place in places]).to(logits.device).long()
+        likeliest = logits.gather(1, indices)
         # ln q_j, without the whole of log_softmax.
-        after = logits.gather(1, indices) - logits.logsumexp(1, keepdim=True)
+        after = likeliest - logits.logsumexp(1, keepdim=True)
         kept = (before.exp() * (before - after)).sum(1)
+        if softened:
+            kept = kept + softened * _softened(before, likeliest)
         if indices.shape[1] == logits.shape[1]:
             return kept
         rest_before, rest_after = _rest(before), _rest(after)
         return kept + rest_before.exp() * (rest_before - rest_after)
+
+
+def _softened(
+    before: Float[Tensor, "tokens kept"], after: Float[Tensor, "tokens kept"]
+) -> Float[Tensor, " tokens"]:
+    """Return D_T; both may be less any constant of a token."""
+    log_p, log_q = ((logits / TEMPERATURE).log_softmax(1) for logits in (before, after))
+    return TEMPERATURE**2 * (log_p.exp() * (log_p - log_q)).sum(1)
 
 
 def _rest(log_p: Float[Tensor, "tokens kept"]) -> Float[Tensor, " tokens"]:
