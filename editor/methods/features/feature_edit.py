@@ -84,7 +84,7 @@ class FeatureEdit:
     space: ClassVar[SearchSpace] = SearchSpace(
         ranges={
             "units": Range(low=100, high=1600, log=True, whole=True),
-            "margin_nats": Range(low=0.0, high=8.0),
+            "margin_nats": Range(low=0.0, high=12.0),
             "retain": Range(low=10.0, high=300.0, log=True),
         },
         strength="margin_nats",

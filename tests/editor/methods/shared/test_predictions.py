@@ -41,3 +41,22 @@ def test_an_unchanged_model_is_at_no_distance(loaded):
     known.read(range(len(sequences)))
     logits = marked_logits(model.model, one_batch(model, sequences))
     assert float(known.divergence(range(len(sequences)), logits).abs().max()) < 1e-4
+
+
+def test_softened_it_sees_what_becomes_of_a_token_that_is_nearly_certain(loaded, monkeypatch):
+    """A certain token that loses half of its log-odds is as probable as before; D_T is by definition T² KL at T."""
+    model = loaded("gpt2")
+    sequences = encode(model, RETAIN)
+    certain = torch.full((len(sequences[0].marked), model.vocabulary), 0.0)
+    certain[:, 0] = 24.0
+    halved = certain / 2
+    monkeypatch.setattr(predictions, "LIKELIEST", 10**6)
+    known = Predictions(model, sequences)
+    monkeypatch.setattr(
+        known, "_kept", {0: (certain.log_softmax(1), torch.arange(model.vocabulary).expand(len(certain), -1))}
+    )
+    plain, softened = (known.divergence([0], halved, weight) for weight in (0.0, 1.0))
+    p, q = ((logits.double() / predictions.TEMPERATURE).log_softmax(1) for logits in (certain, halved))
+    exact = predictions.TEMPERATURE**2 * (p.exp() * (p - q)).sum(1)
+    torch.testing.assert_close((softened - plain).double(), exact, rtol=1e-3, atol=1e-5)
+    assert (softened > 10 * plain).all()
