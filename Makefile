@@ -10,7 +10,7 @@ export MALLOC_TRIM_THRESHOLD_ := 1073741824
 # Idle threads sleep instead of spinning: on shared cores spinning can cost ten times the work.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test test-shuffled fuzz test-slow test-parity test-lowest check lint types layers docs lab labs benchmarks clean
+.PHONY: demo test test-shuffled fuzz coverage test-slow test-parity test-lowest check lint types layers docs lab labs benchmarks clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else "Expunge needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.11 ...")'
@@ -33,6 +33,18 @@ test-shuffled: $(VENV)/.installed  ## the same in another order; SEED=... gives 
 FUZZ ?= --count 10000
 fuzz: $(VENV)/.installed  ## mutated inputs for every reader; FUZZ='--seed 7' draws others
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(FUZZ)
+
+$(VENV)/.coverage: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt pytest-cov
+	touch $@
+
+# Each package by the tests of its own folder; the share of lines and branches below which the target fails.
+COVER = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not parity" --cov-branch --cov-report=term:skip-covered
+coverage: $(VENV)/.coverage  ## lines and branches that the tests of each package run
+	$(COVER) --cov=policies --cov-fail-under=90 tests/policies
+	$(COVER) --cov=detectors --cov-fail-under=90 tests/detectors
+	$(COVER) --cov=dictionaries --cov-fail-under=85 tests/dictionaries
+	$(COVER) --cov=editor --cov-fail-under=85 tests/editor
 
 test-slow: $(VENV)/.installed  ## the long checks
 	$(BIN)/python -m pytest -m slow

@@ -14,7 +14,7 @@ from editor.attacks.running import attack_rows, original_weights, prepare_attack
 from editor.case import Case
 from editor.dictionary_supply import NO_DICTIONARIES, DictionarySupply
 from editor.edits.edit import Edit, Originals
-from editor.edits.export import export_checkpoint, save_adapter
+from editor.edits.export import export_checkpoint, keep_edit
 from editor.edits.keeping import Keeping
 from editor.edits.records import EditRecord
 from editor.evidence import EvidenceOptions, gather
@@ -93,6 +93,7 @@ class EraseOptions:
         controls: whether the control edits are measured too; None where the model is not `LARGE`, as each is
             another fit.
         keeping: how the originals and the change of weights are kept.
+        kept_in: folder that they are kept in, apart from the output; None where they are not.
         previous: edits that the model has already.
         attacks: names in `ATTACKS` of the attacks made on the written checkpoint.
         reference: model that never saw the facts; None for none.
@@ -102,7 +103,8 @@ class EraseOptions:
     search: StrengthSearch | None = field(default_factory=StrengthSearch)
     attribution: FeatureAttribution = field(default_factory=FeatureAttribution)
     controls: bool | None = None
-    keeping: Keeping = field(default_factory=Keeping)
+    keeping: Keeping = field(default_factory=lambda: Keeping(wanted=False))
+    kept_in: Path | None = None
     previous: tuple[EditRecord, ...] = ()
     attacks: tuple[str, ...] = field(default_factory=lambda: attacks_at("quick"))
     reference: str | None = None
@@ -179,7 +181,7 @@ def erase(
     stages: Stages,
     work: KeptWork = NOTHING_KEPT,
 ) -> Report:
-    """Erase the facts in scope: write `folder`/model and `folder`/edit, and report what the checkpoint does.
+    """Erase the facts in scope: write `folder`/model, and report what the checkpoint does.
 
     `supply` may be None for a method that needs no dictionary. The loaded model is left as it was, bit for bit. What
     `work` holds of a run that was stopped is not done again.
@@ -203,11 +205,11 @@ def erase(
     with stages.stage("Writing the checkpoint"):
         originals = export_checkpoint(loaded, edit, folder / "model")
         record = record_of(case, originals, options.keeping, run.key)
-        edit.save(
-            folder / "edit", originals, keeping=options.keeping, record=record, previous=options.previous
-        )
-        is_clear = options.keeping.in_the_clear
-        adapter = save_adapter(edit, loaded, folder / "edit" / "adapter") if is_clear else None
+        stack = (record, options.previous)
+        edit.describe(folder, *stack)
+        adapter = None
+        if options.kept_in is not None:
+            adapter = keep_edit(edit, loaded, originals, options.kept_in, options.keeping, *stack)
     controls = control_rows(case, before, problem, edit, method, stages) if options.controls else ()
     declared = set(edit.deltas)
     report = verify(

@@ -1,10 +1,11 @@
 """Checkpoints of training: written whole or not at all, and exact.
 
-A checkpoint is a folder `step-N` with `state.json` and `state.safetensors`. It is written beside its place and
-renamed into it, and older ones are removed afterwards, so that a process killed at any moment leaves a whole
-one. JSON keeps every float64 exactly.
+A checkpoint is a folder `step-N` with `state.json` and `state.safetensors`, each under a digest. It is written beside
+its place and renamed into it, and older ones are removed afterwards, so that a process killed at any moment leaves a
+whole one. JSON keeps every float64 exactly.
 """
 
+import hashlib
 import json
 import shutil
 import uuid
@@ -20,7 +21,7 @@ from torch import Tensor
 from policies.errors import DictionaryError, OutputError
 
 VALUES, TENSORS = "state.json", "state.safetensors"
-VERSION = 1
+VERSION = 2
 _SEPARATOR = "/"
 
 
@@ -55,7 +56,9 @@ class Checkpoints:
         try:
             partial.mkdir(parents=True)
             save_file(tensors, partial / TENSORS)
-            (partial / VALUES).write_text(json.dumps({"version": VERSION, "state": values}), encoding="utf-8")
+            digests = _digests(values, partial / TENSORS)
+            stored = {"version": VERSION, "sha256": digests, "state": values}
+            (partial / VALUES).write_text(json.dumps(stored), encoding="utf-8")
             shutil.rmtree(target, ignore_errors=True)
             partial.rename(target)
         except OSError as error:
@@ -84,6 +87,8 @@ class Checkpoints:
             stored = json.loads((found[-1] / VALUES).read_text(encoding="utf-8"))
             tensors = load_file(found[-1] / TENSORS)
             version, values = stored["version"], stored["state"]
+            if version == VERSION and stored["sha256"] != _digests(values, found[-1] / TENSORS):
+                raise ValueError
         except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError):
             raise DictionaryError(
                 f"The checkpoint {found[-1]} is damaged", "Remove it and train again without --resume"
@@ -104,6 +109,15 @@ class Checkpoints:
                     shutil.rmtree(other, ignore_errors=True)
             if not any(self.folder.iterdir()):
                 self.folder.rmdir()
+
+
+def _digests(values: Mapping[str, Any], tensors: Path) -> dict[str, str]:
+    """Return the sha256 of the plain values, and of the file of tensors."""
+    with tensors.open("rb") as file:
+        return {
+            VALUES: hashlib.sha256(json.dumps(values).encode()).hexdigest(),
+            TENSORS: hashlib.file_digest(file, "sha256").hexdigest(),
+        }
 
 
 def _split(state: Mapping[str, Any], tensors: dict[str, Tensor], path: str) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """An erasure, start to report."""
 
 import math
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 from editor.api.called import check_words
+from editor.api.read_paths import read_paths
 from editor.api.reference import read_reference
 from editor.api.requests import EraseRequest
 from editor.api.running import (
@@ -22,6 +24,7 @@ from editor.api.running import (
     show_stages,
 )
 from editor.api.stacking import read_stack, with_unchecked
+from editor.artefacts.output import OutputFolder
 from editor.attacks import attacks_at
 from editor.attestation.ledger import Ledger
 from editor.casework.batch import Batch
@@ -54,9 +57,13 @@ def run_erase(request: EraseRequest) -> Report:
     run, site = describe_run(request, "erase"), read_site(request.site)
     batch = read_batch(request)
     request = request if batch is None else replace(request, request=batch.request, requests=None)
-    with open_output(request) as output:
+    with open_kept(request) as kept, open_output(request) as output:
         assert output is not None  # an erasure's request names one
-        options = replace(options, reference=read_reference(request, str(request.model)))
+        options = replace(
+            options,
+            reference=read_reference(request, str(request.model)),
+            kept_in=kept.path if kept else None,
+        )
         with stages.stage("Loading the model"):
             loaded = load_original(request, request.model)
         previous = read_stack(request, loaded, run.key)
@@ -67,7 +74,7 @@ def run_erase(request: EraseRequest) -> Report:
         options = replace(options, previous=previous)
         check_companions(Path(loaded.source), scanner_for(case, run.key), code=loaded.trust_remote_code)
         loaded = editable(case, loaded, writes_sites=METHODS[request.method].writes_sites)
-        work = keep_work(output.destination, options).based_on(tensor_digests(loaded))
+        work = keep_work(request, options).based_on(tensor_digests(loaded))
         supply = None
         if options.method.needs_dictionary:
             supply = supply_dictionaries(
@@ -77,6 +84,8 @@ def run_erase(request: EraseRequest) -> Report:
         report = judging.judge(report, case)
         report = batch.counted(report, run.key) if batch else report
         close(output, request, case, run, report, signer)
+        if kept is not None:
+            kept.scanner, kept.inputs, kept.seed = output.scanner, output.inputs, output.seed
     work.remove()
     if ledger is not None:
         ledger.append(output.destination, report)
@@ -91,11 +100,38 @@ def unfinished_beside(output: str | Path) -> Path:
     return destination.with_name(f"{destination.name}.unfinished")
 
 
-def keep_work(output: Path, options: EraseOptions) -> KeptWork:
-    """Return where a run keeps what it has made; nowhere where the edit is to be kept encrypted, or not at all."""
-    if not options.keeping.in_the_clear:
+def keep_work(request: EraseRequest, options: EraseOptions) -> KeptWork:
+    """Return where a run keeps what it has made; nowhere without `resume`, or where the edit is to be encrypted."""
+    if not request.resume or options.keeping.kept == "encrypted":
         return NOTHING_KEPT
-    return KeptWork(folder=unfinished_beside(output), inputs=(versions() | renderers(),))
+    return KeptWork(folder=unfinished_beside(request.output or ""), inputs=(versions() | renderers(),))
+
+
+@contextmanager
+def open_kept(request: EraseRequest) -> Iterator[OutputFolder | None]:
+    """Open the folder that the edit is kept in, written whole or not at all, and after the output; None for none.
+
+    Raises:
+        OutputError: it lies in the output folder or holds it, or cannot be written.
+    """
+    if request.edit_folder is None:
+        yield None
+        return
+    folder, output = request.edit_folder.resolve(), Path(request.output or "").resolve()
+    if folder.is_relative_to(output) or output.is_relative_to(folder):
+        raise OutputError(
+            f"The edit would lie in {request.edit_folder}, and the output in {request.output}",
+            "Keep the edit apart from the output: it leads back to the facts",
+        )
+    with OutputFolder(
+        folder,
+        overwrite=request.overwrite,
+        versions=versions() | renderers(),
+        seed=request.seed or 0,
+        reads=read_paths(request),
+        private=True,
+    ) as kept:
+        yield kept
 
 
 def read_batch(request: EraseRequest) -> Batch | None:
@@ -123,7 +159,7 @@ def read_keeping(request: EraseRequest) -> Keeping:
         EditError: the key or the passphrase cannot be read, or what encrypts with it is not installed.
         OutputError: its file would lie in the output folder.
     """
-    if request.originals == "none":
+    if request.edit_folder is None:
         return Keeping(wanted=False)
     files = [as_path(file) for file in (request.originals_key, request.originals_passphrase_file)]
     for file in files:

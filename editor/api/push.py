@@ -9,7 +9,7 @@ from pathlib import Path
 from editor.api.hub import Repository
 from editor.api.known import Known
 from editor.api.requests import Pushable, PushRequest
-from editor.artefacts.output import VOCABULARIES
+from editor.artefacts.output import SEALED_SUFFIX, VOCABULARIES
 from editor.artefacts.replacing import MANIFEST
 from editor.artefacts.scanner import SecretScanner
 from editor.attestation.bom import BOM
@@ -18,6 +18,8 @@ from editor.attestation.findings import CheckedReport
 from editor.attestation.folder import EvidenceFolder, Manifest
 from editor.attestation.signing import ENVELOPE, MODEL_SIGNATURE
 from editor.attestation.statement import STATEMENT
+from editor.edits.edit import DELTAS, ORIGINALS
+from editor.edits.kept_edit import find_kept
 from editor.model.checks.sources import on_hub
 from editor.report.readme import render_readme
 from editor.report.write import FORMATS, REPORT_JSON
@@ -25,7 +27,8 @@ from editor.results.report import Report
 from policies.errors import OutputError, RequestError
 
 CHECKPOINT = "model/"
-ADAPTER = "edit/adapter/"
+ADAPTER = "adapter/"
+"""Folder of the adapter in that of a kept edit."""
 REPORT = "report/"
 """Folder of the repository that a report lies in: a checkpoint may stand beside it."""
 README = "README.md"
@@ -99,7 +102,7 @@ def _read(folder: EvidenceFolder) -> tuple[Report, Manifest]:
             f"{folder.path} is a folder that a run works in, and the facts can be derived from it",
             "Let the run end, and name its output folder",
         )
-    if (path / "edit.json").is_file() or path.parent.name == "edit":
+    if _leads_back(path) or _leads_back(path.parent):
         raise OutputError(
             f"{folder.path} holds the change of weights, which brings the facts back",
             "Name the output folder that it lies in, and what of it is to be uploaded (--what)",
@@ -110,6 +113,13 @@ def _read(folder: EvidenceFolder) -> tuple[Report, Manifest]:
             "Name the folder that a run wrote, whole",
         )
     return folder.report, folder.manifest
+
+
+def _leads_back(path: Path) -> bool:
+    """Return whether a folder is the one of a kept edit."""
+    return any(
+        (path / f"{name}{end}").is_file() for name in (DELTAS, ORIGINALS) for end in ("", SEALED_SUFFIX)
+    )
 
 
 def _chosen(
@@ -133,34 +143,38 @@ def _chosen(
             f"The checkpoint still leaks more than its policy allows ({'; '.join(leaking)})",
             "Erase again until the policy is met; --what report uploads the report alone",
         )
-    inside = CHECKPOINT if request.what == "checkpoint" else ADAPTER
-    files: dict[str, Content] = {
-        name.removeprefix(inside): folder.path / name for name in manifest.files if name.startswith(inside)
-    }
     if request.what == "adapter":
-        return _adapter_files(request, folder, report, files)
+        return _adapter_files(request, folder, report)
+    files = _inside(folder.path, manifest, CHECKPOINT)
     if request.base_model is not None:
         files[README] = render_readme(report, base_model=request.base_model).encode()
     return files
 
 
-def _adapter_files(
-    request: PushRequest, folder: EvidenceFolder, report: Report, files: dict[str, Content]
-) -> dict[str, Content]:
+def _inside(path: Path, manifest: Manifest, folder: str) -> dict[str, Content]:
+    """Return the files that a manifest lists in a folder, by their names in that."""
+    return {name.removeprefix(folder): path / name for name in manifest.files if name.startswith(folder)}
+
+
+def _adapter_files(request: PushRequest, folder: EvidenceFolder, report: Report) -> dict[str, Content]:
     """Return an adapter's files with a card, and with a base that others have too.
 
     Raises:
-        OutputError: no adapter was written, it is not there, or its base is a folder and no name was given.
+        EditError: the edit was not kept, or is of another run.
+        OutputError: no adapter was written, it is not as it was, or its base is a folder and no name was given.
     """
-    if not files:
+    kept = EvidenceFolder(find_kept(folder.path, Path(request.edit) if request.edit else None))
+    files = _inside(kept.path, kept.manifest, ADAPTER) if kept.manifest else {}
+    config = kept.data(f"{ADAPTER}{ADAPTER_CONFIG}")
+    if not files or not isinstance(config, dict):
         raise OutputError(
-            f"The erasure of {folder.path} wrote no adapter", "Upload its checkpoint (--what checkpoint)"
+            f"The folder {kept.path} holds no adapter", "Upload the checkpoint (--what checkpoint)"
         )
-    config = folder.data(f"{ADAPTER}{ADAPTER_CONFIG}")
-    if not isinstance(config, dict):
+    changed = [name for name in files if not kept.is_intact(f"{ADAPTER}{name}")]
+    if changed:
         raise OutputError(
-            f"{folder.path} does not hold {ADAPTER}{ADAPTER_CONFIG}",
-            "Put the folder edit back, if it is kept apart",
+            f"{kept.path} does not agree with itself ({ADAPTER}{changed[0]} has another sha256)",
+            "Take the folder as the run wrote it",
         )
     base = request.base_model or config.get(BASE)
     if not isinstance(base, str) or (request.base_model is None and not on_hub(base)):

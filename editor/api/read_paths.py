@@ -9,7 +9,7 @@ READ = frozenset(
     {
         *("model", "baseline", "reference", "against", "edited", "erased", "base", "out_of", "previous"),
         *("corpus", "facts", "policy", "request", "requests", "also_erased", "probes", "detector_quality"),
-        *("dictionary", "case_key", "ledger", "sign_key", "key", "passphrase_file"),
+        *("dictionary", "edit", "case_key", "ledger", "sign_key", "key", "passphrase_file"),
         *("originals_key", "originals_passphrase_file"),
     }
 )

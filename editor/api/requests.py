@@ -18,6 +18,7 @@ from editor.api.refusals import (
     need_output,
     one_lock,
 )
+from editor.artefacts.replacing import edit_beside
 from editor.attacks import AttackSet
 from policies import ErasureRequest, Policy
 from policies.errors import RequestError
@@ -194,9 +195,12 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
         settings: Settings of the method other than its defaults, by name.
         controls: Whether control edits of the same size are measured too; None where the model is small.
         previous: Output folders of earlier erasures whose edits the model has; their requests are `also_erased`.
-        originals: Whether what a revert needs is kept: `kept` or `none`.
-        originals_key: File with the key that it is encrypted with.
-        originals_passphrase_file: File with the passphrase that it is encrypted with.
+        keep_edit: Whether the change of weights and what a revert needs are kept: in the folder named, or beside the
+            output (`OUTPUT.edit`) where it is True. Either leads back to the facts.
+        originals_key: File with the key that both are encrypted with.
+        originals_passphrase_file: File with the passphrase that both are encrypted with.
+        resume: Whether what is made is kept in `OUTPUT.unfinished` until the run has ended, for the same call to take
+            up; never where the edit is encrypted.
         attacks: Attacks on what was edited: `quick` ones, `full` with those that train for long, or `none`.
         ledger: File that gets a line about the run, chained to those before it; None for no ledger.
         reference: Model that never saw the facts, which the edited model's are compared with; None for decoys.
@@ -210,9 +214,10 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
     settings: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     controls: bool | None = None
     previous: Sequence[str | Path] = ()
-    originals: Literal["kept", "none"] = "kept"
+    keep_edit: bool | str | Path = False
     originals_key: str | Path | None = None
     originals_passphrase_file: str | Path | None = None
+    resume: bool = True
     attacks: AttackSet = "quick"
     ledger: str | Path | None = None
     reference: str | Path | None = None
@@ -222,6 +227,13 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
     def names_people(self) -> bool:
         """Whether the people in scope are named: otherwise everybody is."""
         return super().names_people or self.requests is not None
+
+    @property
+    def edit_folder(self) -> Path | None:
+        """Folder that the edit is kept in; None where it is not."""
+        if self.keep_edit is True or self.keep_edit == "":
+            return edit_beside(self.output or "")
+        return Path(self.keep_edit) if self.keep_edit else None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -242,11 +254,9 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
             )
         locks = {"key": self.originals_key, "passphrase_file": self.originals_passphrase_file}
         one_lock(**locks)
-        if self.originals not in ("kept", "none"):
-            raise RequestError(f"`originals` is {self.originals!r}", "Give kept or none")
-        if self.originals == "none" and any(file is not None for file in locks.values()):
+        if self.edit_folder is None and any(file is not None for file in locks.values()):
             raise RequestError(
-                "Originals that are not kept cannot be encrypted", "Leave out the key or --originals none"
+                "An edit that is not kept cannot be encrypted", "Add --keep-edit, or leave out the key"
             )
         check_attacks(self.attacks)
         at_least_one(trials=self.trials)
@@ -378,6 +388,7 @@ class RevertRequest(Request):
         erased: Output folder of an erasure.
         output: New folder for the checkpoint.
         overwrite: Whether a folder that exists is replaced.
+        edit: Folder that the edit was kept in; None for the one beside `erased`.
         key: File with the key that the originals were encrypted with.
         passphrase_file: File with their passphrase.
         base: Model that the edit was made on, whose tensors are put back instead of those that were kept.
@@ -390,6 +401,7 @@ class RevertRequest(Request):
     erased: str | Path = field(kw_only=False)
     output: str | Path | None = None
     overwrite: bool = False
+    edit: str | Path | None = None
     key: str | Path | None = None
     passphrase_file: str | Path | None = None
     base: str | Path | None = None
@@ -409,12 +421,14 @@ class VerifyReportRequest(Request):
     Attributes:
         folder: Output folder of an audit, an erasure or a verification.
         checkpoint: Folder of the checkpoint that was judged, where it is not in `folder`; None does not look at it.
+        edit: Folder that the edit was kept in (`erase --keep-edit`); None does not look at it.
         key: Public key, in PEM, of whoever signed the folder; None checks no signature.
         ledger: Ledger that must hold and list the folder; None looks at none.
     """
 
     folder: str | Path = field(kw_only=False)
     checkpoint: str | Path | None = None
+    edit: str | Path | None = None
     key: str | Path | None = None
     ledger: str | Path | None = None
 
@@ -430,6 +444,7 @@ class PushRequest(Request):
         private: Whether nobody else may see the repository: one that is made is private, a public one is refused.
         dry_run: Whether everything is checked and listed here, and the hub is not asked.
         base_model: Name on the hub of the model that was edited; None for the name that it was loaded by.
+        edit: Folder that the edit was kept in, with the adapter; None for the one beside `output`.
         facts: Facts file: what is uploaded is searched for its secrets and full names again.
         request: Erasure request, YAML file or value: the same.
     """
@@ -440,6 +455,7 @@ class PushRequest(Request):
     private: bool = True
     dry_run: bool = False
     base_model: str | None = None
+    edit: str | Path | None = None
     facts: str | Path | None = None
     request: "str | Path | ErasureRequest | None" = field(default=None, repr=False)
 

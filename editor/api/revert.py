@@ -43,6 +43,7 @@ def run_revert(request: RevertRequest) -> Reverted:
         done = revert_checkpoint(
             erased,
             output.path,
+            edit=as_path(request.edit),
             lock=lock,
             base=None if request.base is None else str(request.base),
             out_of=as_path(request.out_of),

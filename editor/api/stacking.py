@@ -8,7 +8,7 @@ from editor.api.requests import EraseRequest
 from editor.api.running import read_earlier
 from editor.artefacts.masking import CaseKey
 from editor.case import Case
-from editor.edits.records import EditedCheckpoint, EditRecord, read_previous, read_record
+from editor.edits.records import EditedCheckpoint, EditRecord, read_previous, read_record, record_folder
 from editor.model.loading import LoadedModel
 from policies import ErasureRequest
 from policies.errors import EditError
@@ -47,7 +47,7 @@ def _own_keys(folders: Iterable[Path]) -> Iterator[tuple[str, CaseKey]]:
     """Yield the case key beside each folder, where there is one, by the digest of what was written there."""
     for folder in folders:
         path = folder.resolve().with_name(f"{folder.resolve().name}.key")
-        record, _ = read_record(folder / "edit")
+        record, _ = read_record(record_folder(folder))
         if record is not None and path.is_file():
             yield record.after, CaseKey.load_or_generate(path)
 

@@ -18,7 +18,7 @@ from editor.api.running import (
     show_stages,
 )
 from editor.attacks import attacks_at
-from editor.edits.records import declared_parameters, read_record
+from editor.edits.records import declared_parameters, has_record, read_record, record_folder
 from editor.model.loading import check_model
 from editor.pipeline import measure_original
 from editor.pipeline import verify as verify_case
@@ -43,9 +43,9 @@ def run_verify(request: VerifyRequest) -> Report:
             loaded = load_original(request, request.against)
         case = read_case(request, judging.judged_by, stages)
         check_words(request, scanner_for(case, run.key), judging.policy)
-        has_edit = (edited / "edit" / "edit.json").is_file()
-        declared = declared_parameters(edited / "edit") if has_edit else None
-        record, _ = read_record(edited / "edit") if has_edit else (None, ())
+        has_edit = has_record(edited)
+        declared = declared_parameters(record_folder(edited)) if has_edit else None
+        record, _ = read_record(record_folder(edited)) if has_edit else (None, ())
         before = measure_original(case, loaded, stages)
         report = verify_case(
             case,

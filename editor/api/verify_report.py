@@ -15,6 +15,7 @@ def run_verify_report(request: VerifyReportRequest) -> CheckedReport:
     return check_folder(
         Path(request.folder),
         checkpoint=as_path(request.checkpoint),
+        edit=as_path(request.edit),
         verifier=verifier,
         ledger=as_path(request.ledger),
     )

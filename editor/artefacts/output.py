@@ -58,6 +58,7 @@ class OutputFolder:
         unscanned: names of files that are not checked for secrets.
         clock: a function that gives the time, for the manifest.
         reads: paths of what the run reads; a folder that holds one of them is never replaced.
+        private: whether the finished folder is readable by its owner alone.
 
     `attestor`, what is written last, and `checkpoint`, the digests of the files of a checkpoint that lies elsewhere,
     can be set while the block runs.
@@ -80,6 +81,7 @@ class OutputFolder:
         unscanned: tuple[str, ...] = VOCABULARIES,
         clock: Callable[[], datetime] = _now,
         reads: Iterable[Path | str] = (),
+        private: bool = False,
     ) -> None:
         self.destination = Path(path).resolve()
         self.scanner = scanner
@@ -92,6 +94,7 @@ class OutputFolder:
         self._unscanned = frozenset(unscanned)
         self._clock = clock
         self._reads = tuple(reads)
+        self._private = private
         self._staging: Staging | None = None
 
     @property
@@ -107,7 +110,7 @@ class OutputFolder:
     def __enter__(self) -> Self:
         self._refuse_unusable()
         self._started = self._clock()
-        staging = Staging(self.destination)
+        staging = Staging(self.destination, private=self._private)
         staging.open()
         try:
             self._refuse_unusable()  # what a killed run had moved away is back

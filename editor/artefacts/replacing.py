@@ -13,6 +13,12 @@ _LEFT_BY_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")
 """Files that file managers leave in the folders that they show."""
 
 
+def edit_beside(output: str | Path) -> Path:
+    """Return the folder beside an output that its edit is kept in, where none is named: `OUTPUT.edit`."""
+    whole = Path(output).resolve()
+    return whole.with_name(f"{whole.name}.edit")
+
+
 def check_replaceable(folder: Path, shown: Path, reads: Iterable[Path | str] = ()) -> None:
     """Refuse to replace a folder that is no output, or holds more than one, or what the run reads.
 

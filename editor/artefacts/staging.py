@@ -26,13 +26,15 @@ class Staging:
 
     Args:
         destination: path of the finished folder, without links in it.
+        private: whether the finished folder stays readable by its owner alone, as it is while it is made.
 
     Attributes:
         path: the folder to write to.
     """
 
-    def __init__(self, destination: Path) -> None:
+    def __init__(self, destination: Path, *, private: bool = False) -> None:
         self._destination = destination
+        self._private = private
         self.path = self._beside(f".{destination.name}.partial-")
         self._made: list[Path] = []
         self._mode = PRIVATE
@@ -47,7 +49,7 @@ class Staging:
         try:
             self._made = _make_parents(self.path.parent)
             self.path.mkdir()
-            self._mode = self.path.stat().st_mode & 0o777
+            self._mode = PRIVATE if self._private else self.path.stat().st_mode & 0o777
             self.path.chmod(PRIVATE)
         except OSError as error:
             self.remove()

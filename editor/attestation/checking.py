@@ -11,7 +11,7 @@ from editor.attestation.agreement import (
     check_report,
     check_statement,
 )
-from editor.attestation.checkpoint import check_checkpoint, check_elsewhere
+from editor.attestation.checkpoint import check_checkpoint, check_elsewhere, check_kept
 from editor.attestation.findings import CheckedReport, Finding
 from editor.attestation.folder import EvidenceFolder, check_files
 from editor.attestation.ledger import Ledger
@@ -36,6 +36,7 @@ def check_folder(
     path: Path,
     *,
     checkpoint: Path | None = None,
+    edit: Path | None = None,
     verifier: Verifier | None = None,
     ledger: Path | None = None,
 ) -> CheckedReport:
@@ -44,13 +45,14 @@ def check_folder(
     Args:
         path: output folder of an audit, an erasure or a verification.
         checkpoint: folder of the checkpoint that was judged, where it lies elsewhere; None does not look at it.
+        edit: folder that the edit was kept in; None does not look at it.
         verifier: public key of whoever signed the folder; None checks no signature.
         ledger: file that lists the folder; None does not look for it.
 
     Raises:
         RequestError: there is no such folder or file.
     """
-    for given in (path, checkpoint):
+    for given in (path, checkpoint, edit):
         if given is not None and not given.is_dir():
             raise RequestError(
                 f"There is no folder {given}", "Name an output folder of audit, erase or verify"
@@ -62,6 +64,7 @@ def check_folder(
         *CHECKS,
         partial(check_signatures, verifier=verifier),
         partial(check_elsewhere, checkpoint=checkpoint),
+        partial(check_kept, edit=edit),
         partial(check_ledger, ledger=None if ledger is None else Ledger(ledger)),
     )
     findings = tuple(finding for check in checks for finding in _run(check, folder))

@@ -16,6 +16,7 @@ from editor.report.write import REPORT_JSON
 from editor.results.report import Report
 
 EDIT = "edit"
+"""Folder in which earlier versions left the edit inside the output."""
 
 
 class FileEntry(BaseModel):

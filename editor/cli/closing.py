@@ -16,18 +16,19 @@ from editor.results.report import CaseRow, Report, Scope
 
 CASES_SHOWN = 20
 LEADS_BACK = {
-    "kept": "The edit folder and the case key lead back to the facts: keep them apart, or destroy them.",
-    "encrypted": "The edit folder with the key or passphrase of the originals, and the case key, lead back to the "
-    "facts: keep them apart, or destroy them.",
-    "none": "The original model and the case key lead back to the facts: the edit folder alone does not.",
+    "kept": "The kept edit and the case key lead back to the facts: keep them apart, or destroy them.",
+    "encrypted": "The kept edit with its key or passphrase, and the case key, lead back to the facts: keep them "
+    "apart, or destroy them.",
+    "none": "The change of weights was not kept (--keep-edit): a revert needs the original model. It and the case key "
+    "lead back to the facts.",
 }
-"""What brings the facts back, by how the originals are kept."""
+"""What brings the facts back, by how the edit is kept."""
 
 
-def show_report(report: Report, output: Path) -> None:
-    """Say in plain words what came out, and where the report lies."""
+def show_report(report: Report, output: Path, kept: Path | None = None) -> None:
+    """Say in plain words what came out, and where the report, and the edit where it was kept, lie."""
     if json_wanted():
-        print_result(report.exit_code, **_told(report, output))
+        print_result(report.exit_code, **_told(report, output, kept))
         return
     console = Console()
     console.print(fitted(closing_table(report), console.width))
@@ -41,25 +42,28 @@ def show_report(report: Report, output: Path) -> None:
     console.print(f"Report: {shown(output / 'report.html')}", soft_wrap=True)
     if report.kind == "erase":
         console.print(f"Checkpoint: {shown(output / 'model')}", soft_wrap=True)
-        console.print(f"PEFT adapter: {_adapter(report, output)}", soft_wrap=True)
+        if kept is not None:
+            console.print(f"Edit: {shown(kept)}", soft_wrap=True)
+            console.print(f"PEFT adapter: {_adapter(report, kept)}", soft_wrap=True)
         console.print(LEADS_BACK[report.edit.originals if report.edit else "kept"], style="dim")
 
 
-def _told(report: Report, output: Path) -> dict[str, Any]:
+def _told(report: Report, output: Path, kept: Path | None) -> dict[str, Any]:
     """Return what the table, the sentences and the lines below them say, as values."""
     fields = {"measure", "kind", "comparison", "threshold", "measured", "passed", "tested", "required"}
     files = {"report": "report.json", "page": "report.html"}
     if report.kind == "erase":
-        files |= {"checkpoint": "model", "edit": "edit"}
-    if report.edit and report.edit.adapter:
-        files["adapter"] = "edit/adapter"
+        files["checkpoint"] = "model"
+    apart = {} if kept is None else {"edit": kept}
+    if kept is not None and report.edit and report.edit.adapter:
+        apart["adapter"] = kept / "adapter"
     return {
         "kind": report.kind,
         "verdict": report.verdict,
         "criteria": [row.model_dump(mode="json", include=fields) for row in report.criteria],
         **({"cases": [case.model_dump(mode="json") for case in report.cases]} if report.cases else {}),
         **scope_told(report.scope),
-        "files": {role: output / name for role, name in files.items()},
+        "files": {role: output / name for role, name in files.items()} | apart,
     }
 
 
@@ -74,14 +78,14 @@ def scope_told(scope: Scope) -> dict[str, Any]:
     }
 
 
-def _adapter(report: Report, output: Path) -> str:
+def _adapter(report: Report, kept: Path) -> str:
     """Return where the adapter of an erasure lies and how near it is, or why there is none."""
     written = report.edit and report.edit.adapter
     if report.edit and report.edit.originals != "kept":
         return "none, as it would hold the change of weights in the clear"
     if not written:
         return "none, as the change is of no low rank, or MODEL is an adapter and no plain LoRA"
-    return f"{shown(output / 'edit' / 'adapter')} (rank {written.rank}, {written.left_out:.2g} of the change left out)"
+    return f"{shown(kept / 'adapter')} (rank {written.rank}, {written.left_out:.2g} of the change left out)"
 
 
 def show_checked(checked: CheckedReport) -> None:

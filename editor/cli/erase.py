@@ -57,21 +57,29 @@ OFFERED = tuple(name for name, entry in METHODS.items() if entry.family != "rand
     help="An output folder of `erase` whose edit MODEL has; its request is given by --also-erased; repeatable.",
 )
 @click.option(
-    "--originals",
-    type=click.Choice(["kept", "none"]),
-    default="kept",
-    show_default=True,
-    help="Whether edit/ keeps what a revert needs, which brings the facts back; with none, a revert needs MODEL.",
+    "--keep-edit",
+    metavar="[FOLDER]",
+    is_flag=False,
+    flag_value="",
+    help="Keep the change of weights, an adapter and what a revert needs, which bring the facts back, in FOLDER or in "
+    "OUTPUT.edit. Without it a revert needs MODEL.",
 )
 @click.option(
     "--originals-key",
     type=click.Path(path_type=Path),
-    help="A file with a key of 64 hexadecimal digits, to encrypt it with.",
+    help="A file with a key of 64 hexadecimal digits, to encrypt the kept edit with.",
 )
 @click.option(
     "--originals-passphrase-file",
     type=click.Path(path_type=Path),
     help="A file with a passphrase, to encrypt it with.  [default: the variable EXPUNGE_ORIGINALS_PASSPHRASE]",
+)
+@click.option(
+    "--resume/--no-resume",
+    default=True,
+    show_default=True,
+    help="Keep what is made in OUTPUT.unfinished until the run has ended, for the same command to resume; never where "
+    "the edit is encrypted.",
 )
 @click.option(
     "--ledger",
@@ -91,7 +99,7 @@ OFFERED = tuple(name for name, entry in METHODS.items() if entry.family != "rand
 def erase(ctx: click.Context, /, model: str, **options: Any) -> None:
     """Erase data subjects from MODEL, verify the checkpoint written, and report.
 
-    Writes model/ (a plain checkpoint), edit/, report.json, report.html, features.html, manifest.json,
+    Writes model/ (a plain checkpoint), edit.json, report.json, report.html, features.html, manifest.json,
     statement.json and bom.json into the output folder. A run that was stopped leaves what it has made in
     OUTPUT.unfinished, and the same command resumes it.
     """
@@ -104,5 +112,5 @@ def erase(ctx: click.Context, /, model: str, **options: Any) -> None:
     kept = unfinished_beside(options["output"])
     with telling_what_is_kept(kept, "the same command resumes it"):
         report = run_erase(request)
-    show_report(report, options["output"])
+    show_report(report, options["output"], request.edit_folder)
     ctx.exit(report.exit_code)

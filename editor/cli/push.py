@@ -38,6 +38,11 @@ if TYPE_CHECKING:
     "loaded by, if any]",
 )
 @click.option(
+    "--edit",
+    type=click.Path(path_type=Path),
+    help="The folder that `erase --keep-edit` kept the edit in, with the adapter.  [default: OUTPUT.edit]",
+)
+@click.option(
     "--facts",
     type=click.Path(path_type=Path),
     help="A facts file: what is uploaded is searched for its secrets and full names again.",
@@ -48,8 +53,8 @@ def push(output: Path, repo: str, **options: Any) -> None:
     """Upload what a run wrote into OUTPUT to REPO (owner/name) on the Hugging Face hub.
 
     OUTPUT must agree with itself (`expunge verify-report`). Nothing is uploaded that the facts can be derived from:
-    neither the originals and the change of weights in edit/, nor a case key, nor the folder of an unfinished run, nor
-    a checkpoint that leaks more than its policy allows.
+    neither the originals and the change of weights of a kept edit, nor a case key, nor the folder of an unfinished run,
+    nor a checkpoint that leaks more than its policy allows.
     """
     from editor.api.requests import PushRequest
 

@@ -17,14 +17,19 @@ from policies.errors import ExitCode
 )
 @OVERWRITE
 @click.option(
+    "--edit",
+    type=click.Path(path_type=Path),
+    help="The folder that `erase --keep-edit` kept the edit in.  [default: ERASED.edit]",
+)
+@click.option(
     "--key",
     type=click.Path(path_type=Path),
-    help="The file with the key that the originals were encrypted with.",
+    help="The file with the key that the edit was encrypted with.",
 )
 @click.option(
     "--passphrase-file",
     type=click.Path(path_type=Path),
-    help="The file with their passphrase.  [default: the variable EXPUNGE_ORIGINALS_PASSPHRASE]",
+    help="The file with its passphrase.  [default: the variable EXPUNGE_ORIGINALS_PASSPHRASE]",
 )
 @click.option(
     "--from",

@@ -16,6 +16,11 @@ from editor.cli.options import JSON
     help="The checkpoint that an audit or a verification judged, to compare its files too.",
 )
 @click.option(
+    "--edit",
+    type=click.Path(path_type=Path),
+    help="The folder that `erase --keep-edit` kept the edit in, to compare its files too.",
+)
+@click.option(
     "--key",
     type=click.Path(path_type=Path),
     help="Public key in PEM: the folder must be signed with its other half.",

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from detectors.files import file_digest
 from editor.artefacts.staging import PRIVATE
 from editor.edits.keeping import Keeping, read_tensors
-from editor.edits.records import EditRecord, unreadable
+from editor.edits.records import EDIT_FILE, EditRecord, unreadable
 from editor.edits.sealed import Lock, damaged
 from policies.errors import EditError
 
@@ -257,6 +257,18 @@ class Edit:
         keeping.write(folder / DELTAS, tensors)
         if originals is not None:
             keeping.write(folder / ORIGINALS, originals.tensors, {"digest": originals.digest})
+        self.describe(folder, record, previous)
+
+    def describe(
+        self, folder: Path, record: EditRecord | None = None, previous: Sequence[EditRecord] = ()
+    ) -> None:
+        """Write `edit.json` alone, which gives nobody's data back, with the digest of the changes beside it.
+
+        Args:
+            folder: the folder to write to.
+            record: what is on record of the edit; None to leave it out.
+            previous: the same of the edits that the model had before.
+        """
         masked = any(isinstance(delta, MaskedDelta) for delta in self.deltas.values())
         head = {
             "version": MASKED_VERSION if masked else EDIT_VERSION,
@@ -269,7 +281,7 @@ class Edit:
             head["sha256"] = {DELTAS: file_digest(folder / DELTAS)}
         if record is not None:
             head |= {**record.to_json(), "previous": [one.to_json() for one in previous]}
-        (folder / "edit.json").write_text(json.dumps(head, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        (folder / EDIT_FILE).write_text(json.dumps(head, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path, lock: Lock | None = None) -> "Edit":
@@ -279,7 +291,7 @@ class Edit:
             EditError: a file is missing or damaged, of another version, or sealed and `lock` does not open it.
         """
         try:
-            head: dict[str, Any] = json.loads((folder / "edit.json").read_text(encoding="utf-8"))
+            head: dict[str, Any] = json.loads((folder / EDIT_FILE).read_text(encoding="utf-8"))
             if head["version"] not in (EDIT_VERSION, MASKED_VERSION):
                 raise EditError(
                     f"{folder} is of edit version {head['version']}", "Use the Expunge that wrote it"

@@ -3,7 +3,7 @@
 import json
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,16 @@ from torch import Tensor, nn
 
 from editor.edits.companions import companions
 from editor.edits.edit import AnyDelta, Delta, Edit, Originals
+from editor.edits.keeping import Keeping
+from editor.edits.records import EditRecord
 from editor.model.digests import file_digests, model_digest
 from editor.model.loading import LoadedModel, quiet
 from editor.model.stored import StoredWeights
 from editor.results.edits import AdapterSummary
 from policies.errors import EditError
+
+ADAPTER = "adapter"
+"""Folder of the adapter, beside the change of weights."""
 
 
 def export_checkpoint(loaded: LoadedModel, edit: Edit, folder: Path) -> Originals:
@@ -67,6 +72,33 @@ def _other_forms(model: nn.Module, edit: Edit, stored: StoredWeights) -> list[st
         if not found or not all(torch.equal(tensor.to(weight.dtype), weight) for tensor in found):
             others.append(name)
     return others
+
+
+def keep_edit(
+    edit: Edit,
+    loaded: LoadedModel,
+    originals: Originals,
+    folder: Path,
+    keeping: Keeping,
+    record: EditRecord | None = None,
+    previous: Sequence[EditRecord] = (),
+) -> AdapterSummary | None:
+    """Write the change of weights and what a revert needs, and an adapter where both are kept in the clear.
+
+    Args:
+        edit: the edit.
+        loaded: the model that it was made on.
+        originals: what a revert needs.
+        folder: the folder to write to.
+        keeping: how both are kept.
+        record: what is on record of the edit.
+        previous: the same of the edits that the model had before.
+
+    Returns:
+        The adapter; None where none was written.
+    """
+    edit.save(folder, originals, keeping=keeping, record=record, previous=previous)
+    return save_adapter(edit, loaded, folder / ADAPTER) if keeping.in_the_clear else None
 
 
 def save_model(loaded: LoadedModel, folder: Path) -> StoredWeights:

@@ -13,6 +13,10 @@ from policies.errors import EditError, ModelError
 
 EDITS_FILE = "edits.json"
 """File beside a reverted checkpoint's weights that says which edits it still has."""
+EDIT_FILE = "edit.json"
+"""File that says which tensors an edit changed, and their digests; it gives nobody's data back."""
+INSIDE = "edit"
+"""Folder in which earlier versions left the edit inside the output."""
 DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
 
@@ -90,8 +94,8 @@ class EditedCheckpoint:
             EditError: the record is damaged.
         """
         erased = folder if (folder / "model").is_dir() else folder.parent if folder.name == "model" else None
-        if erased is not None and (erased / "edit" / "edit.json").is_file():
-            record, previous = read_record(erased / "edit")
+        if erased is not None and has_record(erased):
+            record, previous = read_record(record_folder(erased))
             edits = (*previous, record) if record else ()
             return cls(folder=erased / "model", edits=edits, digest=record.after if record else None)
         path = folder / EDITS_FILE
@@ -126,6 +130,17 @@ class EditedCheckpoint:
             (folder / EDITS_FILE).write_text(text, encoding="utf-8", newline="\n")
 
 
+def record_folder(erased: Path) -> Path:
+    """Return where `edit.json` lies of an output folder of `erase`: in it, or in `edit` as earlier versions left it."""
+    inside = erased / INSIDE
+    return inside if (inside / EDIT_FILE).is_file() else erased
+
+
+def has_record(erased: Path) -> bool:
+    """Return whether a folder holds `edit.json`, as an output folder of `erase` does."""
+    return (record_folder(erased) / EDIT_FILE).is_file()
+
+
 def read_record(folder: Path) -> tuple[EditRecord | None, tuple[EditRecord, ...]]:
     """Read from `edit.json` what is on record of an edit, and of those before it; None of an older one.
 
@@ -133,7 +148,7 @@ def read_record(folder: Path) -> tuple[EditRecord | None, tuple[EditRecord, ...]
         EditError: it is missing or damaged.
     """
     try:
-        head = json.loads((folder / "edit.json").read_text(encoding="utf-8"))
+        head = json.loads((folder / EDIT_FILE).read_text(encoding="utf-8"))
         if "before" not in head:
             return None, ()
         return EditRecord.from_json(head), tuple(map(EditRecord.from_json, head["previous"]))
@@ -148,7 +163,7 @@ def declared_parameters(folder: Path) -> set[str]:
         EditError: `edit.json` is missing or damaged.
     """
     try:
-        return set(json.loads((folder / "edit.json").read_text(encoding="utf-8"))["parameters"].keys())
+        return set(json.loads((folder / EDIT_FILE).read_text(encoding="utf-8"))["parameters"].keys())
     except DAMAGE as error:
         raise unreadable(folder, error) from None
 
@@ -175,7 +190,7 @@ def read_previous(folders: Sequence[Path], stored: StoredWeights | None) -> tupl
     """
     found: dict[str, EditRecord] = {}
     for folder in folders:
-        record, previous = read_record(folder / "edit")
+        record, previous = read_record(record_folder(folder))
         if record is None:
             raise EditError(
                 f"The edit in {folder} was written before edits were given digests",
@@ -187,7 +202,7 @@ def read_previous(folders: Sequence[Path], stored: StoredWeights | None) -> tupl
     present = file_digests(stored) if stored else {}
     digest = model_digest(present)
     for folder in folders:
-        record, _ = read_record(folder / "edit")
+        record, _ = read_record(record_folder(folder))
         if record and not _stands(record, found.values(), present, digest):
             raise EditError(
                 f"The model does not have the edit of {folder} ({record.case}): its digest is another",

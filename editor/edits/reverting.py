@@ -14,7 +14,8 @@ from editor.artefacts.masking import CaseKey
 from editor.edits.companions import companions
 from editor.edits.edit import Originals, load_originals
 from editor.edits.export import save_model
-from editor.edits.records import EditedCheckpoint, EditRecord, read_record
+from editor.edits.kept_edit import find_kept
+from editor.edits.records import EditedCheckpoint, EditRecord, read_record, record_folder
 from editor.edits.sealed import Lock
 from editor.model.adapters.reading import is_adapter
 from editor.model.digests import file_digests, model_digest
@@ -46,6 +47,7 @@ def revert_checkpoint(
     erased: Path,
     target: Path,
     *,
+    edit: Path | None = None,
     lock: Lock | None = None,
     base: str | None = None,
     out_of: Path | None = None,
@@ -55,6 +57,7 @@ def revert_checkpoint(
     Args:
         erased: an output folder of `erase`.
         target: the folder to write to.
+        edit: the folder that its edit was kept in; None for the usual places.
         lock: what the originals were sealed with; None where they lie in the clear.
         base: the model that the edit was made on, whose tensors are put back; None for those that were kept.
         out_of: the checkpoint to take the edit out of, or the output folder that holds it, where it was edited since;
@@ -65,17 +68,11 @@ def revert_checkpoint(
             later edit changed the same entries.
         ModelError: a checkpoint is missing or damaged.
     """
-    record, previous = read_record(erased / "edit")
+    record, previous = read_record(record_folder(erased))
     edited = EditedCheckpoint(folder=erased / "model").weights()
-    if base is None:
-        if record is not None and record.originals == "none":
-            raise EditError(
-                f"The originals of {erased} were not kept (--originals none)",
-                "Name the model that the edit was made on: --from MODEL",
-            )
-        originals = load_originals(erased / "edit", lock)
-    else:
-        originals = _originals_in(base, record, erased)
+    originals = (
+        load_originals(find_kept(erased, edit), lock) if base is None else _originals_in(base, record, erased)
+    )
     if record is not None and originals.digest != record.before:
         raise _changed(erased)
     if not _fit(originals, edited):
@@ -111,7 +108,7 @@ def check_subject(erased: Path, name: str, case_key: Path | None) -> None:
         EditError: the edit is about others too, or not about the person, or that cannot be told.
         OutputError: the key cannot be read.
     """
-    record, _ = read_record(erased / "edit")
+    record, _ = read_record(record_folder(erased))
     path = case_key or erased.resolve().with_name(f"{erased.resolve().name}.key")
     if record is None or not path.is_file():
         raise EditError(

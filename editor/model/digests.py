@@ -21,24 +21,26 @@ def tensor_digests(loaded: LoadedModel) -> dict[str, str]:
     digests = {}
     for name, tensor in _once(loaded.model):
         names = loaded.stored_names.get(name)
-        digests[name] = _digest(files.read(names[0]) if files and names else _rounded(loaded, name, tensor))
+        digests[name] = tensor_digest(
+            files.read(names[0]) if files and names else _rounded(loaded, name, tensor)
+        )
     return digests
 
 
 def file_digests(stored: StoredWeights, names: Iterable[str] | None = None) -> dict[str, str]:
     """Map each tensor's name in the files, or each of `names`, to the same."""
-    return {name: _digest(stored.read(name)) for name in (stored.tensors if names is None else names)}
+    return {name: tensor_digest(stored.read(name)) for name in (stored.tensors if names is None else names)}
 
 
 def checkpoint_digests(
-    folder: Path, model: nn.Module, instead: Mapping[str, Tensor] = MappingProxyType({})
+    folder: Path, model: nn.Module, instead: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, str] | None:
     """Return `tensor_digests` of a checkpoint folder without its weights in memory.
 
     Args:
         folder: the checkpoint.
         model: a model of its configuration, whose own weights do not matter.
-        instead: tensors that stand in for those of the files, by their names in the files.
+        instead: digests that stand in for those of the files, by their tensors' names in the files.
 
     Returns:
         None where the files do not hold every tensor of the model.
@@ -54,7 +56,7 @@ def checkpoint_digests(
         if not names[name]:
             return None
         first = names[name][0]
-        digests[name] = _digest(instead[first] if first in instead else stored.read(first))
+        digests[name] = instead[first] if first in instead else tensor_digest(stored.read(first))
     return digests
 
 
@@ -78,6 +80,7 @@ def _rounded(loaded: LoadedModel, name: str, tensor: Tensor) -> Tensor:
     return tensor.detach().to(loaded.dtype_of(name) if tensor.is_floating_point() else tensor.dtype)
 
 
-def _digest(tensor: Tensor) -> str:
+def tensor_digest(tensor: Tensor) -> str:
+    """Return the sha256, in hexadecimal, of a tensor's shape, dtype and bytes."""
     head = f"{tuple(tensor.shape)} {tensor.dtype}".encode()
     return hashlib.sha256(head + tensor_bytes(tensor)).hexdigest()

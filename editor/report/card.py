@@ -70,6 +70,7 @@ def _scope(report: Report) -> Iterable[str]:
     if report.edit is not None:
         changed = plural(len(report.edit.parameters), "tensor")
         yield f"Method: {plain(report.edit.method)}; {changed} changed, ‖ΔW‖ {number(report.edit.norm)}."
+        yield summary.KEPT_EDIT[report.edit.originals]
     facts = plural(report.scope.facts_in_scope, "fact")
     subjects = plural(report.scope.subjects_in_scope, "data subject")
     yield f"In scope: {facts} of {subjects}, found in {plural(report.scope.documents, 'document')}."

@@ -69,6 +69,7 @@ def environment() -> Environment:
     environment.filters |= {"svg": Markup, "limit": summary.limit_text, "measured": summary.measured_text}
     environment.filters |= {"criterion_name": summary.criterion_name, "explained": explained}
     environment.globals["MOST_ROWS"] = MOST_ROWS
+    environment.globals["kept_edit"] = summary.KEPT_EDIT
     return environment
 
 

@@ -26,6 +26,14 @@ DONE = {
     "verify": "checked whether {facts} are erased from {model}",
 }
 """What whoever runs a kind of job does."""
+KEPT_EDIT = {
+    "none": "The change of weights was not kept: taking the edit back needs the model from before it.",
+    "kept": "The change of weights was kept. With the edited checkpoint it gives back the model from before the edit, "
+    "and the facts: keep it apart, or destroy it.",
+    "encrypted": "The change of weights was kept, encrypted. With its key and the edited checkpoint it gives back the "
+    "model from before the edit, and the facts: keep both apart, or destroy them.",
+}
+"""What is said of the change of weights, by how it was kept."""
 
 Tone = Literal["good", "bad", "neutral"]
 

@@ -68,7 +68,7 @@ def family_row(name: str) -> Row:
         audit, _ = _try(lambda: expunge.audit(folder / "model", subjects=PEOPLE[:1], **light, **given))
         method = {"method": "memit", "strength": "default", "controls": False, "subjects": PEOPLE[:1]}
         erase, refusal = _try(
-            lambda: expunge.erase(folder / "model", output=folder / "out", **method, **given)
+            lambda: expunge.erase(folder / "model", output=folder / "out", keep_edit=True, **method, **given)
         )
         export = revert = "-"
         if erase == "yes":
@@ -133,7 +133,7 @@ def _named_alone(folder: Path) -> bool:
     """Whether the checkpoint written differs from the original, in tensors that the edit names alone."""
     from editor.edits.edit import Edit
 
-    named = set(Edit.load(folder / "out" / "edit").deltas)
+    named = set(Edit.load(folder / "out.edit").deltas)
     differing = _differing(folder / "model", folder / "out" / "model")
     ends = {name.removeprefix("model.").removeprefix("language_model.") for name in named}
     return bool(differing) and all(any(name.endswith(end) for end in ends) for name in differing)

@@ -228,7 +228,7 @@ def test_erase_verify_and_revert_on_a_model_that_is_not_the_labs(here, capsys, m
     write_facts(here / "facts.jsonl", FACTS)
     model, subject = memorised / "model", ("--subject", "Ada Quill")
     more = (*subject, "--dictionary", memorised / "dictionaries", "--quiet", "--strength", "2", "--seed", "3")
-    code, out, err = run(capsys, *erase(model, *more, "--no-controls", "--attacks", "none"))
+    code, out, err = run(capsys, *erase(model, *more, "--no-controls", "--attacks", "none", "--keep-edit"))
     report = json.loads((here / "out" / "report.json").read_text())
     assert report["exit_code"] == code, err
     assert "PEFT adapter:" in out

@@ -70,7 +70,7 @@ def test_the_policy_is_met_and_everything_is_written(erased, report):
     folder, code = erased
     assert code == 0, report["verdict"]
     names = {path.name for path in folder.iterdir()}
-    assert {"model", "edit", "report.json", "report.html", "manifest.json"} <= names
+    assert {"model", "edit.json", "report.json", "report.html", "manifest.json"} <= names
     assert all(check["passed"] for check in report["integrity"])
 
 
@@ -215,7 +215,7 @@ def test_the_original_comes_back_bit_for_bit(erased, tmp_path):
     from safetensors.torch import load_file
 
     with pytest.raises(SystemExit) as stopped:
-        main(["revert", str(erased[0]), "--output", str(tmp_path / "back")])
+        main(["revert", str(erased[0]), "--from", str(find_lab().model), "--output", str(tmp_path / "back")])
     assert stopped.value.code == 0
     original = load_file(find_lab().model / "model.safetensors")
     back = load_file(Path(tmp_path, "back", "model.safetensors"))

@@ -133,7 +133,10 @@ def test_wrappers_and_nested_configurations_are_audited(here, capsys, name):
 )
 def test_layers_that_add_in_place_and_wrappers_are_edited(here, capsys, name, attacks):
     given = ("--facts", "facts.jsonl", "--policy", "policy.yaml", "--subject", PEOPLE[0], "--quiet")
-    model, more = write(name, here / "model"), ("--output", "out", "--device", "cpu", "--no-controls")
+    model, more = (
+        write(name, here / "model"),
+        ("--output", "out", "--device", "cpu", "--no-controls", "--keep-edit"),
+    )
     how = ("--method", "memit", "--strength", "default", "--attacks", attacks)
     code, said = run(capsys, "erase", model, *given, *more, *how)
     assert code in (0, 1, 3, 4), said

@@ -118,8 +118,23 @@ def test_missing_and_damaged_checkpoints(tmp_path):
     loaded = checkpoints.load()
     assert torch.equal(loaded["a"].pop("b"), torch.arange(3))
     assert loaded == {"a": {"c": 0.1 + 0.2, "d": {}}, "e": None, "f": [1, "x"]}
-    (folder / "state.safetensors").write_bytes(b"torn")
-    with pytest.raises(DictionaryError, match="is damaged"):
+    good = {path: path.read_bytes() for path in folder.iterdir()}
+    for path, old, new in (
+        (folder / "state.safetensors", None, b"torn"),
+        (folder / "state.safetensors", good[folder / "state.safetensors"][-8:], bytes(8)),
+        (folder / "state.json", b"[1, ", b"[2, "),
+        (folder / "state.json", b'{"a": {', b'{"other": {'),
+        (folder / "state.json", None, b'{"version": 2, "sha256": {}, "state": 7}'),
+        (folder / "state.json", None, b'{"version": 2, "state": {}}'),
+        (folder / "state.json", None, b"7"),
+    ):
+        path.write_bytes(new if old is None else good[path].replace(old, new))
+        assert path.read_bytes() != good[path]
+        with pytest.raises(DictionaryError, match="is damaged"):
+            checkpoints.load()
+        path.write_bytes(good[path])
+    (folder / "state.json").write_bytes(b'{"version": 1, "state": {}}')
+    with pytest.raises(DictionaryError, match="has version 1"):
         checkpoints.load()
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="No checkpoint can be written"):

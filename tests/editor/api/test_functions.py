@@ -92,7 +92,14 @@ def test_an_erasure_is_verified_and_reverted(here, checkpoint):
     model = checkpoint("gpt2")
     case = {"facts": "facts.jsonl", "policy": "policy.yaml", "subjects": list(PEOPLE[:2]), "device": "cpu"}
     report = expunge.erase(
-        model, method="memit", strength="default", settings={"steps": 2}, controls=False, output="out", **case
+        model,
+        method="memit",
+        strength="default",
+        settings={"steps": 2},
+        controls=False,
+        output="out",
+        keep_edit=True,
+        **case,
     )
     assert report.kind == "erase"
     assert [row.attack for row in report.attacks] == list(attacks_at("quick"))

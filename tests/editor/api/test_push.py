@@ -15,18 +15,21 @@ from editor.api.push import EVIDENCE
 from editor.api.requests import PUSHABLE, PushRequest
 from editor.artefacts.masking import CaseKey
 from editor.artefacts.output import OutputFolder
+from editor.artefacts.replacing import edit_beside
 from editor.attestation import agreement
 from editor.attestation.attestation import Attestation
 from editor.cli import main
 from editor.cli.names import PUSHABLE_NAMES
 from editor.edits.companions import companions_digest
 from editor.edits.edit import Delta, Edit
-from editor.edits.export import export_checkpoint, save_adapter
+from editor.edits.export import export_checkpoint, keep_edit
+from editor.edits.keeping import Keeping
+from editor.edits.records import EditRecord
 from editor.measuring.summaries import renderers
 from editor.model.digests import checkpoint_digests, model_digest, tensor_digests
 from editor.report import write
 from editor.results.report import ModelSummary
-from policies.errors import ExitCode, HubError, OutputError, RequestError
+from policies.errors import EditError, ExitCode, HubError, OutputError, RequestError
 
 KEY = CaseKey(bytes(range(32)))
 FACTS = [("Ada Quill", "PHONE_NUMBER", "415-555-0132")]
@@ -40,10 +43,19 @@ def write_run(folder, loaded, **changes):
     left, right = torch.full((weight.shape[0], 1), 0.01), torch.full((1, weight.shape[1]), 0.02)
     edit = Edit(deltas={PARAMETER: Delta(left=left, right=right)}, method="memit")
     output = OutputFolder(folder, seed=0)
-    with output:
+    kept = OutputFolder(edit_beside(folder), seed=0, private=True)
+    with kept, output:
         originals = export_checkpoint(loaded, edit, output.path / "model")
-        edit.save(output.path / "edit", originals)
-        adapter = save_adapter(edit, loaded, output.path / "edit" / "adapter")
+        record = EditRecord(
+            case="case",
+            subjects=(),
+            before=originals.digest,
+            after=originals.edited,
+            tensors=originals.changed,
+            originals="kept",
+        )
+        edit.describe(output.path, record)
+        adapter = keep_edit(edit, loaded, originals, kept.path, Keeping(), record)
         made = output.path / "model"
         before = ModelSummary(
             source=loaded.source,
@@ -59,7 +71,7 @@ def write_run(folder, loaded, **changes):
         parts = {
             "model_before": before,
             "model_after": after,
-            "edit": make_edit().model_copy(update={"adapter": adapter}),
+            "edit": make_edit().model_copy(update={"adapter": adapter, "parameters": (PARAMETER,)}),
         }
         report = made_report(FACTS, KEY, **(parts | changes))
         output.seed = report.seed
@@ -194,6 +206,22 @@ def test_an_adapter_goes_up_with_a_card_and_a_base_that_others_have(run, on):
 
 
 @pytest.mark.usefixtures("no_hub")
+@pytest.mark.usefixtures("no_hub")
+def test_an_adapter_that_is_kept_elsewhere_is_named(run, copied):
+    with pytest.raises(EditError, match="kept elsewhere"):
+        expunge.push(copied, "owner/adapter", what="adapter", base_model="org/base", dry_run=True)
+    kept = shutil.copytree(edit_beside(run), copied.with_name("kept"))
+    named = {"what": "adapter", "base_model": "org/base", "dry_run": True, "edit": kept}
+    assert "adapter_model.safetensors" in expunge.push(copied, "owner/adapter", **named).files
+    path = kept / "adapter" / "adapter_model.safetensors"
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(OutputError, match="does not agree with itself"):
+        expunge.push(copied, "owner/adapter", **named)
+    shutil.rmtree(kept / "adapter")
+    with pytest.raises(OutputError, match="holds no adapter"):
+        expunge.push(copied, "owner/adapter", **named)
+
+
 def test_an_adapter_whose_base_is_a_folder_here(run):
     with pytest.raises(OutputError, match="base is a folder here"):
         expunge.push(run, "owner/adapter", what="adapter", dry_run=True)
@@ -213,8 +241,8 @@ def test_a_report_goes_up_without_what_quotes_the_corpus(run, on):
 @pytest.mark.parametrize(
     ("inside", "cause"),
     [
-        ("edit", "holds the change of weights"),
-        ("edit/adapter", "holds the change of weights"),
+        ("../out.edit", "holds the change of weights"),
+        ("../out.edit/adapter", "holds the change of weights"),
         ("model", "is no output folder"),
         ("nowhere", "is no output folder"),
     ],

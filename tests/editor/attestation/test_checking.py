@@ -156,7 +156,7 @@ def test_an_edited_report_is_found_though_all_evidence_was_made_anew(light, name
 def test_the_originals_digest_is_found_where_the_manifest_follows(light):
     rewrite_report(light, set_in(lambda d: d["model_before"], "digest", "0" * 64))
     attest_anew(light, lambda manifest: manifest["inputs"].update(model="0" * 64))
-    assert wrong(light) == "The originals in edit do not lead back to the model that the report names"
+    assert wrong(light) == "edit.json does not lead back to the model that the report names"
 
 
 @pytest.mark.parametrize("name", ["rate", "low", "high"])
@@ -331,9 +331,45 @@ def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(copied):
     assert "summary.md" in wrong(copied)
 
 
-def test_the_edit_may_be_kept_apart(copied):
-    shutil.rmtree(copied / "edit")
-    checked = expunge.verify_report(copied)
+RECORDS = {
+    "a tensor before": (lambda d: next(iter(d["tensors"].values())).__setitem__(0, "0" * 64), "lead back"),
+    "a tensor after": (
+        lambda d: next(iter(d["tensors"].values())).__setitem__(1, "0" * 64),
+        "after the edit",
+    ),
+    "the original": (set_in(top, "before", "0" * 64), "lead back"),
+    "the checkpoint": (set_in(top, "after", "0" * 64), "after the edit"),
+    "a tensor left out": (lambda d: d["tensors"].pop(next(iter(d["tensors"]))), "edit.json"),
+    "the tensors' names": (lambda d: d["parameters"].update(other={}), "name other tensors"),
+    "no record": (lambda d: d.pop("after"), "none that a run writes"),
+}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_changed_record_of_the_edit_is_found_where_the_manifest_follows(light, name):
+    change, found = RECORDS[name]
+    path = light / "edit.json"
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data))
+    attest_anew(light)
+    assert found in wrong(light)
+
+
+def test_a_record_of_the_edit_that_is_missing_is_found_where_the_manifest_follows(light):
+    (light / "edit.json").unlink()
+    attest_anew(light)
+    assert wrong(light) == "edit.json is missing"
+
+
+def test_the_edit_of_an_earlier_version_inside_the_output_may_be_kept_apart(light):
+    (light / "edit").mkdir()
+    (light / "edit.json").rename(light / "edit" / "edit.json")
+    listed = json.loads((light / "manifest.json").read_text())["files"]["edit.json"]
+    attest_anew(light, lambda manifest: manifest["files"].update({"edit/edit.json": listed}))
+    assert expunge.verify_report(light).exit_code == ExitCode.MET
+    shutil.rmtree(light / "edit")
+    checked = expunge.verify_report(light)
     assert checked.exit_code == ExitCode.MET
     assert checked.notes == ("The folder edit is kept apart, so its files were not compared",)
 

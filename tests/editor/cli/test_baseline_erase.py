@@ -33,7 +33,18 @@ def test_the_checkpoint_changes_in_declared_projections_and_comes_back(here, che
                 dictionary.W_enc.copy_(dictionary.W_dec.T)
         save_dictionaries(found, here / "dictionaries")
         case += ["--dictionary", "dictionaries"]
-    where = ("--strength", "default", "--attacks", "none", "--output", "out", "--quiet", "--device", "cpu")
+    where = (
+        "--strength",
+        "default",
+        "--attacks",
+        "none",
+        "--output",
+        "out",
+        "--keep-edit",
+        "--quiet",
+        "--device",
+        "cpu",
+    )
     with pytest.raises(SystemExit) as stopped:
         main([str(part) for part in ("erase", model, *case, "--method", method, *where)])
     assert stopped.value.code in (0, 1, 3, 4)  # a random model; what the verdict is does not matter here
@@ -42,7 +53,7 @@ def test_the_checkpoint_changes_in_declared_projections_and_comes_back(here, che
     assert report["edit"]["parameters"] == [f"{layer}.mlp.c_proj.weight" for layer in layers]
     assert all(check["passed"] for check in report["integrity"])
     before, after = stored(model), stored(here / "out" / "model")
-    declared = set(Edit.load(here / "out" / "edit").deltas)
+    declared = set(Edit.load(here / "out.edit").deltas)
     moved = {name for name, tensor in before.items() if not torch.equal(after[name], tensor)}
     assert moved
     assert {f"transformer.{name.removeprefix('transformer.')}" for name in moved} <= declared

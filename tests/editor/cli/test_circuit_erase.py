@@ -30,7 +30,18 @@ def test_the_checkpoint_changes_inside_the_circuit_alone_and_comes_back(
     monkeypatch.setattr(MethodEntry, "make", lambda *_: quick)
     model = checkpoint("gpt2", torch.bfloat16)
     case = ("--facts", "facts.jsonl", "--policy", "policy.yaml", "--subject", PEOPLE[0])
-    where = ("--strength", "default", "--attacks", "none", "--output", "out", "--quiet", "--device", "cpu")
+    where = (
+        "--strength",
+        "default",
+        "--attacks",
+        "none",
+        "--output",
+        "out",
+        "--keep-edit",
+        "--quiet",
+        "--device",
+        "cpu",
+    )
     with pytest.raises(SystemExit) as stopped:
         main([str(part) for part in ("erase", model, *case, "--method", method, *where)])
     assert stopped.value.code in (0, 1, 3, 4)  # a random model; what the verdict is does not matter here
@@ -38,7 +49,7 @@ def test_the_checkpoint_changes_inside_the_circuit_alone_and_comes_back(
     assert report["edit"]["method"] == method
     assert [row["name"] for row in report["controls"]] == ["random-circuit"]
     assert all(check["passed"] for check in report["integrity"])
-    edit = Edit.load(here / "out" / "edit")
+    edit = Edit.load(here / "out.edit")
     before, after = stored(model), stored(here / "out" / "model")
     changed = 0
     for name, tensor in before.items():

@@ -89,8 +89,8 @@ def test_earlier_facts_are_checked_in_the_later_report_and_a_leak_fails_the_run(
     rows = {row.measure: row for row in report.criteria}
     assert rows["earlier_greedy_rate"].passed
     assert rows["earlier_greedy_rate"].counted.total == 1
-    head = json.loads((stacked.folder / "two" / "edit" / "edit.json").read_text())
-    first = json.loads((stacked.folder / "one" / "edit" / "edit.json").read_text())
+    head = json.loads((stacked.folder / "two" / "edit.json").read_text())
+    first = json.loads((stacked.folder / "one" / "edit.json").read_text())
     assert [one["case"] for one in head["previous"]] == [first["case"]] == list(report.edit.previous)
     assert head["before"] == first["after"]
     everything = b"".join(path.read_bytes() for path in (stacked.folder / "two").rglob("*") if path.is_file())
