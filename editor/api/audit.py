@@ -19,9 +19,11 @@ from editor.api.running import (
 from editor.evidence.gather import EvidenceOptions
 from editor.model.loading import check_model, load_model
 from editor.pipeline import audit as audit_case
+from editor.processes import in_processes
 from editor.results.report import Report
 
 
+@in_processes
 def run_audit(request: AuditRequest) -> Report:
     """Measure what the model leaks, judge it by the policy and write the report where there is a folder for it."""
     judging, stages = Judging.of(request), show_stages(request)

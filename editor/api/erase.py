@@ -38,11 +38,13 @@ from editor.methods.shared.searching import with_settings
 from editor.model.digests import tensor_digests
 from editor.pipeline import EraseOptions
 from editor.pipeline import erase as erase_case
+from editor.processes import group, in_processes
 from editor.results.report import Report
 from editor.tuning.search import StrengthSearch
 from policies.errors import OutputError, RequestError
 
 
+@in_processes
 def run_erase(request: EraseRequest) -> Report:
     """Erase the data subjects, verify the checkpoint and write the report; the model is left as it is.
 
@@ -51,6 +53,7 @@ def run_erase(request: EraseRequest) -> Report:
     options, judging, stages = read_erase_options(request), Judging.of(request), show_stages(request)
     options = replace(options, keeping=read_keeping(request))
     signer, ledger = read_signer(request), read_ledger(request)
+    main = group().main
     run, site = describe_run(request, "erase"), read_site(request.site)
     batch = read_batch(request)
     request = request if batch is None else replace(request, request=batch.request, requests=None)
@@ -77,10 +80,11 @@ def run_erase(request: EraseRequest) -> Report:
         report = judging.judge(report, case)
         report = batch.counted(report, run.key) if batch else report
         close(output, request, case, run, report, signer)
-    work.remove()
-    if ledger is not None:
+    if main:
+        work.remove()
+    if main and ledger is not None:
         ledger.append(output.destination, report)
-    if batch is not None:
+    if main and batch is not None:
         batch.record(output.destination, run.key)
     return report
 

@@ -28,6 +28,7 @@ from editor.model.passes import ALL_RIGHT, Passes
 from editor.model.stored import StoredWeights
 from editor.model.tokenizers import has_tokenizer, load_tokenizer
 from editor.model.tokens import limit_batches
+from editor.processes import group
 from policies.errors import ModelError
 
 
@@ -387,6 +388,10 @@ def _stored_dtype(config: Any, base: str, revision: str | None) -> torch.dtype:
 
 
 def _placement(device: str) -> str:
+    """Return the device of a model: of several processes each has its own."""
+    own = group().device
+    if own is not None:
+        return str(own)
     if device != "auto":
         return device
     return "auto" if torch.cuda.is_available() else "cpu"
