@@ -67,7 +67,7 @@ class Group:
         self.index, self.count, self.device = index, count, device
         self._met = 0
         self._over = False
-        self._loads = [0] * count
+        self._loads: dict[str, list[int]] = {}
 
     @property
     def main(self) -> bool:
@@ -99,7 +99,7 @@ class Group:
             return
         left = iter(items)
         while some := list(islice(left, at_a_time * self.count)):
-            owners = self._deal([cost(item) for item in some])
+            owners = self._deal(what, [cost(item) for item in some])
             mine = {}
             for place, (item, owner) in enumerate(zip(some, owners, strict=True)):
                 if owner == self.index:
@@ -160,12 +160,13 @@ class Group:
                 _gather(("leaving", 0, None))
                 torch.distributed.destroy_process_group()
 
-    def _deal(self, costs: Sequence[int]) -> list[int]:
-        """Return who works on each item, the dearest dealt out first."""
+    def _deal(self, what: str, costs: Sequence[int]) -> list[int]:
+        """Return who works on each item: the dearest is dealt out first, to whom had least of such work so far."""
+        loads = self._loads.setdefault(what, [0] * self.count)
         owners = [0] * len(costs)
         for place in sorted(range(len(costs)), key=lambda place: -costs[place]):
-            owners[place] = min(range(self.count), key=self._loads.__getitem__)
-            self._loads[owners[place]] += costs[place]
+            owners[place] = min(range(self.count), key=loads.__getitem__)
+            loads[owners[place]] += costs[place]
         return owners
 
     def _outcome(self, work: Callable[[T], R], item: T) -> "R | _Raised":

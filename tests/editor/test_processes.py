@@ -144,12 +144,12 @@ def meeting(monkeypatch):
 
 def test_dear_work_is_dealt_out_first_and_evenly():
     three = Group(0, 3)
-    owners = three._deal([1, 9, 1, 8, 7])
+    owners = three._deal("work", [1, 9, 1, 8, 7])
     loads = [
         sum(cost for cost, who in zip([1, 9, 1, 8, 7], owners, strict=True) if who == one) for one in range(3)
     ]
     assert max(loads) == 9
-    assert three._deal([1]) != [owners[1]]  # who has had most is given no more
+    assert three._deal("work", [1]) != [owners[1]]  # who has had most is given no more
 
 
 def test_processes_at_different_places_end(meeting):
