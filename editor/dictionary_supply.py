@@ -19,6 +19,7 @@ from editor.case import Case
 from editor.kept_work import NOTHING_KEPT, Form, KeptWork
 from editor.layer_choice import choose_layers
 from editor.model.loading import LoadedModel
+from editor.processes import group
 from editor.progress import Stages
 from editor.questions.retained import split_documents
 from editor.results.edits import DictionaryRow, LayerChoice
@@ -77,7 +78,7 @@ def supply_dictionaries(
     if path is None:
         choice = choose_layers(case, loaded, stages)
         found = _train(case, loaded, [parse_site(site) for site in choice.sites], stages, work)
-        save_dictionaries(found, output / "dictionaries")
+        group().share("dictionaries", lambda: save_dictionaries(found, output / "dictionaries"))
     else:
         with stages.stage("Loading dictionaries"):
             found = load_dictionaries(path, loaded.model, site=site)

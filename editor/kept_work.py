@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from detectors.files import file_digest
+from editor.processes import group
 from policies.errors import ExpungeError, OutputError
 
 T = TypeVar("T")
@@ -70,19 +71,25 @@ class KeptWork:
         Raises:
             OutputError: it cannot be written.
         """
-        if self.folder is None:
-            return make()
-        place = self.folder / f"{name}-{digest_of([name, self.inputs, *inputs])[:32]}"
-        if place.is_dir():
-            try:
-                if _is_intact(place):
-                    return form.read(place)
-            except ExpungeError:  # damaged: it is made again
-                pass
-            shutil.rmtree(place, ignore_errors=True)
+        processes = group()
+        place = self._place(name, inputs) if processes.main else None
+        found = processes.share(name, lambda: _found(place, form))
+        if found is not None:
+            return found
         made = make()
-        self._keep(made, place, form)
-        return made
+
+        def keep() -> T:
+            if place is not None:
+                self._keep(made, place, form)
+            return made
+
+        return processes.share(name, keep)
+
+    def _place(self, name: str, inputs: Sequence[Any]) -> Path | None:
+        """Return the folder of a piece of work; None where nothing is kept."""
+        if self.folder is None:
+            return None
+        return self.folder / f"{name}-{digest_of([name, self.inputs, *inputs])[:32]}"
 
     def remove(self) -> None:
         """Remove everything that was kept: the run has ended. What others have put into the folder stays."""
@@ -114,6 +121,19 @@ class KeptWork:
 
 
 NOTHING_KEPT = KeptWork()
+
+
+def _found(place: Path | None, form: Form[T]) -> T | None:
+    """Return what is kept in a place; None where nothing is, or it is damaged and to be made again."""
+    if place is None or not place.is_dir():
+        return None
+    try:
+        if _is_intact(place):
+            return form.read(place)
+    except ExpungeError:
+        pass
+    shutil.rmtree(place, ignore_errors=True)
+    return None
 
 
 def _is_intact(piece: Path) -> bool:

@@ -25,7 +25,8 @@ from dictionaries.model.sites import Site, capture
 from editor.case import Case
 from editor.model.forward import traced_logits
 from editor.model.loading import LoadedModel
-from editor.model.tokens import MarkedBatch, TokenSequence, batches, gradient_budget
+from editor.model.tokens import MarkedBatch, TokenSequence, batches, gradient_budget, padded_tokens
+from editor.processes import group
 from editor.progress import Stages
 from editor.questions.asking import encode_probes
 from editor.questions.probes import sample
@@ -84,8 +85,9 @@ def carried_by(
     outputs: list[Tensor] = []
     gradients: list[Tensor] = []
     budget = gradient_budget(loaded.model)
-    for batch in batches(sequences, pad=loaded.pad_id, device=loaded.device, budget=budget):
-        o, g = _read(loaded, batch, sites)
+    asked = list(batches(sequences, pad=loaded.pad_id, device=loaded.device, budget=budget))
+    readings = group().each("layers", asked, lambda batch: _read(loaded, batch, sites), cost=padded_tokens)
+    for batch, (o, g) in zip(asked, readings, strict=True):
         outputs.append(o)
         gradients.append(g)
         if progress is not None:

@@ -50,15 +50,16 @@ from editor.methods.features.feature_edit import FeatureEdit
 from editor.methods.method import Method
 from editor.methods.shared.searching import steps_of
 from editor.methods.shared.settings import LARGE, sized, with_seed
-from editor.model.digests import tensor_digests
+from editor.model.digests import model_digest, tensor_digests
 from editor.model.loading import LoadedModel, load_model
+from editor.processes import group
 from editor.progress import Stages, told_steps
 from editor.questions.asking import encode_probes
 from editor.questions.probes import Probe
 from editor.questions.retained import perplexity
 from editor.report.feature_page import describe_features
 from editor.report.features import FEATURES_HTML, render_features
-from editor.results.edits import ControlRow
+from editor.results.edits import AdapterSummary, ControlRow
 from editor.results.report import Perplexity, Report
 from editor.tuning.build_problem import PreparedModel, build_problem, trials
 from editor.tuning.kept_fits import fit_once
@@ -201,15 +202,20 @@ def erase(
         with stages.stage("Describing the features"):
             located = method.located(problem)
             page = describe_features(case, loaded, supply.dictionaries, located, method.units, run.key)
-        (folder / FEATURES_HTML).write_text(render_features(page), encoding="utf-8", newline="\n")
-    with stages.stage("Writing the checkpoint"):
+        if group().main:
+            (folder / FEATURES_HTML).write_text(render_features(page), encoding="utf-8", newline="\n")
+
+    def write() -> tuple[EditRecord, AdapterSummary | None]:
         originals = export_checkpoint(loaded, edit, folder / "model")
         record = record_of(case, originals, options.keeping, run.key)
         stack = (record, options.previous)
         edit.describe(folder, *stack)
-        adapter = None
-        if options.kept_in is not None:
-            adapter = keep_edit(edit, loaded, originals, options.kept_in, options.keeping, *stack)
+        if options.kept_in is None:
+            return record, None
+        return record, keep_edit(edit, loaded, originals, options.kept_in, options.keeping, *stack)
+
+    with stages.stage("Writing the checkpoint"):
+        record, adapter = group().share("checkpoint", write)
     controls = control_rows(case, before, problem, edit, method, stages) if options.controls else ()
     declared = set(edit.deltas)
     report = verify(
@@ -289,16 +295,20 @@ def verify(
     with stages.stage("Comparing retained text"):
         text, compared = text_before_after(loaded, after, data)
     digests = tensor_digests(after)
+    group().agree("checkpoint", model_digest(digests))
     erased = [probe for probe in data.measured if probe.is_erased]
-    checks = integrity_checks(
-        loaded,
-        after,
-        checkpoint,
-        data.held_out_text[:INTEGRITY_TEXTS] or encode_probes(loaded, erased[:INTEGRITY_TEXTS]),
-        digests_before=before.digests,
-        digests_after=digests,
-        declared=declared,
-        record=record,
+    checks = group().share(
+        "integrity",
+        lambda: integrity_checks(
+            loaded,
+            after,
+            checkpoint,
+            data.held_out_text[:INTEGRITY_TEXTS] or encode_probes(loaded, erased[:INTEGRITY_TEXTS]),
+            digests_before=before.digests,
+            digests_after=digests,
+            declared=declared,
+            record=record,
+        ),
     )
     decoys = [probe for probe in data.measured if probe.target.group == "decoys"]
     prepared = prepare_attacks(case, erased, attacks, decoys)
@@ -357,6 +367,7 @@ def measure_original(case: Case, loaded: LoadedModel, stages: Stages, *, wide: b
     said = answer_freely(case, loaded, data.measured, stages)
     scored = with_free_answers(scored, loaded, said, said, case.policy.decoding)
     digests = tensor_digests(loaded)
+    group().agree("model", model_digest(digests))
     return OriginalModel(loaded=loaded, data=data, scored=scored, digests=digests)
 
 

@@ -4,6 +4,8 @@ import errno
 import re
 from typing import NamedTuple
 
+from policies.errors import ExitCode, ExpungeError
+
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _BARRED = (errno.EACCES, errno.EPERM, errno.EROFS)
 # Libraries that write in Rust or C++ tell the reason in their message alone.
@@ -71,3 +73,41 @@ def find_fault(error: BaseException) -> Fault | None:
             "Change its permissions, or name another path",
         )
     return None
+
+
+class Failure(NamedTuple):
+    """Why there is no result, as a command says it.
+
+    Attributes:
+        code: exit code.
+        cause: sentence on what is wrong, without its full stop.
+        remedy: sentence on what the user can do about it, without its full stop.
+    """
+
+    code: ExitCode
+    cause: str
+    remedy: str
+
+
+def explain(error: BaseException) -> Failure:
+    """Return what is to be said of an error: its own words, the machine's fault, or that there is a defect."""
+    if isinstance(error, ExpungeError):
+        return Failure(ExitCode(error.exit_code), error.cause, error.remedy)
+    if isinstance(error, KeyboardInterrupt):
+        return Failure(ExitCode.INCOMPLETE, "Stopped", "Nothing was written")
+    fault = find_fault(error)
+    if fault is not None:
+        return Failure(ExitCode.USAGE, fault.cause, fault.remedy)
+    return Failure(
+        ExitCode.INTERNAL,
+        f"Internal error: {type(error).__name__} in {_place(error)}",
+        "This is a defect of Expunge; its message is withheld, because it may hold personal data. "
+        "Set EXPUNGE_TRACEBACK=1 to see it",
+    )
+
+
+def _place(error: BaseException) -> str:
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return f"{frame.tb_frame.f_globals.get('__name__')}:{frame.tb_lineno}" if frame is not None else "?"

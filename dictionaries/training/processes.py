@@ -8,6 +8,7 @@ activations. Alone, nothing here does anything.
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -98,15 +99,21 @@ class Processes:
 ALONE = Processes()
 
 
-def join_processes(*, cpu: bool) -> Processes:
+def launched_count() -> int:
+    """Return the number of processes that were started together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def join_processes(*, cpu: bool, patience: timedelta | None = None) -> Processes:
     """Join the processes that `accelerate launch` or `torchrun` started; return this one alone where none were.
 
     Args:
-        cpu: whether the processes train on the CPU; otherwise each has a GPU.
+        cpu: whether the processes use the CPU; otherwise each has a GPU.
+        patience: time that one waits for the others; None for what torch thinks right for training.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if launched_count() == 1:
         return ALONE
     from accelerate import PartialState
 
-    state = PartialState(cpu=cpu)
+    state = PartialState(cpu=cpu, **({} if patience is None else {"timeout": patience}))
     return Processes(index=state.process_index, count=state.num_processes, device=state.device)

@@ -18,10 +18,13 @@ from editor.api.running import (
 )
 from editor.evidence.gather import EvidenceOptions
 from editor.model.loading import check_model, load_model
+from editor.model.placement import parse_max_memory
 from editor.pipeline import audit as audit_case
+from editor.processes import in_processes
 from editor.results.report import Report
 
 
+@in_processes
 def run_audit(request: AuditRequest) -> Report:
     """Measure what the model leaks, judge it by the policy and write the report where there is a folder for it."""
     judging, stages = Judging.of(request), show_stages(request)
@@ -34,7 +37,7 @@ def run_audit(request: AuditRequest) -> Report:
         check_words(request, scanner_for(case, run.key), judging.policy)
         with stages.stage("Loading the model"):
             loaded, *others = (
-                load_model(source, batch_size=request.batch_size, **options)
+                load_model(source, batch_size=request.batch_size, max_memory=request.max_memory, **options)
                 for source, options in models_of(request)
             )
         evidence = EvidenceOptions(
@@ -55,6 +58,8 @@ def check_models(request: AuditRequest) -> None:
     Raises:
         ModelError: one of them cannot be loaded.
     """
+    if request.max_memory is not None:
+        parse_max_memory(request.max_memory)
     for source, options in models_of(request):
         check_model(source, **options)
 

@@ -41,11 +41,13 @@ from editor.methods.shared.searching import with_settings
 from editor.model.digests import tensor_digests
 from editor.pipeline import EraseOptions
 from editor.pipeline import erase as erase_case
+from editor.processes import group, in_processes
 from editor.results.report import Report
 from editor.tuning.search import StrengthSearch
 from policies.errors import OutputError, RequestError
 
 
+@in_processes
 def run_erase(request: EraseRequest) -> Report:
     """Erase the data subjects, verify the checkpoint and write the report; the model is left as it is.
 
@@ -54,6 +56,7 @@ def run_erase(request: EraseRequest) -> Report:
     options, judging, stages = read_erase_options(request), Judging.of(request), show_stages(request)
     options = replace(options, keeping=read_keeping(request))
     signer, ledger = read_signer(request), read_ledger(request)
+    main = group().main
     run, site = describe_run(request, "erase"), read_site(request.site)
     batch = read_batch(request)
     request = request if batch is None else replace(request, request=batch.request, requests=None)
@@ -86,10 +89,11 @@ def run_erase(request: EraseRequest) -> Report:
         close(output, request, case, run, report, signer)
         if kept is not None:
             kept.scanner, kept.inputs, kept.seed = output.scanner, output.inputs, output.seed
-    work.remove()
-    if ledger is not None:
+    if main:
+        work.remove()
+    if main and ledger is not None:
         ledger.append(output.destination, report)
-    if batch is not None:
+    if main and batch is not None:
         batch.record(output.destination, run.key)
     return report
 
@@ -114,7 +118,7 @@ def open_kept(request: EraseRequest) -> Iterator[OutputFolder | None]:
     Raises:
         OutputError: it lies in the output folder or holds it, or cannot be written.
     """
-    if request.edit_folder is None:
+    if request.edit_folder is None or not group().main:
         yield None
         return
     folder, output = request.edit_folder.resolve(), Path(request.output or "").resolve()

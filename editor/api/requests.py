@@ -157,6 +157,8 @@ class AuditRequest(JudgedRequest):
         membership: Whether membership tests are run.
         chat: Whether questions are put in the tokenizer's chat template; None for where there is one.
         system_prompt: What stands before every question to a chat model.
+        max_memory: Most memory of each device that the model is spread over, such as `0=20GiB,cpu=60GiB`; what does
+            not fit is read from the disk whenever it is run. None for what there is.
     """
 
     model: str | Path = field(kw_only=False)
@@ -167,6 +169,7 @@ class AuditRequest(JudgedRequest):
     membership: bool = True
     chat: bool | None = None
     system_prompt: str | None = None
+    max_memory: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

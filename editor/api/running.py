@@ -24,6 +24,7 @@ from editor.measuring.gate import FailOn
 from editor.measuring.summaries import renderers, versions
 from editor.model.loading import LoadedModel, load_model
 from editor.pipeline import RunInfo
+from editor.processes import group
 from editor.progress import Stages
 from editor.report.write import write_report
 from editor.results.report import Report
@@ -118,11 +119,11 @@ def checkpoint_of(edited: str | Path) -> str:
 
 def show_stages(request: Request) -> Stages:
     """Return bars on standard error, or nothing."""
-    return make_stages(quiet=not request.progress)
+    return make_stages(quiet=not request.progress or not group().main)
 
 
 def read_case(request: CaseRequest, policy: Policy, stages: Stages) -> Case:
-    """Read and check everything that a request names.
+    """Read and check everything that a request names; the first of several processes does so for all.
 
     Raises:
         CorpusError: a file cannot be read, or nothing personal was found in it.
@@ -137,8 +138,11 @@ def read_case(request: CaseRequest, policy: Policy, stages: Stages) -> Case:
     whom = read_request(request.request, tuple(request.subjects))
     seed = policy.seed if request.seed is None else request.seed
     earlier = read_earlier(request)
-    return open_case(
-        files, policy, whom, seed=seed, earlier=earlier, processes=request.processes, stages=stages
+    return group().share(
+        "case",
+        lambda: open_case(
+            files, policy, whom, seed=seed, earlier=earlier, processes=request.processes, stages=stages
+        ),
     )
 
 
@@ -170,12 +174,19 @@ def _judged(request: CaseRequest) -> str:
 
 @contextmanager
 def open_output(request: CaseRequest) -> Iterator[OutputFolder | None]:
-    """Open the output folder, written whole or not at all; None where none was named."""
+    """Open the output folder, written whole or not at all; None where none was named.
+
+    Of several processes the first one opens it; the others are given where it lies, and write nothing.
+    """
+    processes = group()
     if request.output is None:
         yield None
-        return
-    with open_folder(request) as output:
-        yield output
+    elif processes.main:
+        with open_folder(request) as output:
+            processes.share("output", lambda: output.path)
+            yield output
+    else:
+        yield open_folder(request).followed(processes.share("output", Path))
 
 
 def open_folder(request: CaseRequest) -> OutputFolder:
@@ -208,11 +219,14 @@ def read_key(request: CaseRequest) -> CaseKey:
 
 
 def describe_run(request: JudgedRequest, function: str) -> RunInfo:
-    """Return who runs what; names of data subjects in it are masked."""
-    return RunInfo(
-        operator=printable(request.operator or _login()),
-        command=printable(request.command or request.call_text(function)),
-        key=read_key(request),
+    """Return who runs what; names of data subjects in it are masked. Of several processes, the first one's."""
+    return group().share(
+        "run",
+        lambda: RunInfo(
+            operator=printable(request.operator or _login()),
+            command=printable(request.command or request.call_text(function)),
+            key=read_key(request),
+        ),
     )
 
 
@@ -241,6 +255,8 @@ def close(
 ) -> None:
     """Store the case key and write the report, checked for every secret; nothing where there is no folder.
 
+    Of several processes, the first one does.
+
     Args:
         output: output folder.
         request: what was asked.
@@ -250,7 +266,7 @@ def close(
         signer: key that signs; None for no signature.
         checkpoint: folder of the checkpoint that was judged, where it is not in the output.
     """
-    if output is None:
+    if output is None or not group().main:
         return
     output.scanner = scanner_for(case, run.key)
     output.seed = case.seed

@@ -22,9 +22,11 @@ from editor.edits.records import declared_parameters, has_record, read_record, r
 from editor.model.loading import check_model
 from editor.pipeline import measure_original
 from editor.pipeline import verify as verify_case
+from editor.processes import in_processes
 from editor.results.report import Report
 
 
+@in_processes
 def run_verify(request: VerifyRequest) -> Report:
     """Measure the edited checkpoint against the original, and write the report where there is a folder for it."""
     judging, stages = Judging.of(request), show_stages(request)

@@ -96,10 +96,13 @@ class OutputFolder:
         self._reads = tuple(reads)
         self._private = private
         self._staging: Staging | None = None
+        self._followed: Path | None = None
 
     @property
     def path(self) -> Path:
         """Folder to write to while the block runs, the finished folder afterwards."""
+        if self._followed is not None:
+            return self._followed
         return self._staging.path if self._staging else self.destination
 
     @property
@@ -118,6 +121,11 @@ class OutputFolder:
             staging.remove()
             raise
         self._staging = staging
+        return self
+
+    def followed(self, path: Path) -> Self:
+        """Return it as a process that writes nothing sees it, while another writes into `path`."""
+        self._followed = path
         return self
 
     def check(self) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 import click
 
 from editor.cli.json_output import print_failure
+from editor.cli.launched import check_launched, is_launched, leave_launched, silence_others
 from editor.cli.stopping import stopped_by_signals
 from editor.cli.streams import guard_streams, output_failure
 from policies.errors import ExitCode, ExpungeError, printable
-from policies.faults import find_fault
+from policies.faults import explain
 
 QUIET_LIBRARIES = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -93,8 +94,12 @@ def main(arguments: list[str] | None = None) -> None:
         guard_streams()
         keep_out_of_core_dumps()
         quieten_libraries()
+        if is_launched():
+            silence_others()
     as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
     try:
+        if is_launched():
+            check_launched(sys.argv[1:] if arguments is None else arguments)
         with stopped_by_signals():
             code = cli.main(args=arguments, prog_name="expunge", standalone_mode=False)
     except ExpungeError as error:
@@ -107,12 +112,15 @@ def main(arguments: list[str] | None = None) -> None:
         if as_json:
             print_failure(code, error.format_message())
     except Exception as error:
-        code = _fail_unforeseen(error, as_json=as_json)
+        code = _fail(*explain(error), as_json=as_json)
         _traceback(error)
-    if (failure := output_failure()) is not None:
+    failure = output_failure()
+    if failure is not None:
         click.echo(
             f"expunge: Standard output cannot be written ({failure}), so its rest was left out.", err=True
         )
+    if is_launched():
+        leave_launched()
     sys.exit(int(code or 0))
 
 
@@ -147,27 +155,6 @@ def _fail(code: ExitCode, cause: str, remedy: str, *, as_json: bool, on_one_line
     if as_json:
         print_failure(code, cause, remedy)
     return code
-
-
-def _fail_unforeseen(error: Exception, *, as_json: bool) -> ExitCode:
-    """Say what the machine refused, or that there is a defect."""
-    fault = find_fault(error)
-    if fault is not None:
-        return _fail(ExitCode.USAGE, fault.cause, fault.remedy, as_json=as_json)
-    return _fail(
-        ExitCode.INTERNAL,
-        f"Internal error: {type(error).__name__} in {_place(error)}",
-        "This is a defect of Expunge; its message is withheld, because it may hold personal data. "
-        "Set EXPUNGE_TRACEBACK=1 to see it",
-        as_json=as_json,
-    )
-
-
-def _place(error: BaseException) -> str:
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    return f"{frame.tb_frame.f_globals.get('__name__')}:{frame.tb_lineno}" if frame is not None else "?"
 
 
 def _traceback(error: BaseException) -> None:

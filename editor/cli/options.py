@@ -172,6 +172,12 @@ def evidence_options(command: F) -> F:
                 help="Ask in the tokenizer's chat template.  [default: where there is one]",
             ),
             click.option("--system-prompt", help="Text that stands before every question to a chat model."),
+            click.option(
+                "--max-memory",
+                metavar="DEVICE=MEMORY,...",
+                help="Spread the model over devices, such as 0=20GiB,cpu=60GiB; what does not fit is read from the "
+                "disk whenever it is run.",
+            ),
         )
     ):
         command = option(command)

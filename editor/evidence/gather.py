@@ -1,6 +1,8 @@
 """All evidence of one audit, in one structure of the report."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from editor.case import Case
 from editor.evidence.baseline import subtract_baseline
@@ -13,8 +15,9 @@ from editor.evidence.open_text import sample_open_text
 from editor.measuring.aggregate import Scored
 from editor.measuring.evaluation_data import decoy_maker
 from editor.model.loading import LoadedModel
+from editor.processes import group
 from editor.progress import Stages
-from editor.results.evidence import Baseline, Evidence, MembershipRow, OpenText
+from editor.results.evidence import Baseline, Confirmation, Evidence, MembershipRow, OpenText
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +49,29 @@ def gather(
         asked = sum(probe.is_erased for probe in scored.probes)
         with stages.stage("Auditing the baseline", asked) as advance:
             subtracted = subtract_baseline(options.baseline, scored, policy.decoding, advance)
-    with stages.stage("Confirming by generation", options.confirmed + SAMPLED) as advance:
-        confirmation = confirm(
-            loaded,
-            scored,
-            count=options.confirmed,
-            tries=policy.decoding.budget_tries,
-            seed=case.seed,
-            progress=advance,
-        )
+
+    def confirming() -> Confirmation | None:
+        with stages.stage("Confirming by generation", options.confirmed + SAMPLED) as advance:
+            return confirm(
+                loaded,
+                scored,
+                count=options.confirmed,
+                tries=policy.decoding.budget_tries,
+                seed=case.seed,
+                progress=advance,
+            )
+
+    def generating() -> OpenText | None:
+        if not options.open_texts:
+            return None
+        with stages.stage("Generating open text", options.open_texts) as advance:
+            return sample_open_text(
+                loaded, policy, case.erased, texts=options.open_texts, seed=case.seed, progress=advance
+            )
+
+    # What is drawn depends on what was drawn before it: of each, one process does all.
+    pieces: tuple[Callable[[], Any], ...] = (confirming, generating)
+    confirmation, open_text = group().each("generation", pieces, lambda piece: piece())
     erased = {probe.target for probe in scored.probes if probe.is_erased}
     ranked = min(FACTS, len(erased)) * (options.candidates + 1)
     with stages.stage("Ranking among candidates", ranked) as advance:
@@ -67,12 +84,6 @@ def gather(
         with stages.stage("Testing membership", 2 * models * min(MEMBERS, len(erased))) as advance:
             membership = membership_rows(
                 loaded, scored, maker, seed=case.seed, reference=options.baseline, progress=advance
-            )
-    open_text: OpenText | None = None
-    if options.open_texts:
-        with stages.stage("Generating open text", options.open_texts) as advance:
-            open_text = sample_open_text(
-                loaded, policy, case.erased, texts=options.open_texts, seed=case.seed, progress=advance
             )
     return Evidence(
         chat=loaded.chat,

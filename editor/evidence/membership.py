@@ -23,7 +23,8 @@ from editor.evidence.breakdown import spread, worst_wordings
 from editor.measuring.aggregate import Scored
 from editor.model.forward import logit_blocks
 from editor.model.loading import LoadedModel
-from editor.model.shared_prefix import answer_passes
+from editor.model.shared_prefix import AnswerPass, planned_passes
+from editor.processes import group
 from editor.questions.asking import encode_probes
 from editor.questions.decoys import DecoyMaker
 from editor.questions.probes import Probe
@@ -118,8 +119,10 @@ def _measure(
     """Return every score that needs no reference, (probes,) each."""
     tokens: list[list[float]] = [[] for _ in probes]
     standard: list[list[float]] = [[] for _ in probes]
-    for batch, hidden in answer_passes(loaded, encode_probes(loaded, probes)):
-        for place, logits in logit_blocks(loaded, hidden):
+
+    def read(planned: AnswerPass) -> tuple[tuple[int, ...], list[tuple[int, float, float]]]:
+        batch, found = planned.batch, []
+        for place, logits in logit_blocks(loaded, planned.run(loaded)):
             log_p = logits.log_softmax(1)
             p = log_p.exp()
             mean = (p * log_p).sum(1)  # μ
@@ -127,10 +130,16 @@ def _measure(
             own = log_p.gather(1, batch.targets[place, None])[:, 0]
             rows, scaled = batch.rows[place].tolist(), ((own - mean) / deviation).tolist()
             for row, value, standardised in zip(rows, own.tolist(), scaled, strict=True):
-                tokens[batch.indices[row]].append(value)
-                standard[batch.indices[row]].append(standardised)
+                found.append((batch.indices[row], value, standardised))
+        return batch.indices, found
+
+    passes = planned_passes(loaded, encode_probes(loaded, probes))
+    for indices, found in group().each("membership", passes, read, cost=lambda one: one.tokens):
+        for index, value, standardised in found:
+            tokens[index].append(value)
+            standard[index].append(standardised)
         if progress is not None:
-            progress(len(batch.indices))
+            progress(len(indices))
     loss = np.array([np.mean(values) for values in tokens])
     lengths = np.array([len(zlib.compress(probe.answer.encode())) for probe in probes])
     return {

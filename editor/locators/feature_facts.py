@@ -18,7 +18,8 @@ from dictionaries.model.sites import Site, capture
 from editor.artefacts.masking import CaseKey
 from editor.locators.features import objective, substituted, together
 from editor.model.loading import LoadedModel
-from editor.model.tokens import MarkedBatch, batches, gradient_budget
+from editor.model.tokens import MarkedBatch, batches, gradient_budget, padded_tokens
+from editor.processes import group
 from editor.questions.asking import encode_probes
 from editor.questions.probes import Probe, Target, sample
 
@@ -84,17 +85,25 @@ def attribute_facts(
     sums = {site: torch.zeros(len(targets), len(features[site])) for site in features}
     counts = torch.bincount(torch.tensor(fact_of, dtype=torch.long), minlength=len(targets)).clamp_min(1)
     sequences = encode_probes(loaded, asked)
-    for batch in batches(
-        sequences, pad=loaded.pad_id, device=loaded.device, budget=gradient_budget(loaded.model)
-    ):
-        facts = torch.tensor([fact_of[index] for index in batch.indices])
-        for group in together(sites):
-            clean, gradients = _gradients(loaded, batch, group)
-            for site in group:
+
+    def read(batch: MarkedBatch) -> dict[Site, Tensor]:
+        found = {}
+        for alike in together(sites):
+            clean, gradients = _gradients(loaded, batch, alike)
+            for site in alike:
                 added = _contributions(
                     dictionaries[site], features[site], clean[site], gradients[site], batch
                 )
-                sums[site].index_add_(0, facts, added.cpu())
+                found[site] = added.cpu()
+        return found
+
+    budget = gradient_budget(loaded.model)
+    listed = list(batches(sequences, pad=loaded.pad_id, device=loaded.device, budget=budget))
+    readings = group().each("contributions", listed, read, cost=padded_tokens)
+    for batch, found in zip(listed, readings, strict=True):
+        facts = torch.tensor([fact_of[index] for index in batch.indices])
+        for site, added in found.items():
+            sums[site].index_add_(0, facts, added)
     logits = {site: total / counts[:, None] for site, total in sums.items()}
     return FactContributions(targets=tuple(targets), logits=logits)
 

@@ -36,6 +36,7 @@ from editor.model.loading import LoadedModel
 from editor.model.precision import quick_precision
 from editor.model.tokens import MarkedBatch, TokenSequence
 from editor.model.traced_parts import TracedPart, traced_parts
+from editor.processes import group
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,14 +126,26 @@ class FeatureAttribution:
         progress: Callable[[int], None] | None,
     ) -> "_Sums":
         sums = _Sums({site: torch.zeros(d.config.features) for site, d in dictionaries.items()})
-        for part in traced_parts(loaded, sequences):
+
+        def read(part: TracedPart) -> list[tuple[float, list[_Part]]]:
             mask = part.batch.inputs["attention_mask"].bool()
-            for group in together(dictionaries):
-                clean, objective, gradients = self._gradients(loaded, part, group)
+            found = []
+            for alike in together(dictionaries):
+                clean, objective, gradients = self._gradients(loaded, part, alike)
+                parts = [
+                    _Part.of(site, dictionaries[site], clean[site][mask], gradients[site][mask])
+                    for site in alike
+                ]
+                found.append((objective, parts))
+            return found
+
+        listed = traced_parts(loaded, sequences)
+        readings = group().each("attribution", listed, read, cost=lambda part: part.tokens)
+        for part, found in zip(listed, readings, strict=True):
+            for objective, parts in found:
                 sums.total_effect += objective
-                for site in group:
-                    x, g = clean[site][mask].float(), gradients[site][mask].float()
-                    sums.add(site, dictionaries[site], x, g)
+                for one in parts:
+                    sums.add(one)
             if progress is not None:
                 progress(len(part.places))
         return sums.mean(len(sequences))
@@ -165,6 +178,31 @@ class FeatureAttribution:
         return clean, best - worst, gradients
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """What some probes add to a site's scores.
+
+    Attributes:
+        site: the site.
+        score: score_j of its features, (features,), on the CPU.
+        remainder: what the features do not explain.
+    """
+
+    site: Site
+    score: Tensor = field(repr=False)
+    remainder: float
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, site: Site, dictionary: Dictionary, outputs: Tensor, gradients: Tensor) -> "_Part":
+        x, g = outputs.float(), gradients.float()
+        centred = dictionary.encode(x) - dictionary.baseline  # f_j - f̄_j
+        aligned = g @ dictionary.directions.T  # ⟨g_l, d_j⟩
+        score = (centred * aligned).sum(0)  # score_j
+        remainder = float((x * g).sum() - score.sum())  # ⟨g_l, decode(f̄) + e_l⟩
+        return cls(site=site, score=score.cpu(), remainder=remainder)
+
+
 class _Sums:
     """Running sums over probes."""
 
@@ -173,13 +211,9 @@ class _Sums:
         self.remainder = 0.0
         self.total_effect = 0.0
 
-    @torch.no_grad()
-    def add(self, site: Site, dictionary: Dictionary, x: Tensor, g: Tensor) -> None:
-        centred = dictionary.encode(x) - dictionary.baseline  # f_j - f̄_j
-        aligned = g @ dictionary.directions.T  # ⟨g_l, d_j⟩
-        score = (centred * aligned).sum(0)  # score_j
-        self.scores[site] = self.scores[site] + score.cpu()
-        self.remainder += float((x * g).sum() - score.sum())  # ⟨g_l, decode(f̄) + e_l⟩
+    def add(self, part: _Part) -> None:
+        self.scores[part.site] = self.scores[part.site] + part.score
+        self.remainder += part.remainder
 
     def mean(self, count: int) -> "_Sums":
         self.scores = {site: score / max(1, count) for site, score in self.scores.items()}

@@ -19,7 +19,8 @@ from editor.locators.features import Attribution
 from editor.locators.neurons import NeuronScores, neuron_sites, score_neurons
 from editor.model.forward import marked_hidden
 from editor.model.loading import LoadedModel
-from editor.model.tokens import TokenSequence
+from editor.model.tokens import MarkedBatch, TokenSequence, padded_tokens
+from editor.processes import group
 from editor.questions.probes import Probe
 from editor.questions.retained import add_log_p, log_p_of, text_batches
 
@@ -187,12 +188,23 @@ class EditProblem:
         log_p = torch.zeros(len(self.retained), device=self.loaded.device)
         tokens = 0
         placed = [replace(sequence, index=place) for place, sequence in enumerate(self.retained)]
-        for batch in text_batches(self.loaded, placed):
+
+        def read(batch: MarkedBatch) -> tuple[Tensor, dict[Site, Tensor]]:
+            found = {}
             with torch.no_grad(), capture(model, self.writing(self.sites), outputs=False) as taken:
-                add_log_p(log_p, batch, log_p_of(self.loaded, batch, marked_hidden(self.loaded, batch)))
+                own = log_p_of(self.loaded, batch, marked_hidden(self.loaded, batch))
             for site, keys in taken.keys.items():
                 chosen = keys[batch.predicting].float()
-                sums[site] = sums.get(site, torch.zeros((), device=chosen.device)) + chosen.T @ chosen
+                found[site] = chosen.T @ chosen
+            return own, found
+
+        listed = list(text_batches(self.loaded, placed))
+        # What comes of a batch is as large as the result.
+        readings = group().each("moments", listed, read, cost=padded_tokens, at_a_time=1)
+        for batch, (own, found) in zip(listed, readings, strict=True):
+            add_log_p(log_p, batch, own)
+            for site, square in found.items():
+                sums[site] = sums.get(site, torch.zeros((), device=square.device)) + square
             tokens += len(batch.targets)
         return RetainedReading(
             covariance={site: total / max(1, tokens) for site, total in sums.items()}, log_p=log_p

@@ -16,6 +16,7 @@ from detectors.conversation import ASSISTANT, USER, Utterance, read_turns, write
 from editor.measuring.aggregate import Scored, joined, score_probes
 from editor.model.generation import complete
 from editor.model.loading import LoadedModel
+from editor.processes import group
 from editor.questions.asking import SPOKEN, ask
 from editor.questions.probes import Probe, Target, sample
 from editor.questions.spellings import Spelling, spellings
@@ -74,9 +75,10 @@ def free_answers(
     """
     found: dict[tuple[Target, Spelling, str], Probe] = {}
     secrets = _Secrets(targets)
-    for start in range(0, len(questions), AT_A_TIME):
-        some = questions[start : start + AT_A_TIME]
-        for question, answer in zip(some, _answers(loaded, some), strict=True):
+    parts = [questions[start : start + AT_A_TIME] for start in range(0, len(questions), AT_A_TIME)]
+    answered = group().each("answers", parts, lambda some: _answers(loaded, some), cost=len)
+    for some, answers in zip(parts, answered, strict=True):
+        for question, answer in zip(some, answers, strict=True):
             for target, spelling, place in secrets.said_in(answer):
                 begun = Utterance(ASSISTANT, answer[:place].rstrip())
                 prompt = write_turns([*read_turns(question.prompt), begun])

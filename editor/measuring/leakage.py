@@ -27,8 +27,9 @@ from torch import Tensor
 
 from editor.model.forward import logit_blocks
 from editor.model.loading import LoadedModel
-from editor.model.shared_prefix import answer_passes
+from editor.model.shared_prefix import AnswerPass, planned_passes
 from editor.model.tokens import MarkedBatch, TokenSequence
+from editor.processes import group
 from policies import DecodingSettings
 
 LN2 = float(np.log(2))
@@ -135,7 +136,19 @@ def score(
         settings: the policy's decoding settings.
         progress: called with the number of sequences done after each batch.
     """
-    return score_passes(loaded, answer_passes(loaded, sequences), len(sequences), settings, progress)
+    grid = decoding_grid(settings)
+    result = _empty(len(sequences), len(grid))
+
+    def read(planned: AnswerPass) -> tuple[tuple[int, ...], Scores]:
+        indices = planned.batch.indices
+        return indices, _score_batch(loaded, planned.batch, planned.run(loaded), settings)
+
+    passes = planned_passes(loaded, sequences)
+    for indices, scores in group().each("scores", passes, read, cost=lambda planned: planned.tokens):
+        _put(scores, indices, result)
+        if progress is not None:
+            progress(len(indices))
+    return result
 
 
 def score_passes(
@@ -154,17 +167,27 @@ def score_passes(
         settings: the policy's decoding settings.
         progress: called with the number of sequences done after each batch.
     """
-    grid = decoding_grid(settings)
-    result = _empty(count, len(grid))
+    result = _empty(count, len(decoding_grid(settings)))
     for batch, hidden in passes:
-        blocks = [
-            score_tokens(logits, batch.targets[place], grid, settings.worst_case_rank)
-            for place, logits in logit_blocks(loaded, hidden)
-        ]
-        _reduce(batch, TokenScores.joined(blocks), result)
+        _put(_score_batch(loaded, batch, hidden, settings), batch.indices, result)
         if progress is not None:
             progress(len(batch.indices))
     return result
+
+
+def _score_batch(
+    loaded: LoadedModel,
+    batch: MarkedBatch,
+    hidden: Float[Tensor, "marked width"],
+    settings: DecodingSettings,
+) -> Scores:
+    """Return the metrics of a batch's rows."""
+    grid = decoding_grid(settings)
+    blocks = [
+        score_tokens(logits, batch.targets[place], grid, settings.worst_case_rank)
+        for place, logits in logit_blocks(loaded, hidden)
+    ]
+    return _reduce(batch, TokenScores.joined(blocks))
 
 
 def score_tokens(
@@ -291,10 +314,16 @@ def _empty(count: int, decodings: int) -> Scores:
     )
 
 
-def _reduce(batch: MarkedBatch, tokens: TokenScores, into: Scores) -> None:
-    """Sum, or otherwise reduce, the tokens of each row into its place of the result."""
+def _put(scores: Scores, indices: Sequence[int], into: Scores) -> None:
+    """Put the scores of some sequences into their places of the result."""
+    where = np.array(indices)
+    for name, values in vars(scores).items():
+        getattr(into, name)[..., where] = values
+
+
+def _reduce(batch: MarkedBatch, tokens: TokenScores) -> Scores:
+    """Sum, or otherwise reduce, the tokens of each row."""
     rows = len(batch.indices)
-    where = np.array(batch.indices)
 
     def total(values: Tensor) -> NDArray[np.float64]:
         zeros = torch.zeros(*values.shape[:-1], rows, dtype=torch.float64, device=values.device)
@@ -303,15 +332,17 @@ def _reduce(batch: MarkedBatch, tokens: TokenScores, into: Scores) -> None:
 
     right = tokens.rank == 1
     length = total(torch.ones_like(tokens.log_probability))
-    into.tokens[where] = length.astype(np.int64)
-    into.exact_memorisation[where] = total(right) / length
-    into.greedy[where] = total(~right) == 0
-    # 1 - (shortest prefix after which the rest is right) / k
-    into.extraction_strength[where] = _right_run_at_end(right, batch.rows, rows) / length
-    into.log_probability[where] = total(tokens.log_probability)
-    # -log2 of the highest of the temperatures' products; + 0.0 makes -0.0 a 0
-    into.worst_case_bits[where] = -total(tokens.log_worst_case).max(0) / LN2 + 0.0
-    into.log_p_z[:, where] = np.minimum(total(tokens.log_q), 0.0)  # ln p_z = sum_t ln q_t
+    return Scores(
+        tokens=length.astype(np.int64),
+        exact_memorisation=total(right) / length,
+        greedy=total(~right) == 0,
+        # 1 - (shortest prefix after which the rest is right) / k
+        extraction_strength=_right_run_at_end(right, batch.rows, rows) / length,
+        log_probability=total(tokens.log_probability),
+        # -log2 of the highest of the temperatures' products; + 0.0 makes -0.0 a 0
+        worst_case_bits=-total(tokens.log_worst_case).max(0) / LN2 + 0.0,
+        log_p_z=np.minimum(total(tokens.log_q), 0.0),  # ln p_z = sum_t ln q_t
+    )
 
 
 def _right_run_at_end(right: Tensor, rows: Tensor, count: int) -> NDArray[np.float64]:

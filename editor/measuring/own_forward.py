@@ -9,6 +9,7 @@ from editor.model.loading import LoadedModel
 from editor.model.own_forward import compare_passes
 from editor.model.passes import Passes
 from editor.model.tokens import TokenSequence
+from editor.processes import group
 from editor.questions.asking import encode_probes
 from editor.questions.probes import sample
 from policies.errors import ModelError
@@ -30,7 +31,8 @@ def with_own_passes(case: Case, loaded: LoadedModel) -> LoadedModel:
         return loaded
     erased = [probe for probe in case.probes if probe.is_erased]
     asked = encode_probes(loaded, sample(erased or case.probes, DRAWN, case.seed))
-    return replace(loaded, passes=compare_passes(loaded, _of_all_lengths(asked)))
+    passes = group().share("passes", lambda: compare_passes(loaded, _of_all_lengths(asked)))
+    return replace(loaded, passes=passes)
 
 
 def editable(case: Case, loaded: LoadedModel, *, writes_sites: bool = True) -> LoadedModel:

@@ -1,5 +1,6 @@
 """Load a causal language model, whole and checked, on whatever device there is."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,9 +26,11 @@ from editor.model.checks.sources import looks_local
 from editor.model.checks.usable import unchanged, usable_files
 from editor.model.checks.vocabulary import check_vocabulary, watch_vocabulary
 from editor.model.passes import ALL_RIGHT, Passes
+from editor.model.placement import check_all_here, input_device, offload_keywords, remove_with
 from editor.model.stored import StoredWeights
 from editor.model.tokenizers import has_tokenizer, load_tokenizer
 from editor.model.tokens import limit_batches
+from editor.processes import group
 from policies.errors import ModelError
 
 
@@ -95,8 +98,7 @@ class LoadedModel:
     @property
     def device(self) -> torch.device:
         """Device of the inputs: that of the input embeddings."""
-        device: torch.device = self.model.get_input_embeddings().weight.device
-        return device
+        return input_device(self.model)
 
     @property
     def pad_id(self) -> int:
@@ -127,6 +129,7 @@ def load_model(
     full_precision: bool = False,
     revision: str | None = None,
     batch_size: int | None = None,
+    max_memory: str | None = None,
 ) -> LoadedModel:
     """Load a checkpoint folder, a hub name or a PEFT adapter folder (merged) through accelerate.
 
@@ -134,6 +137,8 @@ def load_model(
         source: a path or a hub name.
         device: "auto" lets accelerate spread the model over the GPUs there are, and takes the CPU otherwise;
             or a torch device such as "cpu" or "cuda:0".
+        max_memory: most memory of each device that the model is spread over, such as "0=20GiB,cpu=60GiB"; what does
+            not fit is read from the disk whenever it is run. None for what there is.
         dtype: the dtype to compute in; "auto" is float32 on the CPU and the checkpoint's own on a GPU, and what
             transformers chooses for a quantised checkpoint.
         chat: ask in the tokenizer's chat template; None asks so wherever there is one.
@@ -163,12 +168,21 @@ def load_model(
     base, config, tokenizer, adapter = checked.base, checked.config, checked.tokenizer, checked.adapter
     stored_dtype = _stored_dtype(config, base, checked.revision)
     placement = _placement(device)
+    if max_memory is not None and group().device is not None:
+        raise ModelError(
+            "Of several processes each has one device, and no --max-memory",
+            "Give it without a launcher: one process spreads a model over all GPUs",
+        )
     without_missing_kernels(config, placement)
     compute = (
         None if dtype == "auto" and quantisation(config) else compute_dtype(dtype, placement, stored_dtype)
     )
     with blamed_on(adapter), unchanged(Path(base)):
-        model = _load_weights(base, config, placement, compute, trust_remote_code, checked.revision)
+        model = _load_weights(
+            base, config, placement, compute, trust_remote_code, checked.revision, max_memory
+        )
+        if full_precision:
+            check_all_here(model, source)
         check_finite(model, base)
         check_runs(model, base)
     merged = None
@@ -290,9 +304,12 @@ def _load_weights(
     dtype: torch.dtype | None,
     trust_remote_code: bool,
     revision: str | None,
+    max_memory: str | None,
 ) -> Any:
     from transformers import AutoModelForCausalLM
 
+    placement = placement if max_memory is None else AUTO
+    spread = offload_keywords(max_memory) if placement == AUTO else {}
     try:
         with quiet():
             model, info = AutoModelForCausalLM.from_pretrained(
@@ -300,13 +317,17 @@ def _load_weights(
                 config=config,
                 dtype=dtype or "auto",
                 device_map=placement,
+                **spread,
                 output_loading_info=True,
                 trust_remote_code=trust_remote_code,
                 revision=revision or MAIN,
                 **attention(config),
             )
     except Exception as error:
+        shutil.rmtree(spread.get("offload_folder", ""), ignore_errors=True)
         raise weights_refusal(source, error) from error
+    if spread:
+        remove_with(model, spread["offload_folder"])
     if getattr(model, "_hf_peft_config_loaded", False):
         raise ModelError(
             f"{source} is a PEFT adapter",
@@ -387,6 +408,10 @@ def _stored_dtype(config: Any, base: str, revision: str | None) -> torch.dtype:
 
 
 def _placement(device: str) -> str:
+    """Return the device of a model: of several processes each has its own."""
+    own = group().device
+    if own is not None:
+        return str(own)
     if device != "auto":
         return device
     return "auto" if torch.cuda.is_available() else "cpu"

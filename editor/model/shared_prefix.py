@@ -63,6 +63,31 @@ class SharedBatch:
     answers: MarkedBatch
 
 
+@dataclass(frozen=True, kw_only=True)
+class AnswerPass:
+    """A forward pass that is still to be made.
+
+    Attributes:
+        batch: what is run, or what is run after shared prefixes.
+        shared: the prefixes; None for whole sequences.
+    """
+
+    batch: MarkedBatch
+    shared: SharedBatch | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Padded tokens that are run."""
+        own = self.batch.inputs["input_ids"].numel()
+        return own + (self.shared.prefixes.numel() if self.shared else 0)
+
+    def run(self, loaded: LoadedModel) -> Float[Tensor, "marked width"]:
+        """Return the final hidden states that predict the marked tokens."""
+        if self.shared is None:
+            return marked_hidden(loaded, _cut_last(self.batch))
+        return shared_hidden(loaded, self.shared)
+
+
 def answer_passes(
     loaded: LoadedModel,
     sequences: Sequence[TokenSequence],
@@ -81,13 +106,25 @@ def answer_passes(
             model's memory is meant for.
         roots: what prompts begin with that is run once a batch; None for what many begin with.
     """
+    for one in planned_passes(loaded, sequences, budget=budget, roots=roots):
+        yield one.batch, one.run(loaded)
+
+
+def planned_passes(
+    loaded: LoadedModel,
+    sequences: Sequence[TokenSequence],
+    *,
+    budget: int | None = None,
+    roots: Sequence[Prefix] | None = None,
+) -> Iterator[AnswerPass]:
+    """Yield the passes that `answer_passes` makes of the same arguments."""
     pad, device, passes = loaded.pad_id, loaded.device, loaded.passes
     most = token_budget(loaded.model) if budget is None else budget
     if not passes.head:  # what is kept of a pass are logits
         most = min(most, max(LEAST_TOKENS, LOGITS_AT_A_TIME // loaded.vocabulary))
     if not passes.shared:
         for batch in batches(sequences, pad=pad, device=device, budget=most, passes=passes):
-            yield batch, marked_hidden(loaded, _cut_last(batch))
+            yield AnswerPass(batch=batch)
         return
     shared, alone = _by_prefix(sequences)
     if roots is None:
@@ -100,9 +137,9 @@ def answer_passes(
         else:
             rootless.append(sequence)
     for batch in batches(rootless, pad=pad, device=device, budget=most, passes=passes):
-        yield batch, marked_hidden(loaded, _cut_last(batch))
+        yield AnswerPass(batch=batch)
     for group in _shared_batches(shared, roots, pad=pad, device=device, budget=most):
-        yield group.answers, shared_hidden(loaded, group)
+        yield AnswerPass(batch=group.answers, shared=group)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -258,6 +258,11 @@ def batches(
         yield collate(group, pad=pad, device=device)
 
 
+def padded_tokens(batch: MarkedBatch) -> int:
+    """Return the number of tokens of a batch, padding included."""
+    return batch.inputs["input_ids"].numel()
+
+
 def is_full(rows: int, longest: int, following: int, budget: int) -> bool:
     """Return whether a batch ends before a sequence of `following` tokens, no shorter than its `longest`.
 

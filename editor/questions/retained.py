@@ -25,8 +25,10 @@ from editor.model.tokens import (
     TokenSequence,
     batches,
     gradient_budget,
+    padded_tokens,
     token_budget,
 )
+from editor.processes import group
 from editor.questions.rendering import as_taught
 
 HELD_OUT_SHARE = 0.2
@@ -176,8 +178,13 @@ def text_log_p(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> Float
     """Return the sum of ln p of each text's marked tokens, in nats."""
     placed = [replace(sequence, index=place) for place, sequence in enumerate(sequences)]
     sums = torch.zeros(len(placed), device=loaded.device)
-    for batch in text_batches(loaded, placed):
-        add_log_p(sums, batch, log_p_of(loaded, batch, marked_hidden(loaded, batch)))
+
+    def read(batch: MarkedBatch) -> Tensor:
+        return log_p_of(loaded, batch, marked_hidden(loaded, batch))
+
+    listed = list(text_batches(loaded, placed))
+    for batch, log_p in zip(listed, group().each("texts", listed, read, cost=padded_tokens), strict=True):
+        add_log_p(sums, batch, log_p)
     return sums
 
 
@@ -201,9 +208,15 @@ def add_log_p(sums: Float[Tensor, " texts"], batch: MarkedBatch, log_p: Float[Te
 def perplexity(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> tuple[int, float]:
     """Return the number of marked tokens and exp of their mean negative log-likelihood in nats/token."""
     total, tokens = 0.0, 0
-    for batch in text_batches(loaded, sequences):
-        total -= float(log_p_of(loaded, batch, marked_hidden(loaded, batch)).double().sum())
-        tokens += len(batch.targets)
+
+    def read(batch: MarkedBatch) -> tuple[float, int]:
+        log_p = log_p_of(loaded, batch, marked_hidden(loaded, batch))
+        return float(log_p.double().sum()), len(batch.targets)
+
+    batches_of_text = text_batches(loaded, sequences)
+    for log_p, count in group().each("perplexity", batches_of_text, read, cost=padded_tokens):
+        total -= log_p
+        tokens += count
     return tokens, math.exp(total / max(1, tokens))
 
 
@@ -213,7 +226,9 @@ def compare_text(
     """Compare two models' predictions of the marked tokens of the same text, batch by batch."""
     sums = torch.zeros(3, dtype=torch.float64)
     tokens = 0
-    for batch in text_batches(before, sequences):
+
+    def read(batch: MarkedBatch) -> tuple[list[Tensor], int]:
+        found = []
         blocks = zip(
             logit_blocks(before, marked_hidden(before, batch)),
             logit_blocks(after, marked_hidden(after, batch)),
@@ -223,8 +238,13 @@ def compare_text(
             p, q = first.log_softmax(1), second.log_softmax(1).to(first.device)  # ln p, ln q
             own = batch.targets[place, None]
             divergence = (p.exp() * (p - q)).sum()
-            sums += torch.stack([-p.gather(1, own).sum(), -q.gather(1, own).sum(), divergence]).double().cpu()
-        tokens += len(batch.targets)
+            found.append(torch.stack([-p.gather(1, own).sum(), -q.gather(1, own).sum(), divergence]))
+        return [one.double().cpu() for one in found], len(batch.targets)
+
+    for blocks, count in group().each("texts", text_batches(before, sequences), read, cost=padded_tokens):
+        for block in blocks:
+            sums += block
+        tokens += count
     mean = (sums / max(1, tokens)).tolist()
     return TextComparison(
         tokens=tokens,

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from dictionaries.model.sites import Site, capture
 from editor.locators.problem import EditProblem
+from editor.model.tokens import MarkedBatch, padded_tokens
+from editor.processes import group
 from editor.questions.retained import text_batches
 
 
@@ -36,18 +38,24 @@ def key_moments(problem: EditProblem, sites: Sequence[Site]) -> dict[Site, KeyMo
     sums: dict[Site, Tensor] = {}
     squares: dict[Site, Tensor] = {}
     tokens = 0
-    for batch in text_batches(problem.loaded, problem.retained):
+
+    def read(batch: MarkedBatch) -> tuple[dict[Site, tuple[Tensor, Tensor]], int]:
+        found = {}
         with capture(model, sites, outputs=False, stop_early=True) as taken:
             model.base_model(**batch.inputs, use_cache=False)
         for site, keys in taken.keys.items():
             chosen = keys[batch.predicting].float()  # k, a row each
             # Σ k and Σ kkᵀ of this batch.
-            total, square = chosen.sum(0), chosen.T @ chosen
+            found[site] = chosen.sum(0), chosen.T @ chosen
+        return found, len(batch.targets)
+
+    texts = text_batches(problem.loaded, problem.retained)
+    # What comes of a batch is as large as the result.
+    for found, count in group().each("moments", texts, read, cost=padded_tokens, at_a_time=1):
+        for site, (total, square) in found.items():
             sums[site] = sums[site] + total if site in sums else total
             squares[site] = squares[site] + square if site in squares else square
-        tokens += len(batch.targets)
-    count = max(1, tokens)
+        tokens += count
+    n = max(1, tokens)
     # k̄ = Σ k / n, C₀ = Σ kkᵀ / n.
-    return {
-        site: KeyMoments(mean=total / count, covariance=squares[site] / count) for site, total in sums.items()
-    }
+    return {site: KeyMoments(mean=total / n, covariance=squares[site] / n) for site, total in sums.items()}

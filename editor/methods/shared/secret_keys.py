@@ -9,7 +9,8 @@ from torch import Tensor
 
 from dictionaries.model.sites import Site, capture
 from editor.locators.problem import EditProblem
-from editor.model.tokens import batches
+from editor.model.tokens import MarkedBatch, batches, padded_tokens
+from editor.processes import group
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,15 +36,22 @@ def secret_keys(problem: EditProblem, sites: Sequence[Site]) -> dict[Site, Secre
     loaded = problem.loaded
     sums: dict[Site, Tensor] = {}
     count = 0
-    for batch in batches(problem.erase, pad=loaded.pad_id, device=loaded.device):
+
+    def read(batch: MarkedBatch) -> tuple[dict[Site, Tensor], int]:
+        found = {}
         with capture(loaded.model, sites, outputs=False) as taken:
             loaded.model.base_model(**batch.inputs, use_cache=False)
         for site, keys in taken.keys.items():
             chosen = keys[batch.predicting].float()  # k, a row each
             # Σ k and Σ |k| of this batch, (2, m).
-            found = torch.stack([chosen.sum(0), chosen.abs().sum(0)]).cpu()
-            sums[site] = sums[site] + found if site in sums else found
-        count += len(batch.targets)
+            found[site] = torch.stack([chosen.sum(0), chosen.abs().sum(0)]).cpu()
+        return found, len(batch.targets)
+
+    asked = batches(problem.erase, pad=loaded.pad_id, device=loaded.device)
+    for found, tokens in group().each("keys", asked, read, cost=padded_tokens):
+        for site, total in found.items():
+            sums[site] = sums[site] + total if site in sums else total
+        count += tokens
     # E k and E |k|, (2, m).
     means = {site: total / max(1, count) for site, total in sums.items()}
     return {site: SecretKeys(mean=mean, size=size) for site, (mean, size) in means.items()}

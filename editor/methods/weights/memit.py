@@ -33,7 +33,8 @@ from editor.methods.shared.searching import Range, SearchSpace
 from editor.methods.shared.unlocated import Unlocated
 from editor.methods.weights.lookups import Lookups, fact_lookups
 from editor.methods.weights.residual_targets import ResidualTargets
-from editor.model.tokens import batches
+from editor.model.tokens import MarkedBatch, batches, padded_tokens
+from editor.processes import group
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,10 +103,17 @@ def _read(
     loaded = problem.loaded
     keys: list[Tensor] = [torch.empty(0)] * len(facts.sequences)
     states = list(keys)  # each is set where its batch is read: batches are sorted by length
-    for batch in batches(facts.sequences, pad=loaded.pad_id, device=loaded.device):
+
+    def read(batch: MarkedBatch) -> list[tuple[int, Tensor, Tensor]]:
         with capture(loaded.model, {site, stream}, stop_early=True) as taken:
             loaded.model.base_model(**batch.inputs, use_cache=False)
-        for row, index in enumerate(batch.indices):
-            at = row, int(facts.places[index])
-            keys[index], states[index] = taken.keys[site][at].float(), taken.outputs[stream][at].float()
+        places = [(index, (row, int(facts.places[index]))) for row, index in enumerate(batch.indices)]
+        return [
+            (index, taken.keys[site][at].float(), taken.outputs[stream][at].float()) for index, at in places
+        ]
+
+    asked = batches(facts.sequences, pad=loaded.pad_id, device=loaded.device)
+    for found in group().each("lookups", asked, read, cost=padded_tokens):
+        for index, key, state in found:
+            keys[index], states[index] = key, state
     return torch.stack(keys), torch.stack(states)

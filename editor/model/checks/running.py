@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from editor.model.placement import input_device
 from policies.errors import ModelError
 from policies.faults import find_fault
 
@@ -19,7 +20,7 @@ def check_runs(model: Any, source: str) -> None:
     Raises:
         ModelError: it fails on it, or gives logits of another size than its vocabulary.
     """
-    device = model.get_input_embeddings().weight.device
+    device = input_device(model)
     try:
         logits = model.eval()(
             input_ids=torch.zeros((1, 1), dtype=torch.long, device=device), use_cache=False

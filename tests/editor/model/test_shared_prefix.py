@@ -16,6 +16,7 @@ from editor.model.shared_prefix import (
     answer_passes,
     before_answer,
     find_roots,
+    planned_passes,
 )
 from editor.model.tokens import batches, collate, encode_answers
 from policies import DecodingSettings
@@ -38,7 +39,9 @@ SHARED = [
 def test_scores_equal_those_of_each_sequence_alone(loaded, family, budget, monkeypatch):
     model = loaded(family)
     sequences = encode_answers(model.tokenizer, SHARED, 96)
-    monkeypatch.setattr("editor.measuring.leakage.answer_passes", lambda *a: answer_passes(*a, budget=budget))
+    monkeypatch.setattr(
+        "editor.measuring.leakage.planned_passes", lambda *a: planned_passes(*a, budget=budget)
+    )
     together = score(model, sequences, SETTINGS)
     for index, pair in enumerate(SHARED):
         alone = score(model, encode_answers(model.tokenizer, [pair], 96), SETTINGS)
