@@ -10,9 +10,9 @@ The first mean is over the secrets' tokens t that identify (`editor.questions.ch
 gives it, less a margin. Log-odds o are what a token's logit is above all others'. They fall at the same rate wherever
 a token stands, where ln p hardly moves at first: a secret learned by heart has p near 1, and ∂ ln p = (1 - p) ∂o.
 
-D is the divergence from the original model (`editor.methods.shared.predictions`), a part of it softened, on retained
-text, and on questions about what must stay, where facts stand by themselves. Half of a step's questions are drawn from those that the edit
-hurt most when they were last asked: few are hurt at all, and those are what others lose.
+D is the divergence from the original model (`editor.methods.shared.predictions`), some of it softened, on retained
+text, and on questions about what must stay, where facts stand by themselves. Half of a step's questions are drawn from
+those that the edit hurt most when they were last asked: few are hurt at all, and those are what others lose.
 
 The rate falls to zero along a cosine. What is far from its target is reached in the first third of the steps; the
 others take back what that cost.
