@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -153,7 +154,7 @@ def digest_of(value: Any) -> str:
     """Return the sha256, in hexadecimal, of a value: equal for equal ones.
 
     Args:
-        value: tensors, modules, dataclasses, mappings, sequences, and what those hold.
+        value: tensors, arrays, modules, dataclasses, pydantic's models, mappings, sequences, sets, and what those hold.
 
     Raises:
         TypeError: it holds something else.
@@ -167,10 +168,8 @@ def _feed(add: Callable[[bytes], None], value: Any) -> None:
     """Add a value's kind and content, each closed, so that no two values read alike."""
     if value is None or isinstance(value, str | bytes | bool | int | float | Path | torch.dtype):
         add(f"{type(value).__name__} {value!r};".encode())
-    elif isinstance(value, Tensor):
-        tensor = value.detach().cpu().contiguous()
-        add(f"tensor {tuple(tensor.shape)} {tensor.dtype};".encode())
-        add(tensor.flatten().view(torch.uint8).numpy().tobytes())
+    elif isinstance(value, Tensor | np.ndarray):
+        _feed_numbers(add, value)
     elif isinstance(value, nn.Module):
         _feed(add, value.state_dict())
     elif is_dataclass(value) and not isinstance(value, type):
@@ -192,10 +191,22 @@ def _feed(add: Callable[[bytes], None], value: Any) -> None:
         raise TypeError(f"no digest of a {type(value).__name__}")
 
 
+def _feed_numbers(add: Callable[[bytes], None], value: Tensor | np.ndarray) -> None:
+    if isinstance(value, np.ndarray):
+        add(f"array {value.shape} {value.dtype};".encode())
+        add(np.ascontiguousarray(value).tobytes())
+    else:
+        tensor = value.detach().cpu().contiguous()
+        add(f"tensor {tuple(tensor.shape)} {tensor.dtype};".encode())
+        add(tensor.flatten().view(torch.uint8).numpy().tobytes())
+
+
 def _feed_sequence(add: Callable[[bytes], None], value: Sequence[Any]) -> None:
     add(b"[")
     if value and all(type(one) is int for one in value):
         add(repr(tuple(value)).encode())  # of tokens there are many
+    elif value and all(type(one) is bool for one in value):
+        add(f"bools {bytes(value)!r}".encode())
     else:
         for one in value:
             _feed(add, one)

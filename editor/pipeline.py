@@ -22,6 +22,7 @@ from editor.kept_work import NOTHING_KEPT, KeptWork
 from editor.locators.features import FeatureAttribution
 from editor.locators.problem import EditProblem
 from editor.measuring.aggregate import Scored, decoy_bits, fact_rows, group_results, subject_rows
+from editor.measuring.coverage import coverage, show_coverage
 from editor.measuring.criteria import Observation, RetainedText, judge
 from editor.measuring.evaluation_data import (
     control_row,
@@ -44,7 +45,6 @@ from editor.measuring.summaries import (
 )
 from editor.measuring.verdict import exit_code, verdict
 from editor.measuring.verification import integrity_checks
-from editor.methods import METHODS
 from editor.methods.controls import control_edits
 from editor.methods.features.feature_edit import FeatureEdit
 from editor.methods.method import Method
@@ -189,7 +189,7 @@ def erase(
     """
     weights = sum(weight.numel() for weight in loaded.model.parameters())
     options = options.with_seed(case.seed).sized(weights)
-    loaded = editable(case, loaded, writes_sites=METHODS[options.method.name].writes_sites)
+    loaded = editable(case, loaded, options.method.name)
     before = measure_original(case, loaded, stages)
     supply = supply or NO_DICTIONARIES
     problem = build_problem(case, before, supply.dictionaries, options.attribution, stages, work)
@@ -198,6 +198,7 @@ def erase(
     start = tuning.best.edit if tuning else None
     with stages.stage("Fitting the edit", steps_of(method, start)) as advance, told_steps(advance):
         edit = fit_once(work, method, problem, start)
+    show_coverage(coverage(loaded.model, edit.deltas), stages)
     if method.needs_dictionary:
         with stages.stage("Describing the features"):
             located = method.located(problem)

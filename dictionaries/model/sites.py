@@ -23,7 +23,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from dictionaries.model.structure import Writer, attention_writer, mlp_writer, named_layers
+from dictionaries.model.structure import (
+    Writer,
+    attention_writer,
+    expert_writers,
+    mlp_writer,
+    named_layers,
+)
 from policies.errors import DictionaryError
 
 Stream = Literal["mlp_out", "attn_out", "resid_post", "attn_heads", "mlp_hidden"]
@@ -56,12 +62,19 @@ class SiteModules:
         reads_input: whether the activation is what enters the module, rather than what leaves it.
         width: d, the width of the activation.
         writer: the projection whose output the activation is (mlp_out, attn_out), or None.
+        experts: of a mixture of experts, the projections whose outputs add up to the activation (mlp_out).
     """
 
     module: nn.Module
     reads_input: bool
     width: int
     writer: Writer | None
+    experts: tuple[Writer, ...] = ()
+
+    @property
+    def writers(self) -> tuple[Writer, ...]:
+        """Every projection that writes the activation: one, or one an expert."""
+        return self.experts or (self._require_writer(),)
 
     @property
     def output(self) -> nn.Module:
@@ -85,8 +98,8 @@ class SiteModules:
 
     @property
     def norm(self) -> nn.Module | None:
-        """The norm after the writer's projection, or None."""
-        return self._require_writer().norm
+        """The norm after the writers' projections, or None."""
+        return self.writers[0].norm
 
     def _require_writer(self) -> Writer:
         if self.writer is None:
@@ -167,7 +180,8 @@ def resolve(model: nn.Module, site: Site) -> SiteModules:
 
     Raises:
         DictionaryError: the model has no such layer.
-        ModelError: the layer has no single MLP or attention output projection (a mixture of experts, for example).
+        ModelError: the layer has no MLP or attention output projection that is known, or not the single one that the
+            site needs.
     """
     name, layers = named_layers(model)
     if not 0 <= site.layer < len(layers):
@@ -177,6 +191,12 @@ def resolve(model: nn.Module, site: Site) -> SiteModules:
         )
     layer, path = layers[site.layer], f"{name}.{site.layer}"
     of_attention = site.stream in {"attn_heads", "attn_out"}
+    experts = () if of_attention or site.stream == "mlp_hidden" else expert_writers(layer, path)
+    if experts:
+        first = experts[0]
+        if site.stream == "resid_post":
+            return SiteModules(layer, reads_input=False, width=first.outputs, writer=None)
+        return SiteModules(first.output, reads_input=False, width=first.outputs, writer=None, experts=experts)
     writer = attention_writer(layer, path) if of_attention else mlp_writer(layer, path)
     if site.stream in {"attn_heads", "mlp_hidden"}:
         return SiteModules(writer.projection, reads_input=True, width=writer.inputs, writer=None)

@@ -6,6 +6,7 @@ from typing import Any, cast
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from dictionaries.model.experts import RoutedExperts
 from policies.errors import ModelError
 
 # Where the MLP's last projection sits in a decoder layer, most specific first.
@@ -28,6 +29,8 @@ ATTENTION_PROJECTIONS = (
     "attention.dense",  # GPT-NeoX
     "self_attention.dense",  # Falcon, BLOOM
 )
+# What an expert's output projection is called.
+EXPERT_PROJECTION = ".down_proj"
 # Norms between the MLP's projection and the residual stream, with those that then stand after attention: in
 # layers without the former, a `post_attention_layernorm` stands before the MLP.
 POST_NORMS = {
@@ -93,6 +96,31 @@ def mlp_writer(layer: nn.Module, name: str) -> Writer:
     """
     norm = next((getattr(layer, norm) for norm in POST_NORMS if hasattr(layer, norm)), None)
     return _writer(layer, name, MLP_PROJECTIONS, norm, "MLP")
+
+
+def expert_writers(layer: nn.Module, name: str) -> tuple[Writer, ...]:
+    """Find the output projections of every expert of a layer, routed ones and shared ones; none of a dense layer.
+
+    Their outputs add up to the MLP's, those of routed experts weighted by the router.
+    """
+    for path, block in layer.named_children():
+        if not any(isinstance(child, RoutedExperts) for child in block.children()):
+            continue
+        norm = next((getattr(layer, one) for one in POST_NORMS if hasattr(layer, one)), None)
+        return tuple(
+            Writer(
+                projection=module,
+                name=f"{name}.{path}.{inside}.weight",
+                transposed=False,
+                norm=norm,
+                output=norm if norm is not None else block,
+                inputs=int(module.in_features),
+                outputs=int(module.out_features),
+            )
+            for inside, module in block.named_modules()
+            if isinstance(module, nn.Linear) and inside.endswith(EXPERT_PROJECTION)
+        )
+    return ()
 
 
 def attention_writer(layer: nn.Module, name: str) -> Writer:

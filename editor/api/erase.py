@@ -76,7 +76,7 @@ def run_erase(request: EraseRequest) -> Report:
         case = with_unchecked(case, loaded, previous)
         options = replace(options, previous=previous)
         check_companions(Path(loaded.source), scanner_for(case, run.key), code=loaded.trust_remote_code)
-        loaded = editable(case, loaded, writes_sites=METHODS[request.method].writes_sites)
+        loaded = editable(case, loaded, request.method)
         work = keep_work(request, options).based_on(tensor_digests(loaded))
         supply = None
         if options.method.needs_dictionary:

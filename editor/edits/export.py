@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dictionaries.model.experts import has_experts
 from editor.edits.companions import companions
 from editor.edits.edit import AnyDelta, Delta, Edit, Originals
 from editor.edits.keeping import Keeping
@@ -38,7 +39,9 @@ def export_checkpoint(loaded: LoadedModel, edit: Edit, folder: Path) -> Original
             than the model.
     """
     _check(edit)
-    if loaded.files is not None and not _other_forms(loaded.model, edit, loaded.files):
+    copied = loaded.files is not None and not _other_forms(loaded.model, edit, loaded.files)
+    if copied:
+        assert loaded.files is not None
         stored = loaded.files.copy(folder)
         _copy_companions(loaded, folder)
     else:
@@ -50,9 +53,12 @@ def export_checkpoint(loaded: LoadedModel, edit: Edit, folder: Path) -> Original
             )
     names = stored.names_in(loaded.model)
     deltas = {stored_name: delta for name, delta in edit.deltas.items() for stored_name in names[name]}
-    tensors = {name: stored.read(name).clone() for name in deltas}  # what is read may lie in the file
+    originals = loaded.files if loaded.files is not None and copied else None
+    # What is read may lie in the file: it is taken from the original's, or else copied.
+    tensors = {name: originals.read(name) if originals else stored.read(name).clone() for name in deltas}
     before = file_digests(stored)
-    stored.write({name: delta.added_to(tensors[name]) for name, delta in deltas.items()})
+    for name, delta in deltas.items():  # one at a time: no more is held than one tensor
+        stored.write({name: delta.added_to(tensors[name])})
     after = before | file_digests(stored, deltas)
     return Originals(
         tensors=tensors,
@@ -140,7 +146,7 @@ def save_adapter(edit: Edit, loaded: LoadedModel, folder: Path) -> AdapterSummar
     What is left out of a change is less than what storing the checkpoint rounds away. Low means that the factors then
     have at most half the parameters of the full matrix. Of a model that was merged from a plain LoRA adapter, one
     adapter of the same base does what both do: their ranks are put side by side. Of any other adapter none is written,
-    as no LoRA adapter gives the edited model.
+    as no LoRA adapter gives the edited model, and none of a mixture of experts, whose experts PEFT does not name.
     """
     factored = {
         name: delta.truncated(_rounding(delta, loaded, name))
@@ -152,6 +158,7 @@ def save_adapter(edit: Edit, loaded: LoadedModel, folder: Path) -> AdapterSummar
         len(factored) < len(edit.deltas)
         or not small
         or not all(name.endswith(".weight") for name in factored)
+        or has_experts(loaded.model)
         or (loaded.adapter and loaded.adapter.factors is None)
     ):
         return None

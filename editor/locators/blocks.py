@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from dictionaries.model.sites import Site
-from dictionaries.model.structure import attention_writer, mlp_writer, named_layers
+from dictionaries.model.structure import attention_writer, expert_writers, mlp_writer, named_layers
 from policies.errors import ModelError
 
 ModuleKind = Literal["attention in", "attention out", "MLP in", "MLP out", "norm"]
@@ -112,7 +112,7 @@ def block_weights(model: nn.Module) -> list[BlockWeight]:
     found = []
     for number, layer in enumerate(layers):
         path = f"{prefix}.{number}"
-        attention, mlp = attention_writer(layer, path).name, mlp_writer(layer, path).name
+        attention, mlp = attention_writer(layer, path).name, _mlp_outputs(layer, path)
         for name, parameter in layer.named_parameters():
             whole = f"{path}.{name}"
             found.append(
@@ -139,13 +139,19 @@ def key_makers(model: nn.Module, layer: int) -> list[BlockWeight]:
     ]
 
 
-def _kind(layer: nn.Module, name: str, whole: str, attention: str, mlp: str) -> ModuleKind:
+def _mlp_outputs(layer: nn.Module, path: str) -> frozenset[str]:
+    """Return the modules that write an MLP's output: one, or one an expert."""
+    writers = expert_writers(layer, path) or (mlp_writer(layer, path),)
+    return frozenset(writer.name.rpartition(".")[0] for writer in writers)
+
+
+def _kind(layer: nn.Module, name: str, whole: str, attention: str, mlp: frozenset[str]) -> ModuleKind:
     owner = layer.get_submodule(name.rpartition(".")[0])
     if not isinstance(owner, nn.Linear | Conv1D):
         return "norm"
     if whole.rpartition(".")[0] == attention.rpartition(".")[0]:
         return "attention out"
-    if whole.rpartition(".")[0] == mlp.rpartition(".")[0]:
+    if whole.rpartition(".")[0] in mlp:
         return "MLP out"
     return "attention in" if whole.startswith(_parent(attention)) else "MLP in"
 

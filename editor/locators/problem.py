@@ -157,7 +157,8 @@ class EditProblem:
         writing = self.writing([site])
         layers = [one.layer for one in writing if one.stream == "mlp_out"]
         makers = [weight.name for layer in layers for weight in key_makers(self.loaded.model, layer)]
-        return [*(self.parameter(one)[0] for one in writing), *makers]
+        writers = (writer for one in writing for writer in resolve(self.loaded.model, one).writers)
+        return [*(writer.name for writer in writers), *makers]
 
     def writing(self, sites: Iterable[Site]) -> list[Site]:
         """Return the sites whose projections write what some sites read, shallowest first: an edit changes those.

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from dictionaries.model.experts import has_experts
 from dictionaries.model.sites import Site, decoder_layers, resolve
 from editor.case import Case
+from editor.methods import METHODS
 from editor.model.loading import LoadedModel
 from editor.model.own_forward import compare_passes
 from editor.model.passes import Passes
@@ -35,13 +37,13 @@ def with_own_passes(case: Case, loaded: LoadedModel) -> LoadedModel:
     return replace(loaded, passes=passes)
 
 
-def editable(case: Case, loaded: LoadedModel, *, writes_sites: bool = True) -> LoadedModel:
+def editable(case: Case, loaded: LoadedModel, method: str | None = None) -> LoadedModel:
     """Return the same, of a model that an edit can be fitted to.
 
     Args:
         case: the case.
         loaded: its model.
-        writes_sites: whether projections are edited that write the output of a layer's MLP.
+        method: name in `METHODS` of the one that edits it; None for any.
 
     Raises:
         ModelError: a pass that edits are fitted by is not right for the model, or what its layers write is not known.
@@ -56,7 +58,7 @@ def editable(case: Case, loaded: LoadedModel, *, writes_sites: bool = True) -> L
             f"{'; '.join(fitting.unused)}",
             "Audit it, or erase from the model that it was made from",
         )
-    if not writes_sites:
+    if method is not None and not METHODS[method].writes_sites:
         return loaded
     try:
         for layer in range(len(decoder_layers(loaded.model))):
@@ -66,7 +68,35 @@ def editable(case: Case, loaded: LoadedModel, *, writes_sites: bool = True) -> L
             f"{name} can be audited, but not edited: {error.cause[0].lower()}{error.cause[1:]}",
             f"Audit it, or erase from a dense decoder such as {FAMILIES}",
         ) from None
+    if has_experts(loaded.model):
+        _check_experts(loaded, method)
     return loaded
+
+
+def _check_experts(loaded: LoadedModel, method: str | None) -> None:
+    """Refuse a mixture of experts that a method does not edit, or whose files hold experts in another form.
+
+    Raises:
+        ModelError: it is refused.
+    """
+    name = type(loaded.model).__name__
+    if method is None or not METHODS[method].edits_experts:
+        able = [one for one, entry in METHODS.items() if entry.edits_experts or not entry.writes_sites]
+        offered = ", ".join(one for one in able if METHODS[one].family != "random")
+        raise ModelError(
+            f"{name} is a mixture of experts, which {method or 'this command'} does not edit",
+            f"Erase by --method {offered}, or from a dense decoder such as {FAMILIES}",
+        )
+    writers = [
+        writer.name
+        for layer in range(len(decoder_layers(loaded.model)))
+        for writer in resolve(loaded.model, Site(layer)).writers
+    ]
+    if loaded.files is not None and not all(loaded.stored_names.get(writer) for writer in writers):
+        raise ModelError(
+            f"{name} can be audited, but not edited: its files hold the experts of a layer as one",
+            "Save it with each expert's weights by themselves, as transformers' `save_pretrained` does",
+        )
 
 
 def run_alike(loaded: LoadedModel, other: LoadedModel) -> LoadedModel:

@@ -12,6 +12,7 @@ from editor.edits.records import EditRecord
 from editor.formatting import plural
 from editor.locators.features import Attribution
 from editor.locators.problem import EditProblem
+from editor.measuring.coverage import coverage
 from editor.measuring.own_forward import passes_note
 from editor.model.checks.sources import on_hub
 from editor.model.digests import model_digest
@@ -100,6 +101,7 @@ def edit_summary(
         norm=edit.norm,
         relative_norm=edit.norm / weights if weights else 0.0,
         parameters=tuple(sorted(edit.deltas)),
+        coverage=coverage(model, edit.deltas),
         layers=tuple(_layer_rows(problem, edit, attribution, units)),
         completeness=attribution.completeness,
         adapter=adapter,

@@ -26,6 +26,7 @@ class MethodEntry:
         family: What the method edits; `random` for controls, which the command line does not offer for erasing.
         title: What the method does, in one sentence.
         writes_sites: Whether it changes projections that write an MLP's or attention's output; else any layer.
+        edits_experts: Whether it changes those of a mixture of experts too.
         settings: Settings that the class is made with.
     """
 
@@ -34,6 +35,7 @@ class MethodEntry:
     family: MethodFamily
     title: str
     writes_sites: bool = True
+    edits_experts: bool = False
     settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     def make(self, **settings: Any) -> "Method":
@@ -50,6 +52,7 @@ METHODS: Mapping[str, MethodEntry] = {
             path="features.feature_edit:FeatureEdit",
             family="features",
             title="changes what writes located features where secrets are recalled, by descent",
+            edits_experts=True,
         ),
         MethodEntry(
             name="feature-least-squares",
@@ -130,6 +133,7 @@ METHODS: Mapping[str, MethodEntry] = {
             path="features.random_features:RandomFeatures",
             family="random",
             title="feature-edit on features drawn at random",
+            edits_experts=True,
         ),
         MethodEntry(
             name="random-neurons",

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 
 import torch
 
+from dictionaries.model.experts import has_experts
 from editor.edits.edit import AnyDelta, Delta, Edit, MaskedDelta
 from editor.locators.problem import EditProblem
+from editor.methods import METHODS
 from editor.methods.method import Method
 
 RANDOM_DIRECTIONS = "random-directions"
@@ -23,7 +25,11 @@ def control_edits(problem: EditProblem, edit: Edit, method: Method, seed: int) -
         method: method with the settings that were taken.
         seed: seed of what is drawn.
     """
-    controls = method.controls(edit.norm, seed)
+    controls = [
+        control
+        for control in method.controls(edit.norm, seed)
+        if METHODS[control.method.name].edits_experts or not has_experts(problem.loaded.model)
+    ]
     for control, title in controls:
         drawn = control.fit(problem)
         if not drawn.is_empty:

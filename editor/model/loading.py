@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from dictionaries.model.experts import separate_experts
 from editor.model.adapters.merging import MergedAdapter, merge_adapter
 from editor.model.adapters.reading import Adapter, blamed_on, is_adapter, read_adapter
 from editor.model.checks.chat_template import check_chat_template
@@ -189,6 +190,7 @@ def load_model(
     if adapter:
         with quiet():
             model, merged = merge_adapter(adapter, model, len(tokenizer) if has_tokenizer(source) else None)
+    separate_experts(model)
     model.eval().requires_grad_(requires_grad=False)
     rows = watch_vocabulary(model, tokenizer)
     limit_batches(model, batch_size)
@@ -358,6 +360,7 @@ def empty_model(folder: Path) -> nn.Module:
             )
     except Exception as error:
         raise weights_refusal(str(folder), error) from error
+    separate_experts(model)
     return model
 
 

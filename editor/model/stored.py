@@ -16,6 +16,8 @@ from policies.errors import ModelError
 
 WRAPPERS = frozenset({"model", "language_model", "text_model", "transformer", "decoder", "backbone"})
 """Parts of names that say how a model is wrapped, and not where in it a tensor is."""
+BLOCK_SPARSE = {"block_sparse_moe": "mlp", "w1": "gate_proj", "w3": "up_proj", "w2": "down_proj"}
+"""What files call the parts of a mixture of experts, for some families, and what models call them."""
 SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
 """A checkpoint's only file, in the order in which transformers looks for it."""
 
@@ -131,7 +133,10 @@ def tensor_bytes(tensor: Tensor) -> bytes:
 
 
 def _position(name: str) -> tuple[str, ...]:
-    return tuple(part for part in name.split(".") if part not in WRAPPERS)
+    parts = [part for part in name.split(".") if part not in WRAPPERS]
+    if "block_sparse_moe" in parts:
+        parts = [BLOCK_SPARSE.get(part, part) for part in parts]
+    return tuple(parts)
 
 
 def _tensors(path: Path) -> Iterator[tuple[str, StoredTensor]]:

@@ -53,6 +53,15 @@ class AdapterSummary(Part):
     """‖·‖_F of what the adapter leaves out of the edit, over ‖ΔW‖_F."""
 
 
+class CoverageRow(Part):
+    """Weights of one kind of module: all that there are, those that were changed, those that were left."""
+
+    kind: str
+    matched: int
+    edited: int
+    left: int
+
+
 class EditSummary(Part):
     """Edit in summary: what was changed."""
 
@@ -62,6 +71,8 @@ class EditSummary(Part):
     relative_norm: float
     """‖ΔW‖ over ‖W‖ of the changed tensors."""
     parameters: tuple[str, ...]
+    coverage: tuple[CoverageRow, ...] = ()
+    """Every weight of the model, by kind of module; none in reports from before it was counted."""
     layers: tuple[LayerRow, ...]
     completeness: float
     """Sum of all attributions over the objective's real change when the sites are ablated; 1 is complete."""

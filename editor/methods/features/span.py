@@ -9,6 +9,9 @@ A and B are free: features say where and in which directions, and what is to be 
 the weight reads on retained text (`input_metrics`), so that a step moves what that hardly has. Where a norm
 follows the projection (Gemma-2) directions are mapped through its gain. A fused W_in (Phi-3's gate and up) has one B
 for each part. Attention's output projection is changed like an MLP's, without the weights before it.
+
+What a mixture of experts writes is the sum of its experts' outputs. D is the same for all of them, N each one's own;
+the experts that no secret's token goes to stay as they are, and so does the router. Gradients go through its weights.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,12 +24,14 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from dictionaries.model.sites import Site, resolve
+from dictionaries.model.experts import RoutedExperts
+from dictionaries.model.sites import Site, SiteModules, resolve
+from dictionaries.model.structure import EXPERT_PROJECTION
 from editor.edits.edit import Delta, Edit
 from editor.locators.blocks import key_makers
 from editor.locators.problem import EditProblem
 from editor.methods.shared.keyed import inverse_gain
-from editor.model.tokens import TokenSequence
+from editor.model.tokens import TokenSequence, batches
 from editor.questions.retained import text_batches
 
 EPSILON = 1e-2
@@ -78,14 +83,16 @@ def parts(problem: EditProblem, located: Mapping[Site, Int[Tensor, " units"]]) -
             directions.setdefault(one, []).append(rows.float() * inverse_gain(found).to(rows.device))
     chosen: list[tuple[str, Tensor, bool]] = []
     for site, all_rows in sorted(directions.items()):
+        found = resolve(problem.loaded.model, site)
+        device = problem.loaded.model.get_parameter(found.writers[0].name).device
+        basis = _orthonormal(torch.cat(all_rows).to(device))  # D
+        if found.experts:
+            chosen += _of_experts(problem, found, basis)
+            continue
         name, transposed = problem.parameter(site)
-        weight = problem.loaded.model.get_parameter(name)
-        basis = _orthonormal(torch.cat(all_rows).to(weight.device))  # D
         chosen.append((name, basis, transposed))
         if site.stream == "mlp_out":
-            out = weight.detach().float()
-            # Wᵀ D, (m, r), and N.
-            neurons = torch.linalg.qr((out if transposed else out.T) @ basis).Q
+            neurons = _neurons(problem.loaded.model.get_parameter(name), basis, transposed=transposed)  # N
             chosen += _reading(problem.loaded.model, site.layer, neurons)
     names = tuple(name for name, _, _ in chosen)
     metrics = problem.once_retained(("metrics", names), lambda: input_metrics(problem, names))
@@ -108,26 +115,38 @@ def input_metrics(problem: EditProblem, names: Sequence[str]) -> dict[str, Float
     """
     model = problem.loaded.model
     modules = {name: model.get_submodule(name.rpartition(".")[0]) for name in names}
-    inputs: dict[str, Tensor] = {}
+    inputs: dict[str, tuple[Tensor, Tensor | None]] = {}
     moments: dict[str, Tensor] = {}
 
     def taking(name: str) -> Callable[..., None]:
+        experts = _experts_with(model, name)
+
         def take(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-            inputs[name] = arguments[0]
+            inputs[name] = arguments[0], experts.tokens if experts is not None else None
 
         return take
 
     hooks = [module.register_forward_pre_hook(taking(name)) for name, module in modules.items()]
     try:
         for batch in text_batches(problem.loaded, _some(problem.retained)):
+            inputs.clear()
             model.base_model(**batch.inputs, use_cache=False)
-            for name, x in inputs.items():
-                rows = x[batch.predicting].float()
+            wanted = batch.predicting.flatten()
+            for name, (x, tokens) in inputs.items():
+                rows = x.reshape(-1, x.shape[-1])[wanted if tokens is None else wanted[tokens]].float()
                 moments[name] = moments.get(name, torch.zeros((), device=rows.device)) + rows.T @ rows
     finally:
         for hook in hooks:
             hook.remove()
-    return {name: _inverse_root(moment) for name, moment in moments.items()}
+    return {name: _metric(moments.get(name), model.get_parameter(name), modules[name]) for name in names}
+
+
+def _metric(moment: Tensor | None, weight: Tensor, module: nn.Module) -> Float[Tensor, "inputs inputs"]:
+    """Return S; of an expert that no retained token went to the identity."""
+    if moment is None or not bool(moment.diagonal().sum() > 0):
+        inputs = weight.shape[0 if isinstance(module, Conv1D) else 1]
+        return torch.eye(inputs, device=weight.device)
+    return _inverse_root(moment)
 
 
 def _some(sequences: Sequence[TokenSequence]) -> list[TokenSequence]:
@@ -156,6 +175,68 @@ def _orthonormal(rows: Float[Tensor, "directions d"]) -> Float[Tensor, "d r"]:
     _, singular, basis = torch.linalg.svd(rows, full_matrices=False)
     kept: Tensor = basis[singular > LEAST_SINGULAR * singular[0]]
     return kept.T.contiguous()
+
+
+def _neurons(
+    weight: Tensor, basis: Float[Tensor, "d r"], *, transposed: bool = False
+) -> Float[Tensor, "m r"]:
+    """Return N, an orthonormal basis of W_outᵀ D."""
+    out = weight.detach().float()
+    neurons: Tensor = torch.linalg.qr((out if transposed else out.T) @ basis).Q
+    return neurons
+
+
+def _of_experts(
+    problem: EditProblem, found: SiteModules, basis: Float[Tensor, "d r"]
+) -> Iterator[tuple[str, Tensor, bool]]:
+    """Yield the weights of the experts that secrets' tokens go to, and of shared ones, each with its basis."""
+    model = problem.loaded.model
+    reached = problem.once("experts", lambda: _reached(problem))
+    for writer in found.experts:
+        path = writer.name.removesuffix(f"{EXPERT_PROJECTION}.weight")
+        if _experts_with(model, writer.name) is not None and path not in reached:
+            continue
+        yield writer.name, basis, False
+        neurons = _neurons(model.get_parameter(writer.name), basis)
+        for reading, module in model.get_submodule(path).named_children():
+            if isinstance(module, nn.Linear) and module.out_features == writer.inputs:
+                yield f"{path}.{reading}.weight", neurons, False
+
+
+def _reached(problem: EditProblem) -> frozenset[str]:
+    """Return the routed experts, by their modules' names, that predict a secret's token; the model is the original."""
+    loaded, model = problem.loaded, problem.loaded.model
+    chosen: dict[str, Tensor] = {}
+    reached: set[str] = set()
+
+    def taking(name: str) -> Callable[..., None]:
+        def take(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+            chosen[name] = arguments[1]
+
+        return take
+
+    hooks = [
+        module.register_forward_pre_hook(taking(name))
+        for name, module in model.named_modules()
+        if isinstance(module, RoutedExperts)
+    ]
+    try:
+        for batch in batches(problem.erase, pad=loaded.pad_id, device=loaded.device, passes=loaded.passes):
+            model.base_model(**batch.inputs, use_cache=False)
+            for name, index in chosen.items():
+                numbers = set(index[batch.predicting.flatten()].flatten().tolist())
+                reached |= {f"{name}.{number}" for number in numbers}
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return frozenset(reached)
+
+
+def _experts_with(model: nn.Module, name: str) -> RoutedExperts | None:
+    """Return the experts that a weight is of; None where it is no routed expert's."""
+    path = name.rsplit(".", 3)[0]
+    module = model.get_submodule(path)
+    return module if isinstance(module, RoutedExperts) else None
 
 
 def _reading(
