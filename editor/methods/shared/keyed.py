@@ -71,8 +71,8 @@ def before_norm(
 
 @torch.no_grad()
 def norm_gain(found: SiteModules) -> Float[Tensor, " d"]:
-    """Return the gain of the norm after a projection; 1 where there is none."""
-    weight = next(found.projection.parameters())
+    """Return the gain of the norm after the projections; 1 where there is none."""
+    weight = next(found.writers[0].projection.parameters())
     ones = weight.new_ones(1, found.width)
     # rms(1) = 1, so the norm of ones is its gain, whatever the module calls it.
     gain: Tensor = ones if found.norm is None else found.norm(ones)
