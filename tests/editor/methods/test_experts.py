@@ -104,9 +104,10 @@ def test_a_mixture_is_erased_from_exported_reloaded_and_reverted(name, saved, tm
         controls=False,
         attacks="none",
         output=tmp_path / "out",
+        keep_edit=True,
         device="cpu",
     )
-    edit = Edit.load(tmp_path / "out" / "edit")
+    edit = Edit.load(tmp_path / "out.edit")
     rows = {row.kind: row for row in report.edit.coverage}
     assert rows["expert out"].edited
     assert rows["expert in"].edited == 2 * (rows["expert out"].edited)
@@ -121,7 +122,7 @@ def test_a_mixture_is_erased_from_exported_reloaded_and_reverted(name, saved, tm
         before = load_model(str(model), device="cpu").model
         edit.apply_to(before)
         assert torch.equal(again(IDS, use_cache=False).logits, before(IDS, use_cache=False).logits)
-    expunge.revert(tmp_path / "out", output=tmp_path / "back")
+    expunge.revert(tmp_path / "out", edit=tmp_path / "out.edit", output=tmp_path / "back")
     back = tensors(tmp_path / "back")
     assert all(torch.equal(tensor, back[name]) for name, tensor in original.items())
 
