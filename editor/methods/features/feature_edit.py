@@ -95,7 +95,7 @@ class FeatureEdit:
     )
 
     units: int = 800
-    margin_nats: float = 5.5
+    margin_nats: float = 7.0
     floor_nats: float = 14.0
     retain: float = 30.0
     softened: float = 0.3
