@@ -12,7 +12,8 @@ from editor.attestation.statement import checkpoint_files
 from editor.edits.companions import companions_digest
 from editor.edits.edit import load_originals
 from editor.model.digests import checkpoint_digests, model_digest, tensor_digests
-from editor.model.loading import empty_model, load_model
+from editor.model.loading import load_model
+from editor.model.unloaded import empty_model
 from editor.results.report import Report
 from policies.errors import EditError, ModelError
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from editor.model.adapters.merging import MergedAdapter, merge_adapter
 from editor.model.adapters.reading import Adapter, blamed_on, is_adapter, read_adapter
@@ -318,25 +317,6 @@ def _load_weights(
             f"The checkpoint {source} lacks or misshapes {len(missing)} tensors, such as {missing[0]}",
             "Load it with the architecture it was saved with, or save it again",
         )
-    return model
-
-
-def empty_model(folder: Path) -> nn.Module:
-    """Return the model that a checkpoint's configuration describes, without weights.
-
-    Raises:
-        ModelError: the configuration is none of a causal language model, or needs Python code of its own.
-    """
-    from transformers import AutoModelForCausalLM
-
-    config = read_config(str(folder), trust_remote_code=False)
-    try:
-        with quiet(), torch.device("meta"):
-            model: nn.Module = AutoModelForCausalLM.from_config(
-                config, trust_remote_code=False, **attention(config)
-            )
-    except Exception as error:
-        raise weights_refusal(str(folder), error) from error
     return model
 
 

@@ -81,13 +81,27 @@ def answer_passes(
             model's memory is meant for.
         roots: what prompts begin with that is run once a batch; None for what many begin with.
     """
+    for batch in pass_batches(loaded, sequences, budget=budget, roots=roots):
+        if isinstance(batch, SharedBatch):
+            yield batch.answers, shared_hidden(loaded, batch)
+        else:
+            yield batch, marked_hidden(loaded, cut_last(batch))
+
+
+def pass_batches(
+    loaded: LoadedModel,
+    sequences: Sequence[TokenSequence],
+    *,
+    budget: int | None = None,
+    roots: Sequence[Prefix] | None = None,
+) -> Iterator[MarkedBatch | SharedBatch]:
+    """Yield the batches that `answer_passes` runs, in its order: whole sequences, or answers after shared prefixes."""
     pad, device, passes = loaded.pad_id, loaded.device, loaded.passes
     most = token_budget(loaded.model) if budget is None else budget
     if not passes.head:  # what is kept of a pass are logits
         most = min(most, max(LEAST_TOKENS, LOGITS_AT_A_TIME // loaded.vocabulary))
     if not passes.shared:
-        for batch in batches(sequences, pad=pad, device=device, budget=most, passes=passes):
-            yield batch, marked_hidden(loaded, _cut_last(batch))
+        yield from batches(sequences, pad=pad, device=device, budget=most, passes=passes)
         return
     shared, alone = _by_prefix(sequences)
     if roots is None:
@@ -99,10 +113,8 @@ def answer_passes(
             shared.setdefault(root, []).append(sequence)
         else:
             rootless.append(sequence)
-    for batch in batches(rootless, pad=pad, device=device, budget=most, passes=passes):
-        yield batch, marked_hidden(loaded, _cut_last(batch))
-    for group in _shared_batches(shared, roots, pad=pad, device=device, budget=most):
-        yield group.answers, shared_hidden(loaded, group)
+    yield from batches(rootless, pad=pad, device=device, budget=most, passes=passes)
+    yield from _shared_batches(shared, roots, pad=pad, device=device, budget=most)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +167,7 @@ def answer_batches(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> l
     return [
         *(AnswerBatch(answers=batch) for batch in batches(whole, pad=pad, device=device, budget=budget)),
         *(
-            AnswerBatch(answers=_cut_last(shared.answers), shared=shared)
+            AnswerBatch(answers=cut_last(shared.answers), shared=shared)
             for shared in _shared_batches(groups, roots, pad=pad, device=device, budget=prompted)
         ),
     ]
@@ -164,7 +176,7 @@ def answer_batches(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> l
 @torch.no_grad()
 def shared_hidden(loaded: LoadedModel, batch: SharedBatch) -> Float[Tensor, "marked width"]:
     """Return the hidden states that predict the marked tokens: root, prefixes and answers in a pass each."""
-    answers = _cut_last(batch.answers)
+    answers = cut_last(batch.answers)
     hidden = after_prefixes(loaded.model, batch, answers, _read_prefixes(loaded.model, batch))
     return hidden[answers.predicting]
 
@@ -205,7 +217,7 @@ def after_prefixes(
     return hidden
 
 
-def _cut_last(batch: MarkedBatch) -> MarkedBatch:
+def cut_last(batch: MarkedBatch) -> MarkedBatch:
     """Return the batch without its last position, which predicts nothing."""
     if batch.predicting.shape[1] < 2:
         return batch
