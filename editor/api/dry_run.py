@@ -89,9 +89,7 @@ def _foresee(request: AuditRequest, case: Case, loaded: LoadedModel, clock: Cloc
     chosen = _whole_prompts(probes, case.seed)
     each = _seconds(lambda: score_probes(loaded, chosen, case.policy.decoding), clock) / max(1, len(chosen))
     asked = len(probes) + (len(erased) if request.baseline else 0)
-    generates = audit_generates(
-        case, loaded, probes, confirm=request.confirm, open_texts=request.open_texts
-    )
+    generates = audit_generates(case, loaded, probes, confirm=request.confirm, open_texts=request.open_texts)
     steps = sum(one.steps for one in generates)
     seconds = asked * each + (steps * _step_seconds(loaded, erased, clock) if steps else 0.0)
     weights = sum(weight.numel() * weight.element_size() for weight in loaded.model.parameters())

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from editor.api.planning.basis import Basis
 from editor.api.planning.generation import Generated, answers_generated, audit_generates
-from editor.api.planning.values import StagePlan
+from editor.api.planning.values import StageName, StagePlan
 from editor.attacks.attack import PreparedAttack
 from editor.attacks.running import prepare_attacks
 from editor.evidence.exposure import FACTS as RANKED
@@ -17,7 +17,7 @@ from editor.questions.retained import encode_documents, text_batches
 
 LOW, HIGH = 0.7, 1.5
 """What of a stage's computed time it is at the least and at the most: machines have other work, and warm up."""
-CHANGED = 12
+CHANGED = 24
 """Times that a weight is read or written where an attack changes and restores it."""
 SORTED = 60
 """The same where it is sorted for it."""
@@ -33,9 +33,7 @@ def audit_seconds(basis: Basis) -> tuple[Seconds, dict[str, int]]:
     """Return the time of an audit by itself, and what it counts."""
     case, loaded, probes = basis.case, basis.loaded, basis.wide.measured
     facts = len({probe.target for probe in probes if probe.is_erased})
-    generates = [
-        *audit_generates(case, loaded, probes, confirm=basis.confirm, open_texts=basis.open_texts)
-    ]
+    generates = [*audit_generates(case, loaded, probes, confirm=basis.confirm, open_texts=basis.open_texts)]
     asked = score_seconds(basis, probes)
     more = (min(RANKED, facts) + 2 * min(TESTED, facts)) / max(1, len(probes))
     text = text_seconds(basis, basis.wide.held_out_text)
@@ -84,7 +82,7 @@ def _of_attack(basis: Basis, attack: PreparedAttack) -> Seconds:
     shape, speed = basis.shape, basis.speed
     asked = score_seconds(basis, [*attack.asked, *attack.decoys])
     times = SORTED if attack.attack in SORTING else CHANGED
-    changing = times * shape.projected * shape.item / speed.bandwidth
+    changing = times * shape.projected * shape.item / speed.memory
     steps, texts = training_of(attack.attack)
     trained = steps * training_step(basis, texts)
     levels = attack.count * (asked + (0.0 if steps else changing))
@@ -109,18 +107,21 @@ def training_step(basis: Basis, texts: int) -> float:
     length = sum(len(one.ids) for one in some) // max(1, len(some))
     tokens = texts * length
     # Adam reads and writes a weight, its gradient and two moments.
-    optimiser = 9 * shape.projected * 4 / basis.speed.bandwidth
+    optimiser = 9 * shape.projected * 4 / basis.speed.memory
     costs = basis.costs
     forth = costs.forward(texts, length) + costs.head(tokens, 8)
     return 3.5 * forth + optimiser
 
 
 def score_seconds(basis: Basis, probes: Sequence[Probe]) -> float:
-    """Return the seconds of scoring questions, batched as they will be."""
-    return sum(
-        basis.costs.batches(pass_batches(basis.loaded, sequences))
-        for sequences in encoded_chunks(basis.loaded, probes)
-    )
+    """Return the seconds of scoring questions, batched as they will be; the same ones are counted once."""
+    key = tuple(probes)
+    if key not in basis.scored:
+        basis.scored[key] = sum(
+            basis.costs.batches(pass_batches(basis.loaded, sequences))
+            for sequences in encoded_chunks(basis.loaded, probes)
+        )
+    return basis.scored[key]
 
 
 def text_seconds(basis: Basis, texts: Sequence[TokenSequence], times: float = 4) -> float:
@@ -139,17 +140,10 @@ def generated_seconds(basis: Basis, generates: Iterable[Generated]) -> Seconds:
     return 0.5 * sum(found), sum(found)
 
 
-def stage(name: str, counted: tuple[Seconds, dict[str, int]], memory: float) -> StagePlan:
+def stage(name: StageName, counted: tuple[Seconds, dict[str, int]], memory: float) -> StagePlan:
     """Return a stage of a plan."""
     (low, high), amounts = counted
-    found = StagePlan(
-        name=name,  # type: ignore[arg-type]  # one of `StageName`
-        low_s=low,
-        high_s=high,
-        memory_mib=memory / 2**20,
-        amounts=amounts,
-    )
-    return found
+    return StagePlan(name=name, low_s=low, high_s=high, memory_mib=memory / 2**20, amounts=amounts)
 
 
 def spread(least: float, most: float) -> Seconds:

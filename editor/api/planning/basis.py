@@ -1,6 +1,6 @@
 """What a plan is counted from: a case, a model without weights, and the machine's speed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from editor.model.tokens import limit_batches
 from editor.model.unloaded import UnloadedModel, model_without_weights
 from editor.pipeline import EraseOptions
 from editor.progress import Silent
+from editor.questions.probes import Probe
 from editor.tuning.build_problem import PreparedModel, build_problem
 from policies.errors import ModelError
 
@@ -43,13 +44,13 @@ class Basis:
         case: facts, questions and retained text.
         loaded: the model, whose weights may be missing.
         shape: its sizes.
-        costs: what passes take.
         options: method, search and attacks.
         confirm: number of an audit's verdicts compared with generation.
         open_texts: number of texts that an audit generates from nothing.
         given: whether dictionaries are given.
         speed: speed of the machine in the precision of computing.
         quick: the same in the precision of gradients.
+        scored: seconds of scoring questions that were counted already.
     """
 
     case: Case
@@ -61,6 +62,9 @@ class Basis:
     confirm: int = 40
     open_texts: int = 64
     given: bool = False
+    scored: dict[tuple[Probe, ...], float] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def costs(self) -> PassCosts:
@@ -176,9 +180,7 @@ def open_unloaded(
     adapter = read_adapter(source) if is_adapter(source) else None
     base = adapter.base if adapter else source
     config = read_config(base, trust_remote_code=trust_remote_code, revision=revision)
-    where = torch.device(
-        ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    )
+    where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     stored = _stored_dtype(config)
     computed = compute_dtype(dtype, where.type, stored)
     model = model_without_weights(config, base, dtype=computed, trust_remote_code=trust_remote_code)

@@ -18,9 +18,7 @@ def written_bytes(basis: Basis) -> dict[str, int]:
     shape, method = basis.shape, basis.options.method
     units = int(getattr(method, "units", 0) or 0)
     rank = max(1, units // max(1, basis.sites)) if isinstance(method, FeatureEdit) else None
-    factors = sum(
-        4 * (out + into) * min(rank or min(out, into), out, into) for out, into in basis.changed
-    )
+    factors = sum(4 * (out + into) * min(rank or min(out, into), out, into) for out, into in basis.changed)
     keeping = basis.options.keeping
     found = {"model": shape.stored_bytes}
     if keeping.wanted:

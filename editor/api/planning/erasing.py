@@ -35,6 +35,8 @@ UPDATED = 16.0
 """Times that a step of a dictionary reads or writes each of its weights."""
 FACTORED = 60.0
 """Operations of a decomposition for each of the sums in a product of the same size."""
+STEP = 2.0
+"""What a step takes over its passes: the memory that it frees goes back to the system, and is had anew."""
 OTHER_STEPS = 25
 """Passes over all questions, forth and back, of a method that takes no steps: locating, and a target for each fact."""
 OTHER_SPREAD = (0.3, 3.0)
@@ -54,8 +56,15 @@ def dictionary_seconds(basis: Basis) -> tuple[Seconds, dict[str, int]]:
     read = sum(costs.forward(rows, length) for rows, length, _ in basis.tokens)
     config = ARCHITECTURES[DEFAULT_ARCHITECTURE].defaults
     weights = 2 * shape.width * basis.features
-    step = MULTIPLIED * 2 * config.batch_size * shape.width * basis.features / basis.speed.rate(config.batch_size)
-    step += UPDATED * weights * 4 / basis.speed.bandwidth
+    step = (
+        MULTIPLIED
+        * 2
+        * config.batch_size
+        * shape.width
+        * basis.features
+        / basis.speed.rate(config.batch_size)
+    )
+    step += UPDATED * weights * 4 / basis.speed.memory
     trained = config.steps * basis.sites * step
     tokens = sum(counted for _, _, counted in basis.tokens)
     amounts = {"dictionaries": basis.sites, "features": basis.features, "tokens": tokens}
@@ -92,7 +101,11 @@ def edit_seconds(basis: Basis) -> tuple[Seconds, dict[str, int]]:
     kept = (1 + _controls(basis)) if basis.options.controls else 1
     low = prepared + kept * first * least + (2 if search else 0) * judged
     high = prepared + kept * last * most + (1 + trials) * judged
-    amounts = {"steps at least": first, "steps at most": last, "trials at most": search.trials if search else 0}
+    amounts = {
+        "steps at least": first,
+        "steps at most": last,
+        "trials at most": search.trials if search else 0,
+    }
     if not isinstance(method, FeatureEdit):
         low, high = OTHER_SPREAD[0] * low, OTHER_SPREAD[1] * high
     return spread(low, high), amounts
@@ -103,7 +116,7 @@ def export_seconds(basis: Basis, written: int) -> tuple[Seconds, dict[str, int]]
     speed = basis.speed
     rate = speed.rate(128)
     factored = sum(FACTORED * out * into * min(out, into) for out, into in basis.changed) / rate
-    copied = 2 * written / speed.bandwidth + 2 * written / speed.hashed
+    copied = 2 * written / speed.memory + 2 * written / speed.hashed
     return spread(factored + copied, 3 * factored + 3 * copied), {}
 
 
@@ -145,7 +158,7 @@ def _step_seconds(basis: Basis) -> Seconds:
         passed = sum(
             costs.traced(part, lowest, basis.changed_weights, run=shape.layers - begun) for part in parts
         )
-        found.append(passed / SAMPLED_STEPS + moved)
+        found.append(STEP * (passed / SAMPLED_STEPS + moved))
     return found[0], found[1]
 
 
@@ -173,7 +186,8 @@ def _drawn(
         return
     room = STEP_ELEMENTS // vocabulary if vocabulary else None
     for places in epochs_by_length(sequences, size, torch.Generator().manual_seed(0)):
-        chosen, total = [], 0
+        chosen: list[TokenSequence] = []
+        total = 0
         for place in places:
             total += sum(sequences[place].marked)
             if chosen and room is not None and total > room:

@@ -131,9 +131,7 @@ def needs_of(basis: Basis, libraries: int) -> Needs:
         shape=shape,
         libraries=libraries,
         batch=min(batch_bytes(shape.bytes), token_budget(model) * kept * shape.item),
-        traced=min(
-            max(GRADIENT_BYTES, shape.bytes // 2), gradient_budget(model) * traced * shape.item
-        ),
+        traced=min(max(GRADIENT_BYTES, shape.bytes // 2), gradient_budget(model) * traced * shape.item),
         quick=basis.is_quick,
         questions=len(basis.wide.measured),
         asked=len(basis.data.measured),
@@ -145,9 +143,7 @@ def needs_of(basis: Basis, libraries: int) -> Needs:
         squares=sum(into * into for _, into in basis.changed),
         fits=isinstance(method, FeatureEdit),
         attacks=bool(basis.options.attacks),
-        relearned=any(
-            training_of(attack.attack)[0] and attack.asked for attack in prepared(basis)
-        ),
+        relearned=any(training_of(attack.attack)[0] and attack.asked for attack in prepared(basis)),
     )
 
 

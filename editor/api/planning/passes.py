@@ -16,7 +16,7 @@ from editor.model.traced_parts import TracedPart
 
 OPERATIONS = 60
 """Operations of a layer beside products: norms, rotations, masks, sums."""
-CALL = 4.0
+CALL = 16.0
 """Calls of Python for each, in what an operation costs by itself."""
 WIDTHS = 30
 """Numbers that are read or written for a token by itself in a layer, in widths of the residual stream."""
@@ -24,10 +24,12 @@ HIDDENS = 6
 """The same, in widths inside an MLP."""
 ATTENTION = 0.35
 """Speed of attention's products, over that of others."""
-SCORED = 24
+SCORED = 64
 """Times that a token's logits are read or written where a secret is scored: sorted, summed, by each decoding."""
 DRAWN = 10
 """The same where a token is drawn from them."""
+BACK = 2.0
+"""What passes forth and back take over their products: conversions, and what is kept in between."""
 TRACED = 8
 """The same where gradients are taken."""
 GENERATING = 8e-3
@@ -68,7 +70,7 @@ class PassCosts:
         if not tokens:
             return 0.0
         products = max(
-            2 * shape.multiplied * tokens / speed.rate(tokens), shape.layer_weights * item / speed.bandwidth
+            2 * shape.multiplied * tokens / speed.rate(tokens), shape.layer_weights * item / speed.memory
         )
         scores = 4.0 * shape.queries * tokens * (past + length / 2) / (ATTENTION * speed.rate(length))
         alone = tokens * (WIDTHS * shape.width + HIDDENS * shape.hidden) * item / speed.bandwidth
@@ -81,7 +83,7 @@ class PassCosts:
             return 0.0
         shape, speed = self.shape, self.quick if traced else self.plain
         weights = shape.vocabulary * shape.width
-        read = weights * (self.traced_item if traced else shape.item) / self.plain.bandwidth
+        read = weights * (self.traced_item if traced else shape.item) / self.plain.memory
         products = max(2 * weights * tokens / speed.rate(tokens), read)
         return products + times * tokens * shape.vocabulary * 4 / self.plain.bandwidth
 
@@ -97,13 +99,15 @@ class PassCosts:
         copied = rows * length * self.shape.keys_values * self.shape.layers * self.shape.item
         answers = self.forward(rows, max(1, after - 1), length)
         scored = self.head(len(batch.answers.targets), times)
-        return root + before + answers + scored + 2 * copied / self.plain.bandwidth
+        return root + before + answers + scored + 2 * copied / self.plain.memory
 
     def batches(self, batches: Iterable[MarkedBatch | SharedBatch], times: float = SCORED) -> float:
         """Return the seconds of several."""
         return sum(self.batch(batch, times) for batch in batches)
 
-    def generated(self, rows: int, prompt: int, length: int, *, drawn: bool = False, shared: bool = False) -> float:
+    def generated(
+        self, rows: int, prompt: int, length: int, *, drawn: bool = False, shared: bool = False
+    ) -> float:
         """Return the seconds of texts that are generated together.
 
         Args:
@@ -130,8 +134,15 @@ class PassCosts:
         return self.back_and_forth(rows, length, marked, root, lowest, changed, run=run)
 
     def back_and_forth(
-        self, rows: int, length: int, marked: int, root: int = 0, lowest: int = 0, changed: int = 0,
-        *, run: int | None = None,
+        self,
+        rows: int,
+        length: int,
+        marked: int,
+        root: int = 0,
+        lowest: int = 0,
+        changed: int = 0,
+        *,
+        run: int | None = None,
     ) -> float:
         """Return the same of so many sequences of a length, after a root."""
         shape = self.shape
@@ -141,5 +152,5 @@ class PassCosts:
         back = self.forward(rows, length, root, layers=above, traced=True)
         back += self.forward(1, root, layers=above, traced=True) if root else 0.0
         tokens = root + rows * length
-        gradients = 2.0 * changed * tokens / self.quick.rate(tokens) + 3.0 * changed * 4 / self.quick.bandwidth
-        return forth + 1.5 * back + gradients + 2 * self.head(marked, TRACED, traced=True)
+        gradients = 2.0 * changed * tokens / self.quick.rate(tokens) + 3.0 * changed * 4 / self.quick.memory
+        return BACK * (forth + 1.5 * back + gradients) + 2 * self.head(marked, TRACED, traced=True)

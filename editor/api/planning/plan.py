@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -10,6 +10,7 @@ import torch
 from editor.api.checking import check_inputs
 from editor.api.erase import read_erase_options
 from editor.api.planning.asking import (
+    Seconds,
     attack_seconds,
     audit_seconds,
     original_seconds,
@@ -35,7 +36,7 @@ from editor.api.planning.memory import (
 from editor.api.planning.rough_tokenizer import RoughTokenizer
 from editor.api.planning.shape import Shape
 from editor.api.planning.speed import Speed
-from editor.api.planning.values import ERASURE, Plan, Remedy, StagePlan
+from editor.api.planning.values import ERASURE, Plan, Remedy, StageName, StagePlan
 from editor.api.requests import PlanRequest
 from editor.api.running import read_case, read_policy, show_stages
 from editor.comparing.processes import free_bytes
@@ -117,7 +118,7 @@ def plan_of(basis: Basis, machine: Machine, device: torch.device) -> Plan:
     """Return the plan that is counted from a basis."""
     needs, disk = needs_of(basis, machine.libraries), written_bytes(basis)
     memory = peaks(needs)
-    counted = {
+    counted: dict[StageName, tuple[Seconds, dict[str, int]]] = {
         "audit": audit_seconds(basis),
         "original": original_seconds(basis),
         "dictionaries": dictionary_seconds(basis),

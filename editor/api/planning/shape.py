@@ -78,7 +78,7 @@ def shape_of(model: nn.Module, folder: Path | None, stored: torch.dtype, dtype: 
     config = named.config.get_text_config(decoder=True)
     sizes = Sizes.of(model)
     weights = sum(parameter.numel() for parameter in model.parameters())
-    inside, projected = _layers(model, weights, sizes.layers)
+    inside, projected = _layers(model, weights)
     outside = weights - sum(inside.values())
     share = _experts_share(config)
     multiplied = sum(size * (share if "expert" in name else 1.0) for name, size in inside.items())
@@ -100,7 +100,7 @@ def shape_of(model: nn.Module, folder: Path | None, stored: torch.dtype, dtype: 
     )
 
 
-def _layers(model: nn.Module, weights: int, layers: int) -> tuple[dict[str, int], int]:
+def _layers(model: nn.Module, weights: int) -> tuple[dict[str, int], int]:
     """Return the numbers of weights inside the decoder layers by name, and of those that are matrices."""
     try:
         inside = [

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import torch
 
@@ -16,13 +16,15 @@ ROWS = (1, 16, 128, 1024)
 """Numbers of rows, such as a batch's tokens, of the products that are timed."""
 LARGEST = 2**24
 """Most entries of the matrix that is multiplied by: of a larger one a part says how fast it is."""
-COPIED = 2**26
-"""Bytes that are read and written to time memory: more than caches hold."""
+NEAR = 2**24
+"""Bytes that are read and written to time what caches hold, as they hold a batch's activations."""
+FAR = 2**28
+"""Bytes that are read and written to time memory itself, which a model's weights come from in each pass."""
 CALLS = 200
-REPEATS = 3
+HASHED = 2**22
+"""Bytes whose digest is timed."""
+REPEATS = 8
 """Times that each is timed; the quickest counts, as other work slows a moment down."""
-
-Clock = Callable[[], float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +33,15 @@ class Speed:
 
     Attributes:
         products: floating-point operations a second, by number of rows, ascending.
-        bandwidth: bytes of memory a second that are read or written.
+        bandwidth: bytes a second that are read or written of what was just computed.
+        memory: bytes a second that are read or written of what caches have no room for.
         call: seconds that an operation takes, however small.
         hashed: bytes a second of a digest.
     """
 
     products: tuple[tuple[int, float], ...]
     bandwidth: float
+    memory: float
     call: float
     hashed: float
 
@@ -51,52 +55,54 @@ class Speed:
         for (low, slow), (high, quick) in zip(self.products, self.products[1:], strict=False):
             if rows <= high:
                 share = math.log(rows / low) / math.log(high / low)
-                return slow * (quick / slow) ** share
+                return float(slow * (quick / slow) ** share)
         return quickest
 
 
 @cache
-def calibrate(
-    device: torch.device, dtype: torch.dtype, width: int, hidden: int, clock: Clock = time.perf_counter
-) -> Speed:
+def calibrate(device: torch.device, dtype: torch.dtype, width: int, hidden: int) -> Speed:
     """Time products of a model's own shape, copies, small operations and digests: about a second.
+
+    On a processor its own time counts, spread over the threads: what else runs on the machine is no part of it.
 
     Args:
         device: device that the model would run on.
         dtype: precision of products.
         width: d, the width of the residual stream.
         hidden: m, the width inside an MLP.
-        clock: function that gives the time, in seconds.
     """
+    on_gpu = device.type == "cuda"
+    clock = time.perf_counter if on_gpu else time.process_time
     into = min(width, 2**12)
     out = max(1, min(hidden, LARGEST // into))
 
-    def seconds(work: Callable[[], object]) -> float:
+    def seconds(work: Callable[[], object], threads: int = 1) -> float:
         taken = []
         for _ in range(REPEATS + 1):  # the first one also prepares what is kept
             started = clock()
             work()
-            if device.type == "cuda":
+            if on_gpu:
                 torch.cuda.synchronize(device)
             taken.append(clock() - started)
-        return max(min(taken[1:]), 1e-9)
+        return max(min(taken[1:]) / threads, 1e-9)
 
+    at_once = 1 if on_gpu else torch.get_num_threads()
     with torch.no_grad():
         weight = torch.ones(out, into, dtype=dtype, device=device)
         products = []
         for rows in ROWS:
             x = torch.ones(rows, into, dtype=dtype, device=device)
-            taken = seconds(lambda x=x: torch.nn.functional.linear(x, weight))  # type: ignore[misc]
+            taken = seconds(partial(torch.nn.functional.linear, x, weight), at_once)
             products.append((rows, 2.0 * rows * into * out / taken))
-        block, copy = torch.ones(2, COPIED // 8, device=device)
+        near, far = torch.ones(2, NEAR // 8, device=device), torch.ones(2, FAR // 8, device=device)
         small = torch.ones(1, device=device)
-        copying = seconds(lambda: copy.copy_(block))
+        quick, slow = (seconds(partial(one[0].copy_, one[1]), at_once) for one in (near, far))
         calling = seconds(lambda: [small + small for _ in range(CALLS)])
-        text = bytes(COPIED // 8)
-        hashing = seconds(lambda: hashlib.sha256(text).digest())
+        hashing = seconds(lambda: hashlib.sha256(bytes(HASHED)).digest())
     return Speed(
         products=tuple(products),
-        bandwidth=COPIED / copying,
+        bandwidth=NEAR / quick,
+        memory=FAR / slow,
         call=calling / CALLS,
-        hashed=len(text) / hashing,
+        hashed=HASHED / hashing,
     )

@@ -7,9 +7,7 @@ from typing import Literal
 
 from editor.results.report import Scope
 
-StageName = Literal[
-    "audit", "original", "dictionaries", "locate", "edit", "export", "verify", "attacks"
-]
+StageName = Literal["audit", "original", "dictionaries", "locate", "edit", "export", "verify", "attacks"]
 """Stages in order: an audit by itself, then those of an erasure, whose last two are its verification."""
 ERASURE: tuple[StageName, ...] = (
     "original",
