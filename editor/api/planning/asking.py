@@ -15,7 +15,7 @@ from editor.model.tokens import TokenSequence
 from editor.questions.probes import Probe
 from editor.questions.retained import encode_documents, text_batches
 
-LOW, HIGH = 0.7, 1.5
+LOW, HIGH = 0.7, 2.0
 """What of a stage's computed time it is at the least and at the most: machines have other work, and warm up."""
 CHANGED = 24
 """Times that a weight is read or written where an attack changes and restores it."""
