@@ -77,7 +77,8 @@ def test_what_cannot_be_planned_is_refused(fields, checkpoint):
         run_plan(PlanRequest(checkpoint("gpt2"), **fields, method="none such"), MACHINE)
 
 
-def test_the_command_writes_json_and_nothing_else(fields, checkpoint, capsys, monkeypatch):
+@pytest.mark.usefixtures("fields")
+def test_the_command_writes_json_and_nothing_else(checkpoint, capsys, monkeypatch):
     monkeypatch.setattr(Machine, "here", classmethod(lambda *_: MACHINE))
     before = sorted(Path.cwd().iterdir())
     given = ("--facts", "facts.jsonl", "--policy", "policy.yaml", "--subject", PEOPLE[0], "--device", "cpu")
