@@ -2,16 +2,16 @@
 
 Of the projection W_out (d, m) that writes a site, and of the weights W_in (m, d) that make its keys,
 
-    ΔW_out = D A S    D (d, r), an orthonormal basis of the located features' directions d_j
-    ΔW_in  = N B S    N (m, r), an orthonormal basis of W_outᵀ D: what neurons must do to write those directions
+    ΔW_out = D T A S    D (d, r), an orthonormal basis of the located features' directions d_j
+    ΔW_in  = N T B S    N (m, r), an orthonormal basis of W_outᵀ D: what neurons must do to write those directions
 
-A and B are free: features say where and in which directions, and what is to be recalled there is fitted. S whitens what
-the weight reads on retained text (`input_metrics`), so that a step moves what that hardly has. Where a norm
+A and B are free: features say where and in which directions, and what is to be recalled there is fitted. S and T whiten
+what the weight reads on retained text and what that hangs on (`editor.methods.features.whitening`). Where a norm
 follows the projection (Gemma-2) directions are mapped through its gain. A fused W_in (Phi-3's gate and up) has one B
 for each part. Attention's output projection is changed like an MLP's, without the weights before it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -25,14 +25,9 @@ from dictionaries.model.sites import Site, resolve
 from editor.edits.edit import Delta, Edit
 from editor.locators.blocks import key_makers
 from editor.locators.problem import EditProblem
+from editor.methods.features.whitening import input_metrics, output_metrics
 from editor.methods.shared.keyed import inverse_gain
-from editor.model.tokens import TokenSequence
-from editor.questions.retained import text_batches
 
-EPSILON = 1e-2
-"""ε in S, relative to the mean diagonal of C."""
-MOMENT_TOKENS = 20_000
-"""Tokens that C is read from."""
 LEAST_SINGULAR = 1e-4
 """Share of the largest singular value from which on a direction counts."""
 
@@ -43,7 +38,7 @@ class Part:
 
     Attributes:
         name: parameter's name.
-        basis: orthonormal columns, (outputs, r), float32 on the weight's device.
+        basis: D T or N T, (outputs, r), float32 on the weight's device.
         transposed: whether it is stored (inputs, outputs).
         metric: S, (inputs, inputs), float32 on the weight's device.
     """
@@ -88,67 +83,14 @@ def parts(problem: EditProblem, located: Mapping[Site, Int[Tensor, " units"]]) -
             neurons = torch.linalg.qr((out if transposed else out.T) @ basis).Q
             chosen += _reading(problem.loaded.model, site.layer, neurons)
     names = tuple(name for name, _, _ in chosen)
-    metrics = problem.once_retained(("metrics", names), lambda: input_metrics(problem, names))
+    bases = {name: basis for name, basis, _ in chosen}
+    where = tuple((site, tuple(units.tolist())) for site, units in sorted(located.items()))
+    reading = problem.once_retained(("reading", names), lambda: input_metrics(problem, names))
+    writing = problem.once_retained(("writing", where), lambda: output_metrics(problem, bases))
     return [
-        Part(name=name, basis=basis, transposed=transposed, metric=metrics[name])
+        Part(name=name, basis=basis @ writing[name], transposed=transposed, metric=reading[name])
         for name, basis, transposed in chosen
     ]
-
-
-@torch.no_grad()
-def input_metrics(problem: EditProblem, names: Sequence[str]) -> dict[str, Float[Tensor, "inputs inputs"]]:
-    """Return S ∝ (C + ε I)^(-1/2) of some weights, C = E xxᵀ their inputs' second moment on what must stay.
-
-    A step of one size in A then moves what retained inputs hardly have, and spares what they are made of. S has rows of
-    length 1 on average. The model must be the original one.
-
-    Args:
-        problem: source of the model and of what must stay, of which a sample is read.
-        names: weights by parameter name.
-    """
-    model = problem.loaded.model
-    modules = {name: model.get_submodule(name.rpartition(".")[0]) for name in names}
-    inputs: dict[str, Tensor] = {}
-    moments: dict[str, Tensor] = {}
-
-    def taking(name: str) -> Callable[..., None]:
-        def take(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-            inputs[name] = arguments[0]
-
-        return take
-
-    hooks = [module.register_forward_pre_hook(taking(name)) for name, module in modules.items()]
-    try:
-        for batch in text_batches(problem.loaded, _some(problem.retained)):
-            model.base_model(**batch.inputs, use_cache=False)
-            for name, x in inputs.items():
-                rows = x[batch.predicting].float()
-                moments[name] = moments.get(name, torch.zeros((), device=rows.device)) + rows.T @ rows
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return {name: _inverse_root(moment) for name, moment in moments.items()}
-
-
-def _some(sequences: Sequence[TokenSequence]) -> list[TokenSequence]:
-    """Return a seeded sample of at most `MOMENT_TOKENS` tokens, one text at least."""
-    order = torch.randperm(len(sequences), generator=torch.Generator().manual_seed(0)).tolist()
-    chosen: list[TokenSequence] = []
-    left = MOMENT_TOKENS
-    for place in order:
-        if left <= 0:
-            break
-        chosen.append(sequences[place])
-        left -= len(sequences[place].ids)
-    return chosen
-
-
-def _inverse_root(moment: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
-    """Return (C + ε I)^(-1/2), scaled so that its rows have length 1 on average."""
-    values, vectors = torch.linalg.eigh((moment / moment.diagonal().mean()).double())
-    root = (vectors * (values.clamp(min=0) + EPSILON).rsqrt()) @ vectors.T
-    scaled: Tensor = root / (root.norm() / len(root) ** 0.5)
-    return scaled.float()
 
 
 def _orthonormal(rows: Float[Tensor, "directions d"]) -> Float[Tensor, "d r"]:

@@ -149,9 +149,7 @@ def test_two_sites_that_one_projection_writes_share_its_part(loaded):
         problem.writing(problem.attribution.top(48))
     )
     for part in chosen:
-        torch.testing.assert_close(
-            part.basis.T @ part.basis, torch.eye(part.basis.shape[1]), rtol=0, atol=1e-5
-        )
+        assert torch.linalg.matrix_rank(part.basis) == part.basis.shape[1]  # no direction twice
 
 
 def test_log_odds_are_the_logit_less_the_log_sum_exp_of_the_others():
