@@ -13,7 +13,7 @@ from editor.dictionary_supply import DEFAULT_ARCHITECTURE
 from editor.layer_choice import LAYERS, PROBES
 from editor.locators.features import FeatureAttribution
 from editor.methods.features.feature_edit import STEP_ELEMENTS, FeatureEdit
-from editor.methods.features.span import MOMENT_TOKENS
+from  import MOMENT_TOKENS
 from editor.methods.shared.searching import WarmStart, steps_of
 from editor.model.below import LEAST_SHARE
 from editor.model.epochs import epochs_by_length
