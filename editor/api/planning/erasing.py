@@ -13,7 +13,7 @@ from editor.dictionary_supply import DEFAULT_ARCHITECTURE
 from editor.layer_choice import LAYERS, PROBES
 from editor.locators.features import FeatureAttribution
 from editor.methods.features.feature_edit import STEP_ELEMENTS, FeatureEdit
-from  import MOMENT_TOKENS
+from editor.methods.features.whitening import INPUT_TOKENS
 from editor.methods.shared.searching import WarmStart, steps_of
 from editor.model.below import LEAST_SHARE
 from editor.model.epochs import epochs_by_length
@@ -203,9 +203,9 @@ def _prepare_seconds(basis: Basis) -> float:
     if not isinstance(basis.options.method, FeatureEdit):
         return read
     tokens = sum(len(one.ids) for one in problem.retained)
-    share = min(1.0, MOMENT_TOKENS / max(1, tokens))
+    share = min(1.0, INPUT_TOKENS / max(1, tokens))
     rate = basis.speed.rate(128)
-    squared = sum(2.0 * min(tokens, MOMENT_TOKENS) * into * into for _, into in basis.changed) / rate
+    squared = sum(2.0 * min(tokens, INPUT_TOKENS) * into * into for _, into in basis.changed) / rate
     roots = sum(FACTORED * into**3 for _, into in basis.changed) / rate
     below = sum(costs.batch(batch, 0) for batch in text_batches(basis.loaded, problem.erase))
     return read * (1 + share) + squared + roots + 2 * below
