@@ -101,11 +101,16 @@ def feature_count(width: int, tokens: int) -> int:
     return max(FEATURES, int(wanted) // 64 * 64)
 
 
+def fitting_batches(case: Case, loaded: LoadedModel) -> list[TokenBatch]:
+    """Return what dictionaries are trained on: the tokens of the retained text that an edit may see."""
+    fitting, _ = split_documents(case.documents, case.seed)
+    return _batches(loaded, [document.text for document in fitting])
+
+
 def _train(
     case: Case, loaded: LoadedModel, sites: Sequence[Site], stages: Stages, work: KeptWork
 ) -> Mapping[Site, Dictionary]:
-    fitting, _ = split_documents(case.documents, case.seed)
-    batches = _batches(loaded, [document.text for document in fitting])
+    batches = fitting_batches(case, loaded)
     features = feature_count(
         resolve(loaded.model, sites[0]).width, sum(int(batch.counted.sum()) for batch in batches)
     )

@@ -1,6 +1,5 @@
 """A dry run of an audit: everything is checked and counted, and what it would take is measured on a sample."""
 
-import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -8,19 +7,19 @@ from dataclasses import dataclass
 
 from editor.api.audit import check_models, models_of
 from editor.api.checking import check_inputs
+from editor.api.planning.generation import audit_generates
+from editor.api.planning.memory import batch_bytes, scoring_bytes
 from editor.api.requests import AuditRequest
 from editor.api.running import Judging, open_folder, read_case, read_key, read_signer, show_stages
 from editor.case import Case
 from editor.comparing.job import peak_mib
 from editor.comparing.processes import free_bytes
-from editor.evidence import confirmation, open_text
-from editor.measuring import free_answers
+from editor.evidence import confirmation
 from editor.measuring.aggregate import score_probes
 from editor.measuring.evaluation_data import prepare
 from editor.measuring.own_forward import with_own_passes
 from editor.model.generation import complete
 from editor.model.loading import LoadedModel, load_model
-from editor.model.tokens import BATCH_BYTES
 from editor.questions.asking import encode_probes
 from editor.questions.probes import Probe, sample
 from editor.results.report import Scope
@@ -29,8 +28,6 @@ SAMPLED = 200
 """Questions that time is measured on, at the least: whole prompts, as questions that share one are asked together."""
 GENERATED = 8
 """Tokens of the generation that time is measured on."""
-QUESTION_BYTES = 7 * 2**10
-"""Memory that a question and its scores take (docs/performance.md)."""
 
 Clock = Callable[[], float]
 
@@ -92,12 +89,11 @@ def _foresee(request: AuditRequest, case: Case, loaded: LoadedModel, clock: Cloc
     chosen = _whole_prompts(probes, case.seed)
     each = _seconds(lambda: score_probes(loaded, chosen, case.policy.decoding), clock) / max(1, len(chosen))
     asked = len(probes) + (len(erased) if request.baseline else 0)
-    steps = _steps(request, case, loaded, erased, probes)
+    generates = audit_generates(case, loaded, probes, confirm=request.confirm, open_texts=request.open_texts)
+    steps = sum(one.steps for one in generates)
     seconds = asked * each + (steps * _step_seconds(loaded, erased, clock) if steps else 0.0)
     weights = sum(weight.numel() * weight.element_size() for weight in loaded.model.parameters())
-    more = (
-        max(BATCH_BYTES, weights // 4) + QUESTION_BYTES * len(probes) + (weights if request.baseline else 0)
-    )
+    more = scoring_bytes(batch_bytes(weights), len(probes)) + (weights if request.baseline else 0)
     return Forecast(
         scope=case.scope,
         questions=dict(Counter(probe.target.group for probe in probes)),
@@ -121,32 +117,6 @@ def _whole_prompts(probes: Sequence[Probe], seed: int) -> list[Probe]:
             break
         chosen += by_prompt[first.prompt]
     return chosen
-
-
-def _steps(
-    request: AuditRequest, case: Case, loaded: LoadedModel, erased: Sequence[Probe], probes: Sequence[Probe]
-) -> int:
-    """Return how many tokens are generated one after another: those of a batch of texts count once."""
-    answer = _answer_length(loaded, erased)
-    confirmed, tries = min(request.confirm, len(erased)), case.policy.decoding.budget_tries
-    sampled = min(confirmation.SAMPLED, len(erased)) if confirmed else 0
-    return (
-        answer * _rounds(confirmed, confirmation.PROMPTS_AT_A_TIME, loaded)
-        + answer * sampled * _rounds(tries, confirmation.SAMPLES_AT_A_TIME, loaded)
-        + open_text.LENGTH * _rounds(request.open_texts, open_text.AT_A_TIME, loaded)
-        + free_answers.LENGTH
-        * _rounds(len(free_answers.free_questions(loaded, probes, case.seed)), free_answers.AT_A_TIME, loaded)
-    )
-
-
-def _rounds(texts: int, at_a_time: int, loaded: LoadedModel) -> int:
-    return math.ceil(texts / (at_a_time if loaded.passes.batched else 1))
-
-
-def _answer_length(loaded: LoadedModel, erased: Sequence[Probe]) -> int:
-    """Return the mean number of an answer's tokens, rounded up."""
-    some = encode_probes(loaded, erased[:SAMPLED])
-    return math.ceil(sum(sum(one.marked) for one in some) / len(some)) if some else 0
 
 
 def _step_seconds(loaded: LoadedModel, erased: Sequence[Probe], clock: Clock) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 from editor.api.called import check_words
 from editor.api.read_paths import read_paths
 from editor.api.reference import read_reference
-from editor.api.requests import EraseRequest
+from editor.api.requests import EraseRequest, PlanRequest
 from editor.api.running import (
     Judging,
     as_path,
@@ -189,7 +189,7 @@ def read_ledger(request: EraseRequest) -> Ledger | None:
     return ledger
 
 
-def read_erase_options(request: EraseRequest) -> EraseOptions:
+def read_erase_options(request: EraseRequest | PlanRequest) -> EraseOptions:
     """Return the method with its settings and strength.
 
     Raises:
@@ -209,7 +209,7 @@ def read_erase_options(request: EraseRequest) -> EraseOptions:
     return EraseOptions(method=method, search=None, controls=request.controls, attacks=attacks)
 
 
-def _method(request: EraseRequest) -> Method:
+def _method(request: EraseRequest | PlanRequest) -> Method:
     if request.method not in METHODS:
         raise RequestError(f"There is no method {request.method!r}", f"Give one of {', '.join(METHODS)}")
     method = METHODS[request.method].make()

@@ -15,6 +15,7 @@ from editor.api.requests import (
     DetectRequest,
     EraseRequest,
     LocateRequest,
+    PlanRequest,
     PushRequest,
     RevertRequest,
     VerifyReportRequest,
@@ -24,6 +25,7 @@ from editor.api.requests import (
 if TYPE_CHECKING:
     from editor.api.chat import Exchange
     from editor.api.detect import Detected
+    from editor.api.planning.values import Plan
     from editor.api.push import Pushed
     from editor.api.revert import Reverted
     from editor.attestation.findings import CheckedReport
@@ -38,6 +40,7 @@ __all__ = [
     "detect",
     "erase",
     "locate",
+    "plan",
     "push",
     "revert",
     "verify",
@@ -110,6 +113,14 @@ def locate(request: LocateRequest) -> "Located":
     from editor.api.locate import run_locate
 
     return run_locate(request)
+
+
+@_job(PlanRequest)
+def plan(request: PlanRequest) -> "Plan":
+    """Say what an audit and an erasure would take by stage, from the configuration and the corpus alone."""
+    from editor.api.planning.plan import run_plan
+
+    return run_plan(request)
 
 
 @_job(DetectRequest)

@@ -266,6 +266,38 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlanRequest(DictionaryRequest):
+    """A plan of an audit and an erasure.
+
+    Attributes:
+        model: Checkpoint folder, hub name, or PEFT adapter folder; a folder with `config.json` alone is enough.
+        method: Name in `editor.methods.METHODS`.
+        strength: `auto`, `default` or a number, as an erasure has it.
+        trials: Number of search trials, at most.
+        settings: Settings of the method other than its defaults, by name.
+        controls: Whether control edits are measured too; None where the model is small.
+        attacks: Attacks on what was edited: `quick` ones, `full` with those that train for long, or `none`.
+        confirm: Number of an audit's verdicts compared with generation.
+        open_texts: Number of texts that an audit generates from nothing.
+    """
+
+    model: str | Path = field(kw_only=False)
+    method: str = "feature-edit"
+    strength: str | float = "auto"
+    trials: int = 8
+    settings: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    controls: bool | None = None
+    attacks: AttackSet = "quick"
+    confirm: int = 40
+    open_texts: int = 64
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_attacks(self.attacks)
+        at_least_one(trials=self.trials)
+
+
+@dataclass(frozen=True, kw_only=True)
 class VerifyRequest(JudgedRequest):
     """A verification.
 

@@ -21,8 +21,9 @@ from editor.model.digests import (
     tensor_digest,
     tensor_digests,
 )
-from editor.model.loading import empty_model, load_model
+from editor.model.loading import load_model
 from editor.model.stored import StoredWeights
+from editor.model.unloaded import empty_model
 from editor.report.write import REPORT_JSON
 from editor.results.report import Report
 from policies.errors import EditError, ModelError

@@ -27,6 +27,7 @@ QUIET_LIBRARIES = {
 COMMANDS = {
     "demo": ("editor.cli.demo", "demo", "Erase five people from the embedded lab, start to report."),
     "detect": ("editor.cli.detect", "detect", "Find personal facts in a corpus."),
+    "plan": ("editor.cli.plan", "plan", "Say what an audit and an erasure would take."),
     "audit": ("editor.cli.audit", "audit", "Measure what a model leaks."),
     "locate": ("editor.cli.locate", "locate", "Find the units that carry the facts, and change nothing."),
     "erase": ("editor.cli.erase", "erase", "Erase data subjects from a model and verify it."),

@@ -4,7 +4,7 @@ A fact's verdict is the worst over its wordings, a subject's the worst over its 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from types import MappingProxyType
@@ -17,6 +17,7 @@ from editor.artefacts.masking import CaseKey, length_class
 from editor.artefacts.places import FactKey, fact_key
 from editor.measuring.leakage import Scores, decoding_grid, extractable, score
 from editor.model.loading import LoadedModel
+from editor.model.tokens import TokenSequence
 from editor.questions.asking import encode_probes
 from editor.questions.decoys import DecoyMaker
 from editor.questions.probes import Probe, Target, sample
@@ -62,14 +63,26 @@ def score_probes(
 
     Probes are taken in the order of their prompts, so that those which share one come together.
     """
-    order = sorted(range(len(probes)), key=lambda index: probes[index].prompt)
-    parts = [score(loaded, [], settings)]
-    for start in range(0, len(order), CHUNK_PROBES):
-        chosen = [probes[index] for index in order[start : start + CHUNK_PROBES]]
-        parts.append(score(loaded, encode_probes(loaded, chosen), settings, progress))
+    order = _by_prompt(probes)
+    chunks = encoded_chunks(loaded, probes)
+    parts = [
+        score(loaded, [], settings),
+        *(score(loaded, sequences, settings, progress) for sequences in chunks),
+    ]
     back = np.argsort(np.array(order, dtype=np.int64))
     scores = vars(_concatenated(parts)).items()
     return Scored(probes=tuple(probes), scores=Scores(**{name: values[..., back] for name, values in scores}))
+
+
+def encoded_chunks(loaded: LoadedModel, probes: Sequence[Probe]) -> Iterator[list[TokenSequence]]:
+    """Yield the tokens of probes as `score_probes` scores them: in the order of prompts, a chunk at a time."""
+    order = _by_prompt(probes)
+    for start in range(0, len(order), CHUNK_PROBES):
+        yield encode_probes(loaded, [probes[index] for index in order[start : start + CHUNK_PROBES]])
+
+
+def _by_prompt(probes: Sequence[Probe]) -> list[int]:
+    return sorted(range(len(probes)), key=lambda index: probes[index].prompt)
 
 
 def joined(first: Scored, second: Scored) -> Scored:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from dictionaries.model.experts import separate_experts
 from editor.model.adapters.merging import MergedAdapter, merge_adapter
@@ -199,7 +198,7 @@ def load_model(
         tokenizer=tokenizer,
         source=source,
         stored_dtype=stored_dtype,
-        stored=StoredWeights.find(_local_folder(base, checked.revision)),
+        stored=StoredWeights.find(local_folder(base, checked.revision)),
         chat=checked.chat,
         system_prompt=system_prompt,
         trust_remote_code=trust_remote_code,
@@ -254,7 +253,7 @@ def check_model(
     """
     check_device(device)
     check_dtype(dtype)
-    _check_folder(source)
+    check_folder(source)
     check_revision(source, revision)
     adapter = read_adapter(source) if is_adapter(source) else None
     base = adapter.base if adapter else source
@@ -262,7 +261,7 @@ def check_model(
         revision = getattr(adapter.config, "revision", None)
     with blamed_on(adapter):
         if adapter:
-            _check_folder(base)
+            check_folder(base)
         config = read_config(base, trust_remote_code=trust_remote_code, revision=revision)
         with quiet():
             check_quantised(config, base, placement=_placement(device), full_precision=full_precision)
@@ -278,7 +277,12 @@ def check_model(
     )
 
 
-def _check_folder(source: str) -> None:
+def check_folder(source: str) -> None:
+    """Refuse a model's folder that is missing, or holds nothing that a model is loaded by.
+
+    Raises:
+        ModelError: it is refused.
+    """
     path = Path(source)
     if path.is_symlink() and not path.exists():
         raise ModelError(f"{source} is a link to a folder that is not there", "Check the path")
@@ -344,26 +348,6 @@ def _load_weights(
     return model
 
 
-def empty_model(folder: Path) -> nn.Module:
-    """Return the model that a checkpoint's configuration describes, without weights.
-
-    Raises:
-        ModelError: the configuration is none of a causal language model, or needs Python code of its own.
-    """
-    from transformers import AutoModelForCausalLM
-
-    config = read_config(str(folder), trust_remote_code=False)
-    try:
-        with quiet(), torch.device("meta"):
-            model: nn.Module = AutoModelForCausalLM.from_config(
-                config, trust_remote_code=False, **attention(config)
-            )
-    except Exception as error:
-        raise weights_refusal(str(folder), error) from error
-    separate_experts(model)
-    return model
-
-
 def attention(config: Any) -> dict[str, str]:
     """Return the keyword that a model's loader needs for right attention: none, or eager for capped scores.
 
@@ -390,7 +374,7 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _local_folder(source: str, revision: str | None) -> Path:
+def local_folder(source: str, revision: str | None) -> Path:
     """Return the folder that holds a checkpoint's files: the one that is named, or the hub's copy of it."""
     from transformers.utils import cached_file
 
@@ -403,7 +387,7 @@ def _local_folder(source: str, revision: str | None) -> Path:
 def _stored_dtype(config: Any, base: str, revision: str | None) -> torch.dtype:
     """Return the configuration's dtype, that of the largest weight where it names none."""
     dtype = getattr(config, "dtype", None)
-    stored = StoredWeights.find(_local_folder(base, revision)) if dtype is None else None
+    stored = StoredWeights.find(local_folder(base, revision)) if dtype is None else None
     if stored is not None:
         return stored.read(max(stored.tensors, key=lambda name: stored.tensors[name].shape.numel())).dtype
     dtype = dtype or torch.float32

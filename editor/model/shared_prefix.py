@@ -84,7 +84,7 @@ class AnswerPass:
     def run(self, loaded: LoadedModel) -> Float[Tensor, "marked width"]:
         """Return the final hidden states that predict the marked tokens."""
         if self.shared is None:
-            return marked_hidden(loaded, _cut_last(self.batch))
+            return marked_hidden(loaded, cut_last(self.batch))
         return shared_hidden(loaded, self.shared)
 
 
@@ -108,6 +108,18 @@ def answer_passes(
     """
     for one in planned_passes(loaded, sequences, budget=budget, roots=roots):
         yield one.batch, one.run(loaded)
+
+
+def pass_batches(
+    loaded: LoadedModel,
+    sequences: Sequence[TokenSequence],
+    *,
+    budget: int | None = None,
+    roots: Sequence[Prefix] | None = None,
+) -> Iterator[MarkedBatch | SharedBatch]:
+    """Yield the batches that `answer_passes` runs, in its order: whole sequences, or answers after shared prefixes."""
+    for one in planned_passes(loaded, sequences, budget=budget, roots=roots):
+        yield one.batch if one.shared is None else one.shared
 
 
 def planned_passes(
@@ -192,7 +204,7 @@ def answer_batches(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> l
     return [
         *(AnswerBatch(answers=batch) for batch in batches(whole, pad=pad, device=device, budget=budget)),
         *(
-            AnswerBatch(answers=_cut_last(shared.answers), shared=shared)
+            AnswerBatch(answers=cut_last(shared.answers), shared=shared)
             for shared in _shared_batches(groups, roots, pad=pad, device=device, budget=prompted)
         ),
     ]
@@ -201,7 +213,7 @@ def answer_batches(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> l
 @torch.no_grad()
 def shared_hidden(loaded: LoadedModel, batch: SharedBatch) -> Float[Tensor, "marked width"]:
     """Return the hidden states that predict the marked tokens: root, prefixes and answers in a pass each."""
-    answers = _cut_last(batch.answers)
+    answers = cut_last(batch.answers)
     hidden = after_prefixes(loaded.model, batch, answers, _read_prefixes(loaded.model, batch))
     return hidden[answers.predicting]
 
@@ -242,7 +254,7 @@ def after_prefixes(
     return hidden
 
 
-def _cut_last(batch: MarkedBatch) -> MarkedBatch:
+def cut_last(batch: MarkedBatch) -> MarkedBatch:
     """Return the batch without its last position, which predicts nothing."""
     if batch.predicting.shape[1] < 2:
         return batch

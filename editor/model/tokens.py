@@ -82,7 +82,7 @@ def token_budget(model: Any) -> int:
 
     A token's keys and values are kept in every layer where a prompt is shared, and two layers' activations beside.
     """
-    sizes = _Sizes.of(model)
+    sizes = Sizes.of(model)
     kept = sizes.layers * sizes.keys_values + 2 * (sizes.width + sizes.hidden)
     most = _tokens_within(max(BATCH_BYTES, sizes.weights // 4), kept * sizes.item, BATCH_TOKENS)
     return _limited(model, most)
@@ -90,7 +90,7 @@ def token_budget(model: Any) -> int:
 
 def gradient_budget(model: Any) -> int:
     """Return the same for a batch whose backward pass is kept: activations of the lowest layer that changes, and on."""
-    sizes = _Sizes.of(model)
+    sizes = Sizes.of(model)
     layers = max(1, sizes.layers - lowest_that_changes(model))
     kept = layers * (8 * sizes.width + 4 * sizes.hidden)
     most = _tokens_within(max(GRADIENT_BYTES, sizes.weights // 2), kept * sizes.item, GRADIENT_TOKENS)
@@ -117,14 +117,15 @@ def _tokens_within(memory: int, each: int, most: int) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Sizes:
-    """What decides a token's memory.
+class Sizes:
+    """Sizes that decide a token's memory.
 
     Attributes:
         layers: number of layers.
         width: d, the width of the residual stream.
         hidden: m, the width inside an MLP.
         keys_values: width of a layer's keys and values together.
+        queries: width of a layer's queries.
         item: bytes of a number.
         weights: bytes of all weights.
     """
@@ -133,11 +134,13 @@ class _Sizes:
     width: int
     hidden: int
     keys_values: int
+    queries: int
     item: int
     weights: int
 
     @classmethod
-    def of(cls, model: Any) -> "_Sizes":
+    def of(cls, model: Any) -> "Sizes":
+        """Read a model's configuration, and count its weights."""
         config = model.config.get_text_config(decoder=True)
         width = _size(config, "hidden_size", 0) or int(model.get_input_embeddings().weight.shape[1])
         heads = _size(config, "num_attention_heads", 1)
@@ -149,6 +152,7 @@ class _Sizes:
             width=width,
             hidden=hidden,
             keys_values=2 * head * _size(config, "num_key_value_heads", heads),
+            queries=head * heads,
             item=item,
             weights=item * sum(parameter.numel() for parameter in model.parameters()),
         )

@@ -86,18 +86,24 @@ def with_features(
     work: KeptWork = NOTHING_KEPT,
 ) -> EditProblem:
     """Return the same problem with dictionaries, their features located."""
-    least = 2 * (1 + max(problem.facts, default=0))
-    weights = sum(parameter.numel() for parameter in problem.loaded.model.parameters())
-    mine, theirs = (
-        _spread(probes, max(least, min(ATTRIBUTED_PROBES, _affordable(probes, weights))))
-        for probes in (problem.erase, problem.others)
-    )
+    mine, theirs = attributed(problem)
     with stages.stage("Locating features", len(mine) + len(theirs)) as advance:
         inputs = (attribution, mine, theirs, described(dictionaries), str(problem.loaded.device))
         scores = locate_once(
             work, inputs, lambda: attribution.fit(problem.loaded, mine, theirs, dictionaries, advance)
         )
     return problem.changed(dictionaries=dictionaries, attribution=scores)
+
+
+def attributed(problem: EditProblem) -> tuple[list[TokenSequence], list[TokenSequence]]:
+    """Return the probes that features are located by: some of those to erase, and of other people's."""
+    least = 2 * (1 + max(problem.facts, default=0))
+    weights = sum(parameter.numel() for parameter in problem.loaded.model.parameters())
+    mine, theirs = (
+        _spread(probes, max(least, min(ATTRIBUTED_PROBES, _affordable(probes, weights))))
+        for probes in (problem.erase, problem.others)
+    )
+    return mine, theirs
 
 
 def _affordable(sequences: Sequence[TokenSequence], weights: int) -> int:
@@ -115,6 +121,35 @@ def trials(
     case: Case, before: PreparedModel, problem: EditProblem, work: KeptWork = NOTHING_KEPT
 ) -> tuple[EditProblem, TrialJudge]:
     """Return what trials of a search are fitted to, some wordings of each fact, and their judge, who asks in all."""
+    asked = trial_probes(case)
+    judge = TrialJudge(
+        before.loaded,
+        case.policy,
+        erased=asked.erased,
+        kept=asked.kept,
+        text=before.data.fitting_text,
+        fit=partial(fit_once, work),
+    )
+    return _erasing(case, problem, asked.fitting), judge
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialProbes:
+    """What trials are fitted to, and what their judge asks.
+
+    Attributes:
+        fitting: wordings of each fact to erase that a trial sees.
+        erased: all wordings, those of earlier requests, and decoys.
+        kept: questions about what must stay.
+    """
+
+    fitting: list[Probe]
+    erased: list[Probe]
+    kept: list[Probe]
+
+
+def trial_probes(case: Case) -> TrialProbes:
+    """Choose what trials are fitted to and judged by, from the locating split alone."""
     locating = [probe for probe in case.probes if probe.split == "locating"]
     fitting, judging = split_wordings(locating)
     everything = [*fitting, *judging]
@@ -122,15 +157,11 @@ def trials(
     earlier = [probe for probe in locating if probe.must_not_leak and not probe.is_erased]
     retained = {id(probe) for probe in _retained_probes(case)}
     unseen = [probe for probe in kept if id(probe) not in retained]
-    judge = TrialJudge(
-        before.loaded,
-        case.policy,
+    return TrialProbes(
+        fitting=fitting,
         erased=[*everything, *earlier, *decoy_probes(everything, decoy_maker(case), seed=case.seed)],
         kept=sample(unseen or kept, TRIAL_KEPT_PROBES, case.seed),
-        text=before.data.fitting_text,
-        fit=partial(fit_once, work),
     )
-    return _erasing(case, problem, fitting), judge
 
 
 def fact_numbers(probes: Sequence[Probe]) -> tuple[int, ...]:

@@ -1,0 +1,187 @@
+"""`plan`: what an audit and an erasure take by stage, no weights read."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from editor.api.checking import check_inputs
+from editor.api.erase import read_erase_options
+from editor.api.planning.asking import (
+    Seconds,
+    attack_seconds,
+    audit_seconds,
+    original_seconds,
+    stage,
+    verify_seconds,
+)
+from editor.api.planning.basis import Basis, open_unloaded, speeds
+from editor.api.planning.disk import written_bytes
+from editor.api.planning.erasing import (
+    dictionary_seconds,
+    edit_seconds,
+    export_seconds,
+    locate_seconds,
+)
+from editor.api.planning.memory import (
+    Needs,
+    in_batches,
+    in_dtype,
+    needs_of,
+    peaks,
+    without_attacks,
+)
+from editor.api.planning.rough_tokenizer import RoughTokenizer
+from editor.api.planning.shape import Shape
+from editor.api.planning.speed import Speed
+from editor.api.planning.values import ERASURE, Plan, Remedy, StageName, StagePlan
+from editor.api.requests import PlanRequest
+from editor.api.running import read_case, read_policy, show_stages
+from editor.comparing.processes import free_bytes
+from editor.model.checks.dtypes import dtype_name
+from editor.model.tokens import token_budget
+
+SMALL_BATCH = 256
+"""Tokens of a batch that is as small as it pays to make one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What a plan takes the machine for.
+
+    Attributes:
+        speed: speed in the precision of computing.
+        quick: the same in the precision of gradients.
+        libraries: bytes that the process holds without a model.
+        free: bytes of memory that are free.
+        free_disk: bytes of disk that are free.
+    """
+
+    speed: Speed
+    quick: Speed
+    libraries: int
+    free: int
+    free_disk: int
+
+    @classmethod
+    def here(cls, shape: Shape, device: torch.device) -> "Machine":
+        """Measure this machine: about a second."""
+        speed, quick = speeds(shape, device)
+        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_bytes()
+        return cls(
+            speed=speed,
+            quick=quick,
+            libraries=0 if device.type == "cuda" else resident_bytes(),
+            free=free,
+            free_disk=shutil.disk_usage(Path.cwd()).free,
+        )
+
+
+def run_plan(request: PlanRequest, machine: Machine | None = None) -> Plan:
+    """Say what an audit and an erasure would take, from the model's configuration and the corpus; nothing is written.
+
+    The machine is timed for a second: a plan is for the machine that it is made on.
+    """
+    stages = show_stages(request)
+    options = read_erase_options(request)
+    policy = read_policy(request.policy)
+    loaded, shape, device = open_unloaded(
+        str(request.model),
+        device=request.device,
+        dtype=request.dtype,
+        revision=request.revision,
+        trust_remote_code=request.trust_remote_code,
+        batch_size=request.batch_size,
+    )
+    check_inputs(request)
+    case = read_case(request, policy, stages)
+    with stages.stage("Timing this machine"):
+        machine = machine or Machine.here(shape, device)
+    basis = Basis(
+        case=case,
+        loaded=loaded,
+        shape=shape,
+        options=options.with_seed(case.seed).sized(shape.weights),
+        speed=machine.speed,
+        quick=machine.quick,
+        confirm=request.confirm,
+        open_texts=request.open_texts,
+        given=request.dictionary is not None,
+    )
+    with stages.stage("Counting questions and batches"):
+        return plan_of(basis, machine, device)
+
+
+def plan_of(basis: Basis, machine: Machine, device: torch.device) -> Plan:
+    """Return the plan that is counted from a basis."""
+    needs, disk = needs_of(basis, machine.libraries), written_bytes(basis)
+    memory = peaks(needs)
+    counted: dict[StageName, tuple[Seconds, dict[str, int]]] = {
+        "audit": audit_seconds(basis),
+        "original": original_seconds(basis),
+        "dictionaries": dictionary_seconds(basis),
+        "locate": locate_seconds(basis),
+        "edit": edit_seconds(basis),
+        "export": export_seconds(basis, sum(disk.values())),
+        "verify": verify_seconds(basis),
+        "attacks": attack_seconds(basis),
+    }
+    found = tuple(stage(name, counted[name], memory[name]) for name in memory)
+    return Plan(
+        architecture=basis.shape.architecture,
+        weights=basis.shape.weights,
+        model_mib=basis.shape.bytes / 2**20,
+        dtype=dtype_name(basis.shape.dtype),
+        device=str(device),
+        method=basis.options.method.name,
+        scope=basis.case.scope,
+        tokenizer="rough" if isinstance(basis.loaded.tokenizer, RoughTokenizer) else "own",
+        stages=found,
+        disk=disk,
+        free_mib=machine.free / 2**20,
+        free_disk_mib=machine.free_disk / 2**20,
+        remedies=_remedies(basis, needs, found, device),
+        incomplete=basis.case.incomplete,
+    )
+
+
+def _remedies(
+    basis: Basis, needs: Needs, stages: tuple[StagePlan, ...], device: torch.device
+) -> tuple[Remedy, ...]:
+    """Return what lowers the most memory of an erasure, each by itself and all together."""
+    most = _most(needs)
+    found: list[tuple[str, Needs, float]] = []
+    everything = needs
+    if basis.shape.item > 2:
+        everything = in_dtype(everything, torch.bfloat16, device)
+        found.append(("--dtype bfloat16", everything, 0.0))
+    if needs.attacks:
+        attacks = next(stage for stage in stages if stage.name == "attacks")
+        found.append(("--attacks none", without_attacks(needs), attacks.low_s))
+        everything = without_attacks(everything)
+    if token_budget(basis.loaded.model) > SMALL_BATCH:
+        found.append((f"--batch-size {SMALL_BATCH}", in_batches(needs, basis, SMALL_BATCH), 0.0))
+        everything = in_batches(everything, basis, SMALL_BATCH)
+    if len(found) > 1:
+        saved = sum(one[2] for one in found)
+        found.append((" ".join(one[0] for one in found), everything, saved))
+    return tuple(
+        Remedy(option=option, memory_mib=_most(changed) / 2**20, saved_s=saved)
+        for option, changed, saved in found
+        if _most(changed) < most
+    )
+
+
+def _most(needs: Needs) -> int:
+    return max(size for name, size in peaks(needs).items() if name in ERASURE)
+
+
+def resident_bytes() -> int:
+    """Return the bytes of memory that this process holds now; 512 MiB where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return 2**29
+    return pages * os.sysconf("SC_PAGE_SIZE")
