@@ -97,7 +97,7 @@ def test_a_report_on_a_model_whose_passes_are_right_says_nothing_of_them(here, c
 
 REFUSED = {
     "rwkv": "RwkvForCausalLM can be audited, but not edited: its own forward gives something else than",
-    "mixtral": "MixtralForCausalLM can be audited, but not edited: layer model.layers.0",
+    "gpt_oss": "GptOssForCausalLM can be audited, but not edited: layer model.layers.0",
     "llama4_text": "Llama4ForCausalLM can be audited, but not edited: layer model.layers.0",
 }
 
@@ -116,6 +116,23 @@ def test_what_cannot_be_edited_is_refused_by_name_before_the_work(here, capsys, 
     assert code == 2
     assert REFUSED[name] in " ".join(said.split())
     assert "Audit it" in said
+    assert not (here / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [("erase", ("--method", "memit")), ("locate", ("--locator", "nodes")), ("compare", ())],
+)
+def test_a_mixture_is_refused_where_experts_are_not_edited(here, capsys, monkeypatch, command, more):
+    def measured(*_, **__):
+        raise AssertionError
+
+    monkeypatch.setattr("editor.measuring.evaluation_data.score_probes", measured)
+    given = ("--facts", "facts.jsonl", "--policy", "policy.yaml", "--quiet", "--output", "out")
+    code, said = run(capsys, command, write("mixtral", here / "model"), *given, *more)
+    assert code == 2
+    assert "MixtralForCausalLM is a mixture of experts, which" in " ".join(said.split())
+    assert "--method feature-edit" in " ".join(said.split())
     assert not (here / "out").exists()
 
 

@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dictionaries.model.experts import RoutedExperts
 from editor.edits.edit import AnyDelta, Delta
 from editor.locators.problem import EditProblem
 from editor.model.epochs import epochs
@@ -158,8 +159,7 @@ def lora_adapter(model: Any, rank: int, seed: int) -> Iterator[list[tuple[str, A
 def _linear_layers(model: Any) -> list[str]:
     """Return the names of the linear layers that an adapter goes around: all but the output's and routers.
 
-    A mixture of experts keeps its experts in stacked tensors, which are no layers: they stay as they are, and so does
-    what chooses between them.
+    The experts of a mixture stay as they are, however they are stored, and so does what chooses between them.
 
     Raises:
         ModelError: there is no such layer.
@@ -167,11 +167,14 @@ def _linear_layers(model: Any) -> list[str]:
     from transformers.pytorch_utils import Conv1D
 
     head = model.get_output_embeddings()
+    routed = (one for one in model.modules() if isinstance(one, RoutedExperts))
+    experts = {id(module) for one in routed for module in one.modules()}
     names = [
         name
         for name, module in model.named_modules()
         if isinstance(module, torch.nn.Linear | Conv1D)
         and module is not head
+        and id(module) not in experts
         and "Router" not in type(module).__name__
     ]
     if not names:
