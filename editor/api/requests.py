@@ -276,6 +276,7 @@ class PlanRequest(DictionaryRequest):
         trials: Number of search trials, at most.
         settings: Settings of the method other than its defaults, by name.
         controls: Whether control edits are measured too; None where the model is small.
+        keep_edit: Whether the change of weights and what a revert needs are kept too.
         attacks: Attacks on what was edited: `quick` ones, `full` with those that train for long, or `none`.
         confirm: Number of an audit's verdicts compared with generation.
         open_texts: Number of texts that an audit generates from nothing.
@@ -287,6 +288,7 @@ class PlanRequest(DictionaryRequest):
     trials: int = 8
     settings: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     controls: bool | None = None
+    keep_edit: bool = False
     attacks: AttackSet = "quick"
     confirm: int = 40
     open_texts: int = 64

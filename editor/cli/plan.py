@@ -51,6 +51,9 @@ TITLES = {
     show_default=True,
     help="Number of search trials, at most.",
 )
+@click.option(
+    "--keep-edit", is_flag=True, help="The edit would be kept, as a revert without the model needs it."
+)
 @ATTACKS
 @DEVICE
 @SEED

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -40,6 +40,7 @@ from editor.api.planning.values import ERASURE, Plan, Remedy, StageName, StagePl
 from editor.api.requests import PlanRequest
 from editor.api.running import read_case, read_policy, show_stages
 from editor.comparing.processes import free_bytes
+from editor.edits.keeping import Keeping
 from editor.model.checks.dtypes import dtype_name
 from editor.model.tokens import token_budget
 
@@ -85,7 +86,7 @@ def run_plan(request: PlanRequest, machine: Machine | None = None) -> Plan:
     The machine is timed for a second: a plan is for the machine that it is made on.
     """
     stages = show_stages(request)
-    options = read_erase_options(request)
+    options = replace(read_erase_options(request), keeping=Keeping(wanted=request.keep_edit))
     policy = read_policy(request.policy)
     loaded, shape, device = open_unloaded(
         str(request.model),

@@ -181,6 +181,7 @@ def test_functions_say_what_they_take():
         "detect",
         "erase",
         "locate",
+        "plan",
         "push",
         "revert",
         "verify",
