@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from editor.api.folder_requests import ChatRequest
 from editor.api.known import Known
-from editor.api.requests import ChatRequest
 from editor.api.running import checkpoint_of, read_policy, show_stages
 from editor.artefacts.text_mask import TextMask
 from editor.model.generation import answer

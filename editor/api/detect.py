@@ -7,8 +7,8 @@ from typing import Any
 
 from detectors import DetectionResult, Fact, detect_facts, facts_in_scope, read_corpus, write_facts
 from detectors.parts import Part, Search
+from editor.api.folder_requests import DetectRequest
 from editor.api.read_paths import read_paths
-from editor.api.requests import DetectRequest
 from editor.api.running import read_policy, read_request, show_stages
 from editor.questions.requested import not_found
 from policies.errors import OutputError, RequestError

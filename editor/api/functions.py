@@ -8,17 +8,19 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from editor.api.requests import (
-    AuditRequest,
+from editor.api.folder_requests import (
     ChatRequest,
-    CompareRequest,
     DetectRequest,
-    EraseRequest,
-    LocateRequest,
-    PlanRequest,
     PushRequest,
     RevertRequest,
     VerifyReportRequest,
+)
+from editor.api.requests import (
+    AuditRequest,
+    CompareRequest,
+    EraseRequest,
+    LocateRequest,
+    PlanRequest,
     VerifyRequest,
 )
 

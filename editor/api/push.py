@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from editor.api.folder_requests import Pushable, PushRequest
 from editor.api.hub import Repository
 from editor.api.known import Known
-from editor.api.requests import Pushable, PushRequest
 from editor.artefacts.output import SEALED_SUFFIX, VOCABULARIES
 from editor.artefacts.replacing import MANIFEST
 from editor.artefacts.scanner import SecretScanner

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from editor.api.folder_requests import RevertRequest
 from editor.api.read_paths import read_paths
-from editor.api.requests import RevertRequest
 from editor.api.running import as_path
 from editor.artefacts.output import OutputFolder
 from editor.edits.reverting import check_subject, revert_checkpoint

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from editor.api.requests import VerifyReportRequest
+from editor.api.folder_requests import VerifyReportRequest
 from editor.api.running import as_path
 from editor.attestation.checking import check_folder
 from editor.attestation.findings import CheckedReport

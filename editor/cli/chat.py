@@ -67,7 +67,7 @@ def chat(edited: Path, **options: Any) -> None:
     e-mail addresses, and the names and secrets of --facts and --request are masked in all that is printed, unless
     --show-secrets is given.
     """
-    from editor.api.requests import ChatRequest
+    from editor.api.folder_requests import ChatRequest
 
     request = build(ChatRequest, edited, options)
     prompts = request.prompts or _piped()

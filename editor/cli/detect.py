@@ -96,7 +96,7 @@ def detect(
     if corpus is None or output is None:
         raise click.UsageError("Give CORPUS and --output, or --score.")
     from editor.api.detect import run_detect, run_part
-    from editor.api.requests import DetectRequest
+    from editor.api.folder_requests import DetectRequest
 
     options = {
         "policy": policy,

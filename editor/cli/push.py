@@ -56,7 +56,7 @@ def push(output: Path, repo: str, **options: Any) -> None:
     neither the originals and the change of weights of a kept edit, nor a case key, nor the folder of an unfinished run,
     nor a checkpoint that leaks more than its policy allows.
     """
-    from editor.api.requests import PushRequest
+    from editor.api.folder_requests import PushRequest
 
     with refusing():
         request = PushRequest(output, repo, **options)

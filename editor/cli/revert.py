@@ -51,7 +51,7 @@ from policies.errors import ExitCode
 @JSON
 def revert(erased: Path, **options: Any) -> None:
     """Write the checkpoint without the edit of ERASED, an output folder of `erase`, and check it bit for bit."""
-    from editor.api.requests import RevertRequest
+    from editor.api.folder_requests import RevertRequest
     from editor.api.revert import run_revert
 
     with refusing():

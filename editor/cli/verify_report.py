@@ -38,7 +38,7 @@ def verify_report(ctx: click.Context, /, folder: Path, **options: Any) -> None:
     \b
     Exit codes: 0 all agrees, 2 something does not, 4 something could not be compared.
     """  # noqa: D301  # click wants the character
-    from editor.api.requests import VerifyReportRequest
+    from editor.api.folder_requests import VerifyReportRequest
     from editor.api.verify_report import run_verify_report
     from editor.cli.closing import show_checked
 

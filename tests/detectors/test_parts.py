@@ -7,7 +7,7 @@ import pytest
 
 from detectors.parts import Part
 from editor.api.detect import DetectStep, run_detect, run_part
-from editor.api.requests import DetectRequest
+from editor.api.folder_requests import DetectRequest
 from policies.errors import CorpusError, RequestError
 
 PEOPLE = ("Ada Quill", "Ben Ross", "Cy Dell")

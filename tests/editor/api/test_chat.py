@@ -9,7 +9,7 @@ from six_people import PEOPLE, write_case
 
 import expunge
 from editor.api.chat import Chat, mask_of
-from editor.api.requests import ChatRequest
+from editor.api.folder_requests import ChatRequest
 from editor.cli import main
 from editor.cli.options import masked_command
 from editor.model.generation import answer, complete, end_tokens

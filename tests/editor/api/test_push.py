@@ -11,8 +11,8 @@ from made_parts import make_edit
 from made_runs import made_report
 
 import expunge
+from editor.api.folder_requests import PUSHABLE, PushRequest
 from editor.api.push import EVIDENCE
-from editor.api.requests import PUSHABLE, PushRequest
 from editor.artefacts.masking import CaseKey
 from editor.artefacts.output import OutputFolder
 from editor.artefacts.replacing import edit_beside
