@@ -13,6 +13,16 @@ from editor.methods import METHODS
 OFFERED = tuple(name for name, entry in METHODS.items() if entry.family != "random")
 
 
+METHOD = click.option("--method", type=click.Choice(OFFERED), default="feature-edit", show_default=True)
+TRIALS = click.option(
+    "--trials",
+    type=click.IntRange(1, 1000),
+    default=8,
+    show_default=True,
+    help="Number of search trials, at most.",
+)
+
+
 @click.command()
 @click.argument("model")
 @case_options
@@ -27,7 +37,7 @@ OFFERED = tuple(name for name, entry in METHODS.items() if entry.family != "rand
     type=SiteName(),
     help="Site that --dictionary reads, such as mlp_out.3, where it does not say; of several, the one to use.",
 )
-@click.option("--method", type=click.Choice(OFFERED), default="feature-edit", show_default=True)
+@METHOD
 @click.option(
     "--strength",
     default="auto",
@@ -37,13 +47,7 @@ OFFERED = tuple(name for name, entry in METHODS.items() if entry.family != "rand
     "they push what identifies, for neurons and feature-literal how many units they take, for pisces the overshoot, "
     "for memit the most that the residual stream moves, over its norm, for grad-ascent and npo-lora the learning rate.",
 )
-@click.option(
-    "--trials",
-    type=click.IntRange(1, 1000),
-    default=8,
-    show_default=True,
-    help="Number of search trials, at most.",
-)
+@TRIALS
 @click.option(
     "--controls/--no-controls",
     default=None,

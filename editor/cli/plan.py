@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from editor.cli.erase import OFFERED
+from editor.cli.erase import METHOD, TRIALS
 from editor.cli.json_output import json_wanted, print_result
 from editor.cli.names import SiteName
 from editor.cli.options import ATTACKS, DEVICE, JSON, QUIET, SEED, build, case_options
@@ -37,20 +37,14 @@ TITLES = {
 @click.option(
     "--site", type=SiteName(), help="Site that --dictionary reads, such as mlp_out.3, where it does not say."
 )
-@click.option("--method", type=click.Choice(OFFERED), default="feature-edit", show_default=True)
+@METHOD
 @click.option(
     "--strength",
     default="auto",
     show_default=True,
     help="auto, default or a number, as an erasure would have it.",
 )
-@click.option(
-    "--trials",
-    type=click.IntRange(1, 1000),
-    default=8,
-    show_default=True,
-    help="Number of search trials, at most.",
-)
+@TRIALS
 @click.option(
     "--keep-edit", is_flag=True, help="The edit would be kept, as a revert without the model needs it."
 )
