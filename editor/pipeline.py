@@ -13,7 +13,7 @@ from editor.attacks import attacks_at
 from editor.attacks.running import attack_rows, original_weights, prepare_attacks, untested_attacks
 from editor.case import Case
 from editor.dictionary_supply import NO_DICTIONARIES, DictionarySupply
-from editor.edits.edit import Edit, Originals
+from editor.edits.edit import Edit
 from editor.edits.export import export_checkpoint, keep_edit
 from editor.edits.keeping import Keeping
 from editor.edits.records import EditRecord
@@ -40,6 +40,7 @@ from editor.measuring.summaries import (
     edit_summary,
     model_summary,
     policy_summary,
+    record_of,
     residual_risk,
     versions,
 )
@@ -242,20 +243,6 @@ def erase(
             "controls": controls,
             "trials": tuning.rows() if tuning else (),
         }
-    )
-
-
-def record_of(case: Case, originals: Originals, keeping: Keeping, key: CaseKey) -> EditRecord:
-    """Return what is put on record of an edit: the case and the people masked, and the digests."""
-    asked = [subject.name for subject in case.request.subjects] if case.request else []
-    people = asked or [fact.subject for fact in case.erased if fact.is_linked]
-    return EditRecord(
-        case=key.case_label(case.name),
-        subjects=tuple(sorted({key.subject_label(name) for name in people})),
-        before=originals.digest,
-        after=originals.edited,
-        tensors=originals.changed,
-        originals=keeping.kept,
     )
 
 

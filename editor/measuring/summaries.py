@@ -5,9 +5,11 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
+from editor.artefacts.masking import CaseKey
 from editor.case import Case
 from editor.edits.companions import companions_digest
-from editor.edits.edit import Edit
+from editor.edits.edit import Edit, Originals
+from editor.edits.keeping import Keeping
 from editor.edits.records import EditRecord
 from editor.formatting import plural
 from editor.locators.features import Attribution
@@ -81,6 +83,20 @@ def _repository(loaded: LoadedModel) -> str | None:
     """Return the name on the hub of a model, or of the base of an adapter; None where both are folders."""
     names = (loaded.source, *([loaded.adapter.base] if loaded.adapter else []))
     return next(filter(on_hub, names), None)
+
+
+def record_of(case: Case, originals: Originals, keeping: Keeping, key: CaseKey) -> EditRecord:
+    """Return what is put on record of an edit: the case and the people masked, and the digests."""
+    asked = [subject.name for subject in case.request.subjects] if case.request else []
+    people = asked or [fact.subject for fact in case.erased if fact.is_linked]
+    return EditRecord(
+        case=key.case_label(case.name),
+        subjects=tuple(sorted({key.subject_label(name) for name in people})),
+        before=originals.digest,
+        after=originals.edited,
+        tensors=originals.changed,
+        originals=keeping.kept,
+    )
 
 
 def edit_summary(

@@ -26,7 +26,7 @@ from editor.model.checks.sources import looks_local
 from editor.model.checks.usable import unchanged, usable_files
 from editor.model.checks.vocabulary import check_vocabulary, watch_vocabulary
 from editor.model.passes import ALL_RIGHT, Passes
-from editor.model.placement import check_all_here, input_device, offload_keywords, remove_with
+from editor.model.placement import check_all_here, device_of, input_device, offload_keywords, remove_with
 from editor.model.stored import StoredWeights
 from editor.model.tokenizers import has_tokenizer, load_tokenizer
 from editor.model.tokens import limit_batches
@@ -167,7 +167,7 @@ def load_model(
     )
     base, config, tokenizer, adapter = checked.base, checked.config, checked.tokenizer, checked.adapter
     stored_dtype = _stored_dtype(config, base, checked.revision)
-    placement = _placement(device)
+    placement = device_of(device)
     if max_memory is not None and group().device is not None:
         raise ModelError(
             "Of several processes each has one device, and no --max-memory",
@@ -264,7 +264,7 @@ def check_model(
             check_folder(base)
         config = read_config(base, trust_remote_code=trust_remote_code, revision=revision)
         with quiet():
-            check_quantised(config, base, placement=_placement(device), full_precision=full_precision)
+            check_quantised(config, base, placement=device_of(device), full_precision=full_precision)
         if Path(base).is_dir():
             check_weight_files(Path(base))
     tokenizer = load_tokenizer(source if has_tokenizer(source) else base, trust_remote_code, revision)
@@ -392,16 +392,6 @@ def _stored_dtype(config: Any, base: str, revision: str | None) -> torch.dtype:
         return stored.read(max(stored.tensors, key=lambda name: stored.tensors[name].shape.numel())).dtype
     dtype = dtype or torch.float32
     return getattr(torch, dtype) if isinstance(dtype, str) else dtype
-
-
-def _placement(device: str) -> str:
-    """Return the device of a model: of several processes each has its own."""
-    own = group().device
-    if own is not None:
-        return str(own)
-    if device != "auto":
-        return device
-    return "auto" if torch.cuda.is_available() else "cpu"
 
 
 def _check_not_rounded(loaded: LoadedModel) -> None:

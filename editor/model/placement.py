@@ -1,4 +1,4 @@
-"""Models larger than one device: spread over GPUs, memory and disk by accelerate, and what can be done with them."""
+"""Where a model lies: on one device, or spread by accelerate over GPUs, memory and disk, and what can be done then."""
 
 import re
 import shutil
@@ -8,9 +8,20 @@ from typing import Any
 
 import torch
 
+from editor.processes import group
 from policies.errors import ModelError
 
 _PART = re.compile(r"(\d+|cpu)=(\d+(?:\.\d+)?\s*[KMGT]i?B)", re.IGNORECASE)
+
+
+def device_of(device: str) -> str:
+    """Return the device of a model: of several processes each has its own."""
+    own = group().device
+    if own is not None:
+        return str(own)
+    if device != "auto":
+        return device
+    return "auto" if torch.cuda.is_available() else "cpu"
 
 
 def parse_max_memory(text: str) -> dict[int | str, str]:

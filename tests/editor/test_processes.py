@@ -190,11 +190,13 @@ def test_an_error_that_cannot_be_sent_is_sent_in_words():
 
 
 def test_a_device_is_chosen_for_each_process(monkeypatch):
-    from editor.model.loading import _placement
+    from editor.model.placement import device_of
 
-    assert _placement("cpu") == "cpu"
-    monkeypatch.setattr("editor.model.loading.group", lambda: SimpleNamespace(device=torch.device("cuda", 3)))
-    assert _placement("auto") == "cuda:3"
+    assert device_of("cpu") == "cpu"
+    monkeypatch.setattr(
+        "editor.model.placement.group", lambda: SimpleNamespace(device=torch.device("cuda", 3))
+    )
+    assert device_of("auto") == "cuda:3"
 
 
 def test_other_commands_are_refused_in_several_processes(monkeypatch, capsys):
