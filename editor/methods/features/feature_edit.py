@@ -13,9 +13,9 @@ a token stands, where ln p hardly moves at first: a secret learned by heart has 
 D is the divergence from the original model (`editor.methods.shared.predictions`), some of it softened, on retained
 text, and on questions about what must stay, where facts stand by themselves.
 
-Half of a step's secrets are drawn from those that were furthest above their targets when they were last asked, and half
-of its questions from those that the edit hurt most (`editor.methods.shared.hard_examples`). Most secrets reach their
-targets soon, and few questions are hurt at all: what leaks in the end, and what others lose, are the rest.
+A quarter of a step's secrets are drawn from those that were furthest above their targets when they were last asked, and
+half of its questions from those that the edit hurt most (`editor.methods.shared.hard_examples`). Most secrets reach
+their targets soon, and few questions are hurt at all: what leaks in the end, and what others lose, are the rest.
 
 The rate falls to zero along a cosine. What is far from its target is reached in the first third of the steps; the
 others take back what that cost.
@@ -219,7 +219,7 @@ class _Erase:
     def __init__(self, problem: EditProblem, method: FeatureEdit) -> None:
         self.problem, self.method = problem, method
         generator = torch.Generator().manual_seed(method.seed)
-        self._again = method.probes // 2
+        self._again = method.probes // 4
         self._draws = epochs_by_length(problem.erase, method.probes - self._again, generator)
         self._hard = HardExamples(len(problem.erase), generator, UNSEEN)
         with torch.no_grad():
