@@ -90,7 +90,7 @@ def parse_yaml(text: str, source: str, kind: str) -> dict[str, Any]:
     if problem is not None:
         raise PolicyError(f"The {kind} {source} {problem}", f"Write a {kind} that people can read")
     if data is None:
-        raise PolicyError(f"The {kind} {source} is empty", f"Write a {kind} into it; the README shows one")
+        raise PolicyError(f"The {kind} {source} is empty", f"Write a {kind} into it; the tutorial shows one")
     if not isinstance(data, dict):
         raise PolicyError(
             f"The {kind} {source} holds a {_yaml_name(data)} where a mapping of keys to values is expected",
@@ -115,6 +115,8 @@ def build(model: type[ModelT], data: dict[str, Any], source: str, kind: str) -> 
         return model.model_validate(data)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False)
+        # A key that is missing is often there, misspelt.
+        problems.sort(key=lambda problem: problem["type"] != "extra_forbidden")
         cause, remedy = _explain(problems[0], _known_keys(model))
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise PolicyError(f"The {kind} {source}: {cause}{more}", remedy) from None

@@ -108,6 +108,8 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.exceptions.Abort, KeyboardInterrupt):
         code = _fail(ExitCode.INCOMPLETE, "Stopped", "Nothing was written", as_json=as_json, on_one_line=True)
     except click.ClickException as error:
+        if isinstance(error, click.MissingParameter):
+            error.message = getattr(error.param, "help", None) or ""
         error.show()
         code = ExitCode.USAGE
         if as_json:
