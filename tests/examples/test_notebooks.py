@@ -86,7 +86,8 @@ def tiny_lab(tmp_path_factory):
     return make_tiny_lab(find_lab(), tmp_path_factory.mktemp("lab"))
 
 
-@by_name
+# Methods are compared in processes of their own, which import torch: that is left to the long checks.
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "comparing"])
 def test_it_runs_on_a_small_lab(name, tiny_lab, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr("editor.lab.PLACES", (tiny_lab.folder,))

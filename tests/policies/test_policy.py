@@ -100,12 +100,19 @@ def test_digest_ignores_order_and_layout_but_no_value(write):
 @pytest.mark.parametrize(
     ("text", "named", "remedy"),
     [
-        ("", "is empty", "README"),
+        ("", "is empty", "tutorial"),
         ("- a\n- b\n", "holds a list", "key: value"),
         ("name: [\n", "not valid YAML, line 2", "Correct"),
         ("name: a\nname: b\n", "line 2, column 1: the same key twice", "Correct"),
         ("name: !!python/object:os.system {}\n", "not valid YAML", "Correct"),
         (MINIMAL + "utilty: {}\n", "unknown key `utilty`", "Did you mean `utility`"),
+        (MINIMAL + "countries: [zz]\n", "no entity type is known", "Use "),
+        (MINIMAL + "countries: [7]\n", "no entity type is known", "Use "),
+        (MINIMAL + "countries: us\n", "`countries`", "Correct"),
+        ("name: a\ncountries: [us]\nentities: [US_SSN]\n", "`entities`", "Correct"),
+        ("name: a\nentites: {US_SSN: {}}\n", "unknown key `entites` (and 1 more)", "Did you mean `entities`"),
+        ("name: 2026\nentities: {US_SSN: {}}\n", "`name`: input should be a valid string", "into quotes"),
+        ("name: []\nentities: {US_SSN: {}}\n", "`name`: input should be a valid string", "Correct that"),
         ("name: a\nentities: {US_SSN: {scor: 1}}\n", "`entities.US_SSN.scor`", "`score`"),
         ("name: a\nentities: {US_SNN: {}}\n", "unknown entity type 'US_SNN'", "US_SSN"),
         ("name: a\nentities: {FOO_BAR_QUX: {}}\n", "unknown entity type", "`patterns`"),
@@ -212,3 +219,11 @@ def test_one_language_several_or_all(language, main, languages):
 def test_what_is_no_language_is_refused(language):
     with pytest.raises(PolicyError, match="`language`"):
         build(Policy, {"name": "x", "entities": {"US_SSN": None}, "language": language}, "x", "policy")
+
+
+def test_countries_bring_their_types_beside_those_that_are_named(write):
+    policy = load_policy(write("name: a\ncountries: [us, uk]\nentities: {URL: , US_SSN: {score: 0.9}}\n"))
+    assert {"US_SSN", "US_PASSPORT", "UK_NHS", "URL"} <= set(policy.entities)
+    assert policy.entities["US_SSN"].score == 0.9
+    alone = load_policy(write("name: a\ncountries: [us]\n"))
+    assert {name[:3] for name in alone.entities} == {"US_"}
