@@ -97,9 +97,10 @@ def _try(parts: list[Tried], given: argparse.Namespace) -> bool:
     left = [(part, number) for part in parts for number in _left(part, given)]
     if not left:
         return True
-    import_libraries()
+    package = given.code.split("/")[0]
+    import_libraries(package)
     with tempfile.TemporaryDirectory(prefix="mutation-") as scratch:
-        here = copy_packages(ROOT, [given.code.split("/")[0]], Path(scratch))
+        here = copy_packages(ROOT, [package], Path(scratch))
         if not passes(here, given.tests):
             return False
         for part, number in left:

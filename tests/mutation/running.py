@@ -10,11 +10,9 @@ from shutil import copytree
 
 MOST_CPU_S = 600
 """What tests take at most, in seconds of the processor: a mistake may make a loop that never ends."""
+ALL_IMPORT = ("pydantic", "pytest", "yaml")
 SLOW_TO_IMPORT = (
-    "hypothesis",
     "presidio_analyzer",
-    "pydantic",
-    "pytest",
     "rich.progress",
     "scipy.stats",
     "sklearn",
@@ -24,12 +22,14 @@ SLOW_TO_IMPORT = (
     "transformers.models.gpt2.modeling_gpt2",
     "transformers.models.llama.modeling_llama",
 )
-OPTIONS = ("-q", "-x", "-n0", "-m", "not slow and not parity", "-p", "no:cacheprovider", "-p", "no:randomly")
+OPTIONS = ("-q", "-x", "-n0", "-m", "not slow and not parity", "-p", "no:cacheprovider")
+IMPORTED_BEFORE = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+"""What pytest says of libraries that were imported before it began."""
 
 
-def import_libraries() -> None:
-    """Import what tests would import, each time again, before their own code."""
-    for name in SLOW_TO_IMPORT:
+def import_libraries(package: str) -> None:
+    """Import what tests of a package would import, each time again, before their own code."""
+    for name in ALL_IMPORT if package == "policies" else ALL_IMPORT + SLOW_TO_IMPORT:
         importlib.import_module(name)
 
 
@@ -59,7 +59,7 @@ def _run(here: Path, tests: Sequence[str]) -> int:
     resource.setrlimit(resource.RLIMIT_CPU, (MOST_CPU_S, MOST_CPU_S))
     import pytest
 
-    return int(pytest.main([*OPTIONS, *tests]))
+    return int(pytest.main([*OPTIONS, *IMPORTED_BEFORE, *tests]))
 
 
 def _forked(call: Callable[[], int]) -> bool:
