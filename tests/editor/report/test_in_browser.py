@@ -32,6 +32,10 @@ OVERFLOWING = """[...document.querySelectorAll("body *")].filter(one => {
   const box = one.getBoundingClientRect();
   return box.width && box.right > innerWidth + 1 && !one.closest(".table, nav ol, pre, svg, caption");
 }).map(one => one.outerHTML.slice(0, 120))"""
+CUT = """[...document.querySelectorAll("caption, .legend")].filter(one => {
+  const box = one.getBoundingClientRect();
+  return box.width && box.right > innerWidth;
+}).map(one => one.textContent)"""
 UNFOLD = "document.querySelectorAll('details').forEach(one => { one.open = true; })"
 LONG = "an unbroken token of a tokenizer " + "x" * 90
 
@@ -96,6 +100,7 @@ def test_nothing_overflows_nothing_is_asked_for_and_nothing_complains(browser, p
         assert browser.evaluate("innerWidth") == width
         browser.evaluate(UNFOLD)
         assert browser.evaluate(OVERFLOWING) == []
+        assert browser.evaluate(CUT) == []
         assert browser.evaluate("document.documentElement.scrollWidth") <= width
         assert browser.complaints() == []
 
