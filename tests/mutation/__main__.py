@@ -124,8 +124,7 @@ def _report(code: str, parts: list[Tried]) -> Iterator[str]:
     for part in parts:
         yield f"{part.file}: {sum(part.found.values())} of {len(part.found)} found, of {count_changes(part.text)}"
         for number in sorted(number for number, found in part.found.items() if not found):
-            line, _ = mistaken(part.text, number)
-            yield f"  not found: line {line}: {part.text.splitlines()[line - 1].strip()}"
+            yield f"  not found: {mistaken(part.text, number)[0]}"
     found, tried = (sum(sum(part.found.values()) for part in parts), sum(len(part.found) for part in parts))
     yield f"{code}: {found} of {tried} found, of {sum(count_changes(part.text) for part in parts)} that there are"
 

@@ -23,27 +23,28 @@ OTHERS = {
 }
 
 
-def changes(tree: ast.AST) -> Iterator[tuple[int, Callable[[], None]]]:
-    """Yield the lines of what can be mistaken, each with what makes the mistake in the tree."""
+def changes(tree: ast.AST) -> Iterator[tuple[ast.expr, Callable[[], None]]]:
+    """Yield what can be mistaken, each with what makes the mistake in the tree."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare) and type(node.ops[0]) in OTHERS:
-            yield node.lineno, lambda one=node: one.ops.__setitem__(0, OTHERS[type(one.ops[0])]())
+            yield node, lambda one=node: one.ops.__setitem__(0, OTHERS[type(one.ops[0])]())
         elif isinstance(node, ast.BoolOp) or (isinstance(node, ast.BinOp) and type(node.op) in OTHERS):
-            yield node.lineno, lambda one=node: setattr(one, "op", OTHERS[type(one.op)]())
+            yield node, lambda one=node: setattr(one, "op", OTHERS[type(one.op)]())
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-            yield node.lineno, lambda one=node: setattr(one, "op", ast.UAdd())
+            yield node, lambda one=node: setattr(one, "op", ast.UAdd())
         elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
-            yield node.lineno, lambda one=node: setattr(one, "value", not one.value)
+            yield node, lambda one=node: setattr(one, "value", not one.value)
         elif isinstance(node, ast.Constant) and isinstance(node.value, int):
-            yield node.lineno, lambda one=node: setattr(one, "value", one.value + 1)
+            yield node, lambda one=node: setattr(one, "value", one.value + 1)
 
 
-def mistaken(text: str, number: int) -> tuple[int, str]:
-    """Return the line of a change of a file's text, by its number, and the text with it."""
+def mistaken(text: str, number: int) -> tuple[str, str]:
+    """Make a change of a file's text, by its number; return what it changes, in words, and the text with it."""
     tree = ast.parse(text)
-    line, change = list(changes(tree))[number]
+    node, change = list(changes(tree))[number]
+    before = ast.unparse(node)
     change()
-    return line, ast.unparse(tree)
+    return f"line {node.lineno}: {before} -> {ast.unparse(node)}", ast.unparse(tree)
 
 
 def count_changes(text: str) -> int:

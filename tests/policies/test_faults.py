@@ -42,7 +42,14 @@ def test_faults(error, cause):
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError("code: 280"), KeyError("x"), FileNotFoundError(2, "No such file")]
+    "error",
+    [
+        ValueError("code: 280"),
+        ValueError("out of memory"),
+        RuntimeError("shapes differ"),
+        KeyError("x"),
+        FileNotFoundError(2, "No such file"),
+    ],
 )
 def test_other_errors_are_no_faults_of_the_machine(error):
     assert find_fault(error) is None
