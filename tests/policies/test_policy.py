@@ -1,3 +1,6 @@
+import hashlib
+import json
+
 import pytest
 from pydantic import ValidationError
 
@@ -126,6 +129,10 @@ def test_digest_ignores_order_and_layout_but_no_value(write):
         ("name: a\nentities: {US_SSN: {score: yes}}\n", "`entities.US_SSN.score`", "Correct"),
         ("name: a\nentities: {US_SSN: {score: 2}}\n", "`entities.US_SSN.score`", "Correct"),
         (MINIMAL + "leakage: {greedy_rate: .nan}\n", "`leakage.greedy_rate`", "Correct"),
+        (MINIMAL + "leakage: {decoy_percentile: 100.1}\n", "`leakage.decoy_percentile`", "Correct"),
+        (MINIMAL + "leakage: {decoy_percentile: -0.1}\n", "`leakage.decoy_percentile`", "Correct"),
+        (MINIMAL + "seed: '3'\n", "`seed`", "Correct"),
+        (MINIMAL + "seed: 3.0\n", "`seed`", "Correct"),
         (MINIMAL + "decoding: {temperatures: [0]}\n", "`decoding.temperatures[0]`", "Correct"),
         (
             "name: a\nentities: {X_ID: {patterns: [{name: x, regex: '('}]}}\n",
@@ -227,3 +234,17 @@ def test_countries_bring_their_types_beside_those_that_are_named(write):
     assert policy.entities["US_SSN"].score == 0.9
     alone = load_policy(write("name: a\ncountries: [us]\n"))
     assert {name[:3] for name in alone.entities} == {"US_"}
+
+
+@pytest.mark.parametrize("percentile", [0, 100])
+def test_a_percentile_may_be_the_least_and_the_most(write, percentile):
+    policy = load_policy(write(f"{MINIMAL}leakage: {{decoy_percentile: {percentile}}}\n"))
+    assert policy.leakage.decoy_percentile == percentile
+
+
+def test_its_text_is_read_by_people_and_its_digest_is_of_canonical_json(write):
+    policy = load_policy(write("name: Zoë\nentities: {US_SSN: }\n"))
+    assert policy.text.startswith("name: Zoë\n")
+    canonical = json.dumps(policy.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+    assert "Zoë" in canonical
+    assert policy.digest == hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,6 +1,6 @@
 import pytest
 
-from policies import ErasureRequest, load_request
+from policies import ErasureRequest, Subject, load_request
 from policies.errors import PolicyError
 
 
@@ -55,6 +55,8 @@ def test_unusable_names_are_refused(names):
         ("case: a\nsubjects: [Ada Quill\n", "not valid YAML"),
         ("case: a\nsubjects: [{name: Al, secrets: {US_SSN: 123456789}}]\n", "a secret is no text"),
         ("case: a\nsubjects: [{name: Al, secrets: [US_SSN]}]\n", "`subjects[0].secrets[0]"),
+        ("case: a\nsubjects: [{name: !!binary QWw=}]\n", "`subjects[0].name`"),
+        ("case: !!binary QWw=\nsubjects: [Al]\n", "`case`"),
         ("case: a\nsubjects: [{name: Al, email: al.example}]\n", "not an e-mail address"),
         ("case: a\nsubjects: [{name: Al, email: [a@b, 'c d@e']}]\n", "not an e-mail address"),
         ("case: a\nsubjects: [{name: Al, aliases: ['']}]\n", "an alias is empty"),
@@ -77,6 +79,8 @@ def test_mistakes_name_file_and_key_but_nobody(write, text, named):
 
 def test_repr_shows_no_name():
     assert "Quill" not in repr(ErasureRequest.from_names(["Ada Quill"]))
+    subject = Subject(name="Ada Quill", aliases=("A. Quill",), email=["ada@quill.example"])
+    assert "uill" not in repr(subject)
 
 
 def test_what_is_handed_in_is_read_by_type_and_shown_to_nobody(write):
