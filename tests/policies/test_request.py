@@ -79,8 +79,12 @@ def test_mistakes_name_file_and_key_but_nobody(write, text, named):
 
 def test_repr_shows_no_name():
     assert "Quill" not in repr(ErasureRequest.from_names(["Ada Quill"]))
-    subject = Subject(name="Ada Quill", aliases=("A. Quill",), email=["ada@quill.example"])
-    assert "uill" not in repr(subject)
+    subject = Subject(name="Ada Quill", aliases=("A. Quill",), email=["ada@quill.example"], born="1990-02-03")
+    assert not [word for word in ("uill", "1990", "date") if word in repr(subject)]
+
+
+def test_a_name_may_be_one_letter(write):
+    assert load_request(write("case: a\nsubjects: [李]\n")).subjects[0].name == "李"
 
 
 def test_what_is_handed_in_is_read_by_type_and_shown_to_nobody(write):
