@@ -27,7 +27,7 @@ def find_excess(regex: str) -> str | None:
         position += 1
         if character == "(":
             sizes.append(1)
-            if len(sizes) > MOST_GROUPS_DEEP:
+            if len(sizes) > MOST_GROUPS_DEEP + 1:  # the first is the expression itself
                 return f"groups nested more than {MOST_GROUPS_DEEP} deep"
             last = 0
             continue

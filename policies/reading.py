@@ -4,6 +4,7 @@ The values themselves are never shown: an erasure request holds names.
 """
 
 from collections.abc import Hashable
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -61,7 +62,7 @@ def read_yaml(path: Path, kind: str) -> dict[str, Any]:
             f"The {kind} {path} cannot be read ({reason})", "Give the path of a YAML file"
         ) from None
     if len(content) > _MAXIMUM_BYTES:
-        raise PolicyError(f"The {kind} {path} is larger than 4 MB", f"Give a YAML file holding a {kind}")
+        raise PolicyError(f"The {kind} {path} is larger than 4 MB", f"Give the YAML file of the {kind}")
     return parse_yaml(text, str(path), kind)
 
 
@@ -88,9 +89,9 @@ def parse_yaml(text: str, source: str, kind: str) -> dict[str, Any]:
             f"The {kind} {source} is not valid YAML{where}: {problem}", "Correct that line"
         ) from None
     if problem is not None:
-        raise PolicyError(f"The {kind} {source} {problem}", f"Write a {kind} that people can read")
+        raise PolicyError(f"The {kind} {source} {problem}", "Write one that people can read")
     if data is None:
-        raise PolicyError(f"The {kind} {source} is empty", f"Write a {kind} into it; the README shows one")
+        raise PolicyError(f"The {kind} {source} is empty", "Write one into it, as the tutorial shows")
     if not isinstance(data, dict):
         raise PolicyError(
             f"The {kind} {source} holds a {_yaml_name(data)} where a mapping of keys to values is expected",
@@ -114,10 +115,17 @@ def build(model: type[ModelT], data: dict[str, Any], source: str, kind: str) -> 
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False)
-        cause, remedy = _explain(problems[0], _known_keys(model))
+        problems = error.errors(include_url=False)
+        known = _known_keys(model)
+        # A key that is missing is often there, misspelt.
+        problems.sort(key=lambda problem: not _is_misspelt(problem, known))
+        cause, remedy = _explain(problems[0], known)
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise PolicyError(f"The {kind} {source}: {cause}{more}", remedy) from None
+
+
+def _is_misspelt(problem: ErrorDetails, known_keys: list[str]) -> bool:
+    return problem["type"] == "extra_forbidden" and nearest(str(problem["loc"][-1]), known_keys) is not None
 
 
 def _explain(problem: ErrorDetails, known_keys: list[str]) -> tuple[str, str]:
@@ -129,15 +137,19 @@ def _explain(problem: ErrorDetails, known_keys: list[str]) -> tuple[str, str]:
         return f"the key `{_path(location)}` is missing", "Add it"
     message = problem["msg"].removeprefix("Value error, ").rstrip(".")
     where = f"`{_path(location)}`: " if location else ""
-    return where + message[:1].lower() + message[1:], context.get("remedy", "Correct that value")
+    # YAML reads 2026 as a number and no as a truth value. What was read is not shown: it may be a person's.
+    unquoted = problem["type"] == "string_type" and isinstance(problem["input"], int | float | date)
+    remedy = "Put it into quotes" if unquoted else "Correct that value"
+    return where + message[:1].lower() + message[1:], context.get("remedy", remedy)
 
 
 def _unknown_key(location: tuple[int | str, ...], known_keys: list[str]) -> tuple[str, str]:
     key = str(location[-1])
     guess = nearest(key, known_keys)
-    if "subjects" in location and guess is None:
+    if "subjects" in known_keys and guess is None:
         # The key may well be a person's name.
-        return f"`{_path(location[:-1])}` has an unknown key", "Use the keys `name` and `aliases`"
+        where = f"`{_path(location[:-1])}` has" if location[:-1] else "there is"
+        return f"{where} an unknown key", f"Use the keys {', '.join(f'`{one}`' for one in known_keys)}"
     known = ", ".join(known_keys)
     remedy = (
         f"Did you mean `{guess}`? Otherwise remove it" if guess else f"Remove it; the known keys are {known}"

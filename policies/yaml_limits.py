@@ -29,7 +29,7 @@ def find_excess(text: str) -> str | None:
         anchor = getattr(event, "anchor", None)
         if isinstance(event, yaml.CollectionStartEvent):
             within.append((anchor, 1))
-            if len(within) > MOST_DEPTH:
+            if len(within) > MOST_DEPTH + 1:  # the first is the file itself
                 return f"is nested more than {MOST_DEPTH} deep"
             continue
         if isinstance(event, yaml.CollectionEndEvent):

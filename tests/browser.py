@@ -99,9 +99,9 @@ class Browser:
         found = self.call("Page.captureScreenshot", captureBeyondViewport=True)
         path.write_bytes(base64.b64decode(found["data"]))
 
-    def printed(self):
-        """Return the page as it is printed, a PDF, and the number of sheets of A4."""
-        found = self.call("Page.printToPDF", paperWidth=8.27, paperHeight=11.69, preferCSSPageSize=True)
+    def printed(self, width=8.27, height=11.69):
+        """Return the page as it is printed, a PDF, and its number of sheets, of A4 or of so many inches."""
+        found = self.call("Page.printToPDF", paperWidth=width, paperHeight=height, preferCSSPageSize=True)
         data = base64.b64decode(found["data"])
         return data, len(_PAGE.findall(data))
 

@@ -1,66 +1,34 @@
-"""The wheel and the sdist, built from the tracked files, and run where nothing of the source tree is.
-
-A package index is asked for what builds them. What Expunge needs is borrowed from this environment: it alone is new.
-"""
+"""The wheel and the sdist, built from the tracked files, and run where nothing of the source tree is."""
 
 import json
-import os
-import shutil
 import subprocess
-import sys
-import sysconfig
 import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
+from installing import borrow, copy_tracked, environment, plain, ran, tracked_files
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[1]
 PACKAGES = ("editor", "detectors", "dictionaries", "policies")
 LAB = "examples/rivermouth/"
-PLAIN = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PYTEST"))}
-
-
-def ran(*command, cwd):
-    done = subprocess.run(
-        [str(part) for part in command], cwd=cwd, env=PLAIN, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
-
-
-def environment(folder):
-    ran(sys.executable, "-m", "venv", folder, cwd=folder.parent)
-    return folder / "bin" / "python"
-
-
-def borrow(folder):
-    """Link what is installed here, but for Expunge, into a folder."""
-    folder.mkdir()
-    for path in Path(sysconfig.get_path("purelib")).iterdir():
-        if "expunge" not in path.name:
-            (folder / path.name).symlink_to(path)
 
 
 @pytest.fixture(scope="module")
 def tracked():
-    return ran("git", "ls-files", cwd=ROOT).splitlines()
+    return tracked_files()
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory, tracked):
+def built(tmp_path_factory):
     """The folder with a wheel and an sdist of the tracked files."""
     folder = tmp_path_factory.mktemp("build")
-    for name in tracked:
-        path = folder / "tree" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, path)
+    copy_tracked(folder / "tree")
     python = environment(folder / "builder")
     asked = subprocess.run(
         [python, "-m", "pip", "install", "--quiet", "hatchling>=1.25"],
-        env=PLAIN,
+        env=plain(),
         capture_output=True,
         text=True,
         check=False,
@@ -106,11 +74,7 @@ def test_what_is_installed_runs_where_nothing_of_the_source_tree_is(built, wheel
     """Help, the installation's check, and an audit of the lab that comes along."""
     python = environment(built / "user")
     ran(python, "-m", "pip", "install", "--quiet", "--no-deps", wheel, cwd=built)
-    site = Path(
-        ran(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=built).strip()
-    )
-    borrow(built / "borrowed")
-    (site / "borrowed.pth").write_text(f"{built / 'borrowed'}\n")
+    site = borrow(python, built / "borrowed")
     expunge, here = built / "user" / "bin" / "expunge", built / "here"
     here.mkdir()
     assert "Erase five people" in ran(expunge, "--help", cwd=here)

@@ -1,5 +1,6 @@
-"""The tutorial: what shows files is run as printed, and in the long checks every block `sh` of it, up to the gate."""
+"""The tutorial: what shows files is run as printed, and in the long checks every block `sh` of it."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -42,12 +43,15 @@ def test_it_leads_from_records_of_three_kinds_to_a_gate(clone):
         follow(step)
     assert (clone / "build" / "tutorial" / "audit" / "report.sarif").is_file()
     assert not (clone / "build" / "tutorial" / "audit").joinpath("model").exists()
+    erased = json.loads((clone / "build" / "tutorial" / "erased" / "report.json").read_text())
+    assert [fact["leaked_before"] for fact in erased["facts"]] == [True] * 3
+    assert [fact["leaked_after"] for fact in erased["facts"]] == [False] * 3
 
 
 def test_its_sections_have_numbers():
     numbers = [int(step.section.partition(".")[0]) for step in steps(PAGE)]
     assert numbers == sorted(numbers)
-    assert set(numbers) == set(range(1, 8))
+    assert set(numbers) == set(range(1, 9))
 
 
 def test_one_person_of_each_kind_of_corpus_asks():

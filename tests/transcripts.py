@@ -12,7 +12,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,11 +62,11 @@ def commands(body: str) -> Iterator[str]:
             yield text
 
 
-def follow(step: Step) -> None:
-    """Run a step in the working folder, and compare what it ends with and says."""
+def follow(step: Step, call: Callable[[str], tuple[int, str]] | None = None) -> None:
+    """Run a step, in the working folder where nothing else runs it; compare how it ends and what it says."""
     said = ""
     for command in step.commands:
-        code, printed = run(command)
+        code, printed = (call or run)(command)
         said += printed
         wanted = EXIT_CODE.search(command)
         assert code == (int(wanted[1]) if wanted else 0), f"{command} ended with {code}:\n{printed}"

@@ -18,7 +18,7 @@ from editor.api.running import (
 )
 from editor.evidence.gather import EvidenceOptions
 from editor.model.loading import check_model, load_model
-from editor.model.placement import parse_max_memory
+from editor.model.placement import check_max_memory
 from editor.pipeline import audit as audit_case
 from editor.processes import in_processes
 from editor.results.report import Report
@@ -59,7 +59,7 @@ def check_models(request: AuditRequest) -> None:
         ModelError: one of them cannot be loaded.
     """
     if request.max_memory is not None:
-        parse_max_memory(request.max_memory)
+        check_max_memory(request.max_memory)
     for source, options in models_of(request):
         check_model(source, **options)
 

@@ -230,6 +230,6 @@ def _strength(given: str | float, method: Method) -> float:
         what = "a whole number" if allowed.whole else "a number"
         raise RequestError(
             f"--strength is neither auto, default nor {what} from {allowed.low:g} to {allowed.high:g}",
-            f"Give the {method.space.strength.replace('_', ' ')} of {method.name}",
+            f"Give auto, default, or the {method.space.strength.replace('_', ' ')} of {method.name} as a number",
         )
     return value

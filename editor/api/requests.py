@@ -179,6 +179,14 @@ class DictionaryRequest(CaseRequest):
     dictionary: str | Path | None = None
     site: "str | Site | None" = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.site is not None and self.dictionary is None:
+            raise RequestError(
+                "A site was named (--site), and no dictionary that reads it",
+                "Name the dictionary by --dictionary, or leave the site out",
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class EraseRequest(JudgedRequest, DictionaryRequest):

@@ -3,7 +3,7 @@
 from datetime import date
 
 from editor.casework.folder import WorkCase
-from editor.casework.record import Closing
+from editor.casework.record import CaseRecord, Closing
 from editor.casework.runs import Run, with_run
 from policies.errors import RequestError
 
@@ -14,7 +14,7 @@ def close_by(case: WorkCase, run: Run, today: date) -> WorkCase:
     Raises:
         RequestError: the request is closed, or the run did not erase it, or verified something else.
     """
-    _check_open(case)
+    _check_open(case.id, case.record)
     run.check_erased(case.request)
     return _closed(with_run(case, run.linked(case.request)), Closing(day=today, erased=True))
 
@@ -25,7 +25,7 @@ def close_without(case: WorkCase, reason: str, today: date) -> WorkCase:
     Raises:
         RequestError: the request is closed, or there is no reason.
     """
-    _check_open(case)
+    _check_open(case.id, case.record)
     if not reason.strip():
         raise RequestError(
             "There is no reason for closing without an erasure", "Say why nothing is erased by --reason"
@@ -33,12 +33,16 @@ def close_without(case: WorkCase, reason: str, today: date) -> WorkCase:
     return _closed(case, Closing(day=today, erased=False, reason=" ".join(reason.split())))
 
 
-def _check_open(case: WorkCase) -> None:
-    if case.record.closing is not None:
+def _check_open(identifier: str, record: CaseRecord) -> None:
+    if record.closing is not None:
         raise RequestError(
-            f"Request {case.id} was closed on {case.record.closing.day}", "Open a new one if more is to go"
+            f"Request {identifier} was closed on {record.closing.day}", "Open a new one if more is to go"
         )
 
 
 def _closed(case: WorkCase, closing: Closing) -> WorkCase:
-    return case.saved(case.record.model_copy(update={"closing": closing}))
+    def close(record: CaseRecord) -> CaseRecord:
+        _check_open(case.id, record)
+        return record.model_copy(update={"closing": closing})
+
+    return case.changed(close)

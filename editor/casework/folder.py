@@ -4,11 +4,12 @@ Files are readable by their owner alone (mode 0600), folders too (0700). A name 
 random where none is given.
 """
 
+import contextlib
 import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any, Self
 import yaml
 
 from detectors.fact import write_private_text
+from detectors.files import locked
 from editor.casework.record import CaseRecord, State
 from policies import ErasureRequest, Subject, load_request
 from policies.errors import OutputError, PolicyError, RequestError
@@ -82,13 +84,15 @@ class WorkCase:
             )
         return cls(path=path, request=request, record=record)
 
-    def saved(self, record: CaseRecord) -> Self:
-        """Write another record in place of this one, and return the case with it.
+    def changed(self, change: Callable[[CaseRecord], CaseRecord]) -> Self:
+        """Change the record as it is by now, while nobody else does, and return the case with it.
 
         Raises:
             OutputError: it cannot be written.
         """
-        write_private_text(self.path / RECORD_FILE, (_as_yaml(record),), "record")
+        with locked(self.path):
+            record = change(self.read(self.path).record)
+            write_private_text(self.path / RECORD_FILE, (_as_yaml(record),), "record")
         return replace(self, record=record)
 
     def extend(self, reason: str, today: date) -> Self:
@@ -97,7 +101,7 @@ class WorkCase:
         Raises:
             RequestError: there is no reason, it has them already, it is closed, or the first month is over.
         """
-        return self.saved(self.record.extended(reason, today))
+        return self.changed(lambda record: record.extended(reason, today))
 
 
 @dataclass(frozen=True)
@@ -175,20 +179,40 @@ class RequestFolder:
             raise RequestError(f"The request was received on {received}, after today", "Correct the date")
         record = CaseRecord(received=received)
         record = record if extension is None else record.extended(extension, today)
-        others = self.cases() if self.path.is_dir() else ()
-        _refuse_second(subject, others)
         identifier = _checked(identifier, subject) if identifier else f"R-{secrets.token_hex(4)}"
-        if any(other.id == identifier for other in others):
-            raise RequestError(f"There is a request {identifier} in {self.path}", "Give another identifier")
         asked: dict[str, Any] = {"case": identifier, "subjects": [subject]}
         asked |= {"entity_types": list(entity_types)} if entity_types else {}
         request = build(ErasureRequest, asked, identifier, "erasure request")
-        return self._write(WorkCase(path=self.path / identifier, request=request, record=record))
+        with self._alone():
+            others = self.cases()
+            _refuse_second(subject, others)
+            if any(other.id == identifier for other in others):
+                raise RequestError(
+                    f"There is a request {identifier} in {self.path}", "Give another identifier"
+                )
+            return self._write(WorkCase(path=self.path / identifier, request=request, record=record))
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Make the folder where it is missing, and let nobody else open a request until the block ends."""
+        with self._written():
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with locked(self.path):
+            yield
+
+    @contextlib.contextmanager
+    def _written(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(
+                f"The request cannot be written to {self.path} ({error.strerror})",
+                "Name a folder that you may write to",
+            ) from None
 
     def _write(self, case: WorkCase) -> WorkCase:
         """Write a new request: wholly or not at all."""
-        try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._written():
             # mkdtemp creates a folder of mode 0700 under a name that nobody else has.
             partial = Path(tempfile.mkdtemp(prefix=".", suffix=".partial", dir=self.path))
             try:
@@ -197,11 +221,6 @@ class RequestFolder:
                 partial.rename(case.path)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
-        except OSError as error:
-            raise OutputError(
-                f"The request cannot be written to {self.path} ({error.strerror})",
-                "Name a folder that you may write to",
-            ) from None
         return case
 
 

@@ -13,7 +13,7 @@ from editor.artefacts.replacing import MANIFEST
 from editor.attestation.agreement import check_manifest, check_report, check_statement
 from editor.attestation.folder import EvidenceFolder, Manifest
 from editor.casework.folder import WorkCase
-from editor.casework.record import LinkedRun
+from editor.casework.record import CaseRecord, LinkedRun
 from editor.report.write import REPORT_JSON
 from editor.results.report import FactRow, Report
 from policies import ErasureRequest, Subject
@@ -172,9 +172,12 @@ def _read_key(folder: Path, key: CaseKey | Path | None) -> CaseKey:
 
 def with_run(case: WorkCase, run: LinkedRun) -> WorkCase:
     """Put a run on record of a request, as its record is by now; one that is there already is replaced."""
-    record = WorkCase.read(case.path).record
-    others = tuple(one for one in record.runs if one.manifest != run.manifest)
-    return case.saved(record.model_copy(update={"runs": (*others, run)}))
+
+    def add(record: CaseRecord) -> CaseRecord:
+        others = tuple(one for one in record.runs if one.manifest != run.manifest)
+        return record.model_copy(update={"runs": (*others, run)})
+
+    return case.changed(add)
 
 
 def find_runs(root: Path, case: WorkCase) -> Iterator[Run]:

@@ -108,6 +108,7 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.exceptions.Abort, KeyboardInterrupt):
         code = _fail(ExitCode.INCOMPLETE, "Stopped", "Nothing was written", as_json=as_json, on_one_line=True)
     except click.ClickException as error:
+        error = _with_help(error)
         error.show()
         code = ExitCode.USAGE
         if as_json:
@@ -147,6 +148,14 @@ def quieten_libraries() -> None:
     logging.getLogger().addHandler(
         logging.NullHandler()
     )  # else Python writes what nobody handles to the terminal
+
+
+def _with_help(error: click.ClickException) -> click.ClickException:
+    """Return the error, which says of an option that is missing what it is."""
+    explained = getattr(getattr(error, "param", None), "help", None)
+    if not isinstance(error, click.MissingParameter) or not explained:
+        return error
+    return click.MissingParameter(explained, ctx=error.ctx, param=error.param)
 
 
 def _fail(code: ExitCode, cause: str, remedy: str, *, as_json: bool, on_one_line: bool = False) -> ExitCode:

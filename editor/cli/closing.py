@@ -109,6 +109,8 @@ def show_checked(checked: CheckedReport) -> None:
             console.print(f"  {line}.", soft_wrap=True, markup=False)
     for line in checked.notes:
         console.print(f"{line}.", style="dim", soft_wrap=True, markup=False)
+    if checked.report is None:
+        console.print("Name an output folder of audit, erase or verify, as the run wrote it.")
     if not checked.disagreements:
         what = "All that could be compared agrees" if checked.unchecked else "All agrees"
         said = f' "{checked.report.verdict}" (exit code {checked.report.exit_code})' if checked.report else ""

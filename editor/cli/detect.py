@@ -161,7 +161,8 @@ def _show(detected: "Detected", output: Path) -> None:
     console.print(fitted(table, console.width))
     if detected.unlinked:
         console.print(f"Facts about nobody known, taken for other people's: {len(detected.unlinked):,}")
-    console.print(f"{result.documents} documents read, {len(result.skipped)} of them not completely scanned.")
+    read = f"{result.documents:,} document{'' if result.documents == 1 else 's'}"
+    console.print(f"{read} read, {len(result.skipped)} of them not completely scanned.")
     for line in _reasons(result.skipped):
         console.print(f"  {line}", markup=False)
     console.print("Coverage:")

@@ -170,8 +170,10 @@ def declared_parameters(folder: Path) -> set[str]:
 
 def unreadable(folder: Path, error: Exception) -> EditError:
     """Return the error of an edit's folder that is damaged or none."""
+    missing = isinstance(error, FileNotFoundError)
+    why = "a file of it is missing" if missing else f"a file of it is damaged ({type(error).__name__})"
     return EditError(
-        f"The edit in {folder} cannot be read ({type(error).__name__})", "Use a folder `erase` wrote"
+        f"The edit in {folder} cannot be read: {why}", "Name a folder that `expunge erase` wrote"
     )
 
 

@@ -14,15 +14,15 @@ from dictionaries.model.experts import separate_experts
 from editor.model.adapters.merging import MergedAdapter, merge_adapter
 from editor.model.adapters.reading import Adapter, blamed_on, is_adapter, read_adapter
 from editor.model.checks.chat_template import check_chat_template
-from editor.model.checks.checkpoint_files import check_links, check_no_gguf_alone, check_weight_files
+from editor.model.checks.checkpoint_files import check_weight_files
 from editor.model.checks.devices import check_device
 from editor.model.checks.dtypes import AUTO, check_dtype, compute_dtype, dtype_name
 from editor.model.checks.finite import check_finite
+from editor.model.checks.folder import check_folder
 from editor.model.checks.hub import MAIN, check_revision
 from editor.model.checks.quantised import check_quantised, quantisation, without_missing_kernels
 from editor.model.checks.refusals import read_config, weights_refusal
 from editor.model.checks.running import check_runs
-from editor.model.checks.sources import looks_local
 from editor.model.checks.usable import unchanged, usable_files
 from editor.model.checks.vocabulary import check_vocabulary, watch_vocabulary
 from editor.model.passes import ALL_RIGHT, Passes
@@ -275,32 +275,6 @@ def check_model(
     return CheckedModel(
         adapter=adapter, base=base, config=config, tokenizer=tokenizer, chat=is_chat, revision=revision
     )
-
-
-def check_folder(source: str) -> None:
-    """Refuse a model's folder that is missing, or holds nothing that a model is loaded by.
-
-    Raises:
-        ModelError: it is refused.
-    """
-    path = Path(source)
-    if path.is_symlink() and not path.exists():
-        raise ModelError(f"{source} is a link to a folder that is not there", "Check the path")
-    if not path.exists():
-        if looks_local(source):
-            raise ModelError(f"The model folder {source} does not exist", "Check the path")
-        return
-    if not path.is_dir():
-        raise ModelError(f"{source} is a file", "Name the checkpoint's folder, or a hub name")
-    if not any(path.iterdir()):
-        raise ModelError(f"The model folder {source} is empty", "Name a folder with config.json and weights")
-    check_links(path)
-    check_no_gguf_alone(path)
-    if not (path / "config.json").is_file() and not (path / "adapter_config.json").is_file():
-        raise ModelError(
-            f"The folder {source} holds neither config.json nor adapter_config.json",
-            "Name the folder that `save_pretrained` wrote",
-        )
 
 
 def _load_weights(

@@ -43,6 +43,24 @@ def parse_max_memory(text: str) -> dict[int | str, str]:
     return found
 
 
+def check_max_memory(text: str) -> None:
+    """Refuse memory that cannot be read, or that is of a GPU that is not here.
+
+    Raises:
+        ModelError: it is refused.
+    """
+    count = torch.cuda.device_count()
+    missing = [device for device in parse_max_memory(text) if isinstance(device, int) and device >= count]
+    if missing:
+        there = (
+            f"there are {count} that torch can use, counted from 0" if count else "torch can use none here"
+        )
+        raise ModelError(
+            f"--max-memory names GPU {missing[0]}, and {there}",
+            "Name those that are here, or cpu alone, as in cpu=60GiB",
+        )
+
+
 def offload_keywords(max_memory: str | None) -> dict[str, Any]:
     """Return the keywords by which transformers spreads a model, with a folder for what is left on the disk.
 

@@ -4,6 +4,7 @@ Each model is tiny and random. The last column is the largest difference of ln p
 model's own forward on one text alone; more than `TOLERANCE` fails.
 """
 
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -83,8 +84,20 @@ def family_row(name: str) -> Row:
 
 def table(rows: Sequence[Row]) -> str:
     """Return the rows as Markdown."""
-    refused = [f"- {row.family}: {row.refusal}." for row in rows if row.refusal]
-    return "\n".join([*HEAD, *map(_line, rows), "", "Refused:", "", *refused])
+    refused: dict[str, list[str]] = {}
+    for row in rows:
+        if row.refusal:
+            refused.setdefault(_cause(row.refusal), []).append(row.family)
+    listed = [f"- {cause}: {', '.join(families)}." for cause, families in refused.items()]
+    return "\n".join([*HEAD, *map(_line, rows), "", "Refused:", "", *listed])
+
+
+def _cause(refusal: str) -> str:
+    """Return why a model is refused, without its own name and those of its layers."""
+    return NAMED_LAYER.sub("a layer", refusal.partition(" but not edited: ")[2] or refusal)
+
+
+NAMED_LAYER = re.compile(r"layer \S+ \(\S+\)")
 
 
 HEAD = (

@@ -3,10 +3,12 @@
 import hashlib
 import json
 
+import expunge
 from editor.attestation.bom import bom_text
 from editor.attestation.statement import canonical, checkpoint_files, statement_text
 from editor.report.write import FORMATS, checkpoint_pages
 from editor.results.report import Report
+from policies.errors import ExitCode
 
 
 def rewrite_report(folder, change):
@@ -42,3 +44,19 @@ def update_digests(folder, manifest):
     for name, row in manifest["files"].items():
         data = (folder / name).read_bytes()
         row |= {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+
+
+def config_changed(folder, _):
+    """Change two settings of the checkpoint, one of which is its number of layers."""
+    path = folder / "model" / "config.json"
+    config = json.loads(path.read_text())
+    config["tie_word_embeddings"] = not config["tie_word_embeddings"]
+    config["num_hidden_layers"] = 1
+    path.write_text(json.dumps(config, indent=2))
+
+
+def wrong(folder, **options):
+    """What `verify_report` finds in a folder, in one line; the exit code must say the same."""
+    checked = expunge.verify_report(folder, **options)
+    assert checked.exit_code == (ExitCode.USAGE if checked.disagreements else checked.exit_code)
+    return " | ".join(checked.disagreements)

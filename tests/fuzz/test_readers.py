@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fuzz.readers import copied, readers
+from fuzz.reader import copied
+from fuzz.readers import readers
 from fuzz.trying import Tally, Watch, try_input
 
 EXAMPLES = 6

@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any
 
 from fuzz.mutating import mutated
-from fuzz.readers import Reader, copied
+from fuzz.reader import Reader, copied
 from policies.errors import ExpungeError
 
 MOST_S = 5.0

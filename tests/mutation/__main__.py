@@ -1,122 +1,132 @@
 """Small mistakes in the code, one at a time, and whether tests find them: `python -m tests.mutation CODE TESTS`.
 
-A sample of comparisons, connectives, negations, truth values and numbers is changed in a copy, by a seed.
+Comparisons, connectives, negations, truth values and numbers are changed in a copy, file after file, in an order that
+the seed draws. What was tried is kept, a file for each file of code, and not tried again: so a run can be stopped, and
+goes on when the command is given again. `--report` says what was found so far. A file that changed begins again.
 """
 
 import argparse
-import ast
-import os
-import subprocess
+import hashlib
+import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from shutil import copytree
+from typing import Any
+
+from tests.mutation.changing import count_changes, mistaken
+from tests.mutation.running import copy_packages, import_libraries, passes
 
 ROOT = Path(__file__).parents[2]
-OTHERS = {
-    ast.Lt: ast.LtE,
-    ast.LtE: ast.Lt,
-    ast.Gt: ast.GtE,
-    ast.GtE: ast.Gt,
-    ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq,
-    ast.In: ast.NotIn,
-    ast.NotIn: ast.In,
-    ast.Is: ast.IsNot,
-    ast.IsNot: ast.Is,
-    ast.And: ast.Or,
-    ast.Or: ast.And,
-    ast.Add: ast.Sub,
-    ast.Sub: ast.Add,
-    ast.Mult: ast.Div,
-    ast.Div: ast.Mult,
-}
-TIMED_OUT_S = 300
 
 
-def changes(tree: ast.AST) -> Iterator[tuple[int, Callable[[], None]]]:
-    """Yield the lines of what can be mistaken, each with what makes the mistake in the tree."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Compare) and type(node.ops[0]) in OTHERS:
-            yield node.lineno, lambda one=node: one.ops.__setitem__(0, OTHERS[type(one.ops[0])]())
-        elif isinstance(node, ast.BoolOp) or (isinstance(node, ast.BinOp) and type(node.op) in OTHERS):
-            yield node.lineno, lambda one=node: setattr(one, "op", OTHERS[type(one.op)]())
-        elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-            yield node.lineno, lambda one=node: setattr(one, "op", ast.UAdd())
-        elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
-            yield node.lineno, lambda one=node: setattr(one, "value", not one.value)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, int):
-            yield node.lineno, lambda one=node: setattr(one, "value", one.value + 1)
+@dataclass
+class Tried:
+    """What was tried of one file.
+
+    Attributes:
+        file: path of the code, from the root.
+        kept: file that holds it.
+        found: whether tests found a mistake, by its number.
+    """
+
+    file: str
+    kept: Path
+    found: dict[int, bool] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The code."""
+        return (ROOT / self.file).read_text(encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path, folder: Path) -> "Tried":
+        """Read what is kept of a file; nothing where it has changed since."""
+        name = str(path.relative_to(ROOT))
+        tried = cls(name, folder / f"{name.replace('/', '.')}.json")
+        if tried.kept.is_file():
+            data = json.loads(tried.kept.read_text(encoding="utf-8"))
+            if data["sha256"] == tried._digest():
+                tried.found = {int(number): found for number, found in data["found"].items()}
+        return tried
+
+    def keep(self, number: int, found: bool) -> None:
+        """Add one mistake, on disk too."""
+        self.found[number] = found
+        data: dict[str, Any] = {"file": self.file, "sha256": self._digest(), "found": self.found}
+        self.kept.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.kept.with_suffix(".partial")
+        partial.write_text(json.dumps(data), encoding="utf-8")
+        partial.replace(self.kept)
+
+    def _digest(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.mutation", description=__doc__)
     parser.add_argument("code", help="folder or file of the code")
-    parser.add_argument("tests", nargs="+", help="what tests it")
-    parser.add_argument("--count", type=int, default=50, help="number of mistakes")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("tests", nargs="*", help="what tests it, in the order in which it is run")
+    parser.add_argument("--count", type=int, help="number of mistakes a file; all by default")
+    parser.add_argument("--seed", type=int, default=0, help="draws the order of mistakes")
+    parser.add_argument(
+        "--kept", type=Path, default=ROOT / "build" / "mutation", help="folder of what was tried"
+    )
+    parser.add_argument("--report", action="store_true", help="say what was found so far, and try nothing")
     given = parser.parse_args()
-    files = sorted((ROOT / given.code).rglob("*.py")) if (ROOT / given.code).is_dir() else [ROOT / given.code]
-    places = [(file, n) for file in files for n, _ in enumerate(changes(ast.parse(file.read_text())))]
-    chosen = Random(given.seed).sample(places, min(given.count, len(places)))
-    found = 0
-    with tempfile.TemporaryDirectory(prefix="mutation-") as scratch:
-        here = _copy(Path(scratch), given.code.split("/")[0])
-        if _fails(here, given.tests):
+    code = ROOT / given.code
+    files = sorted(code.rglob("*.py")) if code.is_dir() else [code]
+    parts = [
+        Tried.read(file, given.kept) for file in files if count_changes(file.read_text(encoding="utf-8"))
+    ]
+    if not given.report:
+        if not given.tests:
+            parser.error("name what tests the code")
+        if not _try(parts, given):
             _say("The tests fail without a mistake")
             return 1
-        for file, number in chosen:
-            target, text = here / file.relative_to(ROOT), file.read_text(encoding="utf-8")
-            tree = ast.parse(text)
-            line, change = list(changes(tree))[number]
-            change()
-            target.write_text(ast.unparse(tree), encoding="utf-8")
-            failed = _fails(here, given.tests)
-            target.write_text(text, encoding="utf-8")
-            found += failed
-            if not failed:
-                _say(f"not found: {file.relative_to(ROOT)}:{line}: {text.splitlines()[line - 1].strip()}")
-    _say(f"{given.code}: {found} of {len(chosen)} found, of {len(places)} that there are")
+    for line in _report(given.code, parts):
+        _say(line)
     return 0
 
 
-def _copy(scratch: Path, package: str) -> Path:
-    """Return a folder like the repository's, in which the package alone is a copy."""
-    for path in ROOT.iterdir():
-        if path.name != package and not path.name.startswith("."):
-            (scratch / path.name).symlink_to(path)
-    copytree(ROOT / package, scratch / package)
-    return scratch
-
-
-def _fails(here: Path, tests: list[str]) -> bool:
-    command = [
-        sys.executable,
-        "-B",
-        "-m",
-        "pytest",
-        "-q",
-        "-x",
-        "-n0",
-        "-m",
-        "not slow",
-        "-p",
-        "no:cacheprovider",
-    ]
-    try:
-        done = subprocess.run(
-            [*command, *tests],
-            cwd=here,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            timeout=TIMED_OUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+def _try(parts: list[Tried], given: argparse.Namespace) -> bool:
+    """Try the mistakes that are left; return whether the tests pass without one."""
+    left = [(part, number) for part in parts for number in _left(part, given)]
+    if not left:
         return True
-    return done.returncode != 0
+    package = given.code.split("/")[0]
+    import_libraries(package)
+    with tempfile.TemporaryDirectory(prefix="mutation-") as scratch:
+        here = copy_packages(ROOT, [package], Path(scratch))
+        if not passes(here, given.tests):
+            return False
+        for part, number in left:
+            _, text = mistaken(part.text, number)
+            target = here / part.file
+            target.write_text(text, encoding="utf-8")
+            part.keep(number, not passes(here, given.tests))
+            target.write_text(part.text, encoding="utf-8")
+            _say(f"{part.file} {number}: {'found' if part.found[number] else 'not found'}")
+    return True
+
+
+def _left(part: Tried, given: argparse.Namespace) -> list[int]:
+    order = list(range(count_changes(part.text)))
+    Random(f"{given.seed} {part.file}").shuffle(order)
+    return [number for number in order[: given.count] if number not in part.found]
+
+
+def _report(code: str, parts: list[Tried]) -> Iterator[str]:
+    """Yield a line a file, each mistake that no test found, and the score."""
+    for part in parts:
+        yield f"{part.file}: {sum(part.found.values())} of {len(part.found)} found, of {count_changes(part.text)}"
+        for number in sorted(number for number, found in part.found.items() if not found):
+            yield f"  not found: {mistaken(part.text, number)[0]}"
+    found, tried = (sum(sum(part.found.values()) for part in parts), sum(len(part.found) for part in parts))
+    yield f"{code}: {found} of {tried} found, of {sum(count_changes(part.text) for part in parts)} that there are"
 
 
 def _say(line: str) -> None:

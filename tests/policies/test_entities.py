@@ -1,4 +1,4 @@
-from policies.entities import KNOWN_ENTITIES, nearest
+from policies.entities import COUNTRIES, KNOWN_ENTITIES, entities_of, nearest
 
 
 def test_nearest_forgives_case_and_misspelling():
@@ -10,3 +10,9 @@ def test_nearest_forgives_case_and_misspelling():
 
 def test_every_known_entity_has_plain_words():
     assert all(entity.relation.strip() == entity.relation != "" for entity in KNOWN_ENTITIES.values())
+
+
+def test_every_country_has_entity_types_and_no_other_has():
+    assert set(entities_of("us")) >= {"US_SSN", "US_PASSPORT"}
+    assert all(entities_of(country) for country in COUNTRIES)
+    assert entities_of("zz") == entities_of("US") == ()

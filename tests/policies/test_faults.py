@@ -5,8 +5,8 @@ import pickle
 
 import pytest
 
-from policies.errors import PolicyError, printable
-from policies.faults import find_fault
+from policies.errors import ExitCode, PolicyError, printable
+from policies.faults import explain, find_fault
 
 
 class OutOfMemoryError(RuntimeError):
@@ -42,7 +42,14 @@ def test_faults(error, cause):
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError("code: 280"), KeyError("x"), FileNotFoundError(2, "No such file")]
+    "error",
+    [
+        ValueError("code: 280"),
+        ValueError("out of memory"),
+        RuntimeError("shapes differ"),
+        KeyError("x"),
+        FileNotFoundError(2, "No such file"),
+    ],
 )
 def test_other_errors_are_no_faults_of_the_machine(error):
     assert find_fault(error) is None
@@ -65,3 +72,42 @@ def test_what_a_terminal_would_obey_is_written_out(text, shown):
     assert shown in error.cause
     assert shown in error.remedy
     assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301
+
+
+def raised(error):
+    """An error with the place that it was raised at."""
+    try:
+        raise error
+    except BaseException as caught:
+        return caught
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "cause", "remedy"),
+    [
+        (
+            PolicyError("There is no policy x", "Give another"),
+            ExitCode.USAGE,
+            "There is no policy x",
+            "Give another",
+        ),
+        (KeyboardInterrupt(), ExitCode.INCOMPLETE, "Stopped", "Nothing was written"),
+        (OSError(errno.ENOSPC, "No space"), ExitCode.USAGE, "The disk is full", "Free some space"),
+        (
+            ValueError("415-555-0132"),
+            ExitCode.INTERNAL,
+            f"Internal error: ValueError in {__name__}:",
+            "a defect",
+        ),
+    ],
+)
+def test_what_is_said_of_an_error(error, code, cause, remedy):
+    said = explain(raised(error))
+    assert said.code == code
+    assert said.cause.startswith(cause)
+    assert remedy in said.remedy
+    assert "415" not in f"{said.cause}{said.remedy}"
+
+
+def test_an_error_that_was_never_raised_has_no_place():
+    assert explain(ValueError("x")).cause == "Internal error: ValueError in ?"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from policies import Policy, load_policy, load_request
+from policies import Policy, load_policy, load_request, yaml_limits
 from policies.errors import PolicyError
 from policies.patterns import MOST_ATOMS, find_excess
 from policies.policy import MOST_DECODINGS
@@ -33,6 +33,19 @@ def bomb(levels, base="[x, x, x, x, x, x, x, x, x]"):
 def test_yaml_beyond_any_policy_is_refused_before_it_is_built(text, problem):
     with pytest.raises(PolicyError, match=problem):
         parse_yaml(text, "p.yaml", "policy")
+
+
+@pytest.mark.parametrize(
+    ("most", "problem"),
+    [
+        (lambda extra: "[" * (100 + extra) + "]" * (100 + extra), "is nested more than 100 deep"),
+        (lambda extra: f"[{'x,' * (99_999 + extra)}]", "holds more than 100,000 values"),
+        (lambda extra: f"[&a [x, y], {'*a, ' * (33_331 + extra)}x]", "holds more than 100,000 values"),
+    ],
+)
+def test_limits_of_yaml_are_what_they_say(most, problem):
+    assert yaml_limits.find_excess(most(0)) is None
+    assert yaml_limits.find_excess(most(1)) == problem
 
 
 @pytest.mark.parametrize(
@@ -84,6 +97,22 @@ def test_patterns_that_an_engine_would_write_out_without_end_are_refused(regex):
 )
 def test_patterns_that_people_write_are_taken(regex):
     assert find_excess(regex) is None
+
+
+@pytest.mark.parametrize(
+    ("taken", "refused"),
+    [
+        ("a{20000}", "a{20001}"),
+        ("[abc]{20000}", "[abc]{20000}d"),
+        ("a{19999}b{1}", "a{19999}b{2}"),
+        (r"(?:\d{100}){196}", r"(?:\d{100}){197}"),
+        ("(" * 50 + "a" + ")" * 50, "(" * 51 + "a" + ")" * 51),
+        ("a" * 10_000, "a" * 10_001),
+    ],
+)
+def test_limits_of_patterns_are_what_they_say(taken, refused):
+    assert find_excess(taken) is None
+    assert find_excess(refused) is not None
 
 
 @pytest.mark.parametrize("presets", ["gdpr", "strict"])

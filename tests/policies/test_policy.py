@@ -1,3 +1,6 @@
+import hashlib
+import json
+
 import pytest
 from pydantic import ValidationError
 
@@ -100,12 +103,19 @@ def test_digest_ignores_order_and_layout_but_no_value(write):
 @pytest.mark.parametrize(
     ("text", "named", "remedy"),
     [
-        ("", "is empty", "README"),
+        ("", "is empty", "tutorial"),
         ("- a\n- b\n", "holds a list", "key: value"),
         ("name: [\n", "not valid YAML, line 2", "Correct"),
         ("name: a\nname: b\n", "line 2, column 1: the same key twice", "Correct"),
         ("name: !!python/object:os.system {}\n", "not valid YAML", "Correct"),
         (MINIMAL + "utilty: {}\n", "unknown key `utilty`", "Did you mean `utility`"),
+        (MINIMAL + "countries: [zz]\n", "no entity type is known", "Use "),
+        (MINIMAL + "countries: [7]\n", "no entity type is known", "Use "),
+        (MINIMAL + "countries: us\n", "`countries`", "Correct"),
+        ("name: a\ncountries: [us]\nentities: [US_SSN]\n", "`entities`", "Correct"),
+        ("name: a\nentites: {US_SSN: {}}\n", "unknown key `entites` (and 1 more)", "Did you mean `entities`"),
+        ("name: 2026\nentities: {US_SSN: {}}\n", "`name`: input should be a valid string", "into quotes"),
+        ("name: []\nentities: {US_SSN: {}}\n", "`name`: input should be a valid string", "Correct that"),
         ("name: a\nentities: {US_SSN: {scor: 1}}\n", "`entities.US_SSN.scor`", "`score`"),
         ("name: a\nentities: {US_SNN: {}}\n", "unknown entity type 'US_SNN'", "US_SSN"),
         ("name: a\nentities: {FOO_BAR_QUX: {}}\n", "unknown entity type", "`patterns`"),
@@ -119,6 +129,10 @@ def test_digest_ignores_order_and_layout_but_no_value(write):
         ("name: a\nentities: {US_SSN: {score: yes}}\n", "`entities.US_SSN.score`", "Correct"),
         ("name: a\nentities: {US_SSN: {score: 2}}\n", "`entities.US_SSN.score`", "Correct"),
         (MINIMAL + "leakage: {greedy_rate: .nan}\n", "`leakage.greedy_rate`", "Correct"),
+        (MINIMAL + "leakage: {decoy_percentile: 100.1}\n", "`leakage.decoy_percentile`", "Correct"),
+        (MINIMAL + "leakage: {decoy_percentile: -0.1}\n", "`leakage.decoy_percentile`", "Correct"),
+        (MINIMAL + "seed: '3'\n", "`seed`", "Correct"),
+        (MINIMAL + "seed: 3.0\n", "`seed`", "Correct"),
         (MINIMAL + "decoding: {temperatures: [0]}\n", "`decoding.temperatures[0]`", "Correct"),
         (
             "name: a\nentities: {X_ID: {patterns: [{name: x, regex: '('}]}}\n",
@@ -212,3 +226,25 @@ def test_one_language_several_or_all(language, main, languages):
 def test_what_is_no_language_is_refused(language):
     with pytest.raises(PolicyError, match="`language`"):
         build(Policy, {"name": "x", "entities": {"US_SSN": None}, "language": language}, "x", "policy")
+
+
+def test_countries_bring_their_types_beside_those_that_are_named(write):
+    policy = load_policy(write("name: a\ncountries: [us, uk]\nentities: {URL: , US_SSN: {score: 0.9}}\n"))
+    assert {"US_SSN", "US_PASSPORT", "UK_NHS", "URL"} <= set(policy.entities)
+    assert policy.entities["US_SSN"].score == 0.9
+    alone = load_policy(write("name: a\ncountries: [us]\n"))
+    assert {name[:3] for name in alone.entities} == {"US_"}
+
+
+@pytest.mark.parametrize("percentile", [0, 100])
+def test_a_percentile_may_be_the_least_and_the_most(write, percentile):
+    policy = load_policy(write(f"{MINIMAL}leakage: {{decoy_percentile: {percentile}}}\n"))
+    assert policy.leakage.decoy_percentile == percentile
+
+
+def test_its_text_is_read_by_people_and_its_digest_is_of_canonical_json(write):
+    policy = load_policy(write("name: Zoë\nentities: {US_SSN: }\n"))
+    assert policy.text.startswith("name: Zoë\n")
+    canonical = json.dumps(policy.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+    assert "Zoë" in canonical
+    assert policy.digest == hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,6 +1,6 @@
 import pytest
 
-from policies import ErasureRequest, load_request
+from policies import ErasureRequest, Subject, load_request
 from policies.errors import PolicyError
 
 
@@ -46,11 +46,20 @@ def test_unusable_names_are_refused(names):
         ("case: a\nsubjects: Ada Quill\n", "`subjects`"),
         ("case: a\nsubjects: {Ada Quill: [A. Quill]}\n", "`subjects`"),
         ("case: a\nsubjects: [{Ada Quill: x}]\n", "`subjects[0]"),
+        ("case: a\nsubject: [Ada Quill]\n", "unknown key `subject` (and 1 more)"),
+        ("case: a\nAda Quill: [A. Quill]\n", "`subjects` is missing"),
+        ("case: a\nsubjects: [Al]\nAda Quill: x\n", "there is an unknown key"),
         ("case: a\nsubjects: [{name: Ada Quill, aliases: Quill}]\n", "`subjects[0].aliases`"),
         ("case: a\nsubjects: [{name: Ada Quill, alias: [Quill]}]\n", "subjects[0].alias`"),
         ("case: a\nsubjects: [Ada Quill, {name: Al, aliases: [ada quill]}]\n", "subjects 1 and 2 share"),
         ("case: a\nsubjects: [Ada Quill\n", "not valid YAML"),
         ("case: a\nsubjects: [{name: Al, secrets: {US_SSN: 123456789}}]\n", "a secret is no text"),
+        ("case: a\nsubjects: [{name: Al, secrets: [US_SSN]}]\n", "`subjects[0].secrets[0]"),
+        ("case: a\nsubjects: [{name: !!binary QWw=}]\n", "`subjects[0].name`"),
+        ("case: !!binary QWw=\nsubjects: [Al]\n", "`case`"),
+        ("case: a\nsubjects: [{name: Al, email: al.example}]\n", "not an e-mail address"),
+        ("case: a\nsubjects: [{name: Al, email: [a@b, 'c d@e']}]\n", "not an e-mail address"),
+        ("case: a\nsubjects: [{name: Al, aliases: ['']}]\n", "an alias is empty"),
         ("case: a\nsubjects: [{name: Al, secrets: {US_SSN: ' '}}]\n", "`subjects[0].secrets[0]"),
         ("case: a\nsubjects: [{name: Al, secrets: {Ada Quill: '1'}}]\n", "`subjects[0].secrets[0]"),
         (
@@ -70,6 +79,12 @@ def test_mistakes_name_file_and_key_but_nobody(write, text, named):
 
 def test_repr_shows_no_name():
     assert "Quill" not in repr(ErasureRequest.from_names(["Ada Quill"]))
+    subject = Subject(name="Ada Quill", aliases=("A. Quill",), email=["ada@quill.example"], born="1990-02-03")
+    assert not [word for word in ("uill", "1990", "date") if word in repr(subject)]
+
+
+def test_a_name_may_be_one_letter(write):
+    assert load_request(write("case: a\nsubjects: [李]\n")).subjects[0].name == "李"
 
 
 def test_what_is_handed_in_is_read_by_type_and_shown_to_nobody(write):
@@ -89,3 +104,11 @@ def test_what_is_handed_in_is_read_by_type_and_shown_to_nobody(write):
     assert not [secret for _, secret in subject.secrets if secret in repr(request)]
     again = request.with_people_of([ErasureRequest.from_names(["Ada Quill", "Ben Ross"])])
     assert again.subjects[0] == subject
+
+
+def test_one_address_or_several(write):
+    text = (
+        "case: a\nsubjects: [{name: Al, email: a@b.example}, {name: Bo, email: [c@d.example, e@f.example]}]\n"
+    )
+    found = load_request(write(text)).subjects
+    assert [subject.emails for subject in found] == [("a@b.example",), ("c@d.example", "e@f.example")]

@@ -99,7 +99,9 @@ def write_bom(path: Path) -> None:
         with path.open("x", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
     except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror})", "Name a new file") from None
+        raise OutputError(
+            f"{path} cannot be written ({error.strerror})", "Name a new file in a folder that is there"
+        ) from None
 
 
 def _package(name: str, installed: Distribution, needs: Iterable[str]) -> Package:

@@ -21,7 +21,9 @@ def check_device(device: str) -> None:
     try:
         named = torch.device(device)
     except RuntimeError:
-        raise ModelError(f"--device {device} is no device", "Give auto, cpu, cuda or cuda:1 ...") from None
+        raise ModelError(
+            f"--device {device} is no device", "Give auto, cpu, cuda, or one GPU as in cuda:1"
+        ) from None
     if named.type == "cpu":
         return
     if named.type == "cuda":
@@ -33,7 +35,7 @@ def check_device(device: str) -> None:
     if accelerator is None or accelerator.type != named.type:
         raise ModelError(
             f"--device {device}: this machine has no such device that torch can use",
-            "Give auto, cpu, cuda or cuda:1 ...",
+            "Give auto, cpu, cuda, or one GPU as in cuda:1",
         )
 
 

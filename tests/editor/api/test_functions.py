@@ -132,6 +132,8 @@ def test_locating_and_detecting_return_what_they_found(here, checkpoint):
         (lambda: AuditRequest("m", corpus="c", subjects=["A"], request="r"), "both named"),
         (lambda: EraseRequest("m", corpus="c"), "no folder"),
         (lambda: EraseRequest("m", corpus="c", output="o", trials=0), "`trials` is 0"),
+        (lambda: EraseRequest("m", corpus="c", output="o", site="mlp_out.3"), "no dictionary that reads it"),
+        (lambda: LocateRequest("m", corpus="c", locator="kn", site="mlp_out.3"), "no dictionary"),
         (lambda: LocateRequest("m", corpus="c", locator="kn", units=0), "`units` is 0"),
         (lambda: CompareRequest("m", corpus="c", resume=True), "nothing to resume"),
         (lambda: EraseRequest("m", corpus="c", output="o", attacks="all"), "no attacks 'all'"),

@@ -1,10 +1,13 @@
 """The folder: written whole and for its owner alone, read by every command, and nothing in it overlooked."""
 
+import os
 import shutil
+from contextlib import contextmanager
 from datetime import date
 
 import pytest
 
+from detectors.files import locked, try_lock
 from editor.casework import folder as folders
 from editor.casework.closing import close_without
 from editor.casework.folder import RequestFolder, WorkCase
@@ -142,3 +145,58 @@ def test_an_extension_is_kept(requests, opened):
     assert requests.case("one") == case
     assert (case.deadline, case.days_left(date(2026, 5, 2))) == (date(2026, 4, 30), -2)
     assert isinstance(case, WorkCase)
+
+
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """Let something be done by somebody else right before a lock is had."""
+
+    def do(action):
+        waiting = [action]
+
+        @contextmanager
+        def had(path):
+            while waiting:
+                waiting.pop()()
+            with locked(path):
+                yield
+
+        monkeypatch.setattr(folders, "locked", had)
+
+    return do
+
+
+def test_of_two_requests_opened_at_once_each_sees_the_other(requests, opened, meanwhile):
+    meanwhile(lambda: opened("Ada Quill", identifier="one"))
+    with pytest.raises(RequestError, match="Request one"):
+        opened("Ada Quill")
+    meanwhile(lambda: opened("Bruno Marsh", identifier="two"))
+    with pytest.raises(RequestError, match="is a request two"):
+        opened("Cora Finch", identifier="two")
+    assert [case.id for case in requests.cases()] == ["one", "two"]
+
+
+def test_a_change_is_made_to_the_record_as_it_is_by_then(requests, opened, meanwhile):
+    case = opened("Ada Quill", identifier="one")
+    meanwhile(lambda: close_without(case, "not in the text", TODAY))
+    with pytest.raises(RequestError, match="was closed"):
+        case.extend("many requests", TODAY)
+    other = opened("Bruno Marsh", identifier="two")
+    meanwhile(lambda: other.extend("many requests", TODAY))
+    assert close_without(other, "not in the text", TODAY).record.extension is not None
+    assert requests.case("two").record.extension is not None
+
+
+def test_a_folder_is_held_until_the_block_ends(tmp_path):
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    try:
+        with locked(tmp_path):
+            assert try_lock(descriptor) is False
+        assert try_lock(descriptor) is True
+    finally:
+        os.close(descriptor)
+
+
+def test_what_cannot_be_locked_is_used_without(tmp_path):
+    with locked(tmp_path / "missing"):
+        pass

@@ -52,7 +52,7 @@ def test_an_option_is_the_same_in_every_command(name):
     ("arguments", "cause"),
     [
         (("audit", "no/such/model", "--facts", "f.jsonl", "--output", "out"), "no/such/model does not exist"),
-        (("audit", "model"), "Missing option '--output'"),
+        (("audit", "model"), "Missing option '--output'. A new folder."),
         (("audit", "model", "--output", "out"), "Neither a corpus nor facts were named"),
     ],
 )

@@ -273,7 +273,10 @@ def test_integrity_counts_checks():
         return next(row for row in judge(POLICY, observe(checks=checks)) if row.measure == "integrity")
 
     assert with_checks(True, True).passed
-    assert with_checks(True, False).failed
+    failed, words = with_checks(True, True, False), CRITERIA["integrity"]
+    assert failed.failed
+    assert (words.measured_text(failed), words.limit_text(failed)) == ("2", "at least 3")
+    assert words.reason_text(failed, "") == "1 of 3 integrity checks of the written checkpoint failed"
     assert not with_checks().tested
 
 

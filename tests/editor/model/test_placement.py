@@ -5,7 +5,7 @@ import torch
 
 from editor.measuring.leakage import score
 from editor.model.loading import load_model
-from editor.model.placement import input_device, parse_max_memory
+from editor.model.placement import check_max_memory, input_device, parse_max_memory
 from editor.model.tokens import encode_answers
 from policies import DecodingSettings
 from policies.errors import ModelError
@@ -44,3 +44,18 @@ def test_memory_is_read_by_device():
 def test_memory_that_cannot_be_read_is_refused(text):
     with pytest.raises(ModelError, match="--max-memory"):
         parse_max_memory(text)
+
+
+@pytest.mark.parametrize(
+    ("count", "text", "cause"),
+    [
+        (0, "0=20GiB,cpu=60GiB", "names GPU 0, and torch can use none here"),
+        (2, "0=20GiB,1=20GiB,2=20GiB", "names GPU 2, and there are 2 that torch can use"),
+        (2, "0=much", "no device with its memory"),
+    ],
+)
+def test_memory_of_a_device_that_is_not_here_is_refused(monkeypatch, count, text, cause):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    with pytest.raises(ModelError, match=cause):
+        check_max_memory(text)
+    check_max_memory(",".join(f"{device}=1GiB" for device in (*range(count), "cpu")))

@@ -24,12 +24,18 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="Chr
 AXE = Path(__file__).parents[3] / "node_modules" / "axe-core" / "axe.min.js"
 STARTED = "2026-11-28T22:09:45+00:00"
 MOST_SHEETS = 6
-SHEET = (703, 1039)
-"""What A4 leaves between the margins, in CSS pixels."""
+PAPERS = {"A4": (8.27, 11.69), "US Letter": (8.5, 11)}
+"""Width and height in inches."""
+MARGINS = (24 / 25.4, 22 / 25.4)
+"""Those of left and right together, and of top and bottom, in inches."""
 OVERFLOWING = """[...document.querySelectorAll("body *")].filter(one => {
   const box = one.getBoundingClientRect();
   return box.width && box.right > innerWidth + 1 && !one.closest(".table, nav ol, pre, svg, caption");
 }).map(one => one.outerHTML.slice(0, 120))"""
+CUT = """[...document.querySelectorAll("caption, .legend")].filter(one => {
+  const box = one.getBoundingClientRect();
+  return box.width && box.right > innerWidth;
+}).map(one => one.textContent)"""
 UNFOLD = "document.querySelectorAll('details').forEach(one => { one.open = true; })"
 LONG = "an unbroken token of a tokenizer " + "x" * 90
 
@@ -94,6 +100,7 @@ def test_nothing_overflows_nothing_is_asked_for_and_nothing_complains(browser, p
         assert browser.evaluate("innerWidth") == width
         browser.evaluate(UNFOLD)
         assert browser.evaluate(OVERFLOWING) == []
+        assert browser.evaluate(CUT) == []
         assert browser.evaluate("document.documentElement.scrollWidth") <= width
         assert browser.complaints() == []
 
@@ -104,16 +111,16 @@ def test_all_columns_of_a_comparison_are_inside_1280_pixels(browser, pages):
     assert browser.evaluate(wide) == 0
 
 
+@pytest.mark.parametrize("paper", PAPERS)
 @pytest.mark.parametrize("name", ["report", "audit"])
-def test_few_sheets_are_printed_and_residual_risk_is_on_the_first(browser, pages, name):
-    browser.open(pages / f"{name}.html", SHEET[0])
-    _, sheets = browser.printed()
+def test_few_sheets_are_printed_and_residual_risk_is_on_the_first(browser, pages, name, paper):
+    width, height = (96 * (side - taken) for side, taken in zip(PAPERS[paper], MARGINS, strict=True))
+    browser.open(pages / f"{name}.html", int(width))
+    _, sheets = browser.printed(*PAPERS[paper])
     assert sheets <= MOST_SHEETS
     browser.call("Emulation.setEmulatedMedia", media="print")
-    assert (
-        browser.evaluate("document.getElementById('residual-risk').getBoundingClientRect().bottom")
-        <= SHEET[1]
-    )
+    end = "document.getElementById('residual-risk').getBoundingClientRect().bottom"
+    assert browser.evaluate(end) <= height
 
 
 @pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed")
