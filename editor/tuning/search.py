@@ -2,11 +2,12 @@
 
 Each fact's locating wordings are split once more: an edit is fitted on two thirds and judged on all, so that the
 search rewards what carries over to wordings it has not seen. Verification's wordings and its held-out text take no
-part. A trial answers the best so far: stronger where that does not erase, holding what must stay more firmly where it
-costs too much, gentler where it does neither. It goes on from the best edit as long as that one misses the policy,
-where the method can; a gentler one starts from scratch. A method that weighs what must stay and can go on is asked for
-nothing else, and the search ends when no answer is left. Of other methods `ANSWERS` trials answer; from then on
-Optuna's TPE sampler (Bergstra et al. 2011) minimises leakage and collateral together.
+part. A trial answers the best so far: stronger where that does not erase, and then holding what must stay less firmly
+if it costs little; more firmly where it costs too much; gentler where it does neither. It goes on from the best edit as
+long as that one misses the policy, where the method can; a gentler one starts from scratch. A method that weighs what
+must stay and can go on is asked for nothing else, and the search ends when no answer is left. Of other methods
+`ANSWERS` trials answer; from then on Optuna's TPE sampler (Bergstra et al. 2011) minimises leakage and collateral
+together.
 """
 
 from collections import defaultdict
@@ -131,7 +132,7 @@ def _answers(best: TrialResult) -> list[Method]:
     method, space = best.method, best.method.space
     stronger, gentler = space.moved(method, stronger=True), space.moved(method, stronger=False)
     if not best.erases:
-        answers = [stronger] if best.feasible else [stronger, space.held(method)]
+        answers = [stronger, space.loosened(method) if best.feasible else space.held(method)]
     else:
         answers = [gentler] if best.feasible else [space.held(method), gentler]
     return [answer for answer in answers if answer != method]

@@ -92,17 +92,18 @@ class FeatureEdit:
             "retain": Range(low=10.0, high=300.0, log=True),
         },
         strength="margin_nats",
-        stronger=1.5,
-        gentler=-1.0,
+        stronger=2.0,
+        gentler=-2.0,
         holding="retain",
         firmer=3.0,
+        looser=0.6,
     )
 
     units: int = 800
-    margin_nats: float = 5.5
+    margin_nats: float = 10.0
     floor_nats: float = 14.0
     retain: float = 30.0
-    softened: float = 0.3
+    softened: float = 1.0
     steps: int = 300
     warm_start_steps: int = 150
     learning_rate: float = 0.025

@@ -49,6 +49,7 @@ class SearchSpace:
         gentler: the same where an edit is too strong.
         holding: name of the setting that weighs what must stay, where a method has one.
         firmer: summand of it (factor, on a logarithmic range) where an edit costs too much.
+        looser: the same where an edit is too weak, and costs little.
     """
 
     ranges: Mapping[str, Range]
@@ -57,6 +58,7 @@ class SearchSpace:
     gentler: float
     holding: str | None = None
     firmer: float = 1.0
+    looser: float = 1.0
 
     def moved(self, method: M, *, stronger: bool) -> M:
         """Return a method one step stronger or gentler, within the range."""
@@ -65,6 +67,10 @@ class SearchSpace:
     def held(self, method: M) -> M:
         """Return a method that holds what must stay one step more firmly, within the range; itself if none can."""
         return method if self.holding is None else self._step(method, self.holding, self.firmer)
+
+    def loosened(self, method: M) -> M:
+        """Return a method that holds what must stay one step less firmly, within the range; itself if none can."""
+        return method if self.holding is None else self._step(method, self.holding, self.looser)
 
     def _step(self, method: M, name: str, by: float) -> M:
         allowed, value = self.ranges[name], setting(method, name)

@@ -11,8 +11,6 @@ from editor.tuning.judge import TrialResult
 from editor.tuning.search import SearchResult, StrengthSearch, split_wordings
 
 START = FeatureEdit().margin_nats
-MARGINS = (5.5, 7.0, 8.5, 10.0, 11.5, 12.0)
-"""Of a search that answers by more alone, to the end of the range."""
 
 
 class Judge:
@@ -38,7 +36,7 @@ class Judge:
         )
 
 
-@pytest.mark.parametrize(("enough", "step"), [(START - 0.5, -1.0), (START + 1.0, 1.5)])
+@pytest.mark.parametrize(("enough", "step"), [(START - 0.5, -2.0), (START + 1.0, 2.0)])
 def test_the_second_trial_answers_the_first(enough, step):
     judge = Judge(enough)
     first, second = StrengthSearch(trials=2, patience=1).fit(None, judge).trials
@@ -89,17 +87,36 @@ class Stubborn(Judge):
 def test_a_method_that_can_go_on_is_asked_for_answers_alone_until_none_is_left():
     judge = Stubborn()
     trials = StrengthSearch(trials=50).fit(None, judge).trials
-    margins = [trial.method.margin_nats for trial in trials]
-    assert margins == pytest.approx(list(MARGINS))
-    assert {(trial.method.retain, trial.method.units) for trial in trials} == {(30.0, 800)}
-    assert [start is None for start in judge.starts] == [True, *[False] * 5]
+    settings = [(trial.method.margin_nats, trial.method.retain) for trial in trials]
+    assert settings == [
+        (10.0, 30.0),
+        (12.0, 30.0),
+        (12.0, 18.0),
+    ]  # the end of the range, and looser is no better
+    assert {trial.method.units for trial in trials} == {800}
+    assert [start is None for start in judge.starts] == [True, False, False]
 
 
 def test_where_the_first_answer_is_no_better_the_second_is_given():
     trials = StrengthSearch(trials=50).fit(None, Stubborn(feasible=False)).trials
     settings = [(trial.method.margin_nats, round(trial.method.retain)) for trial in trials]
-    stronger = [(margin, 30) for margin in MARGINS]
-    assert settings == [*stronger, (12.0, 90), (12.0, 270), (12.0, 300)]
+    assert settings == [(10.0, 30), (12.0, 30), (12.0, 90), (12.0, 270), (12.0, 300)]
+
+
+class Held(Stubborn):
+    """Leaks less the less firmly what must stay is held."""
+
+    def judge(self, problem, method, start=None):
+        result = super().judge(problem, method, start)
+        return replace(result, leakage=method.retain / 100 - method.margin_nats / 1000)
+
+
+def test_what_costs_little_and_does_not_erase_goes_on_with_what_must_stay_held_less_firmly():
+    judge = Held()
+    trials = StrengthSearch(trials=50).fit(None, judge).trials
+    settings = [(trial.method.margin_nats, round(trial.method.retain)) for trial in trials]
+    assert settings == [(10.0, 30), (12.0, 30), (12.0, 18), (12.0, 11), (12.0, 10)]
+    assert [start is None for start in judge.starts] == [True, *[False] * 4]
 
 
 def test_a_method_that_cannot_go_on_is_searched_beyond_its_answers():
@@ -121,7 +138,9 @@ class Unresumed(Judge):
 def test_holding_more_firmly_stays_in_the_range_and_asks_nothing_of_a_method_that_holds_nothing():
     space = FeatureEdit.space
     assert space.held(FeatureEdit(retain=250.0)).retain == space.ranges["retain"].high
-    assert replace(space, holding=None).held(FeatureEdit()) == FeatureEdit()
+    assert space.loosened(FeatureEdit(retain=11.0)).retain == space.ranges["retain"].low
+    for step in (replace(space, holding=None).held, replace(space, holding=None).loosened):
+        assert step(FeatureEdit()) == FeatureEdit()
 
 
 @pytest.mark.parametrize("enough", [0.5, 3.0, 4.5])
