@@ -34,10 +34,12 @@ class Request:
 
     Attributes:
         progress: Whether progress bars are shown on standard error.
+        estimate: Whether it is said there before what a run is going to take, by the jobs that plan it.
         command: Command that runs the job again, data subjects' names masked; None for the call from Python.
     """
 
     progress: bool = False
+    estimate: bool = False
     command: str | None = None
 
     def call_text(self, function: str) -> str:
@@ -45,7 +47,8 @@ class Request:
         given = [
             f"{item.name}={_shown(item.name, getattr(self, item.name))}"
             for item in fields(self)
-            if item.name not in ("progress", "command") and getattr(self, item.name) != _default(item)
+            if item.name not in ("progress", "estimate", "command")
+            and getattr(self, item.name) != _default(item)
         ]
         return f"expunge.{function}({', '.join(given)})"
 
