@@ -19,17 +19,6 @@ GIVEN = (
     *("--facts", "facts.jsonl", "--policy", "policy.yaml", "--subject", PEOPLE[0]),
     *("--device", "cpu", "--output", "out"),
 )
-    "--facts",
-    "facts.jsonl",
-    "--policy",
-    "policy.yaml",
-    "--subject",
-    PEOPLE[0],
-    "--device",
-    "cpu",
-    "--output",
-    "out",
-)
 Usage = namedtuple("Usage", "free")
 
 
@@ -48,8 +37,8 @@ def here(tmp_path, monkeypatch):
     write_case(tmp_path)
     monkeypatch.setattr(Machine, "here", lambda *_: MACHINE)
     monkeypatch.setenv("COLUMNS", "100")
-    for name in ("editor.pipeline.score_case", "editor.api.erase.keep_work"):
-        monkeypatch.setattr(name, begin)
+    for job in ("pipeline.measure_original", "api.verify.measure_original", "api.erase.keep_work"):
+        monkeypatch.setattr(f"editor.{job}", begin)
     return tmp_path
 
 

@@ -7,6 +7,7 @@ import pytest
 from made_machine import MACHINE, SPEED
 from six_people import PEOPLE, write_case
 
+from editor.api.planning.machine import Machine
 from editor.api.planning.plan import run_plan
 from editor.api.planning.rough_tokenizer import RoughTokenizer
 from editor.api.requests import PlanRequest
