@@ -87,6 +87,12 @@ REFERENCE = click.option(
     help="A model with the same tokenizer that never saw the facts, such as one trained without them: erased facts "
     "are compared with what it knows of them.  [default: with decoys]",
 )
+MAX_MEMORY = click.option(
+    "--max-memory",
+    metavar="cpu=MEMORY",
+    help="Most memory for weights, such as cpu=8GiB, on a processor; what does not fit is mapped from the model's "
+    "files. Attacks change all weights: --attacks none.",
+)
 
 
 def case_options(command: F) -> F:

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from dictionaries import decoder_layers
+from editor.model.mapping import is_mapped
 from editor.model.passes import ALL_RIGHT, Passes
 from policies.errors import ModelError
 
@@ -154,7 +155,7 @@ class Sizes:
         keys_values: width of a layer's keys and values together.
         queries: width of a layer's queries.
         item: bytes of a number.
-        weights: bytes of all weights.
+        weights: bytes of all weights; none where they lie on the disk, and memory is meant for little else.
     """
 
     layers: int
@@ -181,7 +182,7 @@ class Sizes:
             keys_values=2 * head * _size(config, "num_key_value_heads", heads),
             queries=head * heads,
             item=item,
-            weights=item * sum(parameter.numel() for parameter in model.parameters()),
+            weights=0 if is_mapped(model) else item * sum(weight.numel() for weight in model.parameters()),
         )
 
 

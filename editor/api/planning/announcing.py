@@ -20,6 +20,7 @@ from editor.attacks import attacks_at
 from editor.case import Case
 from editor.formatting import duration
 from editor.model.loading import LoadedModel
+from editor.model.mapping import is_mapped
 from editor.model.tokens import BATCH_BYTES, Sizes, token_budget
 from editor.pipeline import EraseOptions
 from editor.processes import group
@@ -41,7 +42,9 @@ def announce(
     Nothing is said where nobody wants to read it, of several processes, and of a model whose weights are read from
     the disk while it runs, as neither time nor memory is planned for these.
     """
-    away = any(weight.device.type == "meta" for weight in loaded.model.parameters())
+    away = any(weight.device.type == "meta" for weight in loaded.model.parameters()) or is_mapped(
+        loaded.model
+    )
     if not isinstance(stages, RichStages) or not request.estimate or group().count > 1 or away:
         return
     with stages.stage("Planning the run"):

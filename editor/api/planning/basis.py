@@ -21,10 +21,11 @@ from editor.measuring.evaluation_data import EvaluationData, prepare
 from editor.methods import METHODS
 from editor.model.adapters.reading import is_adapter, read_adapter
 from editor.model.checks.chat_template import check_chat_template
+from editor.model.checks.checkpoint_files import check_folder
 from editor.model.checks.devices import check_device
 from editor.model.checks.dtypes import check_dtype, compute_dtype
 from editor.model.checks.refusals import read_config
-from editor.model.loading import LoadedModel, check_folder, local_folder
+from editor.model.loading import LoadedModel, local_folder
 from editor.model.precision import WIDE, bfloat16_gains
 from editor.model.tokenizers import has_tokenizer, load_tokenizer
 from editor.model.tokens import limit_batches
