@@ -24,6 +24,7 @@ from dictionaries import decoder_layers
 from dictionaries.model.sites import Site, capture
 from editor.case import Case
 from editor.model.forward import traced_logits
+from editor.model.halving import in_halves
 from editor.model.loading import LoadedModel
 from editor.model.tokens import MarkedBatch, TokenSequence, batches, gradient_budget, padded_tokens
 from editor.processes import group
@@ -86,7 +87,11 @@ def carried_by(
     gradients: list[Tensor] = []
     budget = gradient_budget(loaded.model)
     asked = list(batches(sequences, pad=loaded.pad_id, device=loaded.device, budget=budget))
-    readings = group().each("layers", asked, lambda batch: _read(loaded, batch, sites), cost=padded_tokens)
+
+    def read(batch: MarkedBatch) -> tuple[Tensor, Tensor]:
+        return in_halves(lambda part: _read(loaded, part, sites), batch, _joined)
+
+    readings = group().each("layers", asked, read, cost=padded_tokens)
     for batch, (o, g) in zip(asked, readings, strict=True):
         outputs.append(o)
         gradients.append(g)
@@ -97,6 +102,11 @@ def carried_by(
     o, g = torch.cat(outputs, 1), torch.cat(gradients, 1)
     promoted = ((o - o.mean(1, keepdim=True)) * g).sum(2).clamp(min=0)  # max(0, ⟨g_t, o_t - ō⟩)
     return promoted.sum(1).cpu()
+
+
+def _joined(parts: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    outputs, gradients = zip(*parts, strict=True)
+    return torch.cat(outputs, 1), torch.cat(gradients, 1)
 
 
 def _read(

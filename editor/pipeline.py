@@ -274,7 +274,7 @@ def verify(
     """
     loaded, data = before.loaded, before.data
     device = str(loaded.device)
-    again = load_model(str(checkpoint), device=device, **loaded.alike)
+    again = load_model(str(checkpoint), device=device, **loaded.alike, **loaded.placed)
     after = run_alike(again, loaded)
     scored = score_case(case, after, before.scored.probes, stages, "Verifying the checkpoint read back")
     said = answer_freely(case, after, data.measured, stages)

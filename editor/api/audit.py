@@ -5,6 +5,7 @@ from typing import Any
 
 from editor.api.called import check_words
 from editor.api.checking import check_inputs
+from editor.api.planning.announcing import announce
 from editor.api.requests import AuditRequest
 from editor.api.running import (
     Judging,
@@ -40,6 +41,7 @@ def run_audit(request: AuditRequest) -> Report:
                 load_model(source, batch_size=request.batch_size, max_memory=request.max_memory, **options)
                 for source, options in models_of(request)
             )
+        announce(request, case, loaded, stages)
         evidence = EvidenceOptions(
             baseline=others[0] if others else None,
             confirmed=request.confirm,

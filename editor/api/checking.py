@@ -4,7 +4,7 @@ from pathlib import Path
 
 from detectors import check_types, read_corpus, read_facts
 from editor.api.called import check_called
-from editor.api.disk import check_disk, needed_bytes
+from editor.api.planning.disk import check_disk, needed_bytes
 from editor.api.requests import CaseRequest, DictionaryRequest
 from editor.questions.written import read_probes
 from policies import ErasureRequest, Policy, load_policy, load_request

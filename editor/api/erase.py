@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from editor.api.called import check_words
+from editor.api.planning.announcing import announce
+from editor.api.planning.disk import check_disk, checkpoint_bytes
 from editor.api.read_paths import read_paths
 from editor.api.reference import read_reference
 from editor.api.requests import EraseRequest, PlanRequest
@@ -69,6 +71,8 @@ def run_erase(request: EraseRequest) -> Report:
         )
         with stages.stage("Loading the model"):
             loaded = load_original(request, request.model)
+        if main:
+            check_disk(output.destination, checkpoint_bytes(loaded))
         previous = read_stack(request, loaded, run.key)
         with batch.naming() if batch else nullcontext():
             case = read_case(request, judging.judged_by, stages)
@@ -77,6 +81,7 @@ def run_erase(request: EraseRequest) -> Report:
         options = replace(options, previous=previous)
         check_companions(Path(loaded.source), scanner_for(case, run.key), code=loaded.trust_remote_code)
         loaded = editable(case, loaded, request.method)
+        announce(request, case, loaded, stages, options)
         work = keep_work(request, options).based_on(tensor_digests(loaded))
         supply = None
         if options.method.needs_dictionary:

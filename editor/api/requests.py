@@ -34,10 +34,12 @@ class Request:
 
     Attributes:
         progress: Whether progress bars are shown on standard error.
+        estimate: Whether it is said there before what a run is going to take, by the jobs that plan it.
         command: Command that runs the job again, data subjects' names masked; None for the call from Python.
     """
 
     progress: bool = False
+    estimate: bool = False
     command: str | None = None
 
     def call_text(self, function: str) -> str:
@@ -45,7 +47,8 @@ class Request:
         given = [
             f"{item.name}={_shown(item.name, getattr(self, item.name))}"
             for item in fields(self)
-            if item.name not in ("progress", "command") and getattr(self, item.name) != _default(item)
+            if item.name not in ("progress", "estimate", "command")
+            and getattr(self, item.name) != _default(item)
         ]
         return f"expunge.{function}({', '.join(given)})"
 
@@ -211,6 +214,8 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
         ledger: File that gets a line about the run, chained to those before it; None for no ledger.
         reference: Model that never saw the facts, which the edited model's are compared with; None for decoys.
         requests: Folder of requests (`expunge request`): all that wait for their erasure are erased together.
+        max_memory: Most memory of the processor for weights, such as `cpu=8GiB`; what does not fit is mapped from the
+            model's files. None for what there is.
     """
 
     model: str | Path = field(kw_only=False)
@@ -228,6 +233,7 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
     ledger: str | Path | None = None
     reference: str | Path | None = None
     requests: str | Path | None = None
+    max_memory: str | None = None
 
     @property
     def names_people(self) -> bool:
@@ -311,12 +317,15 @@ class VerifyRequest(JudgedRequest):
         against: The original model.
         attacks: Attacks on what was edited: `quick` ones, `full` with those that train for long, or `none`.
         reference: Model that never saw the facts, which the edited model's are compared with; None for decoys.
+        max_memory: Most memory of the processor for weights, such as `cpu=8GiB`; what does not fit is mapped from the
+            model's files. None for what there is.
     """
 
     edited: str | Path = field(kw_only=False)
     against: str | Path
     attacks: AttackSet = "quick"
     reference: str | Path | None = None
+    max_memory: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -23,13 +23,14 @@ from editor.case import Case, CaseFiles, open_case
 from editor.measuring.gate import FailOn
 from editor.measuring.summaries import renderers, versions
 from editor.model.loading import LoadedModel, load_model
+from editor.model.mapping import is_mapped
 from editor.pipeline import RunInfo
 from editor.processes import group
 from editor.progress import Stages
 from editor.report.write import write_report
 from editor.results.report import Report
 from policies import ErasureRequest, Policy, load_policy, load_request
-from policies.errors import OutputError, RequestError, printable
+from policies.errors import ModelError, OutputError, RequestError, printable
 
 if TYPE_CHECKING:
     from dictionaries import Site
@@ -153,10 +154,10 @@ def load_original(request: CaseRequest, source: str | Path) -> LoadedModel:
 
     Raises:
         ExpungeError: a file of the request cannot be used (`check_inputs`).
-        ModelError: it cannot be loaded, or is quantised.
+        ModelError: it cannot be loaded, is quantised, or is to be attacked where it does not fit into memory.
     """
     check_inputs(request)
-    return load_model(
+    loaded = load_model(
         str(source),
         device=request.device,
         trust_remote_code=request.trust_remote_code,
@@ -164,7 +165,14 @@ def load_original(request: CaseRequest, source: str | Path) -> LoadedModel:
         revision=request.revision if str(source) == _judged(request) else None,
         dtype=request.dtype,
         batch_size=request.batch_size,
+        max_memory=getattr(request, "max_memory", None),
     )
+    if is_mapped(loaded.model) and getattr(request, "attacks", "none") != "none":
+        raise ModelError(
+            f"{source} does not fit into the memory of --max-memory, and attacks change all of its weights in memory",
+            "Give --attacks none, or more memory",
+        )
+    return loaded
 
 
 def _judged(request: CaseRequest) -> str:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from editor.api.called import check_words
+from editor.api.planning.announcing import announce
 from editor.api.reference import read_reference
 from editor.api.requests import VerifyRequest
 from editor.api.running import (
@@ -45,6 +46,7 @@ def run_verify(request: VerifyRequest) -> Report:
             loaded = load_original(request, request.against)
         case = read_case(request, judging.judged_by, stages)
         check_words(request, scanner_for(case, run.key), judging.policy)
+        announce(request, case, loaded, stages)
         has_edit = has_record(edited)
         declared = declared_parameters(record_folder(edited)) if has_edit else None
         record, _ = read_record(record_folder(edited)) if has_edit else (None, ())

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from editor.cli.names import SiteName
-from editor.cli.options import ATTACKS, REFERENCE, build, case_options, run_options
+from editor.cli.options import ATTACKS, MAX_MEMORY, REFERENCE, build, case_options, run_options
 from editor.cli.stopping import telling_what_is_kept
 from editor.methods import METHODS
 
@@ -98,6 +98,7 @@ TRIALS = click.option(
     "run is put on record of each.",
 )
 @ATTACKS
+@MAX_MEMORY
 @run_options
 @click.pass_context
 def erase(ctx: click.Context, /, model: str, **options: Any) -> None:

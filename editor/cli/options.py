@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from editor.attacks import ATTACK_SETS
-from editor.cli.json_output import KEY
+from editor.cli.json_output import KEY, json_wanted
 from editor.cli.names import DTYPE_NAMES
 from editor.cli.people import Names, RequestFile
 from editor.model.checks.hub import check_name
@@ -86,6 +86,12 @@ REFERENCE = click.option(
     "--reference",
     help="A model with the same tokenizer that never saw the facts, such as one trained without them: erased facts "
     "are compared with what it knows of them.  [default: with decoys]",
+)
+MAX_MEMORY = click.option(
+    "--max-memory",
+    metavar="cpu=MEMORY",
+    help="Most memory for weights, such as cpu=8GiB, on a processor; what does not fit is mapped from the model's "
+    "files. Attacks change all weights: --attacks none.",
 )
 
 
@@ -252,7 +258,9 @@ def build(request: Callable[..., R], subject: object, options: dict[str, Any]) -
 def request_fields(options: dict[str, Any]) -> dict[str, Any]:
     """Return a command's options as fields of its request: with progress bars, and the command line masked."""
     fields = {name: value for name, value in options.items() if name != "quiet"}
-    return {**fields, "progress": not options["quiet"], "command": masked_command(sys.argv[1:])}
+    progress = not options["quiet"]
+    told = {"progress": progress, "estimate": progress and not json_wanted()}
+    return {**fields, **told, "command": masked_command(sys.argv[1:])}
 
 
 def masked_command(arguments: list[str]) -> str:

@@ -14,17 +14,6 @@ from policies.errors import ExitCode
 if TYPE_CHECKING:
     from editor.api.planning.values import Plan, StagePlan
 
-TITLES = {
-    "audit": "audit, by itself",
-    "original": "questions of the original",
-    "dictionaries": "dictionaries",
-    "locate": "locating",
-    "edit": "trials and edit",
-    "export": "writing",
-    "verify": "verification",
-    "attacks": "attacks on it",
-}
-
 
 @click.command()
 @click.argument("model")
@@ -126,6 +115,8 @@ def _show(found: "Plan") -> None:
 
 
 def _row(stage: "StagePlan") -> tuple[str, ...]:
+    from editor.api.planning.values import TITLES
+
     counted = ", ".join(f"{name} {amount:,}" for name, amount in stage.amounts.items())
     return TITLES[stage.name], _times(stage.low_s, stage.high_s), f"{stage.memory_mib:,.0f}", counted
 

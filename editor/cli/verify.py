@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from editor.cli.options import ATTACKS, REFERENCE, build, case_options, run_options
+from editor.cli.options import ATTACKS, MAX_MEMORY, REFERENCE, build, case_options, run_options
 
 
 @click.command()
@@ -13,6 +13,7 @@ from editor.cli.options import ATTACKS, REFERENCE, build, case_options, run_opti
 @click.option("--against", required=True, help="The original model.")
 @REFERENCE
 @ATTACKS
+@MAX_MEMORY
 @case_options
 @run_options
 @click.pass_context

@@ -98,8 +98,11 @@ class Delta:
         return Delta(left=self.left * factor, right=self.right)
 
     def added_to(self, weight: Tensor) -> Tensor:
-        """Return the changed weight: the sum in float32, rounded once to the weight's dtype."""
-        return (_wide(weight) + self.dense().to(weight.device)).to(weight.dtype)
+        """Return the changed weight: the sum in float32, or in float64 where it is that, rounded once to its dtype."""
+        change = self.dense().to(weight.device)
+        if weight.dtype == torch.float64:
+            return weight + change
+        return change.add_(weight).to(weight.dtype)  # in place: no second matrix in float32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +161,8 @@ class Originals:
     """What taking an edit back needs. Whoever holds it can bring the facts back.
 
     Attributes:
-        tensors: the edited tensors as they were stored before, by their names in the checkpoint's files.
+        tensors: the edited tensors as they were stored before, by their names in the checkpoint's files. They may be
+            read whenever somebody asks for one (`editor.model.stored.ReadTensors`).
         digest: the sha256 over all tensors of those files, in hexadecimal.
         edited: the same of the edited files; empty where it is not known.
         changed: the edited tensors' own digests, before and after.

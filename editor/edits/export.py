@@ -5,6 +5,7 @@ import math
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -17,12 +18,14 @@ from editor.edits.keeping import Keeping
 from editor.edits.records import EditRecord
 from editor.model.digests import file_digests, model_digest
 from editor.model.loading import LoadedModel, quiet
-from editor.model.stored import StoredWeights
+from editor.model.stored import ReadTensors, StoredWeights
 from editor.results.edits import AdapterSummary
 from policies.errors import EditError
 
 ADAPTER = "adapter"
 """Folder of the adapter, beside the change of weights."""
+LARGE_BYTES = 2**20
+"""Bytes from which on a tensor that is converted is kept on the disk."""
 
 
 def export_checkpoint(loaded: LoadedModel, edit: Edit, folder: Path) -> Originals:
@@ -39,43 +42,73 @@ def export_checkpoint(loaded: LoadedModel, edit: Edit, folder: Path) -> Original
             than the model.
     """
     _check(edit)
-    copied = loaded.files is not None and not _other_forms(loaded.model, edit, loaded.files)
-    if copied:
-        assert loaded.files is not None
-        stored = loaded.files.copy(folder)
+    files = loaded.files
+    copied = files is not None and not _other_forms(loaded.model, edit, files)
+    if files is not None and copied:
+        stored, read = files.copy(folder), files.read
         _copy_companions(loaded, folder)
     else:
-        stored = save_model(loaded, folder)
-        if others := _other_forms(loaded.model, edit, stored):
+        stored, read = save_model(loaded, folder), None
+        if others := _other_forms(loaded.model, edit, stored, rounded=True):
             raise EditError(
                 f"The checkpoint's files hold {others[0]} in another form than the model",
                 "Save the model with `save_pretrained`, and name that folder",
             )
     names = stored.names_in(loaded.model)
-    deltas = {stored_name: delta for name, delta in edit.deltas.items() for stored_name in names[name]}
-    originals = loaded.files if loaded.files is not None and copied else None
-    # What is read may lie in the file: it is taken from the original's, or else copied.
-    tensors = {name: originals.read(name) if originals else stored.read(name).clone() for name in deltas}
-    before = file_digests(stored)
-    for name, delta in deltas.items():  # one at a time: no more is held than one tensor
-        stored.write({name: delta.added_to(tensors[name])})
-    after = before | file_digests(stored, deltas)
+    mine = {stored_name: name for name in edit.deltas for stored_name in names[name]}
+    dtypes = {name: stored.read(name).dtype for name in mine}
+
+    def saved(name: str) -> Tensor:
+        """Return what was saved of the model, of which the files hold the changed form."""
+        weight: Tensor = loaded.model.get_parameter(mine[name]).detach()
+        return weight.cpu().to(dtypes[name])
+
+    originals = ReadTensors(mine, read or saved)
+    before, after = _write_shards(stored, {name: edit.deltas[mine[name]] for name in mine}, originals)
     return Originals(
-        tensors=tensors,
+        tensors=originals,
         digest=model_digest(before),
-        edited=model_digest(after),
-        changed={name: (before[name], after[name]) for name in deltas},
+        edited=model_digest(before | after),
+        changed={name: (before[name], after[name]) for name in mine},
     )
 
 
-def _other_forms(model: nn.Module, edit: Edit, stored: StoredWeights) -> list[str]:
-    """Return the edit's parameters that files do not hold as the model does, to the last bit of the model's dtype."""
+def _write_shards(
+    stored: StoredWeights, deltas: Mapping[str, AnyDelta], originals: Mapping[str, Tensor]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Change files in place, one after another, and hold one tensor at a time.
+
+    Returns:
+        Digests of all tensors before the change, and of the changed ones after it.
+    """
+    before: dict[str, str] = {}
+    after: dict[str, str] = {}
+    for file in stored.files:
+        before |= file_digests(stored, stored.inside(file))
+        for name in stored.inside(file):
+            if name in deltas:
+                stored.write({name: deltas[name].added_to(originals[name])})
+                after |= file_digests(stored, [name])
+    return before, after
+
+
+def _other_forms(model: nn.Module, edit: Edit, stored: StoredWeights, *, rounded: bool = False) -> list[str]:
+    """Return the edit's parameters that files do not hold as the model does, to the last bit of the model's dtype.
+
+    Where the model was saved as it stands, to the last bit of the files' dtype: `rounded`.
+    """
     names = stored.names_in(model)
+
+    def alike(tensor: Tensor, weight: Tensor) -> bool:
+        if rounded:
+            return torch.equal(tensor, weight.to(tensor.dtype))
+        return torch.equal(tensor.to(weight.dtype), weight)
+
     others = []
     for name in edit.deltas:
         weight = model.get_parameter(name).detach().cpu()
-        found = [stored.read(stored_name) for stored_name in names[name]]
-        if not found or not all(torch.equal(tensor.to(weight.dtype), weight) for tensor in found):
+        found = (stored.read(stored_name) for stored_name in names[name])
+        if not names[name] or not all(alike(tensor, weight) for tensor in found):
             others.append(name)
     return others
 
@@ -108,9 +141,13 @@ def keep_edit(
 
 
 def save_model(loaded: LoadedModel, folder: Path) -> StoredWeights:
-    """Save the model as it stands, each tensor in its stored dtype, with its configuration and tokenizer."""
-    with quiet():
-        loaded.model.save_pretrained(folder, state_dict=_stored(loaded))
+    """Save the model as it stands, each tensor in its stored dtype, with its configuration and tokenizer.
+
+    What has another dtype in memory is converted one tensor at a time, onto the output's disk until it is written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder) as scratch, quiet():
+        loaded.model.save_pretrained(folder, state_dict=_stored(loaded, Path(scratch)))
     _set_dtype(folder / "config.json", loaded.stored_dtype)
     _copy_companions(loaded, folder)
     saved = StoredWeights.find(folder)
@@ -126,7 +163,7 @@ def _copy_companions(loaded: LoadedModel, folder: Path) -> None:
         shutil.copyfile(path, folder / path.name)
 
 
-def _stored(loaded: LoadedModel) -> dict[str, Tensor]:
+def _stored(loaded: LoadedModel, scratch: Path) -> dict[str, Tensor]:
     """Return all tensors in their stored dtype; tied ones stay one, as some loaders untie what was stored twice."""
     converted: dict[tuple[int, torch.Size], Tensor] = {}
     stored: dict[str, Tensor] = {}
@@ -134,10 +171,20 @@ def _stored(loaded: LoadedModel) -> dict[str, Tensor]:
         place = (tensor.data_ptr(), tensor.shape)
         if tensor.is_floating_point():
             tied = converted.get(place) if tensor.data_ptr() else None
-            stored[name] = converted[place] = tensor.to(loaded.dtype_of(name)) if tied is None else tied
+            if tied is None:
+                tied = _in_dtype(tensor, loaded.dtype_of(name), scratch / str(len(converted)))
+            stored[name] = converted[place] = tied
         else:
             stored[name] = tensor
     return stored
+
+
+def _in_dtype(tensor: Tensor, dtype: torch.dtype, path: Path) -> Tensor:
+    """Return a tensor in a dtype: itself, or where it is large and has to be converted, mapped from a new file."""
+    if tensor.dtype == dtype or tensor.numel() * dtype.itemsize < LARGE_BYTES:
+        return tensor.to(dtype)
+    mapped = torch.from_file(str(path), shared=True, size=tensor.numel(), dtype=dtype).view(tensor.shape)
+    return mapped.copy_(tensor)
 
 
 def save_adapter(edit: Edit, loaded: LoadedModel, folder: Path) -> AdapterSummary | None:
@@ -224,7 +271,7 @@ def _is_transposed(model: Any, name: str) -> bool:
 
 def _check(edit: Edit) -> None:
     for name, delta in edit.deltas.items():
-        if not bool(torch.isfinite(delta.dense()).all()):
+        if not all(math.isfinite(float(end)) for end in torch.aminmax(delta.dense())):
             raise EditError(f"The edit of {name} is not finite", "Try a gentler --strength")
     if edit.is_empty:
         raise EditError(

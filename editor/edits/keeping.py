@@ -2,14 +2,13 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from editor.artefacts.output import SEALED_SUFFIX
@@ -66,20 +65,15 @@ class Keeping:
     ) -> None:
         """Write tensors as safetensors to a path, sealed to the path with `.enc`, or nowhere.
 
-        What is sealed is on no disk in the clear, and is never held a second time whole.
+        What is sealed is on no disk in the clear. Tensors are asked for one after another, and none is held.
         """
         if self.in_the_clear:
-            save_file(
-                {name: t.contiguous() for name, t in tensors.items()},
-                path,
-                dict(metadata) if metadata else None,
-            )
-            path.chmod(OWNER_ALONE)
+            with path.open("wb") as file:
+                path.chmod(OWNER_ALONE)
+                _write(file.write, tensors, metadata or {})
         elif self.lock is not None and self.wanted:
             with SealedWriter(_sealed(path), self.lock, path.name) as stream:
-                stream.write(_header(tensors, metadata or {}))
-                for tensor in tensors.values():
-                    stream.write(tensor_bytes(tensor))
+                _write(stream.write, tensors, metadata or {})
 
 
 def read_tensors(path: Path, lock: Lock | None = None) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -110,19 +104,30 @@ def _sealed(path: Path) -> Path:
     return path.with_name(path.name + SEALED_SUFFIX)
 
 
-def _header(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
-    """Return what stands before the tensors in a safetensors file."""
+def _write(
+    write: Callable[[bytes | memoryview], object], tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
+) -> None:
+    """Write a safetensors file: wide numbers first, so that every tensor lies where its numbers may."""
+    about = {name: _about(tensors[name]) for name in tensors}
+    names = sorted(about, key=lambda name: (-about[name][0].itemsize, name))
+    write(_header({name: about[name] for name in names}, metadata))
+    for name in names:
+        write(tensor_bytes(tensors[name]))
+
+
+def _about(tensor: Tensor) -> tuple[torch.dtype, list[int]]:
+    return tensor.dtype, list(tensor.shape)
+
+
+def _header(about: Mapping[str, tuple[torch.dtype, list[int]]], metadata: Mapping[str, str]) -> bytes:
+    """Return what stands before the tensors in a safetensors file, given their dtypes and shapes in its order."""
     header: dict[str, object] = {"__metadata__": dict(metadata)}
     start = 0
-    for name, tensor in tensors.items():
-        end = start + tensor.numel() * tensor.element_size()
-        header[name] = {
-            "dtype": DTYPE_NAMES[tensor.dtype],
-            "shape": list(tensor.shape),
-            "data_offsets": [start, end],
-        }
+    for name, (dtype, shape) in about.items():
+        end = start + math.prod(shape) * dtype.itemsize
+        header[name] = {"dtype": DTYPE_NAMES[dtype], "shape": shape, "data_offsets": [start, end]}
         start = end
-    text = json.dumps(header).encode()
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text
 

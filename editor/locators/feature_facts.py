@@ -17,6 +17,7 @@ from dictionaries import Dictionary
 from dictionaries.model.sites import Site, capture
 from editor.artefacts.masking import CaseKey
 from editor.locators.features import objective, substituted, together
+from editor.model.halving import in_halves
 from editor.model.loading import LoadedModel
 from editor.model.tokens import MarkedBatch, batches, gradient_budget, padded_tokens
 from editor.processes import group
@@ -99,13 +100,19 @@ def attribute_facts(
 
     budget = gradient_budget(loaded.model)
     listed = list(batches(sequences, pad=loaded.pad_id, device=loaded.device, budget=budget))
-    readings = group().each("contributions", listed, read, cost=padded_tokens)
+    readings = group().each(
+        "contributions", listed, lambda batch: in_halves(read, batch, _joined), cost=padded_tokens
+    )
     for batch, found in zip(listed, readings, strict=True):
         facts = torch.tensor([fact_of[index] for index in batch.indices])
         for site, added in found.items():
             sums[site].index_add_(0, facts, added)
     logits = {site: total / counts[:, None] for site, total in sums.items()}
     return FactContributions(targets=tuple(targets), logits=logits)
+
+
+def _joined(parts: list[dict[Site, Tensor]]) -> dict[Site, Tensor]:
+    return {site: torch.cat([found[site] for found in parts]) for site in parts[0]}
 
 
 def _choose_probes(probes: Iterable[Probe], seed: int) -> tuple[list[Probe], list[int], list[Target]]:

@@ -32,6 +32,7 @@ from torch import Tensor
 from dictionaries import Dictionary
 from dictionaries.model.sites import Site, capture, intercepted
 from editor.model.forward import traced_logits
+from editor.model.halving import in_halves
 from editor.model.loading import LoadedModel
 from editor.model.precision import quick_precision
 from editor.model.tokens import MarkedBatch, TokenSequence
@@ -140,7 +141,9 @@ class FeatureAttribution:
             return found
 
         listed = traced_parts(loaded, sequences)
-        readings = group().each("attribution", listed, read, cost=lambda part: part.tokens)
+        readings = group().each(
+            "attribution", listed, lambda part: in_halves(read, part, _joined), cost=lambda part: part.tokens
+        )
         for part, found in zip(listed, readings, strict=True):
             for objective, parts in found:
                 sums.total_effect += objective
@@ -201,6 +204,10 @@ class _Part:
         score = (centred * aligned).sum(0)  # score_j
         remainder = float((x * g).sum() - score.sum())  # ⟨g_l, decode(f̄) + e_l⟩
         return cls(site=site, score=score.cpu(), remainder=remainder)
+
+
+def _joined(halves: list[list[tuple[float, list[_Part]]]]) -> list[tuple[float, list[_Part]]]:
+    return [one for found in halves for one in found]
 
 
 class _Sums:

@@ -143,7 +143,7 @@ def _is_read_again(after: LoadedModel, checkpoint: Path) -> bool:
 
 
 def _again(after: LoadedModel, checkpoint: Path) -> LoadedModel:
-    return load_model(str(checkpoint), device=str(after.device), **after.alike)
+    return load_model(str(checkpoint), device=str(after.device), **after.alike, **after.placed)
 
 
 def _equal_tensors(first: LoadedModel, second: LoadedModel) -> bool:

@@ -82,5 +82,6 @@ def _rounded(loaded: LoadedModel, name: str, tensor: Tensor) -> Tensor:
 
 def tensor_digest(tensor: Tensor) -> str:
     """Return the sha256, in hexadecimal, of a tensor's shape, dtype and bytes."""
-    head = f"{tuple(tensor.shape)} {tensor.dtype}".encode()
-    return hashlib.sha256(head + tensor_bytes(tensor)).hexdigest()
+    digest = hashlib.sha256(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
+    digest.update(tensor_bytes(tensor))
+    return digest.hexdigest()

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from editor.model.halving import in_halves
 from editor.model.loading import LoadedModel
 from editor.model.tokens import MarkedBatch
 
@@ -21,12 +22,17 @@ def marked_logits(model: Any, batch: MarkedBatch) -> Float[Tensor, "marked vocab
     return traced_logits(model, batch)
 
 
-@torch.no_grad()
 def marked_hidden(loaded: LoadedModel, batch: MarkedBatch) -> Float[Tensor, "marked width"]:
     """Return what predicts the marked tokens, for `logit_blocks`: final hidden states, as logits take far more memory.
 
-    Where a model's head cannot be applied by itself, these are its own logits.
+    Where a model's head cannot be applied by itself, these are its own logits. Where memory runs out, the batch is run
+    in halves.
     """
+    return in_halves(lambda part: _marked_hidden(loaded, part), batch, torch.cat)
+
+
+@torch.no_grad()
+def _marked_hidden(loaded: LoadedModel, batch: MarkedBatch) -> Float[Tensor, "marked width"]:
     if not loaded.passes.head:
         logits: Tensor = loaded.model(**batch.inputs, use_cache=False).logits
         return logits[batch.predicting]

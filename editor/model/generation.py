@@ -3,11 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
+from editor.model.halving import in_halves
 from editor.model.loading import LoadedModel
+from editor.model.tokens import half_rows
 
 
 def complete(loaded: LoadedModel, prompts: Sequence[Sequence[int]], length: int) -> list[list[int]]:
@@ -23,10 +26,26 @@ def complete(loaded: LoadedModel, prompts: Sequence[Sequence[int]], length: int)
     begun = [list(prompt) or nothing(loaded) for prompt in prompts]
     made: list[list[int]] = [[] for _ in begun]
     for places in together(loaded, begun):
-        found = complete_together(loaded, [begun[place] for place in places], length)
+        several = _Prompts([begun[place] for place in places])
+        found = in_halves(lambda some: complete_together(loaded, some.prompts, length), several, _joined)
         for place, tokens in zip(places, found, strict=True):
             made[place] = tokens
     return made
+
+
+@dataclass(frozen=True)
+class _Prompts:
+    """Prompts that are completed together."""
+
+    prompts: Sequence[Sequence[int]] = field(repr=False)
+
+    def halves(self) -> list["_Prompts"]:
+        """Return both halves; itself alone where it is one."""
+        return [_Prompts(self.prompts[start:stop]) for start, stop in half_rows(len(self.prompts))]
+
+
+def _joined(halves: list[list[list[int]]]) -> list[list[int]]:
+    return [tokens for found in halves for tokens in found]
 
 
 def together(loaded: LoadedModel, prompts: Sequence[Sequence[int]]) -> list[list[int]]:

@@ -25,6 +25,7 @@ from editor.model.checks.refusals import read_config, weights_refusal
 from editor.model.checks.running import check_runs
 from editor.model.checks.usable import unchanged, usable_files
 from editor.model.checks.vocabulary import check_vocabulary, watch_vocabulary
+from editor.model.mapping import map_weights, wants_mapping
 from editor.model.passes import ALL_RIGHT, Passes
 from editor.model.placement import check_all_here, device_of, input_device, offload_keywords, remove_with
 from editor.model.stored import StoredWeights
@@ -53,6 +54,7 @@ class LoadedModel:
         revision: the branch, tag or commit that was loaded from the hub; None for the main branch, and for a folder.
         dtype: the dtype that was asked for, to compute in.
         batch_size: most tokens in a batch that were asked for; None for as many as memory is meant for.
+        max_memory: most memory of each device that was asked for; None for what there is.
     """
 
     model: Any
@@ -69,6 +71,7 @@ class LoadedModel:
     revision: str | None = None
     dtype: str = "auto"
     batch_size: int | None = None
+    max_memory: str | None = None
 
     @property
     def alike(self) -> dict[str, Any]:
@@ -78,6 +81,11 @@ class LoadedModel:
             "batch_size": self.batch_size,
             "trust_remote_code": self.trust_remote_code,
         }
+
+    @property
+    def placed(self) -> dict[str, Any]:
+        """Keywords by which another checkpoint takes no more memory than this one, besides `alike`."""
+        return {"max_memory": self.max_memory, "mapped": wants_mapping(self.max_memory)}
 
     @property
     def files(self) -> StoredWeights | None:
@@ -130,6 +138,7 @@ def load_model(
     revision: str | None = None,
     batch_size: int | None = None,
     max_memory: str | None = None,
+    mapped: bool = False,
 ) -> LoadedModel:
     """Load a checkpoint folder, a hub name or a PEFT adapter folder (merged) through accelerate.
 
@@ -139,6 +148,8 @@ def load_model(
             or a torch device such as "cpu" or "cuda:0".
         max_memory: most memory of each device that the model is spread over, such as "0=20GiB,cpu=60GiB"; what does
             not fit is read from the disk whenever it is run. None for what there is.
+        mapped: whether weights that do not fit are mapped from their files, so that they can be looked into and
+            edited; `max_memory` is then the processor's alone, and `full_precision` implies it.
         dtype: the dtype to compute in; "auto" is float32 on the CPU and the checkpoint's own on a GPU, and what
             transformers chooses for a quantised checkpoint.
         chat: ask in the tokenizer's chat template; None asks so wherever there is one.
@@ -181,6 +192,8 @@ def load_model(
         model = _load_weights(
             base, config, placement, compute, trust_remote_code, checked.revision, max_memory
         )
+        if (mapped or full_precision) and wants_mapping(max_memory):
+            map_weights(model, local_folder(base, checked.revision), source)
         if full_precision:
             check_all_here(model, source)
         check_finite(model, base)
@@ -207,6 +220,7 @@ def load_model(
         revision=revision,
         dtype=dtype,
         batch_size=batch_size,
+        max_memory=max_memory,
     )
     if full_precision:
         _check_not_rounded(loaded)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from editor.model.loading import LoadedModel
+from editor.model.mapping import is_mapped
 
 WIDE = 512
 """Width from which on bfloat16 pays: products of narrower models are too small."""
@@ -61,7 +62,8 @@ def quick_weights(loaded: LoadedModel, left: Collection[str]) -> Iterator[None]:
 def _is_quicker(loaded: LoadedModel) -> bool:
     wide = int(getattr(loaded.model.config, "hidden_size", 0)) >= WIDE
     on_cpu = loaded.device.type == "cpu" and loaded.model.dtype == torch.float32
-    return wide and on_cpu and bfloat16_gains()
+    # What is mapped from the disk would be converted in each pass, and held.
+    return wide and on_cpu and bfloat16_gains() and not is_mapped(loaded.model)
 
 
 @cache

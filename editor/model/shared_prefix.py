@@ -22,6 +22,7 @@ from editor.model.forward import (
     keeping,
     marked_hidden,
 )
+from editor.model.halving import in_halves
 from editor.model.loading import LoadedModel
 from editor.model.tokens import (
     LEAST_TOKENS,
@@ -30,6 +31,7 @@ from editor.model.tokens import (
     batches,
     collate,
     gradient_budget,
+    half_rows,
     is_full,
     token_budget,
 )
@@ -61,6 +63,16 @@ class SharedBatch:
     root: int
     prefix_of: Int[Tensor, " rows"]
     answers: MarkedBatch
+
+    def halves(self) -> list["SharedBatch"]:
+        """Return both halves of the answers, each with the prefixes that stand before it."""
+        found = []
+        for start, stop in half_rows(len(self.answers.indices)):
+            own: Any = self.prefix_of[start:stop]
+            used, prefix_of = own.unique(return_inverse=True)
+            answers = self.answers.rows_of(start, stop)
+            found.append(replace(self, prefixes=self.prefixes[used], prefix_of=prefix_of, answers=answers))
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,9 +222,16 @@ def answer_batches(loaded: LoadedModel, sequences: Sequence[TokenSequence]) -> l
     ]
 
 
-@torch.no_grad()
 def shared_hidden(loaded: LoadedModel, batch: SharedBatch) -> Float[Tensor, "marked width"]:
-    """Return the hidden states that predict the marked tokens: root, prefixes and answers in a pass each."""
+    """Return the hidden states that predict the marked tokens: root, prefixes and answers in a pass each.
+
+    Where memory runs out, the batch is run in halves.
+    """
+    return in_halves(lambda part: _shared_hidden(loaded, part), batch, torch.cat)
+
+
+@torch.no_grad()
+def _shared_hidden(loaded: LoadedModel, batch: SharedBatch) -> Float[Tensor, "marked width"]:
     answers = cut_last(batch.answers)
     hidden = after_prefixes(loaded.model, batch, answers, _read_prefixes(loaded.model, batch))
     return hidden[answers.predicting]

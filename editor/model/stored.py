@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,10 @@ class StoredWeights:
         there = {name: replace(place, file=folder / place.file.name) for name, place in self.tensors.items()}
         return StoredWeights(tensors=there, index=folder / self.index.name if self.index else None)
 
+    def inside(self, file: Path) -> tuple[str, ...]:
+        """Return the names of the tensors that a file holds, in its order."""
+        return tuple(name for name, place in self.tensors.items() if place.file == file)
+
     def write(self, changed: Mapping[str, Tensor]) -> None:
         """Write tensors over those in safetensors files; every other byte, metadata too, stays what it is.
 
@@ -127,9 +131,33 @@ class StoredWeights:
                 _write_over(path, inside)
 
 
-def tensor_bytes(tensor: Tensor) -> bytes:
-    """Return a tensor's bytes in row-major order, as safetensors writes them."""
-    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+class ReadTensors(Mapping[str, Tensor]):
+    """Tensors by name, none of which is held: each is read whenever somebody asks for it.
+
+    Args:
+        names: names of the tensors.
+        read: what reads one by its name.
+    """
+
+    def __init__(self, names: Iterable[str], read: Callable[[str], Tensor]) -> None:
+        self._names, self._read = tuple(names), read
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._read(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def tensor_bytes(tensor: Tensor) -> memoryview:
+    """Return a tensor's bytes in row-major order, as safetensors writes them: its own memory, where that holds them."""
+    numbers: Any = tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
+    return memoryview(numbers)
 
 
 def _position(name: str) -> tuple[str, ...]:

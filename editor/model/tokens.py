@@ -9,6 +9,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from dictionaries import decoder_layers
+from editor.model.mapping import is_mapped
 from editor.model.passes import ALL_RIGHT, Passes
 from policies.errors import ModelError
 
@@ -63,6 +64,27 @@ class MarkedBatch:
     rows: Int[Tensor, " marked"]
     indices: tuple[int, ...]
 
+    def rows_of(self, start: int, stop: int) -> "MarkedBatch":
+        """Return some rows, as long as they are here."""
+        inside = (self.rows >= start) & (self.rows < stop)
+        return MarkedBatch(
+            inputs={name: values[start:stop] for name, values in self.inputs.items()},
+            predicting=self.predicting[start:stop],
+            targets=self.targets[inside],
+            rows=self.rows[inside] - start,
+            indices=self.indices[start:stop],
+        )
+
+    def halves(self) -> list["MarkedBatch"]:
+        """Return both halves of the rows; itself alone where it has one."""
+        return [self.rows_of(start, stop) for start, stop in half_rows(len(self.indices))]
+
+
+def half_rows(count: int) -> list[tuple[int, int]]:
+    """Return first and last place of both halves of so many rows; of one row, of all."""
+    middle = (count + 1) // 2
+    return [(0, middle), (middle, count)] if count > 1 else [(0, count)]
+
 
 _LIMIT = "most_batch_tokens"
 """Attribute of a model with the most padded tokens in a batch that somebody asked for."""
@@ -73,8 +95,14 @@ def limit_batches(model: Any, tokens: int | None) -> None:
     setattr(model, _LIMIT, tokens)
 
 
+def batch_limit(model: Any) -> int | None:
+    """Return the limit that was set."""
+    limit: int | None = getattr(model, _LIMIT, None)
+    return limit
+
+
 def _limited(model: Any, most: int) -> int:
-    return min(most, getattr(model, _LIMIT, None) or most)
+    return min(most, batch_limit(model) or most)
 
 
 def token_budget(model: Any) -> int:
@@ -127,7 +155,7 @@ class Sizes:
         keys_values: width of a layer's keys and values together.
         queries: width of a layer's queries.
         item: bytes of a number.
-        weights: bytes of all weights.
+        weights: bytes of all weights; none where they lie on the disk, and memory is meant for little else.
     """
 
     layers: int
@@ -154,7 +182,7 @@ class Sizes:
             keys_values=2 * head * _size(config, "num_key_value_heads", heads),
             queries=head * heads,
             item=item,
-            weights=item * sum(parameter.numel() for parameter in model.parameters()),
+            weights=0 if is_mapped(model) else item * sum(weight.numel() for weight in model.parameters()),
         )
 
 

@@ -22,7 +22,14 @@ from editor.model.shared_prefix import (
     keys_and_values,
     root_of,
 )
-from editor.model.tokens import LEAST_TOKENS, MarkedBatch, TokenSequence, gradient_budget, one_batch
+from editor.model.tokens import (
+    LEAST_TOKENS,
+    MarkedBatch,
+    TokenSequence,
+    gradient_budget,
+    half_rows,
+    one_batch,
+)
 
 TRACED_PROMPTS = 4
 """Fewest prompts that a root pays off for: a part costs a pass over the root forth and back."""
@@ -79,6 +86,18 @@ class TracedPart:
         with below.entering(self.whole, root, length):
             return self.logits(loaded, cache)
 
+    def halves(self) -> list["TracedPart"]:
+        """Return both halves of the sequences; itself alone where it is one."""
+        return [
+            TracedPart(
+                places=self.places[start:stop],
+                batch=self.batch.rows_of(start, stop),
+                whole=self.whole[start:stop],
+                root=self.root,
+            )
+            for start, stop in half_rows(len(self.places))
+        ]
+
     def _shared(self, loaded: LoadedModel) -> SharedBatch:
         row = torch.tensor([self.root], device=loaded.device)
         prefix_of = row.new_zeros(len(self.places))
@@ -118,7 +137,8 @@ def _within_memory(
     loaded: LoadedModel, sequences: Sequence[TokenSequence], places: Sequence[int], root: int
 ) -> Iterator[list[int]]:
     """Yield places of sequences in parts of as many padded tokens as a backward pass may keep: all, where they fit."""
-    budget = max(LEAST_TOKENS, gradient_budget(loaded.model) - root)
+    most = gradient_budget(loaded.model)
+    budget = max(min(LEAST_TOKENS, most), most - root)
     lengths = {place: len(sequences[place].ids) - root for place in places}
     if max(lengths.values()) * len(places) <= budget:
         yield list(places)

@@ -6,8 +6,8 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from editor.api.disk import LEAST_FREE
 from editor.api.doctor.finding import Finding
+from editor.api.planning.disk import LEAST_FREE
 from editor.comparing.processes import cores, free_bytes
 
 NVIDIA = Path("/dev/nvidia0")

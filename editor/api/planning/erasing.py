@@ -1,14 +1,23 @@
 """Time of what an erasure computes: dictionaries, where features sit, the edit and its trials, the export."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 import torch
 
 from dictionaries import ARCHITECTURES
-from editor.api.planning.asking import Seconds, score_seconds, spread
+from editor.api.planning.asking import (
+    Seconds,
+    attack_seconds,
+    audit_seconds,
+    original_seconds,
+    score_seconds,
+    spread,
+    verify_seconds,
+)
 from editor.api.planning.basis import Basis
+from editor.api.planning.values import StageName
 from editor.dictionary_supply import DEFAULT_ARCHITECTURE
 from editor.layer_choice import LAYERS, PROBES
 from editor.locators.features import FeatureAttribution
@@ -218,3 +227,17 @@ def _judge_seconds(basis: Basis) -> float:
     share = min(1.0, DIVERGENCE_TOKENS / max(1, tokens))
     text = sum(basis.costs.batch(batch, 10) for batch in text_batches(basis.loaded, basis.data.fitting_text))
     return score_seconds(basis, [*asked.erased, *asked.kept]) + share * text
+
+
+def counters(basis: Basis, written: int) -> dict[StageName, Callable[[], tuple[Seconds, dict[str, int]]]]:
+    """Return what counts each stage's time, and what is counted of it; the export writes so many bytes."""
+    return {
+        "audit": lambda: audit_seconds(basis),
+        "original": lambda: original_seconds(basis),
+        "dictionaries": lambda: dictionary_seconds(basis),
+        "locate": lambda: locate_seconds(basis),
+        "edit": lambda: edit_seconds(basis),
+        "export": lambda: export_seconds(basis, written),
+        "verify": lambda: verify_seconds(basis),
+        "attacks": lambda: attack_seconds(basis),
+    }

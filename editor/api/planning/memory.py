@@ -88,11 +88,29 @@ def batch_bytes(weights: int) -> int:
     return max(BATCH_BYTES, weights // 4)
 
 
+def audit_bytes(shape: Shape, libraries: int, batch: int, questions: int) -> int:
+    """Return the most bytes of an audit by itself.
+
+    Args:
+        shape: sizes of the model.
+        libraries: bytes that the process holds without a model.
+        batch: most bytes of a batch's activations.
+        questions: number of questions.
+    """
+    scoring = max(scoring_bytes(batch, questions), _hashed(shape))
+    return libraries + shape.bytes + scoring + LEFT
+
+
+def _hashed(shape: Shape) -> int:
+    """Return the bytes that a tensor takes while its digest is taken."""
+    return HASHED * shape.vocabulary * shape.width * shape.stored_item
+
+
 def peaks(needs: Needs) -> dict[StageName, int]:
     """Return the most bytes of each stage."""
     shape = needs.shape
     held = needs.libraries + shape.bytes
-    hashed = HASHED * shape.vocabulary * shape.width * shape.stored_item
+    hashed = _hashed(shape)
     scoring, dictionaries = scoring_bytes(needs.batch, needs.asked), 4 * needs.dictionaries
     narrow = needs.traced // 2 if needs.quick else needs.traced
     cast = shape.bytes // 2 if needs.quick else 0
@@ -109,7 +127,7 @@ def peaks(needs: Needs) -> dict[StageName, int]:
     trained = TRAINED * 4 * shape.projected + TWICE * needs.traced + logits if needs.relearned else 0
     locating = 2 * narrow + cast + LEFT if dictionaries else 0
     return {
-        "audit": held + max(scoring_bytes(needs.batch, needs.questions), hashed) + LEFT,
+        "audit": audit_bytes(shape, needs.libraries, needs.batch, needs.questions),
         "original": held + dictionaries + max(scoring, hashed) + LEFT,
         "dictionaries": held + max(choosing, training) + LEFT if needs.trained else held + dictionaries,
         "locate": held + dictionaries + locating,

@@ -1,30 +1,16 @@
 """`plan`: what an audit and an erasure take by stage, no weights read."""
 
-import os
-import shutil
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import torch
 
 from editor.api.checking import check_inputs
 from editor.api.erase import read_erase_options
-from editor.api.planning.asking import (
-    Seconds,
-    attack_seconds,
-    audit_seconds,
-    original_seconds,
-    stage,
-    verify_seconds,
-)
-from editor.api.planning.basis import Basis, open_unloaded, speeds
+from editor.api.planning.asking import stage
+from editor.api.planning.basis import Basis, open_unloaded
 from editor.api.planning.disk import written_bytes
-from editor.api.planning.erasing import (
-    dictionary_seconds,
-    edit_seconds,
-    export_seconds,
-    locate_seconds,
-)
+from editor.api.planning.erasing import counters
+from editor.api.planning.machine import Machine
 from editor.api.planning.memory import (
     Needs,
     in_batches,
@@ -34,50 +20,15 @@ from editor.api.planning.memory import (
     without_attacks,
 )
 from editor.api.planning.rough_tokenizer import RoughTokenizer
-from editor.api.planning.shape import Shape
-from editor.api.planning.speed import Speed
-from editor.api.planning.values import ERASURE, Plan, Remedy, StageName, StagePlan
+from editor.api.planning.values import ERASURE, Plan, Remedy, StagePlan
 from editor.api.requests import PlanRequest
 from editor.api.running import read_case, read_policy, show_stages
-from editor.comparing.processes import free_bytes
 from editor.edits.keeping import Keeping
 from editor.model.checks.dtypes import dtype_name
 from editor.model.tokens import token_budget
 
 SMALL_BATCH = 256
 """Tokens of a batch that is as small as it pays to make one."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Machine:
-    """What a plan takes the machine for.
-
-    Attributes:
-        speed: speed in the precision of computing.
-        quick: the same in the precision of gradients.
-        libraries: bytes that the process holds without a model.
-        free: bytes of memory that are free.
-        free_disk: bytes of disk that are free.
-    """
-
-    speed: Speed
-    quick: Speed
-    libraries: int
-    free: int
-    free_disk: int
-
-    @classmethod
-    def here(cls, shape: Shape, device: torch.device) -> "Machine":
-        """Measure this machine: about a second."""
-        speed, quick = speeds(shape, device)
-        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_bytes()
-        return cls(
-            speed=speed,
-            quick=quick,
-            libraries=0 if device.type == "cuda" else resident_bytes(),
-            free=free,
-            free_disk=shutil.disk_usage(Path.cwd()).free,
-        )
 
 
 def run_plan(request: PlanRequest, machine: Machine | None = None) -> Plan:
@@ -119,17 +70,8 @@ def plan_of(basis: Basis, machine: Machine, device: torch.device) -> Plan:
     """Return the plan that is counted from a basis."""
     needs, disk = needs_of(basis, machine.libraries), written_bytes(basis)
     memory = peaks(needs)
-    counted: dict[StageName, tuple[Seconds, dict[str, int]]] = {
-        "audit": audit_seconds(basis),
-        "original": original_seconds(basis),
-        "dictionaries": dictionary_seconds(basis),
-        "locate": locate_seconds(basis),
-        "edit": edit_seconds(basis),
-        "export": export_seconds(basis, sum(disk.values())),
-        "verify": verify_seconds(basis),
-        "attacks": attack_seconds(basis),
-    }
-    found = tuple(stage(name, counted[name], memory[name]) for name in memory)
+    count = counters(basis, sum(disk.values()))
+    found = tuple(stage(name, count[name](), memory[name]) for name in memory)
     return Plan(
         architecture=basis.shape.architecture,
         weights=basis.shape.weights,
@@ -177,12 +119,3 @@ def _remedies(
 
 def _most(needs: Needs) -> int:
     return max(size for name, size in peaks(needs).items() if name in ERASURE)
-
-
-def resident_bytes() -> int:
-    """Return the bytes of memory that this process holds now; 512 MiB where the system does not say."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return 2**29
-    return pages * os.sysconf("SC_PAGE_SIZE")

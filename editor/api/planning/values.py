@@ -9,6 +9,18 @@ from editor.results.report import Scope
 
 StageName = Literal["audit", "original", "dictionaries", "locate", "edit", "export", "verify", "attacks"]
 """Stages in order: an audit by itself, then those of an erasure, whose last two are its verification."""
+TITLES: Mapping[StageName, str] = {
+    "audit": "audit, by itself",
+    "original": "questions of the original",
+    "dictionaries": "dictionaries",
+    "locate": "locating",
+    "edit": "trials and edit",
+    "export": "writing",
+    "verify": "verification",
+    "attacks": "attacks on it",
+}
+VERIFICATION: tuple[StageName, ...] = ("original", "verify", "attacks")
+"""Stages of a verification by itself."""
 ERASURE: tuple[StageName, ...] = (
     "original",
     "dictionaries",

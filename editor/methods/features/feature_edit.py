@@ -25,7 +25,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -45,6 +45,7 @@ from editor.methods.shared.settings import is_large
 from editor.methods.shared.token_targets import identifying, log_odds, token_targets
 from editor.model.below import Below
 from editor.model.epochs import epochs_by_length
+from editor.model.halving import in_smaller_batches, kept_limit
 from editor.model.loading import LoadedModel
 from editor.model.precision import quick_precision, quick_weights
 from editor.model.tokens import TokenSequence, gradient_budget
@@ -136,8 +137,14 @@ class FeatureEdit:
         )
 
     def _fit(self, problem: EditProblem, steps: int, rate: float, start: Edit | None) -> Edit:
+        with kept_limit(problem.loaded.model):
+            return self._descend(problem, steps, rate, start)
+
+    def _descend(self, problem: EditProblem, steps: int, rate: float, start: Edit | None) -> Edit:
         located = {site: units for site, units in problem.attribution.top(self.units).items() if len(units)}
-        erase, retained = _Erase(problem, self), _Retained(problem, self, steps)
+        erase, retained = in_smaller_batches(
+            problem.loaded.model, lambda: (_Erase(problem, self), _Retained(problem, self, steps))
+        )
         with SpanChanges(problem, parts(problem, located), start) as changes:
             rates = [rate * float(weight.detach().float().pow(2).mean().sqrt()) for weight in changes.weights]
             groups = [
@@ -150,14 +157,23 @@ class FeatureEdit:
                 for step in range(steps if erase.is_open else 0):
                     for group, peak in zip(optimiser.param_groups, rates, strict=True):
                         group["lr"] = peak * _schedule(step, steps)
-                    terms = [*erase.terms(), *retained.terms(step, self.retain)]
-                    _descend(problem.loaded, changes, terms, below)
+                    drawn = _Drawn(erase.draw(), *retained.draw(step))
+                    again = partial(_gradients, changes, erase, retained, drawn, self.retain, below)
+                    in_smaller_batches(problem.loaded.model, again)
                     optimiser.step()
                     changes.write()
                     if is_large(problem.loaded):  # parts of many lengths leave holes in what was allocated
                         return_memory()
                     tell_step()
             return Edit(deltas=changes.deltas(), method=self.name, settings=asdict(self))
+
+
+class _Drawn(NamedTuple):
+    """Places of a step's probes, texts and questions."""
+
+    probes: list[int]
+    texts: list[int]
+    questions: list[int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +196,20 @@ def _below(problem: EditProblem) -> Below | None:
         return None
     key = ("below", below.lowest)
     return problem.once_retained(key, lambda: agreeing(problem.loaded, below, problem.erase[:COMPARED]))
+
+
+def _gradients(
+    changes: SpanChanges,
+    erase: "_Erase",
+    retained: "_Retained",
+    drawn: _Drawn,
+    weight: float,
+    below: Below | None,
+) -> None:
+    """Give the coefficients the gradients of a step's L; what a try without enough memory left is dropped."""
+    changes.drop_gradients()
+    terms = [*erase.terms(drawn.probes), *retained.terms(drawn, weight)]
+    _descend(erase.problem.loaded, changes, terms, below)
 
 
 def _descend(
@@ -229,9 +259,13 @@ class _Erase:
             terms = (term for part in parts for term in self._terms(part))
             self.is_open = any(float(term.loss(term.part.logits(problem.loaded))) > 0 for term in terms)
 
-    def terms(self) -> Iterator[_Term]:
-        """Yield the terms of mean_t [o_t - o(target_t)]₊ over the identifying tokens of the next probes."""
-        return self._terms([*next(self._draws), *self._hard.draw(self._again)], self._hard)
+    def draw(self) -> list[int]:
+        """Return the places of the next probes, and of hard ones again."""
+        return [*next(self._draws), *self._hard.draw(self._again)]
+
+    def terms(self, places: Sequence[int]) -> Iterator[_Term]:
+        """Yield the terms of mean_t [o_t - o(target_t)]₊ over the identifying tokens of some probes."""
+        return self._terms(places, self._hard)
 
     def _terms(self, places: Sequence[int], hard: HardExamples | None = None) -> Iterator[_Term]:
         problem = self.problem
@@ -281,13 +315,18 @@ class _Retained:
         self._asked = torch.tensor(asked, dtype=torch.long)
         self._hurt = HardExamples(len(problem.questions), self._generator)
 
-    def terms(self, step: int, weight: float) -> Iterator[_Term]:
+    def draw(self, step: int) -> tuple[list[int], list[int]]:
+        """Return the places of a step's texts and of its questions."""
+        questions = self._questions[step]
+        hurt = self._hurt.draw(self._again, self._asked) if questions else ()
+        return self._texts[step], [*questions, *hurt]
+
+    def terms(self, drawn: _Drawn, weight: float) -> Iterator[_Term]:
         """Yield the terms of λ (mean D over a step's texts + mean D over its questions), λ being the weight."""
         problem = self.problem
-        if places := self._texts[step]:
+        if places := drawn.texts:
             yield from self._diverging(problem.retain, self._of_texts, places, weight)
-        if places := self._questions[step]:
-            places = [*places, *self._hurt.draw(self._again, self._asked)]
+        if places := drawn.questions:
             yield from self._diverging(problem.questions, self._of_questions, places, weight, self._hurt)
 
     def _diverging(

@@ -313,6 +313,10 @@ class SpanChanges:
                 held = self._gradients.get(place)
                 self._gradients[place] = gradient if held is None else held.add_(gradient)
 
+    def drop_gradients(self) -> None:
+        """Forget what was added, as of a step that is begun again."""
+        self._gradients.clear()
+
     @torch.no_grad()
     def take_gradients(self) -> None:
         """Give the coefficients the gradients of all that was added: ∂loss/∂A = basisᵀ (∂loss/∂W) S."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dictionaries.model.sites import Site, capture
 from editor.locators.problem import EditProblem
+from editor.model.halving import in_halves
 from editor.model.tokens import MarkedBatch, padded_tokens
 from editor.processes import group
 from editor.questions.retained import text_batches
@@ -51,7 +52,10 @@ def key_moments(problem: EditProblem, sites: Sequence[Site]) -> dict[Site, KeyMo
 
     texts = text_batches(problem.loaded, problem.retained)
     # What comes of a batch is as large as the result.
-    for found, count in group().each("moments", texts, read, cost=padded_tokens, at_a_time=1):
+    readings = group().each(
+        "moments", texts, lambda batch: in_halves(read, batch, _added), cost=padded_tokens, at_a_time=1
+    )
+    for found, count in readings:
         for site, (total, square) in found.items():
             sums[site] = sums[site] + total if site in sums else total
             squares[site] = squares[site] + square if site in squares else square
@@ -59,3 +63,15 @@ def key_moments(problem: EditProblem, sites: Sequence[Site]) -> dict[Site, KeyMo
     n = max(1, tokens)
     # k̄ = Σ k / n, C₀ = Σ kkᵀ / n.
     return {site: KeyMoments(mean=total / n, covariance=squares[site] / n) for site, total in sums.items()}
+
+
+def _added(
+    parts: Sequence[tuple[dict[Site, tuple[Tensor, Tensor]], int]],
+) -> tuple[dict[Site, tuple[Tensor, Tensor]], int]:
+    """Return sums, squares and count of a batch from those of its parts."""
+    totals, count = parts[0]
+    for found, more in parts[1:]:
+        for site, (total, square) in found.items():
+            totals[site] = totals[site][0] + total, totals[site][1].add_(square)
+        count += more
+    return totals, count

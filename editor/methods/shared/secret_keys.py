@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dictionaries.model.sites import Site, capture
 from editor.locators.problem import EditProblem
+from editor.model.halving import in_halves
 from editor.model.tokens import MarkedBatch, batches, padded_tokens
 from editor.processes import group
 
@@ -48,10 +49,17 @@ def secret_keys(problem: EditProblem, sites: Sequence[Site]) -> dict[Site, Secre
         return found, len(batch.targets)
 
     asked = batches(problem.erase, pad=loaded.pad_id, device=loaded.device)
-    for found, tokens in group().each("keys", asked, read, cost=padded_tokens):
+    readings = group().each("keys", asked, lambda batch: in_halves(read, batch, _added), cost=padded_tokens)
+    for found, tokens in readings:
         for site, total in found.items():
             sums[site] = sums[site] + total if site in sums else total
         count += tokens
     # E k and E |k|, (2, m).
     means = {site: total / max(1, count) for site, total in sums.items()}
     return {site: SecretKeys(mean=mean, size=size) for site, (mean, size) in means.items()}
+
+
+def _added(parts: Sequence[tuple[dict[Site, Tensor], int]]) -> tuple[dict[Site, Tensor], int]:
+    """Return sums and count of a batch from those of its parts."""
+    totals = {site: torch.stack([found[site] for found, _ in parts]).sum(0) for site in parts[0][0]}
+    return totals, sum(count for _, count in parts)

@@ -8,7 +8,7 @@ from collections import namedtuple
 import pytest
 from launching import environment
 
-from editor.api.disk import check_disk
+from editor.api.planning.disk import check_disk
 from editor.cli import main
 from policies.errors import OutputError
 

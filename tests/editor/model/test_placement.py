@@ -5,7 +5,7 @@ import torch
 
 from editor.measuring.leakage import score
 from editor.model.loading import load_model
-from editor.model.placement import check_max_memory, input_device, parse_max_memory
+from editor.model.placement import check_all_here, check_max_memory, input_device, parse_max_memory
 from editor.model.tokens import encode_answers
 from policies import DecodingSettings
 from policies.errors import ModelError
@@ -31,9 +31,9 @@ def test_what_does_not_fit_is_left_on_the_disk_and_scored_alike(spread, loaded):
         assert (vars(there)[name] == values).all(), name
 
 
-def test_it_is_not_edited(checkpoint):
+def test_what_is_brought_to_its_device_whenever_it_runs_is_not_edited(spread):
     with pytest.raises(ModelError, match="does not fit into the memory of its devices"):
-        load_model(str(checkpoint("llama")), max_memory=TOO_LITTLE, full_precision=True)
+        check_all_here(spread.model, "model")
 
 
 def test_memory_is_read_by_device():

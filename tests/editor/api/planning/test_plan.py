@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+from made_machine import MACHINE, SPEED
 from six_people import PEOPLE, write_case
 
-from editor.api.planning.plan import Machine, run_plan
+from editor.api.planning.machine import Machine
+from editor.api.planning.plan import run_plan
 from editor.api.planning.rough_tokenizer import RoughTokenizer
-from editor.api.planning.speed import Speed
 from editor.api.requests import PlanRequest
 from editor.api.running import read_case, read_policy
 from editor.cli import main
@@ -17,8 +18,6 @@ from editor.model.loading import load_model
 from editor.progress import Silent
 from policies.errors import ModelError, RequestError
 
-SPEED = Speed(products=((1, 1e9), (1024, 1e11)), bandwidth=1e10, memory=5e9, call=1e-6, hashed=1e9)
-MACHINE = Machine(speed=SPEED, quick=SPEED, libraries=2**29, free=2**34, free_disk=2**36)
 LLAMA_7B = {
     "architectures": ["LlamaForCausalLM"],
     "model_type": "llama",
