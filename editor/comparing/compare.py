@@ -22,14 +22,13 @@ from editor.comparing.processes import allowed_processes, threads_each
 from editor.comparing.run import REFERENCE, SUPPLIED, Ledger, digest, run_all
 from editor.comparing.steps import STEPS
 from editor.dictionary_supply import supply_dictionaries
-from editor.measuring.evaluation_data import prepare
+from editor.measuring.evaluation_data import PreparedModel, prepare
 from editor.measuring.summaries import model_summary, policy_summary, versions
 from editor.methods import METHODS
 from editor.model.digests import tensor_digests
 from editor.model.loading import LoadedModel
 from editor.progress import Stages
 from editor.results.comparison import Comparison, Cost
-from editor.tuning.build_problem import PreparedModel
 
 
 @dataclass(frozen=True, kw_only=True)

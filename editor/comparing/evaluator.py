@@ -19,7 +19,7 @@ from editor.measuring.aggregate import (
 )
 from editor.measuring.criteria import Observation, RetainedText, judge
 from editor.measuring.criteria.kept import OTHERS, SAME_SUBJECT
-from editor.measuring.evaluation_data import control_probes
+from editor.measuring.evaluation_data import PreparedModel, control_probes
 from editor.measuring.forgetting import level_of
 from editor.measuring.leakage import extractable
 from editor.progress import Silent
@@ -27,7 +27,6 @@ from editor.questions.probes import Probe
 from editor.questions.retained import perplexity
 from editor.results.attacks import AttackRow
 from editor.results.comparison import FactOutcome, Point, PointName
-from editor.tuning.build_problem import PreparedModel
 
 ATTACKED: tuple[PointName, ...] = ("policy", "collateral")
 """Points where edits are attacked: where arms are judged, not where they are brought to compare their size."""

@@ -19,13 +19,13 @@ from editor.comparing.evaluator import EditEvaluator, Original
 from editor.comparing.points import OperatingPointEdit, OperatingTarget, Tuner
 from editor.comparing.steps import StepFile
 from editor.locators.features import FeatureAttribution
-from editor.measuring.evaluation_data import prepare
+from editor.measuring.evaluation_data import PreparedModel, prepare
 from editor.methods import METHODS
 from editor.methods.shared.settings import with_seed
 from editor.model.loading import load_model
 from editor.progress import Silent
 from editor.results.comparison import ArmRun, Cost, Point
-from editor.tuning.build_problem import PreparedModel, build_problem, trials, with_features
+from editor.tuning.build_problem import build_problem, trials, with_features
 
 LOOK_S = 0.2
 

@@ -10,9 +10,10 @@ from dictionaries.model.sites import Site
 from editor.edits.edit import Delta, Edit, MaskedDelta
 from editor.kept_work import NOTHING_KEPT, Form, KeptWork, digest_of
 from editor.locators.features import Attribution
+from editor.locators.kept import ATTRIBUTION, SCORES
 from editor.methods import METHODS
 from editor.tuning import kept_fits
-from editor.tuning.kept_fits import fit_once, locate_once
+from editor.tuning.kept_fits import fit_once
 from policies.errors import EditError, OutputError
 
 TEXT = Form(
@@ -171,10 +172,10 @@ def test_an_attribution_comes_back_bit_for_bit(tmp_path):
     scores = {Site(10): torch.randn(4), Site(2, "attn_out"): torch.randn(3)}
     found = Attribution(scores=scores, raw={Site(10): torch.randn(4)}, remainder=0.1, total_effect=1 / 3)
     work = KeptWork(folder=tmp_path)
-    locate_once(work, (1,), lambda: found)
-    again = locate_once(work, (1,), lambda: None)
-    assert digest_of(again) == digest_of(found)
-    assert list(again.scores) == sorted(scores)
+    made = work.once("attribution", (1,), ATTRIBUTION, lambda: found)
+    again = work.once("attribution", (1,), ATTRIBUTION, lambda: None)
+    assert digest_of(again) == digest_of(found) == digest_of(made)
+    assert list(again.scores) == list(made.scores) == sorted(scores)
     (place,) = tmp_path.iterdir()
-    (place / kept_fits.SCORES).write_bytes(b"damaged")
-    assert locate_once(work, (1,), lambda: found) is found
+    (place / SCORES).write_bytes(b"damaged")
+    assert work.once("attribution", (1,), ATTRIBUTION, lambda: made).scores is not again.scores
