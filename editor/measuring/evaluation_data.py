@@ -1,7 +1,7 @@
 """What verification measures on two models: the same probes and the same held-out text, before and after."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from editor.case import Case
 from editor.edits.edit import Edit
@@ -57,10 +57,17 @@ class EvaluationData:
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedModel:
-    """A model, and a case's probes and texts made ready for it."""
+    """A model, and a case's probes and texts made ready for it.
+
+    Attributes:
+        loaded: the model.
+        data: the case's probes and texts.
+        work: what the run keeps of measuring the model on the case.
+    """
 
     loaded: LoadedModel
     data: EvaluationData
+    work: KeptWork = field(default=NOTHING_KEPT, repr=False)
 
 
 def prepare(case: Case, loaded: LoadedModel, *, wide: bool = False) -> EvaluationData:

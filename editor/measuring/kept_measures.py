@@ -38,7 +38,7 @@ def work_on(
         loaded.chat,
         loaded.system_prompt,
     )
-    return work.based_on(digests or tensor_digests(loaded), how, case)
+    return work.based_on(tensor_digests(loaded) if digests is None else digests, how, case)
 
 
 def _write(scores: Scores, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """The original model, measured once on everything that verification will look at."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from editor.case import Case
 from editor.kept_work import NOTHING_KEPT, KeptWork
@@ -24,12 +24,10 @@ class OriginalModel(PreparedModel):
     Attributes:
         scored: questions with their scores.
         digests: `tensor_digests` of the model.
-        work: what the run keeps of measuring it.
     """
 
     scored: Scored
     digests: Mapping[str, str]
-    work: KeptWork = field(default=NOTHING_KEPT, repr=False)
 
 
 def measure_original(

@@ -125,6 +125,7 @@ def trials(
         kept=asked.kept,
         text=before.data.fitting_text,
         fit=partial(fit_once, work),
+        work=before.work,
     )
     return _erasing(case, problem, asked.fitting), judge
 
