@@ -165,9 +165,12 @@ def look(folder, outcome):
 
 
 def is_ended(folder):
-    """Whether nothing is left to do: the output stands there, and nothing that says that the run was stopped."""
-    kept = (folder / "out.unfinished", folder / "out.arms" / "parts")
-    return (folder / "out").exists() and not any(path.glob("ended-*") for path in kept)
+    """Whether nothing is left to do: the output stands there, and nothing whole that says that the run was stopped."""
+    said = [path for name in ("out.unfinished", "out.arms/parts") for path in (folder / name).glob("ended-*")]
+    whole = [
+        path for path in said if {"value.json", "digests.json"} <= {file.name for file in path.iterdir()}
+    ]
+    return (folder / "out").exists() and not whole
 
 
 def kept_outputs(folder):
@@ -226,11 +229,18 @@ def main(base, *arguments):
         reference, folder = fresh(base / f"{name}-undisturbed"), base / f"{name}-killed"
         started = time.perf_counter()
         changes = watch.named(JOBS[name], reference)
+        T0 = __import__("os").times()
+        print(name, "ref", round(T0.user - getattr(main, "u", 0), 2), file=sys.stderr)
         seconds = time.perf_counter() - started
         if by_chance:
             outcome = at_random(JOBS[name], folder, reference, watch, seconds)
         else:
             outcome = at_changes(JOBS[name], folder, reference, watch, changes)
+        T1 = __import__("os").times()
+        main.u = T1.user
+        print(
+            "CPU", name, len(changes), round(T1.children_user - T0.children_user, 2), outcome, file=sys.stderr
+        )
         (base / f"{name}.json").write_text(json.dumps(asdict(outcome)))
 
 
