@@ -35,6 +35,8 @@ CASE = {
     "command": "expunge",
     "output": "out",
 }
+ARMS = []
+"""Arms besides the reference."""
 FEATURES = {"dictionary": "../dictionaries", "trials": 1}
 VISIBLE = {"case.key", "out", "out.edit", "out.unfinished", "out.arms"}
 
@@ -97,9 +99,7 @@ def compare():
     from editor.api.compare import run_compare
     from editor.api.requests import CompareRequest
 
-    run_compare(
-        CompareRequest(model="../model", arms=["neuron-probe"], seeds=1, resume=True, **FEATURES, **CASE)
-    )
+    run_compare(CompareRequest(model="../model", arms=ARMS, seeds=1, resume=True, **FEATURES, **CASE))
     return 0
 
 
@@ -107,7 +107,7 @@ JOBS = {job.__name__: job for job in (audit, erase, verify, compare)}
 
 
 def shorten(*, processes):
-    """Let a run do less of everything: fits of few steps, few attacks, no figures, one process."""
+    """Let a run do less of everything: fits of few steps, few attacks, no figures, one arm in one process."""
     from editor.api import compare, erase, verify
     from editor.comparing import run
     from editor.methods.features.feature_edit import FeatureEdit
@@ -123,7 +123,9 @@ def shorten(*, processes):
     canvas.chart = lambda name, title, caption, _: canvas.Chart(
         name=name, title=title, caption=caption, drawings=drawings
     )
-    if not processes:
+    if processes:
+        ARMS.append("neuron-probe")
+    else:
         run._pool = here_and_now
 
 
@@ -186,9 +188,10 @@ def end(folder, reference, outcome):
     """Compare what stands there in the end with what nobody has disturbed."""
     mine, theirs = kept_outputs(folder), kept_outputs(reference)
     outcome.differing += sorted(name for name in {*mine, *theirs} if mine.get(name) != theirs.get(name))
-    outcome.left += sorted(
-        {path.name for path in folder.iterdir()} - {path.name for path in reference.iterdir()}
-    )
+    # Killed at its last moment it leaves some of what said that it had ended.
+    ours = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    left = {path.parts[0] for path in ours if not any(part.startswith("ended-") for part in path.parts)}
+    outcome.left += sorted(left - {path.name for path in reference.iterdir()})
 
 
 def at_changes(job, folder, reference, watch, changes):
@@ -229,18 +232,11 @@ def main(base, *arguments):
         reference, folder = fresh(base / f"{name}-undisturbed"), base / f"{name}-killed"
         started = time.perf_counter()
         changes = watch.named(JOBS[name], reference)
-        T0 = __import__("os").times()
-        print(name, "ref", round(T0.user - getattr(main, "u", 0), 2), file=sys.stderr)
         seconds = time.perf_counter() - started
         if by_chance:
             outcome = at_random(JOBS[name], folder, reference, watch, seconds)
         else:
             outcome = at_changes(JOBS[name], folder, reference, watch, changes)
-        T1 = __import__("os").times()
-        main.u = T1.user
-        print(
-            "CPU", name, len(changes), round(T1.children_user - T0.children_user, 2), outcome, file=sys.stderr
-        )
         (base / f"{name}.json").write_text(json.dumps(asdict(outcome)))
 
 
