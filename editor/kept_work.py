@@ -258,6 +258,7 @@ def _feed(add: Callable[[bytes], None], value: Any) -> None:
     elif isinstance(value, Sequence):
         _feed_sequence(add, value)
     elif isinstance(value, Set):
+        add(b"set ")
         _feed(add, sorted(map(digest_of, value)))
     else:
         raise TypeError(f"no digest of a {type(value).__name__}")
