@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -221,7 +222,8 @@ def digest_of(value: Any) -> str:
     """Return the sha256, in hexadecimal, of a value: equal for equal ones.
 
     Args:
-        value: tensors, arrays, modules, dataclasses, pydantic's models, mappings, sequences, sets, and what those hold.
+        value: tensors, arrays, modules, dataclasses, pydantic's models, mappings, sequences, sets, dates, and what those
+            hold.
 
     Raises:
         TypeError: it holds something else.
@@ -233,7 +235,7 @@ def digest_of(value: Any) -> str:
 
 def _feed(add: Callable[[bytes], None], value: Any) -> None:
     """Add a value's kind and content, each closed, so that no two values read alike."""
-    if value is None or isinstance(value, str | bytes | bool | int | float | Path | torch.dtype):
+    if value is None or isinstance(value, str | bytes | bool | int | float | Path | date | torch.dtype):
         add(f"{type(value).__name__} {value!r};".encode())
     elif isinstance(value, Tensor | np.ndarray):
         _feed_numbers(add, value)

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from problems import make_problem
 
 from detectors.files import file_digest
 from dictionaries.model.sites import Site
+from editor.api.requests import AuditRequest, EraseRequest
 from editor.edits.edit import Delta, Edit, MaskedDelta
 from editor.kept_work import NOTHING_KEPT, Form, KeptWork, digest_of, json_form
 from editor.locators.features import Attribution
@@ -23,6 +25,7 @@ from editor.results.evidence import Confirmation, ExposureRow
 from editor.results.parts import Rate
 from editor.tuning import kept_fits
 from editor.tuning.kept_fits import fit_once
+from policies import ErasureRequest, load_policy
 from policies.errors import EditError, OutputError
 
 TEXT = Form(
@@ -241,6 +244,7 @@ VALUES = [
         {1: "a"},
     ),
     *(torch.ones(2), torch.ones(2, 1), torch.ones(2).half(), torch.zeros(2), torch.ones(()), torch.ones(0)),
+    *(date(2000, 1, 2), date(2000, 2, 1)),
     *({1, 2}, frozenset({1}), Rate(hits=1, total=2), Rate(hits=2, total=2)),
     *(torch.float16, Point(1.0), Point(1.0, Point(1.0)), Point(2.0), torch.nn.Linear(1, 1, bias=False)),
 ]
@@ -252,6 +256,21 @@ def test_digests_are_equal_for_equal_values_alone():
     assert digests == [digest_of(value) for value in VALUES]
     assert digest_of({"a": 1, "b": 2}) == digest_of({"b": 2, "a": 1})
     assert digest_of(torch.eye(2)) == digest_of(torch.eye(2).T)
+
+
+@pytest.mark.parametrize("policy", ["gdpr", load_policy("gdpr"), load_policy("strict")])
+def test_every_request_has_a_digest_however_it_is_given(policy):
+    named = ErasureRequest(case="c", subjects=({"name": "Ada Quill", "born": "1990-02-03"},))
+    other = ErasureRequest(case="c", subjects=({"name": "Ada Quill", "born": "1990-02-04"},))
+    asked = [
+        EraseRequest(
+            "m", corpus=Path("c"), policy=policy, request=one, output="o", site=Site(3), settings={"units": 3}
+        )
+        for one in (named, other)
+    ]
+    assert digest_of(asked[0]) == digest_of(replace(asked[0]))
+    assert digest_of(asked[0]) != digest_of(asked[1])
+    assert digest_of(AuditRequest("m", corpus="c", policy=policy, request=named, also_erased=[other]))
 
 
 def test_what_has_no_content_has_no_digest():
