@@ -222,8 +222,8 @@ def digest_of(value: Any) -> str:
     """Return the sha256, in hexadecimal, of a value: equal for equal ones.
 
     Args:
-        value: tensors, arrays, modules, dataclasses, pydantic's models, mappings, sequences, sets, dates, and what those
-            hold.
+        value: tensors, arrays, modules, dataclasses, pydantic's models, mappings, sequences, sets, dates, and what
+            those hold.
 
     Raises:
         TypeError: it holds something else.
