@@ -10,10 +10,11 @@ from editor.methods.shared.searching import fit_method
 
 
 def fit_once(work: KeptWork, method: Method, problem: EditProblem, start: Edit | None = None) -> Edit:
-    """Return a method's edit, begun at `start` where there is one and the method can resume."""
-    if work.folder is None:
-        return settle(fit_method(method, problem, start))
-    inputs = (method, start, problem.digest)
+    """Return a method's edit, begun at `start` where there is one and the method can resume.
+
+    Of several processes all go on with what the first one made, also where nothing is kept.
+    """
+    inputs = () if work.folder is None else (method, start, problem.digest)
     return work.once("fit", inputs, _EDIT, lambda: fit_method(method, problem, start))
 
 
