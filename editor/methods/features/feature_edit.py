@@ -11,8 +11,11 @@ gives it, less a margin. Log-odds o are what a token's logit is above all others
 a token stands, where ln p hardly moves at first: a secret learned by heart has p near 1, and ∂ ln p = (1 - p) ∂o.
 
 D is the divergence from the original model (`editor.methods.shared.predictions`), some of it softened, on retained
-text, and on questions about what must stay, where facts stand by themselves. Half of a step's questions are drawn from
-those that the edit hurt most when they were last asked: few are hurt at all, and those are what others lose.
+text, and on questions about what must stay, where facts stand by themselves.
+
+A quarter of a step's secrets are drawn from those that were furthest above their targets when they were last asked, and
+half of its questions from those that the edit hurt most (`editor.methods.shared.hard_examples`). Most secrets reach
+their targets soon, and few questions are hurt at all: what leaks in the end, and what others lose, are the rest.
 
 The rate falls to zero along a cosine. What is far from its target is reached in the first third of the steps; the
 others take back what that cost.
@@ -25,7 +28,7 @@ from functools import partial
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from editor.edits.edit import Edit
@@ -35,6 +38,7 @@ from editor.methods import METHODS
 from editor.methods.features import RANDOM_FEATURES
 from editor.methods.features.span import SpanChanges, parts
 from editor.methods.method import Control
+from editor.methods.shared.hard_examples import HardExamples
 from editor.methods.shared.predictions import Predictions
 from editor.methods.shared.searching import Range, SearchSpace
 from editor.methods.shared.settings import is_large
@@ -52,10 +56,10 @@ WARM_UP = 20
 """Steps in which the rate rises."""
 WARM_START_RATE = 0.4
 """Share of the rate in a fit that resumes from an edit: it has less far to go."""
-LEAST_HURT = 1e-5
-"""Nats: a question counts as hurt by this at least, so that each may be drawn."""
 COMPARED = 8
 """Secrets on which passes that begin above what is known are compared with whole ones."""
+UNSEEN = 10.0
+"""Nats above its target that a token counts as before it was asked for: about what a memorised one is."""
 STEP_ELEMENTS = LOGIT_ELEMENTS // 4
 """Most logits of retained text in a step."""
 
@@ -95,7 +99,7 @@ class FeatureEdit:
     )
 
     units: int = 800
-    margin_nats: float = 7.0
+    margin_nats: float = 5.5
     floor_nats: float = 14.0
     retain: float = 30.0
     softened: float = 0.3
@@ -147,7 +151,6 @@ class FeatureEdit:
                         group["lr"] = peak * _schedule(step, steps)
                     terms = [*erase.terms(), *retained.terms(step, self.retain)]
                     _descend(problem.loaded, changes, terms, below)
-                    retained.remember()
                     optimiser.step()
                     changes.write()
                     if is_large(problem.loaded):  # parts of many lengths leave holes in what was allocated
@@ -216,7 +219,9 @@ class _Erase:
     def __init__(self, problem: EditProblem, method: FeatureEdit) -> None:
         self.problem, self.method = problem, method
         generator = torch.Generator().manual_seed(method.seed)
-        self._draws = epochs_by_length(problem.erase, method.probes, generator)
+        self._again = method.probes // 4
+        self._draws = epochs_by_length(problem.erase, method.probes - self._again, generator)
+        self._hard = HardExamples(len(problem.erase), generator, UNSEEN)
         with torch.no_grad():
             places = range(len(problem.erase))
             parts = (places[start : start + method.probes] for start in places[:: method.probes])
@@ -225,28 +230,33 @@ class _Erase:
 
     def terms(self) -> Iterator[_Term]:
         """Yield the terms of mean_t [o_t - o(target_t)]₊ over the identifying tokens of the next probes."""
-        return self._terms(next(self._draws))
+        return self._terms([*next(self._draws), *self._hard.draw(self._again)], self._hard)
 
-    def _terms(self, places: Sequence[int]) -> Iterator[_Term]:
+    def _terms(self, places: Sequence[int], hard: HardExamples | None = None) -> Iterator[_Term]:
         problem = self.problem
         count = max(1, sum(int(identifying(problem.chance[place]).sum()) for place in places))
         for part in traced_parts(problem.loaded, [problem.erase[place] for place in places]):
-            chance = torch.cat([problem.chance[places[place]] for place in part.places])
-            yield _Term(part=part, loss=partial(self._above, part.batch.targets, chance, count))
+            mine = [places[place] for place in part.places]
+            yield _Term(part=part, loss=partial(self._loss, part, mine, count, hard))
 
-    def _above(
+    def _loss(
         self,
-        targets: Int[Tensor, " marked"],
-        chance: Float[Tensor, " marked"],
+        part: TracedPart,
+        places: Sequence[int],
         count: int,
+        hard: HardExamples | None,
         logits: Float[Tensor, "marked vocabulary"],
     ) -> Float[Tensor, ""]:
         """Return Σ_t [o_t - o(target_t)]₊ / count."""
-        method, chance = self.method, chance.to(logits.device)
+        method, chance = self.method, torch.cat([self.problem.chance[place] for place in places])
+        chance = chance.to(logits.device)
         target = token_targets(chance, margin_nats=method.margin_nats, floor_nats=method.floor_nats)
-        log_p = logits.log_softmax(1).gather(1, targets[:, None])[:, 0]
-        above = log_odds(log_p) - log_odds(target)
-        return torch.where(identifying(chance), above.clamp(min=0), 0.0).sum() / count
+        log_p = logits.log_softmax(1).gather(1, part.batch.targets[:, None])[:, 0]
+        above = (log_odds(log_p) - log_odds(target)).clamp(min=0)
+        above = torch.where(identifying(chance), above, 0.0)  # [o_t - o(target_t)]₊
+        if hard is not None:
+            hard.see(places, above, part.batch.rows)
+        return above.sum() / count
 
 
 class _Retained:
@@ -268,9 +278,7 @@ class _Retained:
         self._of_texts.read(place for step in self._texts for place in step)
         self._of_questions.read(asked)
         self._asked = torch.tensor(asked, dtype=torch.long)
-        # D of each asked question, in nats/token, when it was last asked.
-        self._hurt = torch.full((len(problem.questions),), LEAST_HURT)
-        self._seen: list[tuple[list[int], Tensor, Tensor]] = []  # places, D of their tokens, whose these are
+        self._hurt = HardExamples(len(problem.questions), self._generator)
 
     def terms(self, step: int, weight: float) -> Iterator[_Term]:
         """Yield the terms of λ (mean D over a step's texts + mean D over its questions), λ being the weight."""
@@ -278,8 +286,8 @@ class _Retained:
         if places := self._texts[step]:
             yield from self._diverging(problem.retain, self._of_texts, places, weight)
         if places := self._questions[step]:
-            places = [*places, *self._draw_hurt()]
-            yield from self._diverging(problem.questions, self._of_questions, places, weight, remembered=True)
+            places = [*places, *self._hurt.draw(self._again, self._asked)]
+            yield from self._diverging(problem.questions, self._of_questions, places, weight, self._hurt)
 
     def _diverging(
         self,
@@ -287,8 +295,7 @@ class _Retained:
         predictions: Predictions,
         places: Sequence[int],
         weight: float,
-        *,
-        remembered: bool = False,
+        hurt: HardExamples | None = None,
     ) -> Iterator[_Term]:
         chosen = [sequences[place] for place in places]
         scale = weight / max(1, sum(sum(sequence.marked) for sequence in chosen))
@@ -297,19 +304,11 @@ class _Retained:
 
             def loss(logits: Tensor, part: TracedPart = part, mine: list[int] = mine) -> Tensor:
                 divergence = predictions.divergence(mine, logits, self._softened)
-                if remembered:
-                    self._seen.append((mine, divergence.detach(), part.batch.rows))
+                if hurt is not None:
+                    hurt.see(mine, divergence, part.batch.rows)
                 return divergence.sum() * scale
 
             yield _Term(part=part, loss=loss)
-
-    def remember(self) -> None:
-        """Note how much the questions of the last step were hurt: D of each, in nats/token."""
-        for places, divergence, rows in self._seen:
-            counts = torch.bincount(rows, minlength=len(places)).clamp(min=1)
-            sums = torch.zeros(len(places), device=divergence.device).index_add_(0, rows, divergence.float())
-            self._hurt[torch.tensor(places)] = (sums / counts).clamp(min=LEAST_HURT).cpu()
-        self._seen.clear()
 
     def _draw(self, sequences: Sequence[TokenSequence], count: int, steps: int) -> list[list[int]]:
         """Draw the places of each step's sequences, no more than there is room for; none where there are none."""
@@ -318,15 +317,6 @@ class _Retained:
         draws = epochs_by_length(sequences, count, self._generator)
         room = STEP_ELEMENTS // self.problem.loaded.vocabulary
         return [list(_within(next(draws), sequences, room)) for _ in range(steps)]
-
-    def _draw_hurt(self) -> list[int]:
-        """Draw some of the asked questions, each the likelier the more it is hurt."""
-        if not self._again:
-            return []
-        chosen = torch.multinomial(
-            self._hurt[self._asked], self._again, replacement=True, generator=self._generator
-        )
-        return [int(place) for place in self._asked[chosen]]
 
 
 def _predictions(problem: EditProblem) -> tuple[Predictions, Predictions]:

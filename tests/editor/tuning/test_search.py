@@ -10,6 +10,10 @@ from editor.methods.features.feature_edit import FeatureEdit
 from editor.tuning.judge import TrialResult
 from editor.tuning.search import SearchResult, StrengthSearch, split_wordings
 
+START = FeatureEdit().margin_nats
+MARGINS = (5.5, 7.0, 8.5, 10.0, 11.5, 12.0)
+"""Of a search that answers by more alone, to the end of the range."""
+
 
 class Judge:
     """Erases from a margin on; collateral grows with the margin."""
@@ -34,7 +38,7 @@ class Judge:
         )
 
 
-@pytest.mark.parametrize(("enough", "step"), [(6.5, -1.0), (8.0, 1.5)])
+@pytest.mark.parametrize(("enough", "step"), [(START - 0.5, -1.0), (START + 1.0, 1.5)])
 def test_the_second_trial_answers_the_first(enough, step):
     judge = Judge(enough)
     first, second = StrengthSearch(trials=2, patience=1).fit(None, judge).trials
@@ -63,10 +67,10 @@ def test_what_costs_too_much_goes_on_with_what_must_stay_held_more_firmly():
 
 
 def test_a_search_ends_with_the_first_that_meets_the_policy_where_the_method_weighs_what_must_stay():
-    assert len(StrengthSearch().fit(None, Judge(7.0)).trials) == 1
+    assert len(StrengthSearch().fit(None, Judge(START)).trials) == 1
     weighing = replace(FeatureEdit.space, holding=None)
     method = type("Rough", (FeatureEdit,), {"space": weighing})()
-    assert len(StrengthSearch(start=method).fit(None, Judge(7.0)).trials) == 2
+    assert len(StrengthSearch(start=method).fit(None, Judge(START)).trials) == 2
 
 
 class Stubborn(Judge):
@@ -86,15 +90,15 @@ def test_a_method_that_can_go_on_is_asked_for_answers_alone_until_none_is_left()
     judge = Stubborn()
     trials = StrengthSearch(trials=50).fit(None, judge).trials
     margins = [trial.method.margin_nats for trial in trials]
-    assert margins == pytest.approx([7.0, 8.5, 10.0, 11.5, 12.0])  # the end of the range
+    assert margins == pytest.approx(list(MARGINS))
     assert {(trial.method.retain, trial.method.units) for trial in trials} == {(30.0, 800)}
-    assert [start is None for start in judge.starts] == [True, *[False] * 4]
+    assert [start is None for start in judge.starts] == [True, *[False] * 5]
 
 
 def test_where_the_first_answer_is_no_better_the_second_is_given():
     trials = StrengthSearch(trials=50).fit(None, Stubborn(feasible=False)).trials
     settings = [(trial.method.margin_nats, round(trial.method.retain)) for trial in trials]
-    stronger = [(margin, 30) for margin in (7.0, 8.5, 10.0, 11.5, 12.0)]
+    stronger = [(margin, 30) for margin in MARGINS]
     assert settings == [*stronger, (12.0, 90), (12.0, 270), (12.0, 300)]
 
 
