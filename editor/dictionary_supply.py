@@ -16,7 +16,7 @@ from dictionaries import (
 )
 from dictionaries.model.sites import Site, parse_site, resolve, writing_sites
 from editor.case import Case
-from editor.kept_work import NOTHING_KEPT, Form, KeptWork
+from editor.kept_work import NOTHING_KEPT, Form, KeptWork, json_form
 from editor.layer_choice import choose_layers
 from editor.model.loading import LoadedModel
 from editor.processes import group
@@ -76,7 +76,7 @@ def supply_dictionaries(
     """
     choice = None
     if path is None:
-        choice = choose_layers(case, loaded, stages)
+        choice = choose_layers(case, loaded, stages, work)
         found = _train(case, loaded, [parse_site(site) for site in choice.sites], stages, work)
         group().share("dictionaries", lambda: save_dictionaries(found, output / "dictionaries"))
     else:
@@ -86,7 +86,7 @@ def supply_dictionaries(
                 writing_sites(read)
     dictionaries = {site: dictionary.to(loaded.device).eval() for site, dictionary in found.items()}
     with stages.stage("Evaluating dictionaries"):
-        quality = _quality(case, loaded, dictionaries)
+        quality = _quality(case, loaded, dictionaries, work)
     return DictionarySupply(dictionaries=dictionaries, quality=quality, choice=choice)
 
 
@@ -147,7 +147,11 @@ def _load(folder: Path) -> Mapping[Site, Dictionary]:
     return load_dictionaries(folder)
 
 
-_KEPT: Form[Mapping[Site, Dictionary]] = Form(write=_save, read=_load)
+def _settle(trained: Mapping[Site, Dictionary]) -> Mapping[Site, Dictionary]:
+    return dict(sorted(trained.items()))
+
+
+_KEPT: Form[Mapping[Site, Dictionary]] = Form(write=_save, read=_load, settle=_settle)
 
 
 def _batches(loaded: LoadedModel, texts: Sequence[str]) -> list[TokenBatch]:
@@ -156,23 +160,31 @@ def _batches(loaded: LoadedModel, texts: Sequence[str]) -> list[TokenBatch]:
 
 
 def _quality(
-    case: Case, loaded: LoadedModel, dictionaries: Mapping[Site, Dictionary]
+    case: Case, loaded: LoadedModel, dictionaries: Mapping[Site, Dictionary], work: KeptWork
 ) -> tuple[DictionaryRow, ...]:
     _, held_out = split_documents(case.documents, case.seed)
     texts = [document.text for document in held_out[:QUALITY_DOCUMENTS]]
     if not texts:
         return ()
     batches = _batches(loaded, texts)
-    found = evaluate_dictionaries(loaded.model, batches, dictionaries, cross_entropy=False)
-    return tuple(
-        DictionaryRow(
-            site=str(site),
-            architecture=result.architecture,
-            features=result.features,
-            explained_variance=result.explained_variance,
-            l0=result.l0,
-            relative_reconstruction_bias=result.gamma,
-            alive=result.alive / result.features,
+
+    def evaluate() -> tuple[DictionaryRow, ...]:
+        found = evaluate_dictionaries(loaded.model, batches, dictionaries, cross_entropy=False)
+        return tuple(
+            DictionaryRow(
+                site=str(site),
+                architecture=result.architecture,
+                features=result.features,
+                explained_variance=result.explained_variance,
+                l0=result.l0,
+                relative_reconstruction_bias=result.gamma,
+                alive=result.alive / result.features,
+            )
+            for site, result in sorted(found.items())
         )
-        for site, result in sorted(found.items())
+
+    inputs = (batches, [(site, one.config, one) for site, one in sorted(dictionaries.items())])
+    rows: tuple[DictionaryRow, ...] = work.once(
+        "quality", inputs, json_form(tuple[DictionaryRow, ...]), evaluate
     )
+    return rows

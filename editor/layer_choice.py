@@ -23,6 +23,7 @@ from torch import Tensor
 from dictionaries import decoder_layers
 from dictionaries.model.sites import Site, capture
 from editor.case import Case
+from editor.kept_work import NOTHING_KEPT, KeptWork, json_form
 from editor.model.forward import traced_logits
 from editor.model.halving import in_halves
 from editor.model.loading import LoadedModel
@@ -39,22 +40,31 @@ PROBES = 100
 """Questions about facts to erase that layers are chosen by, of the locating split."""
 
 
-def choose_layers(case: Case, loaded: LoadedModel, stages: Stages) -> LayerChoice:
+def choose_layers(
+    case: Case, loaded: LoadedModel, stages: Stages, work: KeptWork = NOTHING_KEPT
+) -> LayerChoice:
     """Choose the layers whose MLPs carry most of the facts to erase, all where the model has few.
 
-    The model is left as it was.
+    The model is left as it was. `work` is what the run keeps.
     """
     sites = [Site(layer) for layer in range(len(decoder_layers(loaded.model)))]
     if len(sites) <= LAYERS:
         return LayerChoice(sites=tuple(map(str, sites)), layers=len(sites))
     asked = sample((p for p in case.probes if p.is_erased and p.split == "locating"), PROBES, case.seed)
+    sequences = encode_probes(loaded, asked)
+
+    def choose() -> LayerChoice:
+        carried = carried_by(loaded, sequences, sites, advance)
+        chosen = most_for_the_work(carried.tolist(), LAYERS)
+        shares = (carried / carried.sum().clamp(min=torch.finfo(torch.float32).tiny)).tolist()
+        return LayerChoice(
+            sites=tuple(str(sites[layer]) for layer in chosen), layers=len(sites), shares=tuple(shares)
+        )
+
     with stages.stage(f"Choosing {LAYERS} of {len(sites)} layers", len(asked)) as advance:
-        carried = carried_by(loaded, encode_probes(loaded, asked), sites, advance)
-    chosen = most_for_the_work(carried.tolist(), LAYERS)
-    shares = (carried / carried.sum().clamp(min=torch.finfo(torch.float32).tiny)).tolist()
-    return LayerChoice(
-        sites=tuple(str(sites[layer]) for layer in chosen), layers=len(sites), shares=tuple(shares)
-    )
+        inputs = (sequences, str(loaded.device))
+        found: LayerChoice = work.once("layers", inputs, json_form(LayerChoice), choose)
+    return found
 
 
 def most_for_the_work(carried: Sequence[float], count: int) -> list[int]:

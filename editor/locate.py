@@ -11,13 +11,13 @@ from editor.case import Case
 from editor.locators import LocatorEntry
 from editor.locators.features import FeatureAttribution
 from editor.locators.finding import Finding, SiteRow, save_scores, site_rows
-from editor.measuring.evaluation_data import prepare
+from editor.measuring.evaluation_data import PreparedModel, prepare
 from editor.model.loading import LoadedModel
 from editor.progress import Stages
 from editor.report.figures.drawing import save_figure
 from editor.report.figures.locating import FIGURES, unit_map
 from editor.results.report import Scope
-from editor.tuning.build_problem import PreparedModel, build_problem
+from editor.tuning.build_problem import build_problem
 
 
 @dataclass(frozen=True, kw_only=True)

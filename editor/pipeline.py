@@ -3,8 +3,9 @@
 Each value is made once and passed forward. Verification's probes and held-out text reach nothing before it.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from editor.artefacts.masking import CaseKey
@@ -18,20 +19,17 @@ from editor.edits.export import export_checkpoint, keep_edit
 from editor.edits.keeping import Keeping
 from editor.edits.records import EditRecord
 from editor.evidence import EvidenceOptions, gather
-from editor.kept_work import NOTHING_KEPT, KeptWork
+from editor.kept_work import NOTHING_KEPT, KeptWork, json_form
 from editor.locators.features import FeatureAttribution
 from editor.locators.problem import EditProblem
-from editor.measuring.aggregate import Scored, decoy_bits, fact_rows, group_results, subject_rows
+from editor.measuring.aggregate import decoy_bits, fact_rows, group_results, subject_rows
 from editor.measuring.coverage import coverage, show_coverage
 from editor.measuring.criteria import Observation, RetainedText, judge
-from editor.measuring.evaluation_data import (
-    control_row,
-    prepare,
-    score_case,
-    text_before_after,
-)
+from editor.measuring.evaluation_data import control_row, score_case, text_before_after
 from editor.measuring.forgetting import forget_quality
-from editor.measuring.free_answers import free_answers, free_questions, with_free_answers
+from editor.measuring.free_answers import with_free_answers
+from editor.measuring.kept_measures import work_on
+from editor.measuring.original import OriginalModel, answer_freely, measure_original
 from editor.measuring.own_forward import editable, run_alike, with_own_passes
 from editor.measuring.reference import measure_reference
 from editor.measuring.summaries import (
@@ -56,13 +54,12 @@ from editor.model.loading import LoadedModel, load_model
 from editor.processes import group
 from editor.progress import Stages, told_steps
 from editor.questions.asking import encode_probes
-from editor.questions.probes import Probe
 from editor.questions.retained import perplexity
 from editor.report.feature_page import describe_features
 from editor.report.features import FEATURES_HTML, render_features
 from editor.results.edits import AdapterSummary, ControlRow
 from editor.results.report import Perplexity, Report
-from editor.tuning.build_problem import PreparedModel, build_problem, trials
+from editor.tuning.build_problem import build_problem, trials
 from editor.tuning.kept_fits import fit_once
 from editor.tuning.search import SearchResult, StrengthSearch
 
@@ -127,27 +124,32 @@ class EraseOptions:
         return replace(self, method=method, search=search, controls=controls)
 
 
-@dataclass(frozen=True, kw_only=True)
-class OriginalModel(PreparedModel):
-    """Original model, measured once."""
-
-    scored: Scored
-    digests: Mapping[str, str]
-
-
 def audit(
-    case: Case, loaded: LoadedModel, run: RunInfo, stages: Stages, options: EvidenceOptions | None = None
+    case: Case,
+    loaded: LoadedModel,
+    run: RunInfo,
+    stages: Stages,
+    options: EvidenceOptions | None = None,
+    work: KeptWork = NOTHING_KEPT,
 ) -> Report:
-    """Measure what the model leaks of the facts in scope."""
-    before = measure_original(case, loaded, stages, wide=True)
+    """Measure what the model leaks of the facts in scope.
+
+    What `work` holds of a run that was stopped is not done again.
+    """
+    before = measure_original(case, loaded, stages, work, wide=True)
     loaded, options = before.loaded, options or EvidenceOptions()
     if options.baseline is not None:
         options = replace(options, baseline=with_own_passes(case, options.baseline))
-    evidence = gather(case, loaded, before.scored, options, stages)
+    evidence = gather(case, loaded, before.scored, options, stages, before.work)
     groups = group_results(before.scored, None, case.policy.decoding)
     facts = fact_rows(before.scored, None, case.facts, run.key, fact_places(case))
     criteria = judge(case.policy, Observation(erased=before.scored))
-    tokens, value = perplexity(loaded, before.data.held_out_text)
+    tokens, value = before.work.once(
+        "perplexity",
+        (),
+        json_form(tuple[int, float]),
+        lambda: perplexity(loaded, before.data.held_out_text),
+    )
     code = exit_code(criteria, incomplete=case.incomplete)
     return Report(
         kind="audit",
@@ -191,7 +193,7 @@ def erase(
     weights = sum(weight.numel() for weight in loaded.model.parameters())
     options = options.with_seed(case.seed).sized(weights)
     loaded = editable(case, loaded, options.method.name)
-    before = measure_original(case, loaded, stages)
+    before = measure_original(case, loaded, stages, work)
     supply = supply or NO_DICTIONARIES
     problem = build_problem(case, before, supply.dictionaries, options.attribution, stages, work)
     tuning = search(case, before, problem, options.search, stages, work) if options.search else None
@@ -218,7 +220,7 @@ def erase(
 
     with stages.stage("Writing the checkpoint"):
         record, adapter = group().share("checkpoint", write)
-    controls = control_rows(case, before, problem, edit, method, stages) if options.controls else ()
+    controls = control_rows(case, before, problem, edit, method, stages, work) if options.controls else ()
     declared = set(edit.deltas)
     report = verify(
         case,
@@ -260,6 +262,9 @@ def verify(
 ) -> Report:
     """Measure a written checkpoint, read back from disk in a fresh model, against the original.
 
+    What is kept beside the original of a run that was stopped is not measured again. Integrity is: it is that of the
+    checkpoint which was written now.
+
     Args:
         case: facts, questions and retained text.
         before: original model, measured.
@@ -276,14 +281,15 @@ def verify(
     device = str(loaded.device)
     again = load_model(str(checkpoint), device=device, **loaded.alike, **loaded.placed)
     after = run_alike(again, loaded)
-    scored = score_case(case, after, before.scored.probes, stages, "Verifying the checkpoint read back")
+    digests = tensor_digests(after)
+    group().agree("checkpoint", model_digest(digests))
+    work = work_on(before.work, after, case, digests)
+    scored = score_case(case, after, before.scored.probes, stages, "Verifying the checkpoint read back", work)
     said = answer_freely(case, after, data.measured, stages)
     scored = with_free_answers(scored, after, said, said, case.policy.decoding)
     original = with_free_answers(before.scored, loaded, said, (), case.policy.decoding)
     with stages.stage("Comparing retained text"):
-        text, compared = text_before_after(loaded, after, data)
-    digests = tensor_digests(after)
-    group().agree("checkpoint", model_digest(digests))
+        text, compared = text_before_after(loaded, after, data, work)
     erased = [probe for probe in data.measured if probe.is_erased]
     checks = group().share(
         "integrity",
@@ -301,11 +307,11 @@ def verify(
     decoys = [probe for probe in data.measured if probe.target.group == "decoys"]
     prepared = prepare_attacks(case, erased, attacks, decoys)
     weights = original_weights(loaded.model, after.model) if prepared else None
-    rows = attack_rows(case, after, prepared, stages, weights)
+    rows = attack_rows(case, after, prepared, stages, weights, work=work)
     model_after = model_summary(after, digests, shown, checkpoint)
     del again, after, weights  # the edited model makes room for the reference
     never_seen = (
-        measure_reference(case, reference, loaded, before.scored.probes, stages) if reference else None
+        measure_reference(case, reference, loaded, before.scored.probes, stages, work) if reference else None
     )
     groups = group_results(original, scored, case.policy.decoding)
     facts = fact_rows(original, scored, case.facts, run.key, fact_places(case))
@@ -347,28 +353,6 @@ def verify(
     )
 
 
-def measure_original(case: Case, loaded: LoadedModel, stages: Stages, *, wide: bool = False) -> OriginalModel:
-    """Score the original model on everything that verification will look at; in more wordings where `wide`."""
-    loaded = with_own_passes(case, loaded)
-    data = prepare(case, loaded, wide=wide)
-    scored = score_case(case, loaded, data.measured, stages, "Auditing the original model")
-    said = answer_freely(case, loaded, data.measured, stages)
-    scored = with_free_answers(scored, loaded, said, said, case.policy.decoding)
-    digests = tensor_digests(loaded)
-    group().agree("model", model_digest(digests))
-    return OriginalModel(loaded=loaded, data=data, scored=scored, digests=digests)
-
-
-def answer_freely(case: Case, loaded: LoadedModel, probes: Sequence[Probe], stages: Stages) -> list[Probe]:
-    """Let a model that was taught conversations, or is a chat model, answer, and return the secrets that it says."""
-    questions = free_questions(loaded, probes, case.seed)
-    if not questions:
-        return []
-    targets = list(dict.fromkeys(probe.target for probe in probes if probe.must_not_leak))
-    with stages.stage("Letting the model answer", len(questions)) as advance:
-        return free_answers(loaded, questions, targets, advance)
-
-
 def search(
     case: Case,
     before: OriginalModel,
@@ -390,9 +374,14 @@ def control_rows(
     edit: Edit,
     method: Method,
     stages: Stages,
+    work: KeptWork = NOTHING_KEPT,
 ) -> tuple[ControlRow, ...]:
     """Measure the method's controls: as large a change of weights by chance, first of all."""
+    drawn = control_edits(problem, edit, method, case.seed, partial(fit_once, work))
     return tuple(
-        control_row(case, before.loaded, before.data, before.scored, control, text, stages)
-        for control, text in control_edits(problem, edit, method, case.seed)
+        control_row(
+            *(case, before.loaded, before.data, before.scored, control, text, stages),
+            before.work.based_on(control),
+        )
+        for control, text in drawn
     )

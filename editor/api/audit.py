@@ -5,6 +5,7 @@ from typing import Any
 
 from editor.api.called import check_words
 from editor.api.checking import check_inputs
+from editor.api.kept import about_to_end, is_ended, keep_work
 from editor.api.planning.announcing import announce
 from editor.api.requests import AuditRequest
 from editor.api.running import (
@@ -21,17 +22,22 @@ from editor.evidence.gather import EvidenceOptions
 from editor.model.loading import check_model, load_model
 from editor.model.placement import check_max_memory
 from editor.pipeline import audit as audit_case
-from editor.processes import in_processes
+from editor.processes import group, in_processes
 from editor.results.report import Report
 
 
 @in_processes
 def run_audit(request: AuditRequest) -> Report:
-    """Measure what the model leaks, judge it by the policy and write the report where there is a folder for it."""
+    """Measure what the model leaks, judge it by the policy and write the report where there is a folder for it.
+
+    What a run that was stopped has measured lies in OUTPUT.unfinished, and is not measured again.
+    """
     judging, stages = Judging.of(request), show_stages(request)
     signer = read_signer(request)
     run = describe_run(request, "audit")
-    with open_output(request) as output:
+    work = keep_work(request, resume=request.resume)
+    with open_output(request, again=is_ended(request, work)) as output:
+        work.clear()
         check_models(request)
         check_inputs(request)
         case = read_case(request, judging.judged_by, stages)
@@ -49,8 +55,12 @@ def run_audit(request: AuditRequest) -> Report:
             candidates=request.candidates,
             membership=request.membership,
         )
-        report = judging.judge(audit_case(case, loaded, run, stages, evidence), case)
+        report = judging.judge(audit_case(case, loaded, run, stages, evidence, work), case)
         close(output, request, case, run, report, signer, Path(request.model))
+        if output is not None:
+            about_to_end(request, work, output.path)
+    if group().main:
+        work.remove()
     return report
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from editor.api.called import check_words
+from editor.api.kept import about_to_end, is_ended
 from editor.api.requests import CompareRequest
 from editor.api.running import (
     as_path,
@@ -21,7 +22,7 @@ from editor.api.running import (
 )
 from editor.artefacts.output import OutputFolder
 from editor.attacks import attacks_at
-from editor.comparing.compare import CompareOptions, compare
+from editor.comparing.compare import CompareOptions, compare, parts_in
 from editor.comparing.run import Ledger
 from editor.measuring.own_forward import editable
 from editor.methods import METHODS
@@ -31,27 +32,33 @@ from editor.report.figures.drawing import save_figure
 from editor.results.comparison import Comparison, Cost
 from policies.errors import RequestError
 
+COMPARISON = "comparison.json"
+
 
 def run_compare(request: CompareRequest) -> Comparison:
     """Run every arm with every seed, and write tables and figures where there is a folder for them."""
     options, policy = read_compare_options(request), read_policy(request.policy)
     stages, key = show_stages(request), read_key(request)
-    with open_output(request) as output, _kept_arms(request) as kept:
-        if output is not None:
-            output.inputs = {"model": str(request.model), "policy": policy.digest}
-        with stages.stage("Loading the model"):
-            loaded = load_original(request, request.model)
-        case = read_case(request, policy, stages)
-        check_words(request, scanner_for(case, key), policy)
-        loaded = editable(case, loaded)
-        command = request.command or request.call_text("compare")
-        comparison, costs = compare(
-            case, loaded, options, key, kept, stages, command=command, resume=request.resume
-        )
-        if output is not None:
-            output.scanner, output.seed = scanner_for(case, key), case.seed
-            _write(output, comparison, costs)
-    Ledger(folder=kept, settings={}).remove()
+    with _kept_arms(request) as kept:
+        parts = parts_in(kept)
+        again = request.resume and is_ended(request, parts, COMPARISON)
+        with open_output(request, again=again) as output:
+            if output is not None:
+                output.inputs = {"model": str(request.model), "policy": policy.digest}
+            with stages.stage("Loading the model"):
+                loaded = load_original(request, request.model)
+            case = read_case(request, policy, stages)
+            check_words(request, scanner_for(case, key), policy)
+            loaded = editable(case, loaded)
+            command = request.command or request.call_text("compare")
+            comparison, costs = compare(
+                case, loaded, options, key, kept, stages, command=command, resume=request.resume
+            )
+            if output is not None:
+                output.scanner, output.seed = scanner_for(case, key), case.seed
+                _write(output, comparison, costs)
+                about_to_end(request, parts, output.path, COMPARISON)
+        Ledger(folder=kept, settings={}).remove()
     return comparison
 
 
@@ -95,7 +102,7 @@ def _kept_arms(request: CompareRequest) -> Iterator[Path]:
 
 def _write(output: OutputFolder, comparison: Comparison, costs: Sequence[Cost]) -> None:
     """Write the comparison, what it took and the figures."""
-    output.write_text("comparison.json", comparison.to_json())
+    output.write_text(COMPARISON, comparison.to_json())
     rows = [cost.model_dump(mode="json") for cost in costs]
     output.write_text("costs.json", json.dumps(rows, indent=2, sort_keys=True) + "\n")
     described = {name: entry.title for name, entry in METHODS.items()}

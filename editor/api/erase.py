@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from editor.api.called import check_words
+from editor.api.kept import about_to_end, is_ended, keep_work
 from editor.api.planning.announcing import announce
 from editor.api.planning.disk import check_disk, checkpoint_bytes
 from editor.api.read_paths import read_paths
@@ -34,7 +35,6 @@ from editor.dictionary_supply import supply_dictionaries
 from editor.edits.companions import check_companions
 from editor.edits.keeping import Keeping
 from editor.edits.sealed import Lock
-from editor.kept_work import NOTHING_KEPT, KeptWork
 from editor.measuring.own_forward import editable
 from editor.measuring.summaries import renderers, versions
 from editor.methods import METHODS
@@ -61,9 +61,12 @@ def run_erase(request: EraseRequest) -> Report:
     main = group().main
     run, site = describe_run(request, "erase"), read_site(request.site)
     batch = read_batch(request)
+    work = keep_work(request, resume=request.resume and options.keeping.kept != "encrypted")
+    asked, again = request, is_ended(request, work)
     request = request if batch is None else replace(request, request=batch.request, requests=None)
-    with open_kept(request) as kept, open_output(request) as output:
+    with open_kept(request, again=again) as kept, open_output(request, again=again) as output:
         assert output is not None  # an erasure's request names one
+        work.clear()
         options = replace(
             options,
             reference=read_reference(request, str(request.model)),
@@ -82,43 +85,35 @@ def run_erase(request: EraseRequest) -> Report:
         check_companions(Path(loaded.source), scanner_for(case, run.key), code=loaded.trust_remote_code)
         loaded = editable(case, loaded, request.method)
         announce(request, case, loaded, stages, options)
-        work = keep_work(request, options).based_on(tensor_digests(loaded))
+        of_model = work.based_on(tensor_digests(loaded))
         supply = None
         if options.method.needs_dictionary:
             supply = supply_dictionaries(
-                case, loaded, as_path(request.dictionary), output.path, stages, site=site, work=work
+                case, loaded, as_path(request.dictionary), output.path, stages, site=site, work=of_model
             )
-        report = erase_case(case, loaded, supply, options, run, output.path, stages, work)
+        report = erase_case(case, loaded, supply, options, run, output.path, stages, of_model)
         report = judging.judge(report, case)
         report = batch.counted(report, run.key) if batch else report
         close(output, request, case, run, report, signer)
         if kept is not None:
             kept.scanner, kept.inputs, kept.seed = output.scanner, output.inputs, output.seed
-    if main:
-        work.remove()
+        about_to_end(asked, work, output.path)
     if main and ledger is not None:
         ledger.append(output.destination, report)
     if main and batch is not None:
         batch.record(output.destination, run.key)
+    if main:
+        work.remove()
     return report
 
 
-def unfinished_beside(output: str | Path) -> Path:
-    """Return the folder of what a run has made so far, until the whole is written: beside the output."""
-    destination = Path(output).resolve()
-    return destination.with_name(f"{destination.name}.unfinished")
-
-
-def keep_work(request: EraseRequest, options: EraseOptions) -> KeptWork:
-    """Return where a run keeps what it has made; nowhere without `resume`, or where the edit is to be encrypted."""
-    if not request.resume or options.keeping.kept == "encrypted":
-        return NOTHING_KEPT
-    return KeptWork(folder=unfinished_beside(request.output or ""), inputs=(versions() | renderers(),))
-
-
 @contextmanager
-def open_kept(request: EraseRequest) -> Iterator[OutputFolder | None]:
+def open_kept(request: EraseRequest, *, again: bool) -> Iterator[OutputFolder | None]:
     """Open the folder that the edit is kept in, written whole or not at all, and after the output; None for none.
+
+    Args:
+        request: what was asked.
+        again: whether a folder that stands there is the run's own, which was stopped after that: it is replaced.
 
     Raises:
         OutputError: it lies in the output folder or holds it, or cannot be written.
@@ -134,7 +129,7 @@ def open_kept(request: EraseRequest) -> Iterator[OutputFolder | None]:
         )
     with OutputFolder(
         folder,
-        overwrite=request.overwrite,
+        overwrite=request.overwrite or again,
         versions=versions() | renderers(),
         seed=request.seed or 0,
         reads=read_paths(request),

@@ -130,11 +130,14 @@ class JudgedRequest(CaseRequest):
             thresholds as `NAME=NUMBER` that replace the policy's.
         operator: Who answers for the run; None for the user's login.
         sign_key: Private key, Ed25519 or ECDSA P-256 in PEM, that signs the folder; None for no signature.
+        resume: Whether what is made is kept in `OUTPUT.unfinished` until the run has ended, for the same call to take
+            up; never where an edit is encrypted.
     """
 
     fail_on: Sequence[str] = ()
     operator: str | None = None
     sign_key: str | Path | None = field(default=None, repr=False)
+    resume: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -208,8 +211,6 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
             output (`OUTPUT.edit`) where it is True. Either leads back to the facts.
         originals_key: File with the key that both are encrypted with.
         originals_passphrase_file: File with the passphrase that both are encrypted with.
-        resume: Whether what is made is kept in `OUTPUT.unfinished` until the run has ended, for the same call to take
-            up; never where the edit is encrypted.
         attacks: Attacks on what was edited: `quick` ones, `full` with those that train for long, or `none`.
         ledger: File that gets a line about the run, chained to those before it; None for no ledger.
         reference: Model that never saw the facts, which the edited model's are compared with; None for decoys.
@@ -228,7 +229,6 @@ class EraseRequest(JudgedRequest, DictionaryRequest):
     keep_edit: bool | str | Path = False
     originals_key: str | Path | None = None
     originals_passphrase_file: str | Path | None = None
-    resume: bool = True
     attacks: AttackSet = "quick"
     ledger: str | Path | None = None
     reference: str | Path | None = None

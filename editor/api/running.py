@@ -181,28 +181,32 @@ def _judged(request: CaseRequest) -> str:
 
 
 @contextmanager
-def open_output(request: CaseRequest) -> Iterator[OutputFolder | None]:
+def open_output(request: CaseRequest, *, again: bool = False) -> Iterator[OutputFolder | None]:
     """Open the output folder, written whole or not at all; None where none was named.
 
     Of several processes the first one opens it; the others are given where it lies, and write nothing.
+
+    Args:
+        request: what was asked.
+        again: whether what stands there is the run's own, which was stopped after that: it is replaced.
     """
     processes = group()
     if request.output is None:
         yield None
     elif processes.main:
-        with open_folder(request) as output:
+        with open_folder(request, again=again) as output:
             processes.share("output", lambda: output.path)
             yield output
     else:
         yield open_folder(request).followed(processes.share("output", Path))
 
 
-def open_folder(request: CaseRequest) -> OutputFolder:
-    """Return the folder that a request names, which its `with` block opens."""
+def open_folder(request: CaseRequest, *, again: bool = False) -> OutputFolder:
+    """Return the folder that a request names, which its `with` block opens; `again` as `open_output` has it."""
     assert request.output is not None
     return OutputFolder(
         request.output,
-        overwrite=request.overwrite,
+        overwrite=request.overwrite or again,
         versions=versions() | renderers(),
         seed=request.seed or 0,
         reads=read_paths(request),

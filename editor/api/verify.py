@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from editor.api.called import check_words
+from editor.api.kept import about_to_end, is_ended, keep_work
 from editor.api.planning.announcing import announce
 from editor.api.reference import read_reference
 from editor.api.requests import VerifyRequest
@@ -20,21 +21,26 @@ from editor.api.running import (
 )
 from editor.attacks import attacks_at
 from editor.edits.records import declared_parameters, has_record, read_record, record_folder
+from editor.measuring.original import measure_original
 from editor.model.loading import check_model
-from editor.pipeline import measure_original
 from editor.pipeline import verify as verify_case
-from editor.processes import in_processes
+from editor.processes import group, in_processes
 from editor.results.report import Report
 
 
 @in_processes
 def run_verify(request: VerifyRequest) -> Report:
-    """Measure the edited checkpoint against the original, and write the report where there is a folder for it."""
+    """Measure the edited checkpoint against the original, and write the report where there is a folder for it.
+
+    What a run that was stopped has measured lies in OUTPUT.unfinished, and is not measured again.
+    """
     judging, stages = Judging.of(request), show_stages(request)
     signer = read_signer(request)
     run, edited = describe_run(request, "verify"), Path(request.edited)
     checkpoint = Path(checkpoint_of(edited))
-    with open_output(request) as output:
+    work = keep_work(request, resume=request.resume)
+    with open_output(request, again=is_ended(request, work)) as output:
+        work.clear()
         check_model(
             str(checkpoint),
             device=request.device,
@@ -50,7 +56,7 @@ def run_verify(request: VerifyRequest) -> Report:
         has_edit = has_record(edited)
         declared = declared_parameters(record_folder(edited)) if has_edit else None
         record, _ = read_record(record_folder(edited)) if has_edit else (None, ())
-        before = measure_original(case, loaded, stages)
+        before = measure_original(case, loaded, stages, work)
         report = verify_case(
             case,
             before,
@@ -64,4 +70,8 @@ def run_verify(request: VerifyRequest) -> Report:
         )
         report = judging.judge(report, case)
         close(output, request, case, run, report, signer, checkpoint)
+        if output is not None:
+            about_to_end(request, work, output.path)
+    if group().main:
+        work.remove()
     return report

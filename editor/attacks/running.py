@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -11,6 +12,7 @@ from editor.attacks import ATTACKS, attacks_at
 from editor.attacks.attack import Attacked, PreparedAttack
 from editor.attacks.ground import Ground
 from editor.case import Case
+from editor.kept_work import NOTHING_KEPT, KeptWork, json_form
 from editor.methods.shared.settings import with_seed
 from editor.model.loading import LoadedModel
 from editor.progress import Stages
@@ -63,6 +65,7 @@ def attack_rows(
     stages: Stages,
     original: Callable[[str], Tensor] | None = None,
     reference: LoadedModel | None = None,
+    work: KeptWork = NOTHING_KEPT,
 ) -> tuple[AttackRow, ...]:
     """Measure an edited model after each attack; it is restored bit for bit after each.
 
@@ -73,13 +76,20 @@ def attack_rows(
         stages: display of progress.
         original: function from a parameter's name to its value before the edit, where that is at hand.
         reference: model that never saw the erased people, where there is one.
+        work: what is kept of the edited model on this case, and beside the original one where that is at hand.
     """
     attacked = Attacked(loaded=loaded, original=original, reference=reference)
-    rows = []
-    for attack in attacks:
+
+    def row(attack: PreparedAttack) -> AttackRow:
         with stages.stage(f"Attack: {attack.attack}", attack.count) as advance:
-            rows.append(attack.measure(attacked, case.policy, advance))
-    return tuple(rows)
+            return attack.measure(attacked, case.policy, advance)
+
+    work = work.based_on(original is not None, reference is not None)
+    form = json_form(AttackRow)
+    return tuple(
+        work.once("attack", (attack.attack, attack.asked, attack.decoys), form, partial(row, attack))
+        for attack in attacks
+    )
 
 
 def original_weights(before: Any, after: Any) -> Callable[[str], Tensor] | None:

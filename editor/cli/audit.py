@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from editor.cli.json_output import json_wanted, print_result
-from editor.cli.options import build, case_options, evidence_options, run_options
+from editor.cli.options import build, case_options, evidence_options, resume_option, run_options
+from editor.cli.stopping import telling_what_is_kept
 from policies.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 @click.argument("model")
 @case_options
 @evidence_options
+@resume_option("measured")
 @click.option(
     "--dry-run",
     is_flag=True,
@@ -33,6 +35,7 @@ def audit(ctx: click.Context, /, model: str, dry_run: bool, **options: Any) -> N
 
     request = build(AuditRequest, model, options)
     from editor.api.audit import run_audit
+    from editor.api.kept import unfinished_beside
     from editor.cli.closing import show_report
 
     if dry_run:
@@ -42,7 +45,8 @@ def audit(ctx: click.Context, /, model: str, dry_run: bool, **options: Any) -> N
         code = ExitCode.INCOMPLETE if forecast.incomplete else ExitCode.MET
         _show(forecast, code)
         ctx.exit(code)
-    report = run_audit(request)
+    with telling_what_is_kept(unfinished_beside(options["output"]), "the same command resumes it"):
+        report = run_audit(request)
     show_report(report, options["output"])
     ctx.exit(report.exit_code)
 

@@ -6,7 +6,15 @@ from typing import Any
 import click
 
 from editor.cli.names import SiteName
-from editor.cli.options import ATTACKS, MAX_MEMORY, REFERENCE, build, case_options, run_options
+from editor.cli.options import (
+    ATTACKS,
+    MAX_MEMORY,
+    REFERENCE,
+    build,
+    case_options,
+    resume_option,
+    run_options,
+)
 from editor.cli.stopping import telling_what_is_kept
 from editor.methods import METHODS
 
@@ -78,13 +86,7 @@ TRIALS = click.option(
     type=click.Path(path_type=Path),
     help="A file with a passphrase, to encrypt it with.  [default: the variable EXPUNGE_ORIGINALS_PASSPHRASE]",
 )
-@click.option(
-    "--resume/--no-resume",
-    default=True,
-    show_default=True,
-    help="Keep what is made in OUTPUT.unfinished until the run has ended, for the same command to resume; never where "
-    "the edit is encrypted.",
-)
+@resume_option("made", "; never where the edit is encrypted")
 @click.option(
     "--ledger",
     type=click.Path(path_type=Path),
@@ -111,7 +113,8 @@ def erase(ctx: click.Context, /, model: str, **options: Any) -> None:
     from editor.api.requests import EraseRequest
 
     request = build(EraseRequest, model, options)
-    from editor.api.erase import run_erase, unfinished_beside
+    from editor.api.erase import run_erase
+    from editor.api.kept import unfinished_beside
     from editor.cli.closing import show_report
 
     kept = unfinished_beside(options["output"])

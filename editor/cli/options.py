@@ -95,6 +95,17 @@ MAX_MEMORY = click.option(
 )
 
 
+def resume_option(done: str, never: str = "") -> Callable[[F], F]:
+    """Return the option that keeps what a run has done until it has ended."""
+    return click.option(
+        "--resume/--no-resume",
+        default=True,
+        show_default=True,
+        help=f"Keep what is {done} in OUTPUT.unfinished until the run has ended, for the same command to resume"
+        f"{never}.",
+    )
+
+
 def case_options(command: F) -> F:
     """Add options for whose data, where it is found and what counts as personal."""
     for option in reversed(

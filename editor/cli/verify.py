@@ -5,7 +5,16 @@ from typing import Any
 
 import click
 
-from editor.cli.options import ATTACKS, MAX_MEMORY, REFERENCE, build, case_options, run_options
+from editor.cli.options import (
+    ATTACKS,
+    MAX_MEMORY,
+    REFERENCE,
+    build,
+    case_options,
+    resume_option,
+    run_options,
+)
+from editor.cli.stopping import telling_what_is_kept
 
 
 @click.command()
@@ -15,6 +24,7 @@ from editor.cli.options import ATTACKS, MAX_MEMORY, REFERENCE, build, case_optio
 @ATTACKS
 @MAX_MEMORY
 @case_options
+@resume_option("measured")
 @run_options
 @click.pass_context
 def verify(ctx: click.Context, /, edited: Path, **options: Any) -> None:
@@ -22,9 +32,11 @@ def verify(ctx: click.Context, /, edited: Path, **options: Any) -> None:
     from editor.api.requests import VerifyRequest
 
     request = build(VerifyRequest, edited, options)
+    from editor.api.kept import unfinished_beside
     from editor.api.verify import run_verify
     from editor.cli.closing import show_report
 
-    report = run_verify(request)
+    with telling_what_is_kept(unfinished_beside(options["output"]), "the same command resumes it"):
+        report = run_verify(request)
     show_report(report, options["output"])
     ctx.exit(report.exit_code)

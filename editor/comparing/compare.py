@@ -17,19 +17,18 @@ from editor.attacks import attacks_at
 from editor.case import Case
 from editor.comparing.conclusion import draw_conclusion
 from editor.comparing.evaluator import EditEvaluator, score_original
-from editor.comparing.job import Finished, Job
+from editor.comparing.job import Finished, Job, prepared_model
 from editor.comparing.processes import allowed_processes, threads_each
-from editor.comparing.run import REFERENCE, SUPPLIED, Ledger, digest, run_all
+from editor.comparing.run import PARTS, REFERENCE, SUPPLIED, Ledger, digest, run_all
 from editor.comparing.steps import STEPS
 from editor.dictionary_supply import supply_dictionaries
-from editor.measuring.evaluation_data import prepare
-from editor.measuring.summaries import model_summary, policy_summary, versions
+from editor.kept_work import KeptWork
+from editor.measuring.summaries import model_summary, policy_summary, renderers, versions
 from editor.methods import METHODS
 from editor.model.digests import tensor_digests
 from editor.model.loading import LoadedModel
 from editor.progress import Stages
 from editor.results.comparison import Comparison, Cost
-from editor.tuning.build_problem import PreparedModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,15 +94,17 @@ def compare(
             writing_sites(site)
     digests = tensor_digests(loaded)
     ledger = Ledger(folder=kept, settings=_settings(case, loaded, digests, options, key))
+    work = parts_in(kept).based_on(digests)
     with ledger.opened(resume=resume):
+        work.clear()
         key.store()  # a run that was stopped resumes with the same labels
         dictionary, trained_s = options.dictionary, 0.0
         if dictionary is None:
             dictionary, trained_s = _supplied(case, loaded, kept, stages)
-        first = _first_job(case, loaded, options, key, dictionary)
+        first = replace(_first_job(case, loaded, options, key, dictionary), work=work)
         seeds = tuple(range(case.seed, case.seed + options.seeds))
         cases = [replace(case, seed=seed) for seed in seeds]
-        before = [PreparedModel(loaded=loaded, data=prepare(one, loaded)) for one in cases]
+        before = [prepared_model(one, loaded, work) for one in cases]
         with stages.stage("Measuring the original model", len(seeds)) as advance, _threads(first.threads):
             originals = {}
             for one, prepared in zip(cases, before, strict=True):
@@ -127,6 +128,11 @@ def compare(
         seed=case.seed,
     )
     return comparison, _costs(finished, trained_s)
+
+
+def parts_in(kept: Path) -> KeptWork:
+    """Return where what is made of arms that are not finished lies, in the folder of those that are."""
+    return KeptWork(folder=kept / PARTS, inputs=(versions() | renderers(),))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from editor.artefacts.masking import CaseKey
 from editor.attacks.running import attack_rows, prepare_attacks
 from editor.case import Case
 from editor.comparing.points import OperatingPointEdit
+from editor.kept_work import json_form
 from editor.measuring.aggregate import (
     Scored,
     decoy_percentiles,
@@ -19,7 +20,7 @@ from editor.measuring.aggregate import (
 )
 from editor.measuring.criteria import Observation, RetainedText, judge
 from editor.measuring.criteria.kept import OTHERS, SAME_SUBJECT
-from editor.measuring.evaluation_data import control_probes
+from editor.measuring.evaluation_data import PreparedModel, control_probes
 from editor.measuring.forgetting import level_of
 from editor.measuring.leakage import extractable
 from editor.progress import Silent
@@ -27,7 +28,6 @@ from editor.questions.probes import Probe
 from editor.questions.retained import perplexity
 from editor.results.attacks import AttackRow
 from editor.results.comparison import FactOutcome, Point, PointName
-from editor.tuning.build_problem import PreparedModel
 
 ATTACKED: tuple[PointName, ...] = ("policy", "collateral")
 """Points where edits are attacked: where arms are judged, not where they are brought to compare their size."""
@@ -51,8 +51,13 @@ class Original:
 def score_original(case: Case, before: PreparedModel) -> Original:
     """Score the original model on what edits of it are measured by."""
     probes = control_probes(before.data, case.seed)
-    tokens, value = perplexity(before.loaded, before.data.held_out_text)
-    scored = score_probes(before.loaded, probes, case.policy.decoding)
+    tokens, value = before.work.once(
+        "perplexity",
+        (),
+        json_form(tuple[int, float]),
+        lambda: perplexity(before.loaded, before.data.held_out_text),
+    )
+    scored = score_probes(before.loaded, probes, case.policy.decoding, work=before.work)
     return Original(scored=scored, tokens=tokens, perplexity=value)
 
 
@@ -75,7 +80,7 @@ class EditEvaluator:
         key: CaseKey,
         attacks: Sequence[str] | None = None,
     ) -> None:
-        self.case, self.loaded, self.key = case, before.loaded, key
+        self.case, self.loaded, self.key, self.work = case, before.loaded, key, before.work
         self.text = before.data.held_out_text
         self.probes = original.scored.probes
         self.scored, self.tokens, self.perplexity = original.scored, original.tokens, original.perplexity
@@ -89,7 +94,14 @@ class EditEvaluator:
         return self._outcomes(self.scored)
 
     def measure(self, operated: OperatingPointEdit) -> Point:
-        """Apply an edit, measure it, and take it back."""
+        """Apply an edit, measure it, and take it back; by a run that is resumed, not again."""
+        attacks = [attack.attack for attack in self.attacks] if operated.point in ATTACKED else None
+        # Facts are named by the key: of another one, others.
+        inputs = (vars(operated), attacks, self.key.digest("points", b""))
+        point: Point = self.work.once("point", inputs, json_form(Point), lambda: self._measure(operated))
+        return point
+
+    def _measure(self, operated: OperatingPointEdit) -> Point:
         edit, model = operated.edit, self.loaded.model
         before = {name: model.get_parameter(name).detach().clone() for name in edit.deltas}
         with edit.applied(model):

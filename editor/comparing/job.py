@@ -18,14 +18,16 @@ from editor.comparing.editing_map import editing_map
 from editor.comparing.evaluator import EditEvaluator, Original
 from editor.comparing.points import OperatingPointEdit, OperatingTarget, Tuner
 from editor.comparing.steps import StepFile
+from editor.kept_work import NOTHING_KEPT, KeptWork
 from editor.locators.features import FeatureAttribution
-from editor.measuring.evaluation_data import prepare
+from editor.measuring.evaluation_data import PreparedModel, prepare
+from editor.measuring.kept_measures import work_on
 from editor.methods import METHODS
 from editor.methods.shared.settings import with_seed
-from editor.model.loading import load_model
+from editor.model.loading import LoadedModel, load_model
 from editor.progress import Silent
 from editor.results.comparison import ArmRun, Cost, Point
-from editor.tuning.build_problem import PreparedModel, build_problem, trials, with_features
+from editor.tuning.build_problem import build_problem, trials, with_features
 
 LOOK_S = 0.2
 
@@ -56,6 +58,7 @@ class Job:
         steps: file that tells how far the job is; None for nobody who looks.
         attribution: locator of features.
         attacks: names in `ATTACKS` of the attacks made on edits.
+        work: what the comparison keeps until it has ended: parts of arms that are not finished.
     """
 
     arm: str
@@ -78,12 +81,13 @@ class Job:
     steps: Path | None = None
     attribution: FeatureAttribution = field(default_factory=FeatureAttribution)
     attacks: tuple[str, ...] = field(default_factory=lambda: attacks_at("quick"))
+    work: KeptWork = field(default=NOTHING_KEPT, repr=False)
 
 
 class Finished(BaseModel):
     """Result of a job, as it is kept until the comparison is whole."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     run: ArmRun
     cost: Cost
@@ -111,16 +115,16 @@ def run_job(job: Job) -> Finished:
         batch_size=job.batch_size,
     )
     case = replace(job.case, seed=job.seed)
-    before = PreparedModel(loaded=loaded, data=prepare(case, loaded))
-    problem = build_problem(case, before, {}, job.attribution, Silent())
+    before = prepared_model(case, loaded, job.work)
+    problem = build_problem(case, before, {}, job.attribution, Silent(), job.work)
     feature_s = 0.0
     if method.needs_dictionary:
         found = load_dictionaries(Path(job.dictionaries), loaded.model, site=job.site)
         held = {site: dictionary.to(loaded.device).eval() for site, dictionary in found.items()}
         started = time.perf_counter()
-        problem = with_features(problem, held, job.attribution, Silent())
+        problem = with_features(problem, held, job.attribution, Silent(), job.work)
         feature_s = time.perf_counter() - started
-    inner, judge = trials(case, before, problem)
+    inner, judge = trials(case, before, problem, job.work)
     steps.done()
     tuner = Tuner(method, problem, inner, judge, trials=job.trials, seed=job.seed)
     steps.done()
@@ -154,6 +158,11 @@ def run_job(job: Job) -> Finished:
         peak_mib=peak_mib(loaded.device),
     )
     return Finished(run=run, cost=cost)
+
+
+def prepared_model(case: Case, loaded: LoadedModel, work: KeptWork) -> PreparedModel:
+    """Return a model and what is asked of it, with what the comparison keeps of measuring it."""
+    return PreparedModel(loaded=loaded, data=prepare(case, loaded), work=work_on(work, loaded, case))
 
 
 def target_in(reference: Path) -> OperatingTarget:

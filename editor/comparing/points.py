@@ -17,7 +17,6 @@ from editor.edits.edit import Edit
 from editor.locators.problem import EditProblem
 from editor.methods.circuits.circuit import CircuitMethod
 from editor.methods.method import Method
-from editor.methods.shared.searching import fit_method
 from editor.results.comparison import NEAR, QUARTER, PointName
 from editor.tuning.judge import TrialJudge, TrialResult
 from editor.tuning.search import SearchResult, StrengthSearch
@@ -130,7 +129,7 @@ class Tuner:
         """Fit a trial's settings to all wordings, once."""
         if trial.method not in self._final:
             started = time.perf_counter()
-            self._final[trial.method] = fit_method(trial.method, self.problem, trial.edit)
+            self._final[trial.method] = self.judge.fit(trial.method, self.problem, trial.edit)
             self.fitting_s = max(self.fitting_s, time.perf_counter() - started)
         return self._final[trial.method]
 

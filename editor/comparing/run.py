@@ -20,6 +20,7 @@ from detectors.files import file_digest
 from editor.comparing.job import LOOK_S, Finished, Job, run_job
 from editor.comparing.processes import worker_pool
 from editor.comparing.steps import StepCounter
+from editor.kept_work import KeptWork
 from editor.methods import METHODS
 from editor.results.names import MethodFamily
 from policies.errors import ModelError, OutputError
@@ -31,6 +32,8 @@ DIGEST = ".sha256"
 """Suffix of the file that holds the digest of a result."""
 SUPPLIED = "dictionaries"
 """Folder of dictionaries that were trained for all jobs, and file beside it that says that they are whole."""
+PARTS = "parts"
+"""Folder of what is made of arms that are not finished."""
 _OURS = re.compile(rf"[\w-]+-\d+\.(json|sha256|partial|steps\.partial)|(settings|{SUPPLIED})\.(json|partial)")
 LONG_FIRST: tuple[MethodFamily, ...] = ("circuits", "weights", "random", "features", "neurons")
 """Families by how long their arms take."""
@@ -75,12 +78,13 @@ class Ledger:
 
     @contextmanager
     def opened(self, *, resume: bool) -> Iterator[None]:
-        """Open it; where the block raises before anything was finished, leave nothing."""
+        """Open it; where the block raises before anything was finished, or made of an arm, leave nothing."""
         self.open(resume=resume)
         try:
             yield
         except BaseException:
-            if not {path.name for path in self.folder.glob("*.json")} - {HEAD}:
+            made = [path.name for path in self.folder.glob("*.json") if path.name != HEAD]
+            if not made and not (self.folder / PARTS).exists():
                 self.remove()
             raise
 
@@ -113,11 +117,13 @@ class Ledger:
         """Remove all results: the run has ended. What others have put into the folder stays."""
         if not self.folder.is_dir():
             return
-        for path in self.folder.iterdir():
+        # The settings go after what they are of, and then what says that the run has ended: it may be killed here.
+        for path in sorted(self.folder.iterdir(), key=lambda path: path.name == HEAD):
             if path.name == SUPPLIED:
                 shutil.rmtree(path, ignore_errors=True)
             elif _OURS.fullmatch(path.name):
                 path.unlink(missing_ok=True)
+        KeptWork(folder=self.folder / PARTS).remove()
         with suppress(OSError):
             self.folder.rmdir()
 
@@ -125,7 +131,9 @@ class Ledger:
         """Refuse a folder that holds something else: it is removed in the end."""
         if not self.folder.exists():
             return
-        if not self.folder.is_dir() or any(path.suffix != ".partial" for path in self.folder.iterdir()):
+        if not self.folder.is_dir() or any(
+            path.suffix != ".partial" and path.name != PARTS for path in self.folder.iterdir()
+        ):
             raise OutputError(
                 f"{self.folder}, where finished arms are kept, holds something else",
                 "Move it away, or name another --output",
@@ -206,6 +214,8 @@ def run_all(
             for future in sorted(ended, key=lambda one: one.exception() is not None):
                 finished = _result(future)
                 ledger.keep(finished)
+                # As a run that is resumed finds it.
+                finished = ledger.find(finished.run.arm, finished.run.seed) or finished
                 done[finished.run.arm, finished.run.seed] = finished
                 counter.end(ledger.steps(finished.run.arm, finished.run.seed))
                 progress(finished)

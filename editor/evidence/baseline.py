@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from editor.evidence.breakdown import by_relation, worst_wordings
+from editor.kept_work import NOTHING_KEPT, KeptWork
 from editor.measuring.aggregate import Scored, score_probes
 from editor.model.digests import model_digest, tensor_digests
 from editor.model.loading import LoadedModel
@@ -18,6 +19,7 @@ def subtract_baseline(
     scored: Scored,
     settings: DecodingSettings,
     progress: Callable[[int], None] | None = None,
+    work: KeptWork = NOTHING_KEPT,
 ) -> Baseline:
     """Ask the baseline the same questions about the facts in scope, and compare fact by fact.
 
@@ -26,13 +28,14 @@ def subtract_baseline(
         scored: the audit's scores.
         settings: the decodings of the audit.
         progress: called with the number of probes scored.
+        work: what is kept of the baseline.
 
     Returns:
         One row for each entity type; `memorised` are the facts that greedy decoding leaks from the audited model
         and not from the baseline, and bits are worst-case bits.
     """
     probes = [probe for probe in scored.probes if probe.is_erased]
-    before = worst_wordings(score_probes(baseline, probes, settings, progress), "erased")
+    before = worst_wordings(score_probes(baseline, probes, settings, progress, work), "erased")
     now = worst_wordings(scored, "erased")
     rows = []
     for relation, targets in by_relation(now).items():

@@ -14,8 +14,10 @@ from torch import Tensor
 
 from dictionaries import Dictionary
 from dictionaries.model.sites import Site, Stream, capture, decoder_layers, resolve, writing_sites
+from editor.kept_work import NOTHING_KEPT, Form, KeptWork, digest_of
 from editor.locators.blocks import key_makers
 from editor.locators.features import Attribution
+from editor.locators.kept import ATTRIBUTION, described
 from editor.locators.neurons import NeuronScores, neuron_sites, score_neurons
 from editor.model.forward import marked_hidden
 from editor.model.loading import LoadedModel
@@ -72,6 +74,7 @@ class EditProblem:
         comparable: every probe of the same relations about other people; a sample where there are very many.
         dictionaries: dictionary of each site whose features may be edited; none for methods that need none.
         attribution: scores of the dictionaries' features.
+        work: what a run that may be killed keeps of what was located.
     """
 
     loaded: LoadedModel
@@ -85,6 +88,7 @@ class EditProblem:
     comparable: Sequence[Probe] = field(default=(), repr=False)
     dictionaries: Mapping[Site, Dictionary] = field(default_factory=dict, repr=False)
     attribution: Attribution = field(default=NOTHING_LOCATED, repr=False)
+    work: KeptWork = field(default=NOTHING_KEPT, repr=False)
     _located: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     _retained: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     _neurons: dict[Hashable, NeuronScores] = field(
@@ -99,6 +103,17 @@ class EditProblem:
         if "loaded" not in changes:
             other.__dict__["_neurons"] = self._neurons
         return other
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of everything that locators and methods are given, but the weights."""
+        return digest_of(
+            [
+                *(self.erase, self.chance, self.retain, self.questions, self.facts, self.others),
+                *(self.asked, self.comparable, described(self.dictionaries), self.attribution),
+                str(self.loaded.device),
+            ]
+        )
 
     @cached_property
     def retained(self) -> Sequence[TokenSequence]:
@@ -119,7 +134,23 @@ class EditProblem:
 
     def located(self, locator: Locator) -> Attribution:
         """Return what a locator finds, found once. The model must be the original one."""
-        return self.once(cast(Hashable, locator), lambda: locator.locate(self))
+        return self.once(
+            cast(Hashable, locator),
+            lambda: self.keep("located", locator, ATTRIBUTION, lambda: locator.locate(self)),
+        )
+
+    def keep(self, name: str, locator: Any, form: Form[T], find: Callable[[], T]) -> T:
+        """Return what a locator finds, which a run that was killed has found once.
+
+        Args:
+            name: of the kind of work.
+            locator: everything besides the problem that it is found by.
+            form: how it is kept.
+            find: finds it.
+        """
+        if self.work.folder is None:
+            return form.settle(find())
+        return self.work.once(name, (locator, self.digest), form, find)
 
     def once(self, key: Hashable, find: Callable[[], T]) -> T:
         """Return what `find` returns, which is called once for equal keys. The model must be the original one."""

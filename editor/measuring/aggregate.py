@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from detectors.fact import Fact
 from editor.artefacts.masking import CaseKey, length_class
 from editor.artefacts.places import FactKey, fact_key
+from editor.kept_work import NOTHING_KEPT, KeptWork
+from editor.measuring.kept_measures import SCORES
 from editor.measuring.leakage import Scores, decoding_grid, extractable, score
 from editor.model.loading import LoadedModel
 from editor.model.tokens import TokenSequence
@@ -58,20 +60,52 @@ def score_probes(
     probes: Sequence[Probe],
     settings: DecodingSettings,
     progress: Callable[[int], None] | None = None,
+    work: KeptWork = NOTHING_KEPT,
 ) -> Scored:
     """Tokenise and score probes, each teacher-forced once; at most `CHUNK_PROBES` are held as tokens at a time.
 
     Probes are taken in the order of their prompts, so that those which share one come together.
+
+    Args:
+        loaded: the model.
+        probes: what is asked.
+        settings: the policy's decoding settings.
+        progress: called with the number of probes done since.
+        work: what a run that may be killed keeps of this model, chunk by chunk.
     """
     order = _by_prompt(probes)
     chunks = encoded_chunks(loaded, probes)
     parts = [
         score(loaded, [], settings),
-        *(score(loaded, sequences, settings, progress) for sequences in chunks),
+        *(_score_once(loaded, sequences, settings, progress, work) for sequences in chunks),
     ]
     back = np.argsort(np.array(order, dtype=np.int64))
     scores = vars(_concatenated(parts)).items()
     return Scored(probes=tuple(probes), scores=Scores(**{name: values[..., back] for name, values in scores}))
+
+
+def _score_once(
+    loaded: LoadedModel,
+    sequences: Sequence[TokenSequence],
+    settings: DecodingSettings,
+    progress: Callable[[int], None] | None,
+    work: KeptWork,
+) -> Scores:
+    """Score a chunk, which a run that was killed has scored once."""
+    told = progress or (lambda _: None)
+    left = len(sequences)
+
+    def advance(done: int) -> None:
+        nonlocal left
+        left -= done
+        told(done)
+
+    found = work.once(
+        "scores", (sequences, settings), SCORES, lambda: score(loaded, sequences, settings, advance)
+    )
+    if left:  # it was kept
+        told(left)
+    return found
 
 
 def encoded_chunks(loaded: LoadedModel, probes: Sequence[Probe]) -> Iterator[list[TokenSequence]]:

@@ -1,10 +1,11 @@
 """What verification measures on two models: the same probes and the same held-out text, before and after."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from editor.case import Case
 from editor.edits.edit import Edit
+from editor.kept_work import NOTHING_KEPT, KeptWork, json_form
 from editor.measuring.aggregate import (
     Scored,
     decoy_percentiles,
@@ -54,6 +55,21 @@ class EvaluationData:
     held_out_text: tuple[TokenSequence, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class PreparedModel:
+    """A model, and a case's probes and texts made ready for it.
+
+    Attributes:
+        loaded: the model.
+        data: the case's probes and texts.
+        work: what the run keeps of measuring the model on the case.
+    """
+
+    loaded: LoadedModel
+    data: EvaluationData
+    work: KeptWork = field(default=NOTHING_KEPT, repr=False)
+
+
 def prepare(case: Case, loaded: LoadedModel, *, wide: bool = False) -> EvaluationData:
     """Choose what to measure and tokenise the retained text, without the erased secrets' tokens.
 
@@ -89,18 +105,28 @@ def decoy_maker(case: Case) -> DecoyMaker:
 
 
 def score_case(
-    case: Case, loaded: LoadedModel, probes: Sequence[Probe], stages: Stages, title: str
+    case: Case,
+    loaded: LoadedModel,
+    probes: Sequence[Probe],
+    stages: Stages,
+    title: str,
+    work: KeptWork = NOTHING_KEPT,
 ) -> Scored:
     """Score probes under a progress bar."""
     with stages.stage(title, len(probes)) as advance:
-        return score_probes(loaded, probes, case.policy.decoding, advance)
+        return score_probes(loaded, probes, case.policy.decoding, advance, work)
 
 
 def text_before_after(
-    before: LoadedModel, after: LoadedModel, data: EvaluationData
+    before: LoadedModel, after: LoadedModel, data: EvaluationData, work: KeptWork = NOTHING_KEPT
 ) -> tuple[Perplexity, TextComparison]:
-    """Measure perplexity and divergence (nats/token) on the retained text held out from the edit."""
-    compared = compare_text(before, after, data.held_out_text)
+    """Measure perplexity and divergence (nats/token) on the retained text held out from the edit.
+
+    `work` is what is kept of both models on that text.
+    """
+    compared: TextComparison = work.once(
+        "text", (), json_form(TextComparison), lambda: compare_text(before, after, data.held_out_text)
+    )
     row = Perplexity(
         text="held-out retained text",
         tokens=compared.tokens,
@@ -118,15 +144,16 @@ def control_row(
     edit: Edit,
     description: str,
     stages: Stages,
+    work: KeptWork = NOTHING_KEPT,
 ) -> ControlRow:
-    """Measure another edit on the unedited model, in memory."""
+    """Measure another edit on the unedited model, in memory; `work` is what is kept of the model with that edit."""
     probes = control_probes(data, case.seed)
     place = {id(probe): index for index, probe in enumerate(before.probes)}
     reference = pick(before, [place[id(probe)] for probe in probes])
     text = data.held_out_text[:100]
     _, clean = perplexity(loaded, text)
     with edit.applied(loaded.model):
-        after = score_case(case, loaded, probes, stages, f"Control: {edit.method}")
+        after = score_case(case, loaded, probes, stages, f"Control: {edit.method}", work)
         _, changed = perplexity(loaded, text)
     return ControlRow(
         name=edit.method,

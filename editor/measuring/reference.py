@@ -4,8 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from editor.case import Case
+from editor.kept_work import NOTHING_KEPT, KeptWork
 from editor.measuring.aggregate import Scored
 from editor.measuring.evaluation_data import score_case
+from editor.measuring.kept_measures import work_on
 from editor.measuring.own_forward import with_own_passes
 from editor.model.digests import model_digest, tensor_digests
 from editor.model.loading import LoadedModel, load_model
@@ -28,7 +30,12 @@ class MeasuredReference:
 
 
 def measure_reference(
-    case: Case, source: str, like: LoadedModel, probes: Iterable[Probe], stages: Stages
+    case: Case,
+    source: str,
+    like: LoadedModel,
+    probes: Iterable[Probe],
+    stages: Stages,
+    work: KeptWork = NOTHING_KEPT,
 ) -> MeasuredReference:
     """Load a reference model, ask it about the facts in scope and their decoys, and let go of it.
 
@@ -38,6 +45,7 @@ def measure_reference(
         like: original model, whose device and whose trust in a model's own code it shares.
         probes: what the edited model was asked.
         stages: display of progress.
+        work: what the run keeps.
 
     Raises:
         ModelError: it cannot be loaded.
@@ -52,7 +60,8 @@ def measure_reference(
         ),
     )
     asked = [probe for probe in probes if probe.target.group in ("erased", "decoys")]
-    scored = score_case(case, loaded, asked, stages, "Asking the never-seen reference")
+    kept = work_on(work, loaded, case)
+    scored = score_case(case, loaded, asked, stages, "Asking the never-seen reference", kept)
     return MeasuredReference(
         scored=scored, named=Reference(source=source, digest=model_digest(tensor_digests(loaded)))
     )

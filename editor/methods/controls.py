@@ -1,7 +1,7 @@
 """Controls of an edit: as large a change by chance, and what else the method itself names."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 
@@ -14,7 +14,13 @@ from editor.methods.method import Method
 RANDOM_DIRECTIONS = "random-directions"
 
 
-def control_edits(problem: EditProblem, edit: Edit, method: Method, seed: int) -> Iterator[tuple[Edit, str]]:
+def control_edits(
+    problem: EditProblem,
+    edit: Edit,
+    method: Method,
+    seed: int,
+    fit: Callable[[Method, EditProblem], Edit] = lambda method, problem: method.fit(problem),
+) -> Iterator[tuple[Edit, str]]:
     """Yield control edits, and what each is in words; those that change nothing are left out.
 
     Every edit has a control by chance at its own ‖ΔW‖: the method's own, or else other directions.
@@ -24,6 +30,7 @@ def control_edits(problem: EditProblem, edit: Edit, method: Method, seed: int) -
         edit: edit of the method.
         method: method with the settings that were taken.
         seed: seed of what is drawn.
+        fit: fits a method to a problem.
     """
     controls = [
         control
@@ -31,7 +38,7 @@ def control_edits(problem: EditProblem, edit: Edit, method: Method, seed: int) -
         if METHODS[control.method.name].edits_experts or not has_experts(problem.loaded.model)
     ]
     for control, title in controls:
-        drawn = control.fit(problem)
+        drawn = fit(control, problem)
         if not drawn.is_empty:
             yield drawn, title
     if not controls and not edit.is_empty:

@@ -9,10 +9,10 @@ from dictionaries.model.sites import Site
 from editor.case import Case
 from editor.kept_work import NOTHING_KEPT, KeptWork
 from editor.locators.features import FeatureAttribution
+from editor.locators.kept import ATTRIBUTION, described
 from editor.locators.problem import EditProblem
 from editor.measuring.aggregate import decoy_probes
-from editor.measuring.evaluation_data import EvaluationData, decoy_maker
-from editor.model.loading import LoadedModel
+from editor.measuring.evaluation_data import PreparedModel, decoy_maker
 from editor.model.tokens import TokenSequence
 from editor.progress import Stages
 from editor.questions.asking import encode_probes
@@ -20,7 +20,7 @@ from editor.questions.chance import chance_levels
 from editor.questions.probes import Probe, Target, sample
 from editor.questions.rephrasing import corpus_wordings, garbled, plain_wordings, rephrased
 from editor.tuning.judge import TrialJudge
-from editor.tuning.kept_fits import described, fit_once, locate_once
+from editor.tuning.kept_fits import fit_once
 from editor.tuning.search import split_wordings
 
 RETAINED_PROBES = 4_000
@@ -34,14 +34,6 @@ ATTRIBUTED_WORK = 600 * 10**9
 """Most tokens times weights of either: a few minutes of two cores. A large model has fewer probes, two a fact."""
 COMPARABLE_PROBES = 20_000
 """Questions about other people that locators compare with; a seeded sample where there are more."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PreparedModel:
-    """A model, and a case's probes and texts made ready for it."""
-
-    loaded: LoadedModel
-    data: EvaluationData
 
 
 def build_problem(
@@ -73,6 +65,7 @@ def build_problem(
         others=encode_probes(before.loaded, sample(others, len(erased), case.seed)),
         asked=erased,
         comparable=others,
+        work=work,
     )
     problem = with_features(problem, dictionaries, attribution, stages, work) if dictionaries else problem
     return _erasing(case, problem, erased)
@@ -89,8 +82,11 @@ def with_features(
     mine, theirs = attributed(problem)
     with stages.stage("Locating features", len(mine) + len(theirs)) as advance:
         inputs = (attribution, mine, theirs, described(dictionaries), str(problem.loaded.device))
-        scores = locate_once(
-            work, inputs, lambda: attribution.fit(problem.loaded, mine, theirs, dictionaries, advance)
+        scores = work.once(
+            "attribution",
+            inputs,
+            ATTRIBUTION,
+            lambda: attribution.fit(problem.loaded, mine, theirs, dictionaries, advance),
         )
     return problem.changed(dictionaries=dictionaries, attribution=scores)
 
@@ -129,6 +125,7 @@ def trials(
         kept=asked.kept,
         text=before.data.fitting_text,
         fit=partial(fit_once, work),
+        work=before.work,
     )
     return _erasing(case, problem, asked.fitting), judge
 

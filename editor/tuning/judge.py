@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from editor.edits.edit import Edit
+from editor.kept_work import NOTHING_KEPT, KeptWork
 from editor.locators.problem import EditProblem
 from editor.measuring.aggregate import score_probes
 from editor.measuring.criteria import CRITERIA, Observation, RetainedText, judge
@@ -67,6 +68,7 @@ class TrialJudge:
         kept: probes about what must stay.
         text: retained text.
         fit: fits a method to a problem, from an edit on or from scratch.
+        work: what the run keeps of measuring the unedited model.
     """
 
     def __init__(
@@ -78,10 +80,11 @@ class TrialJudge:
         kept: Sequence[Probe],
         text: Sequence[TokenSequence],
         fit: Callable[[Method, EditProblem, Edit | None], Edit] = fit_method,
+        work: KeptWork = NOTHING_KEPT,
     ) -> None:
-        self.loaded, self.policy, self.fit = loaded, policy, fit
+        self.loaded, self.policy, self.fit, self.work = loaded, policy, fit, work
         self.erased, self.kept = tuple(erased), tuple(kept)
-        self.kept_before = score_probes(loaded, self.kept, policy.decoding)
+        self.kept_before = score_probes(loaded, self.kept, policy.decoding, work=work)
         self.text = self._some(text)
         self.tokens = sum(len(batch.targets) for batch in self.text)
         # Of the original model only hidden states are held: a vocabulary takes a hundred times as much.
@@ -100,9 +103,10 @@ class TrialJudge:
     def measure(self, edit: Edit, method: Method) -> TrialResult:
         """Apply an edit, measure it, and take it back."""
         self._hold_before(edit)
+        work, decoding = self.work.based_on(edit), self.policy.decoding
         with edit.applied(self.loaded.model):
-            erased = score_probes(self.loaded, self.erased, self.policy.decoding)
-            after = score_probes(self.loaded, self.kept, self.policy.decoding)
+            erased = score_probes(self.loaded, self.erased, decoding, work=work)
+            after = score_probes(self.loaded, self.kept, decoding, work=work)
             divergence, rise = self._text()
         observed = Observation(
             erased=erased, kept=(self.kept_before, after), text=RetainedText(self.tokens, rise)

@@ -17,7 +17,7 @@ from editor.layer_choice import LAYERS
 from editor.locators.blocks import key_makers
 from editor.locators.features import FeatureAttribution
 from editor.locators.problem import EditProblem
-from editor.measuring.evaluation_data import EvaluationData, prepare
+from editor.measuring.evaluation_data import EvaluationData, PreparedModel, prepare
 from editor.methods import METHODS
 from editor.model.adapters.reading import is_adapter, read_adapter
 from editor.model.checks.chat_template import check_chat_template
@@ -33,7 +33,7 @@ from editor.model.unloaded import UnloadedModel, model_without_weights
 from editor.pipeline import EraseOptions
 from editor.progress import Silent
 from editor.questions.probes import Probe
-from editor.tuning.build_problem import PreparedModel, build_problem
+from editor.tuning.build_problem import build_problem
 from policies.errors import ModelError
 
 

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from editor.locators.blocks import Masks
 from editor.locators.features import Attribution
+from editor.locators.kept import masks_on
 from editor.locators.problem import NOTHING_LOCATED, EditProblem
 from editor.locators.weight_mask import WeightMask
 from editor.methods.circuits.circuit import CircuitMethod
@@ -37,4 +38,8 @@ class CircuitMask(CircuitMethod):
         """Return the mask of the density. The model must be the original one."""
         # The search trains a mask, so equal locators share one.
         locator = replace(self.locator, densities=(self.density,))
-        return problem.once(locator, lambda: locator.search(problem)).masks[self.density]
+        form = masks_on(problem.loaded.device)
+        return problem.once(
+            locator,
+            lambda: problem.keep("masks", locator, form, lambda: locator.search(problem).masks[self.density]),
+        )

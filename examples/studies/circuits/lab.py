@@ -9,13 +9,13 @@ from editor.lab import find_lab
 from editor.locators.features import FeatureAttribution
 from editor.locators.problem import EditProblem
 from editor.measuring.aggregate import kept_rate, score_probes
-from editor.measuring.evaluation_data import prepare
+from editor.measuring.evaluation_data import PreparedModel, prepare
 from editor.model.loading import load_model
 from editor.model.tokens import TokenSequence
 from editor.progress import Silent
 from editor.questions.probes import Probe, sample
 from editor.questions.retained import perplexity
-from editor.tuning.build_problem import PreparedModel, build_problem
+from editor.tuning.build_problem import build_problem
 from policies import load_policy, load_request
 
 OTHERS = 200

@@ -16,10 +16,10 @@ from editor.api.requests import EraseRequest
 from editor.case import CaseFiles, open_case
 from editor.cli import main
 from editor.edits.edit import Delta, Edit
-from editor.measuring.evaluation_data import prepare
+from editor.measuring.evaluation_data import PreparedModel, prepare
 from editor.model.loading import load_model
 from editor.results.report import Report
-from editor.tuning.build_problem import PreparedModel, build_problem, trials
+from editor.tuning.build_problem import build_problem, trials
 from policies import ErasureRequest, load_policy
 from policies.errors import PolicyError, RequestError, SubjectError
 

@@ -9,10 +9,11 @@ import pytest
 from made_arms import finished
 
 from editor.comparing import job, run
-from editor.comparing.compare import CompareOptions
+from editor.comparing.compare import CompareOptions, parts_in
 from editor.comparing.job import Job, target_in
 from editor.comparing.points import OperatingTarget
 from editor.comparing.run import LONG_FIRST, REFERENCE, Ledger, in_order, run_all
+from editor.kept_work import json_form
 from editor.methods import METHODS
 from editor.methods.shared.settings import with_seed
 from policies.errors import ModelError, OutputError
@@ -160,6 +161,24 @@ def test_what_failed_before_anything_was_finished_leaves_nothing_and_spares_what
     assert ledger(tmp_path).find("memit", 5) == finished("memit", 5)
 
 
+def test_what_was_made_of_an_arm_is_kept_where_none_was_finished(tmp_path):
+    book, form = ledger(tmp_path), json_form(str)
+
+    def stopped():
+        with book.opened(resume=False):
+            parts_in(book.folder).once("fit", (), form, lambda: "edit")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    with book.opened(resume=True):
+        assert parts_in(book.folder).once("fit", (), form, pytest.fail) == "edit"
+    (book.folder / "settings.json").unlink()  # killed while everything was being removed
+    book.open(resume=True)
+    book.remove()
+    assert not book.folder.exists()
+
+
 @pytest.mark.parametrize("name", ["settings.json", "memit-5.json"])
 def test_a_damaged_file_is_named_with_a_remedy(tmp_path, name):
     book = ledger(tmp_path)
@@ -196,6 +215,7 @@ def test_what_is_removed_in_the_end_is_ours_alone(tmp_path):
     book.keep(finished("memit", 5))
     (book.folder / "dictionaries" / "mlp_out.0").mkdir(parents=True)
     (book.folder / "dictionaries.json").write_text("1.5")
+    parts_in(book.folder).end_with(book.path("memit", 5), "compare")
     (book.folder / "thesis.tex").write_text("mine")
     book.remove()
     assert [path.name for path in book.folder.iterdir()] == ["thesis.tex"]
