@@ -264,7 +264,14 @@ def test_every_request_has_a_digest_however_it_is_given(policy):
     other = ErasureRequest(case="c", subjects=({"name": "Ada Quill", "born": "1990-02-04"},))
     asked = [
         EraseRequest(
-            "m", corpus=Path("c"), policy=policy, request=one, output="o", site=Site(3), settings={"units": 3}
+            "m",
+            corpus=Path("c"),
+            policy=policy,
+            request=one,
+            output="o",
+            site=Site(3),
+            dictionary=Path("d"),
+            settings={"units": 3},
         )
         for one in (named, other)
     ]
