@@ -31,7 +31,7 @@ from editor.measuring.free_answers import with_free_answers
 from editor.measuring.kept_measures import work_on
 from editor.measuring.original import OriginalModel, answer_freely, measure_original
 from editor.measuring.own_forward import editable, run_alike, with_own_passes
-from editor.measuring.reference import measure_reference
+from editor.measuring.reference import load_reference, measure_reference
 from editor.measuring.summaries import (
     AUDIT_THREAT_MODEL,
     THREAT_MODEL,
@@ -307,9 +307,11 @@ def verify(
     decoys = [probe for probe in data.measured if probe.target.group == "decoys"]
     prepared = prepare_attacks(case, erased, attacks, decoys)
     weights = original_weights(loaded.model, after.model) if prepared else None
-    rows = attack_rows(case, after, prepared, stages, weights, work=work)
+    wanted = reference if any(attack.uses_reference for attack in prepared) else None
+    never_saw = load_reference(case, wanted, loaded) if wanted else None
+    rows = attack_rows(case, after, prepared, stages, weights, never_saw, work)
     model_after = model_summary(after, digests, shown, checkpoint)
-    del again, after, weights  # the edited model makes room for the reference
+    del again, after, weights, never_saw  # the edited model makes room for the reference
     never_seen = (
         measure_reference(case, reference, loaded, before.scored.probes, stages, work) if reference else None
     )

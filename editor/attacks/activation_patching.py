@@ -85,6 +85,7 @@ class ActivationPatching:
             levels=lambda attacked: self.levels(attacked, names),
             count=self.layers + 1,
             reason="no question names its subject",
+            uses_reference=True,
         )
 
     def levels(self, attacked: Attacked, names: Mapping[str, str]) -> Levels:

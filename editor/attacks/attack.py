@@ -85,6 +85,7 @@ class PreparedAttack:
             and when it ends or is closed every weight is what it was, bit for bit.
         count: number of levels, for the display of progress.
         reason: why nothing is asked.
+        uses_reference: whether a never-seen reference is its control, where there is one.
     """
 
     attack: str
@@ -95,6 +96,7 @@ class PreparedAttack:
     levels: Callable[[Attacked], Levels] = field(repr=False)
     count: int = 1
     reason: str = NOBODY_ASKED
+    uses_reference: bool = False
 
     def measure(
         self, attacked: Attacked, policy: Policy, progress: Callable[[int], None] | None = None

@@ -14,6 +14,7 @@ from editor.attacks.ground import Ground
 from editor.case import Case
 from editor.kept_work import NOTHING_KEPT, KeptWork, json_form
 from editor.methods.shared.settings import with_seed
+from editor.model.digests import model_digest, tensor_digests
 from editor.model.loading import LoadedModel
 from editor.progress import Stages
 from editor.questions.probes import Probe, Target, sample
@@ -84,7 +85,8 @@ def attack_rows(
         with stages.stage(f"Attack: {attack.attack}", attack.count) as advance:
             return attack.measure(attacked, case.policy, advance)
 
-    work = work.based_on(original is not None, reference is not None)
+    beside = model_digest(tensor_digests(reference)) if reference is not None else None
+    work = work.based_on(original is not None, beside)
     form = json_form(AttackRow)
     return tuple(
         work.once("attack", (attack.attack, attack.asked, attack.decoys), form, partial(row, attack))

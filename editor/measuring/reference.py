@@ -29,6 +29,22 @@ class MeasuredReference:
     named: Reference
 
 
+def load_reference(case: Case, source: str, like: LoadedModel) -> LoadedModel:
+    """Load a reference model.
+
+    Args:
+        case: the case.
+        source: checkpoint folder, hub name or adapter folder, which was checked before.
+        like: original model, whose device and whose trust in a model's own code it shares.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    device, trusted = str(like.device), like.trust_remote_code
+    loaded = load_model(source, device=device, trust_remote_code=trusted, full_precision=True)
+    return with_own_passes(case, loaded)
+
+
 def measure_reference(
     case: Case,
     source: str,
@@ -50,15 +66,7 @@ def measure_reference(
     Raises:
         ModelError: it cannot be loaded.
     """
-    loaded = with_own_passes(
-        case,
-        load_model(
-            source,
-            device=str(like.device),
-            trust_remote_code=like.trust_remote_code,
-            full_precision=True,
-        ),
-    )
+    loaded = load_reference(case, source, like)
     asked = [probe for probe in probes if probe.target.group in ("erased", "decoys")]
     kept = work_on(work, loaded, case)
     scored = score_case(case, loaded, asked, stages, "Asking the never-seen reference", kept)

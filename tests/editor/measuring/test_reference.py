@@ -10,6 +10,7 @@ from tokenizing import make_tokenizer
 
 import expunge
 from detectors import Fact, Source, write_facts
+from editor import pipeline
 from editor.api.requests import EraseRequest, VerifyRequest
 from policies.errors import ModelError, RequestError
 
@@ -61,6 +62,28 @@ def test_facts_are_compared_with_those_in_the_reference(folder, checkpoint):
     row = next(row for row in report.criteria if row.measure == "forget_quality")
     assert (row.result, row.missing) == ("not tested", True)
     assert not [name for name in PEOPLE if name in report.to_json()]
+
+
+def test_the_reference_is_the_control_of_activation_patching_and_of_no_other_attack(
+    folder, checkpoint, monkeypatch
+):
+    beside = []
+    real = pipeline.attack_rows
+
+    def told(case, after, prepared, stages, weights, reference, work):
+        beside.append(reference)
+        return real(case, after, prepared, stages, weights, reference, work)
+
+    def attacked(reference, attack):
+        monkeypatch.setattr("editor.api.verify.attacks_at", lambda _: (attack,))
+        (row,) = verify(folder, checkpoint, reference).attacks
+        assert row.attack == attack
+        return beside.pop()
+
+    monkeypatch.setattr(pipeline, "attack_rows", told)
+    assert attacked(folder / "reference", "activation-patching").source == str(folder / "reference")
+    assert attacked(folder / "reference", "8-bit") is None
+    assert attacked(None, "activation-patching") is None
 
 
 def test_what_is_no_reference_is_refused_before_anything_is_computed(
