@@ -171,4 +171,4 @@ def test_a_difference_from_the_own_forward_is_a_failure_in_the_table_of_families
     refused = right._replace(erase="refused", refusal="it is a mixture")
     assert [row.failed for row in (right, wrong, unknown, crashed, refused)] == [0, 1, 1, 1, 0]
     assert "| made up | yes | yes | yes | yes | 2e-04 FAILS |" in table([right, wrong])
-    assert "- llama: it is a mixture." in table([refused])
+    assert "- it is a mixture: llama." in table([refused])

@@ -10,7 +10,7 @@ import torch
 from editor.comparing.points import NEAR, SCALES, OperatingTarget, Tuner, scale_to
 from editor.edits.edit import Delta, Edit
 from editor.locators.problem import NOTHING_LOCATED
-from editor.methods.shared.searching import Range, SearchSpace
+from editor.methods.shared.searching import Range, SearchSpace, fit_method
 from editor.results.comparison import POINTS
 from editor.tuning.judge import TrialResult
 
@@ -43,6 +43,9 @@ class Judge:
 
     def __init__(self, power=2.0, leak=lambda _method, _norm: 0.0):
         self.power, self.leak, self.asked = power, leak, 0
+
+    def fit(self, method, problem, start):
+        return fit_method(method, problem, start)
 
     def divergence(self, edit):
         self.asked += 1

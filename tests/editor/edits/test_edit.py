@@ -115,7 +115,7 @@ def test_a_damaged_head_is_an_error_with_a_remedy(tmp_path, damage):
     path.write_text(json.dumps(DAMAGED[damage](json.loads(path.read_text()))))
     with pytest.raises(EditError) as caught:
         Edit.load(tmp_path)
-    assert "Expunge that wrote it" in caught.value.remedy or "`erase` wrote" in caught.value.remedy
+    assert "Expunge that wrote it" in caught.value.remedy or "`expunge erase` wrote" in caught.value.remedy
 
 
 @pytest.mark.parametrize("shape", [["24", 40], [24.0, 40], "24", None, [7, 7], [-1, 40]])

@@ -13,6 +13,7 @@ from editor.artefacts.masking import CaseKey
 from editor.comparing import evaluator as comparing
 from editor.comparing.evaluator import EditEvaluator, Original
 from editor.comparing.points import OperatingPointEdit
+from editor.kept_work import NOTHING_KEPT
 from editor.measuring.criteria import CRITERIA, Observation, RetainedText, judge
 from editor.measuring.criteria.decoy_percentile import chance_ceiling
 from editor.measuring.verdict import exit_code, outcomes, verdict
@@ -114,11 +115,11 @@ def of_the_search(observed, policy, monkeypatch):
 def of_a_trial(observed, policy, monkeypatch):
     """What a search measures of a trial."""
     trial = object.__new__(TrialJudge)
-    trial.loaded, trial.policy = SimpleNamespace(model=None), policy
+    trial.loaded, trial.policy, trial.work = SimpleNamespace(model=None), policy, NOTHING_KEPT
     trial.erased, trial.kept, trial.tokens = "erased", "kept", observed.text.tokens
     trial.kept_before, after = observed.kept
     given = {"erased": observed.erased, "kept": after}
-    monkeypatch.setattr(tuning, "score_probes", lambda _, probes, __: given[probes])
+    monkeypatch.setattr(tuning, "score_probes", lambda _, probes, __, **_work: given[probes])
     monkeypatch.setattr(TrialJudge, "_text", lambda _: (0.001, observed.text.rise))
     return trial.measure(Unchanged(), FeatureEdit())
 
@@ -127,7 +128,9 @@ def of_the_comparison(observed, policy, monkeypatch):
     """The same of an arm at its operating point."""
     before, after = observed.kept
     case = SimpleNamespace(policy=policy, request=None, documents=(), seed=0)
-    prepared = SimpleNamespace(loaded=SimpleNamespace(model=None), data=SimpleNamespace(held_out_text=()))
+    prepared = SimpleNamespace(
+        loaded=SimpleNamespace(model=None), data=SimpleNamespace(held_out_text=()), work=NOTHING_KEPT
+    )
     original = Original(scored=before, tokens=observed.text.tokens, perplexity=2.0)
     measured = EditEvaluator(case, prepared, original, CaseKey.generate(), attacks=())
     monkeypatch.setattr(comparing, "score_probes", lambda *_: after)
@@ -181,7 +184,7 @@ def of_the_verdict(observed, policy, monkeypatch):
         incomplete=False,
     )
     data = SimpleNamespace(measured=(), held_out_text=())
-    loaded = SimpleNamespace(device="cpu", model=None, stored_dtype=None, alike={})
+    loaded = SimpleNamespace(device="cpu", model=None, stored_dtype=None, alike={}, placed={})
     original = pipeline.OriginalModel(loaded=loaded, data=data, scored=before, digests={})
     run = SimpleNamespace(operator="", command="", key=CaseKey.generate())
     report = pipeline.verify(case, original, "checkpoint", None, run, Silent())

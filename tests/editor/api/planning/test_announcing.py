@@ -37,7 +37,7 @@ def here(tmp_path, monkeypatch):
     write_case(tmp_path)
     monkeypatch.setattr(Machine, "here", lambda *_: MACHINE)
     monkeypatch.setenv("COLUMNS", "100")
-    for job in ("pipeline.measure_original", "api.verify.measure_original", "api.erase.keep_work"):
+    for job in ("pipeline.measure_original", "api.verify.measure_original", "api.erase.supply_dictionaries"):
         monkeypatch.setattr(f"editor.{job}", begin)
     return tmp_path
 
