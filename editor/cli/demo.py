@@ -50,8 +50,8 @@ def demo(ctx: click.Context, /, architecture: str, **options: Any) -> None:
         request=lab.request,
         probes=lab.probes,
         dictionary=lab.dictionaries(architecture),
-        # One trial of fewer steps: `expunge erase` takes up to eight.
-        trials=1,
+        # Two trials of fewer steps: `expunge erase` takes up to eight.
+        trials=2,
         settings={"steps": 150, "warm_start_steps": 100},
         **request_fields(options),
     )
