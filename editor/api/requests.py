@@ -4,11 +4,12 @@ Importing this imports neither torch nor Presidio.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from editor.api.call_text import written
 from editor.api.refusals import (
     at_least_one,
     check_attacks,
@@ -23,9 +24,6 @@ from policies.errors import RequestError
 
 if TYPE_CHECKING:
     from dictionaries import Site
-
-HIDDEN = "***"
-"""What stands for a data subject in the command that a report keeps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,13 +42,7 @@ class Request:
 
     def call_text(self, function: str) -> str:
         """Return the call from Python, whoever is named in it masked."""
-        given = [
-            f"{item.name}={_shown(item.name, getattr(self, item.name))}"
-            for item in fields(self)
-            if item.name not in ("progress", "estimate", "command")
-            and getattr(self, item.name) != _default(item)
-        ]
-        return f"expunge.{function}({', '.join(given)})"
+        return f"expunge.{function}({written(self)})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -383,20 +375,3 @@ class CompareRequest(DictionaryRequest):
             raise RequestError(
                 "There is nothing to resume without an output folder", "Name the output folder"
             )
-
-
-def _default(item: Any) -> Any:
-    return item.default_factory() if callable(item.default_factory) else item.default
-
-
-def _shown(name: str, value: Any) -> str:
-    """Write a value as Python does; names of data subjects are hidden, values that have a name go by it."""
-    if name in ("subject", "subjects"):
-        return repr(HIDDEN if name == "subject" else [HIDDEN] * len(value))
-    if name in ("also_erased", "previous"):
-        return repr([HIDDEN if isinstance(one, ErasureRequest) else str(one) for one in value])
-    if isinstance(value, ErasureRequest):
-        return repr(HIDDEN)
-    if isinstance(value, Policy | Mapping):
-        return repr(value.name if isinstance(value, Policy) else dict(value))
-    return repr(value if isinstance(value, str | int | float | bool | list | tuple) else str(value))

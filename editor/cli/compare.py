@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from editor.cli.json_output import json_wanted, print_result
-from editor.cli.names import NamesIn, SiteName
-from editor.cli.options import ATTACKS, DEVICE, JSON, OUTPUT, OVERWRITE, QUIET, build, case_options
+from editor.cli.names import NamesIn
+from editor.cli.options import ATTACKS, DEVICE, JSON, OUTPUT, OVERWRITE, QUIET, SITE, build, case_options
 from editor.cli.stopping import telling_what_is_kept
 from editor.methods import METHODS
 
@@ -44,9 +44,7 @@ if TYPE_CHECKING:
     help="Dictionaries for the arms that edit features, in any format that is read, or a hub name.  [default: Gated "
     "SAEs of mlp_out, trained on the corpus]",
 )
-@click.option(
-    "--site", type=SiteName(), help="Site that --dictionary reads, such as mlp_out.3, where it does not say."
-)
+@SITE
 @ATTACKS
 @OUTPUT
 @OVERWRITE

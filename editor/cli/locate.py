@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from editor.cli.json_output import json_wanted, print_result
-from editor.cli.names import NameIn, SiteName
-from editor.cli.options import DEVICE, JSON, OUTPUT, OVERWRITE, QUIET, SEED, build, case_options
+from editor.cli.names import NameIn
+from editor.cli.options import DEVICE, JSON, OUTPUT, OVERWRITE, QUIET, SEED, SITE, build, case_options
 from editor.locators import LOCATORS
 from policies.errors import ExitCode
 
@@ -38,9 +38,7 @@ PLACES_SHOWN = 10
     type=click.Path(path_type=Path),
     help="Dictionaries for features, or a hub name.  [default: Gated SAEs of mlp_out, trained on the corpus]",
 )
-@click.option(
-    "--site", type=SiteName(), help="Site that --dictionary reads, such as mlp_out.3, where it does not say."
-)
+@SITE
 @OUTPUT
 @OVERWRITE
 @DEVICE

@@ -10,7 +10,7 @@ import click
 
 from editor.attacks import ATTACK_SETS
 from editor.cli.json_output import KEY, json_wanted
-from editor.cli.names import DTYPE_NAMES
+from editor.cli.names import DTYPE_NAMES, SiteName
 from editor.cli.people import Names, RequestFile
 from editor.model.checks.hub import check_name
 from policies.errors import RequestError
@@ -86,6 +86,9 @@ REFERENCE = click.option(
     "--reference",
     help="A model with the same tokenizer that never saw the facts, such as one trained without them: erased facts "
     "are compared with what it knows of them.  [default: with decoys]",
+)
+SITE = click.option(
+    "--site", type=SiteName(), help="Site that --dictionary reads, such as mlp_out.3, where it does not say."
 )
 MAX_MEMORY = click.option(
     "--max-memory",

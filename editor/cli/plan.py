@@ -7,8 +7,7 @@ import click
 
 from editor.cli.erase import METHOD, TRIALS
 from editor.cli.json_output import json_wanted, print_result
-from editor.cli.names import SiteName
-from editor.cli.options import ATTACKS, DEVICE, JSON, QUIET, SEED, build, case_options
+from editor.cli.options import ATTACKS, DEVICE, JSON, QUIET, SEED, SITE, build, case_options
 from policies.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -23,9 +22,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Dictionaries that an erasure would be given.  [default: trained on the corpus]",
 )
-@click.option(
-    "--site", type=SiteName(), help="Site that --dictionary reads, such as mlp_out.3, where it does not say."
-)
+@SITE
 @METHOD
 @click.option(
     "--strength",
