@@ -311,10 +311,11 @@ def verify(
     never_saw = load_reference(case, wanted, loaded) if wanted else None
     rows = attack_rows(case, after, prepared, stages, weights, never_saw, work)
     model_after = model_summary(after, digests, shown, checkpoint)
-    del again, after, weights, never_saw  # the edited model makes room for the reference
-    never_seen = (
-        measure_reference(case, reference, loaded, before.scored.probes, stages, work) if reference else None
-    )
+    del again, after, weights  # the edited model makes room for the reference
+    never_seen = None
+    if reference:
+        never_saw = never_saw or load_reference(case, reference, loaded)
+        never_seen = measure_reference(case, never_saw, before.scored.probes, stages, work)
     groups = group_results(original, scored, case.policy.decoding)
     facts = fact_rows(original, scored, case.facts, run.key, fact_places(case))
     observed = Observation(
@@ -382,7 +383,13 @@ def control_rows(
     drawn = control_edits(problem, edit, method, case.seed, partial(fit_once, work))
     return tuple(
         control_row(
-            *(case, before.loaded, before.data, before.scored, control, text, stages),
+            case,
+            before.loaded,
+            before.data,
+            before.scored,
+            control,
+            text,
+            stages,
             before.work.based_on(control),
         )
         for control, text in drawn

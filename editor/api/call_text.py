@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 HIDDEN = "***"
 """What stands for a data subject."""
-_UNTOLD = ("progress", "estimate", "command")
+UNTOLD = ("progress", "estimate", "command")
 """Fields of a request that change nothing of what it gives."""
 
 
@@ -20,7 +20,7 @@ def written(request: "Request") -> str:
     given = [
         f"{item.name}={_shown(item.name, getattr(request, item.name))}"
         for item in fields(request)
-        if item.name not in _UNTOLD and getattr(request, item.name) != _default(item)
+        if item.name not in UNTOLD and getattr(request, item.name) != _default(item)
     ]
     return ", ".join(given)
 

@@ -4,13 +4,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from editor.api.call_text import UNTOLD
 from editor.api.requests import CaseRequest
 from editor.kept_work import NOTHING_KEPT, KeptWork
 from editor.measuring.summaries import renderers, versions
 from editor.processes import group
 
 REPORT = "report.json"
-NOT_WHAT_IS_ASKED = ("progress", "command", "overwrite", "resume")
+NOT_WHAT_IS_ASKED = (*UNTOLD, "overwrite", "resume")
 """Fields of requests that change nothing of what is made."""
 
 

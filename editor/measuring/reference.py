@@ -47,29 +47,23 @@ def load_reference(case: Case, source: str, like: LoadedModel) -> LoadedModel:
 
 def measure_reference(
     case: Case,
-    source: str,
-    like: LoadedModel,
+    loaded: LoadedModel,
     probes: Iterable[Probe],
     stages: Stages,
     work: KeptWork = NOTHING_KEPT,
 ) -> MeasuredReference:
-    """Load a reference model, ask it about the facts in scope and their decoys, and let go of it.
+    """Ask a reference model about the facts in scope and their decoys.
 
     Args:
         case: the case.
-        source: checkpoint folder, hub name or adapter folder, which was checked before.
-        like: original model, whose device and whose trust in a model's own code it shares.
+        loaded: the reference.
         probes: what the edited model was asked.
         stages: display of progress.
         work: what the run keeps.
-
-    Raises:
-        ModelError: it cannot be loaded.
     """
-    loaded = load_reference(case, source, like)
     asked = [probe for probe in probes if probe.target.group in ("erased", "decoys")]
     kept = work_on(work, loaded, case)
     scored = score_case(case, loaded, asked, stages, "Asking the never-seen reference", kept)
     return MeasuredReference(
-        scored=scored, named=Reference(source=source, digest=model_digest(tensor_digests(loaded)))
+        scored=scored, named=Reference(source=loaded.source, digest=model_digest(tensor_digests(loaded)))
     )

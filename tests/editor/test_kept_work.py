@@ -13,6 +13,7 @@ from problems import make_problem
 
 from detectors.files import file_digest
 from dictionaries.model.sites import Site
+from editor.api.kept import REPORT, about_to_end, is_ended, keep_work
 from editor.api.requests import AuditRequest, EraseRequest
 from editor.edits.edit import Delta, Edit, MaskedDelta
 from editor.kept_work import NOTHING_KEPT, Form, KeptWork, digest_of, json_form
@@ -256,6 +257,18 @@ def test_digests_are_equal_for_equal_values_alone():
     assert digests == [digest_of(value) for value in VALUES]
     assert digest_of({"a": 1, "b": 2}) == digest_of({"b": 2, "a": 1})
     assert digest_of(torch.eye(2)) == digest_of(torch.eye(2).T)
+
+
+def test_a_run_that_ended_is_the_same_however_it_is_watched(tmp_path):
+    asked = AuditRequest("m", corpus="c", output=tmp_path / "out", progress=True, estimate=True, command="x")
+    work = keep_work(asked, resume=True)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / REPORT).write_text("{}")
+    about_to_end(asked, work, tmp_path / "out")
+    quiet = replace(asked, progress=False, estimate=False, command=None)
+    assert is_ended(asked, work)
+    assert is_ended(quiet, work)
+    assert not is_ended(replace(quiet, seed=7), work)
 
 
 @pytest.mark.parametrize("policy", ["gdpr", load_policy("gdpr"), load_policy("strict")])

@@ -74,6 +74,15 @@ def test_the_reference_is_the_control_of_activation_patching_and_of_no_other_att
         beside.append(reference)
         return real(case, after, prepared, stages, weights, reference, work)
 
+    loads, load = 0, pipeline.load_reference
+
+    def counted(*given):
+        nonlocal loads
+        loads += 1
+        return load(*given)
+
+    monkeypatch.setattr(pipeline, "load_reference", counted)
+
     def attacked(reference, attack):
         monkeypatch.setattr("editor.api.verify.attacks_at", lambda _: (attack,))
         (row,) = verify(folder, checkpoint, reference).attacks
@@ -82,6 +91,7 @@ def test_the_reference_is_the_control_of_activation_patching_and_of_no_other_att
 
     monkeypatch.setattr(pipeline, "attack_rows", told)
     assert attacked(folder / "reference", "activation-patching").source == str(folder / "reference")
+    assert loads == 1  # the same model is asked afterwards
     assert attacked(folder / "reference", "8-bit") is None
     assert attacked(None, "activation-patching") is None
 
